@@ -1,0 +1,267 @@
+"""Audio files: anything that holds sound, read at random and bit for bit."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import soundfile
+import torch
+from torch import Tensor
+
+from audiomask.audio import decode, pipes, wav
+from audiomask.audio.pcm import BITS, FLOATING, Raw, is_lossy
+from audiomask.audio.writer import AudioWriter
+from audiomask.errors import AudioFileError
+
+#: rates beyond these are damaged headers, and resampling them would take forever
+RATES = range(1_000, 1_000_001)
+# What libsndfile seeks in exactly; everything else is decoded once from start to end.
+_SEEKABLE = (*BITS, *FLOATING, "ULAW", "ALAW")
+# libsndfile's frame count of a stream that does not tell its length
+_ENDLESS = 2**62
+
+
+class AudioFile:
+    """An audio source on disk or from standard input. Use it as a context manager.
+
+    Pipes, compressed files without exact seeking and files with unfinished headers are copied to
+    a temporary file first, which disappears with the object or the process. Reading needs memory
+    for what is asked for, never for the file.
+
+    Attributes:
+        path: what it was opened with (``"-"`` is standard input).
+        name: what to call it in messages.
+        sample_rate: samples a second.
+        channels: number of channels.
+        frames: samples per channel, at least 1.
+        format: the container, as libsndfile (``WAV``) or ffmpeg (``MOV``) names it.
+        subtype: how the samples are stored (``PCM_16``, ``FLOAT``, ``VORBIS``, ``AAC`` …).
+        nonfinite: whether ``read`` has met samples that are not finite numbers.
+
+    Raises:
+        AudioFileError: it is missing, empty, a folder, not audio, damaged, or has no samples.
+        UsageError: standard input is a terminal.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = path
+        self.name = pipes.STDIN_NAME if str(path) == "-" else str(path)
+        self.nonfinite = False
+        self._temporary: list[Path] = []
+        self._file: soundfile.SoundFile | None = None
+        try:
+            location = self._locate()
+            self._file = self._open(location)
+            self._check(location)
+            for copy in self._temporary:
+                pipes.discard(copy)  # stays readable while it is open, gone if we are killed
+            self._temporary = [copy for copy in self._temporary if copy.exists()]
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def lossy(self) -> bool:
+        """Whether the samples were decoded from a lossy coding."""
+        return is_lossy(self.subtype)
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Samples [start, stop) as float32 [C, stop - start]; zeros outside the file.
+
+        Samples that are not finite numbers read as 0 and set ``nonfinite``.
+        """
+        first, last = max(start, 0), min(stop, self.frames)
+        out = torch.zeros(self.channels, stop - start)
+        if first >= last:
+            return out
+        inside = torch.from_numpy(self._read(first, last, "float32")).T
+        if self.subtype not in BITS:
+            finite = torch.isfinite(inside)
+            if not finite.all():
+                self.nonfinite = True
+                inside = torch.where(finite, inside, 0.0)
+        out[:, first - start : last - start] = inside
+        return out
+
+    def read_raw(self, start: int, stop: int) -> Raw:
+        """Samples [start, stop) exactly as stored, [stop - start, C].
+
+        Returns:
+            int32 with the value in the upper bits for whole-number subtypes, else float64.
+
+        Raises:
+            ValueError: the span is not inside the file.
+        """
+        if not 0 <= start <= stop <= self.frames:
+            raise ValueError(f"samples [{start}, {stop}) are not within [0, {self.frames})")
+        return self._read(start, stop, "int32" if self.subtype in BITS else "float64")
+
+    def close(self) -> None:
+        """Close the file and remove its temporary copies. Closing twice is fine."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        for copy in self._temporary:
+            pipes.discard(copy)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"AudioFile({str(self.path)!r})"
+
+    def _locate(self) -> Path:
+        """The file to open: the named one or, for a pipe, its spool."""
+        if str(self.path) == "-":
+            return self._keep(pipes.spool(pipes.stdin_stream(), self.name))
+        path = Path(self.path)
+        if pipes.check_readable(path):
+            with path.open("rb") as stream:
+                return self._keep(pipes.spool(stream, self.name))
+        if path.stat().st_size == 0:
+            raise AudioFileError(f"{self.name}: is empty")
+        return path
+
+    def _open(self, location: Path) -> soundfile.SoundFile:
+        """Open with libsndfile, through a temporary copy where it needs one."""
+        try:
+            if (unfinished := wav.find_unfinished(location)) is not None:
+                target = self._keep(pipes.temporary_file())
+                wav.mend(location, unfinished, target)
+                location = target
+            opened = _open_sound(location)
+            if opened is None:
+                target = self._keep(pipes.temporary_file())
+                self.format, self.subtype = decode.decode(location, target, self.name)
+                opened = _open_sound(target)
+                if opened is None:
+                    raise AudioFileError(f"{self.name}: ffmpeg decoded nothing from it")
+                return opened
+            self.format, self.subtype = opened.format, opened.subtype
+            if opened.subtype in _SEEKABLE and opened.frames < _ENDLESS:
+                return opened
+            opened.close()
+            target = self._keep(pipes.temporary_file())
+            decode.unroll(location, target)
+            return soundfile.SoundFile(target)
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise AudioFileError(f"{self.name}: cannot be read: {_words(error)}") from error
+
+    def _check(self, location: Path) -> None:
+        """Refuse headers that promise what is not there."""
+        file = self._opened
+        self.sample_rate, self.channels = int(file.samplerate), int(file.channels)
+        self.frames = int(file.frames)
+        if self.frames == 0:
+            raise AudioFileError(f"{self.name}: holds no samples")
+        if self.sample_rate not in RATES:
+            raise AudioFileError(f"{self.name}: has an impossible sample rate: {self.sample_rate}")
+        try:
+            self._read(self.frames - 1, self.frames, "float32")
+        except AudioFileError as error:
+            size = os.path.getsize(location)
+            raise AudioFileError(
+                f"{self.name}: is cut short: its header promises {self.frames} samples,"
+                f" which are not in its {size} bytes"
+            ) from error
+
+    @property
+    def _opened(self) -> soundfile.SoundFile:
+        if self._file is None:
+            raise ValueError(f"{self.name} is closed")
+        return self._file
+
+    def _read(self, start: int, stop: int, dtype: str) -> Raw:
+        file = self._opened
+        try:
+            if file.tell() != start:
+                file.seek(start)
+            samples: Raw = file.read(stop - start, dtype=dtype, always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise self._damaged(start, _words(error)) from error
+        if len(samples) != stop - start:
+            raise self._damaged(start + len(samples), "the samples end")
+        return samples
+
+    def _damaged(self, frame: int, why: str) -> AudioFileError:
+        seconds = frame / self.sample_rate
+        return AudioFileError(f"{self.name}: is damaged near {seconds:.3f} s: {why}")
+
+    def _keep(self, temporary: Path) -> Path:
+        self._temporary.append(temporary)
+        return temporary
+
+
+def read_audio(path: Path | str) -> tuple[Tensor, int]:
+    """Read a whole file.
+
+    Returns:
+        Samples as float32 Tensor [C, T], and the sample rate.
+
+    Raises:
+        AudioFileError: see ``AudioFile``.
+    """
+    with AudioFile(path) as file:
+        return file.read(0, file.frames), file.sample_rate
+
+
+def write_audio(
+    path: Path | str,
+    audio: Tensor,
+    sample_rate: int,
+    subtype: str | None = None,
+    overwrite: bool = True,
+) -> None:
+    """Write a whole file, in the format its name ends with.
+
+    Args:
+        path: the file, or ``"-"`` for WAV on standard output.
+        audio: float Tensor [C, T], full scale at 1; what is beyond is clipped.
+        sample_rate: samples a second.
+        subtype: libsndfile's name; the format's usual one when None.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        UsageError: the file exists and may not be replaced, or the format is unknown.
+        AudioFileError: it cannot be written.
+    """
+    if audio.dim() != 2:
+        raise ValueError(f"audio must be [channels, samples], not {tuple(audio.shape)}")
+    channels, frames = audio.shape
+    with AudioWriter(
+        path, sample_rate, channels, subtype, overwrite=overwrite, frames=frames
+    ) as writer:
+        for start in range(0, frames, 1 << 16):
+            writer.write(audio[:, start : start + (1 << 16)])
+
+
+def _open_sound(path: Path) -> soundfile.SoundFile | None:
+    """Open with libsndfile; None when it does not know the format or finds it malformed."""
+    if path.suffix.lower() == ".raw" or wav.is_misread_w64(path):
+        return None  # soundfile would ask for its parameters; libsndfile would read noise
+    try:
+        opened = soundfile.SoundFile(path)
+    except soundfile.LibsndfileError:
+        return None
+    if opened.format == "RAW":  # by the name's ending alone, whatever the content
+        opened.close()
+        return None
+    return opened
+
+
+def _words(error: Exception) -> str:
+    """An error's reason on one line, without libsndfile's prefix and our temporary names."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(getattr(error, "error_string", error)).strip().rstrip(".")

@@ -1,0 +1,141 @@
+"""Spectra on one frame grid: STFT and inverse, mel magnitudes, and mel-spaced bands for masks.
+
+Frame f of hop H covers the samples [f H, (f + 1) H) and its window is centred on them, so that
+T samples give exactly T / H frames and back, whatever the window.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchaudio.functional import melscale_fbanks
+
+
+@lru_cache(maxsize=32)
+def _hann(size: int, device: torch.device) -> Tensor:
+    # a cached tensor must not be one that training refuses, though inference asked for it first
+    with torch.inference_mode(False):
+        return torch.hann_window(size, device=device)
+
+
+def stft(audio: Tensor, size: int, hop: int) -> Tensor:
+    """Complex spectrogram on the frame grid.
+
+    Args:
+        audio: [..., T], T a multiple of ``hop``; silence is assumed outside.
+        size: window and transform length in samples.
+        hop: samples between frames.
+
+    Returns:
+        [..., size // 2 + 1, T / hop], scaled by the square root of the window's energy.
+    """
+    pad = size - hop
+    padded = F.pad(audio, (pad // 2, pad - pad // 2))
+    window = _hann(size, audio.device)
+    frames = padded.unfold(-1, size, hop) * (window / window.square().sum().sqrt())
+    spectrum: Tensor = torch.fft.rfft(frames)
+    return spectrum.transpose(-1, -2)
+
+
+def istft(spectrum: Tensor, size: int, hop: int) -> Tensor:
+    """Inverse of :func:`stft` by least squares (Griffin & Lim 1984, eq. 6).
+
+    Args:
+        spectrum: complex [..., size // 2 + 1, F].
+
+    Returns:
+        [..., F * hop].
+    """
+    window = _hann(size, spectrum.device)
+    scale = window.square().sum().sqrt()
+    frames = torch.fft.irfft(spectrum.transpose(-1, -2), n=size) * window * scale
+    num_frames = frames.shape[-2]
+    shape = frames.shape[:-2]
+    total = (num_frames - 1) * hop + size
+    flat = frames.reshape(-1, num_frames, size)
+    audio = F.fold(flat.transpose(1, 2), (1, total), (1, size), stride=(1, hop)).reshape(-1, total)
+    squares = window.square().reshape(1, size, 1).expand(1, size, num_frames)
+    weight = F.fold(squares, (1, total), (1, size), stride=(1, hop)).reshape(total)
+    left = (size - hop) // 2
+    kept = slice(left, left + num_frames * hop)
+    return (audio[:, kept] / weight[kept].clamp_min(1e-8)).reshape(*shape, num_frames * hop)
+
+
+@lru_cache(maxsize=32)
+def mel_filters(size: int, bands: int, sample_rate: int) -> Tensor:
+    """Triangular mel filters [size // 2 + 1, bands] (HTK scale, peak one)."""
+    with torch.inference_mode(False):
+        filters: Tensor = melscale_fbanks(
+            size // 2 + 1, 0.0, sample_rate / 2, bands, sample_rate, norm=None, mel_scale="htk"
+        )
+    return filters
+
+
+def mel_magnitudes(audio: Tensor, size: int, hop: int, bands: int, sample_rate: int) -> Tensor:
+    """Mel magnitudes [..., bands, F] of audio [..., T]; T is padded to a whole frame."""
+    audio = F.pad(audio, (0, -audio.shape[-1] % hop))
+    magnitude = stft(audio, size, hop).abs()
+    filters = mel_filters(size, bands, sample_rate).to(audio.device)
+    return torch.einsum("...kf,kb->...bf", magnitude, filters)
+
+
+def mel_distance(a: Tensor, b: Tensor, sample_rate: int) -> Tensor:
+    """Mean absolute difference of log10 mel magnitudes, the project's measure of timbre.
+
+    Floor 1e-4; the mean of window 2048 with 80 bands and window 512 with 40, hop a quarter.
+
+    Args:
+        a, b: audio [..., T].
+
+    Returns:
+        [...]
+    """
+    total = torch.zeros(a.shape[:-1], device=a.device)
+    for size, bands in ((2048, 80), (512, 40)):
+        mels = [
+            mel_magnitudes(x, size, size // 4, bands, sample_rate).clamp_min(1e-4).log10()
+            for x in (a, b)
+        ]
+        total = total + (mels[0] - mels[1]).abs().mean(dim=(-1, -2))
+    return total / 2
+
+
+@lru_cache(maxsize=32)
+def band_weights(num_bins: int, max_hz: float, bands: int, top_hz: float) -> Tensor:
+    """How bins share mel-spaced bands: [num_bins, bands], every row sums to one.
+
+    Band centres are equally spaced in mel from 0 to ``top_hz``; a bin between two centres
+    belongs to both in proportion (linear interpolation in mel), one above ``top_hz`` to the
+    last band.
+
+    Args:
+        num_bins: bins from 0 to ``max_hz``.
+        max_hz: frequency of the last bin.
+        bands: number of bands.
+        top_hz: centre of the last band.
+    """
+    with torch.inference_mode(False):
+        hz = torch.linspace(0, max_hz, num_bins, dtype=torch.float64)
+        mel = 2595 * torch.log10(1 + hz / 700)
+        top = 2595 * torch.log10(torch.tensor(1 + top_hz / 700, dtype=torch.float64))
+        position = (mel / top * (bands - 1)).clamp(0, bands - 1)
+        lower = position.floor().long().clamp_max(bands - 2)
+        fraction = (position - lower).float()
+        weights = torch.zeros(num_bins, bands)
+        rows = torch.arange(num_bins)
+        weights[rows, lower] = 1 - fraction
+        weights[rows, lower + 1] = fraction
+    return weights
+
+
+def to_bands(values: Tensor, weights: Tensor) -> Tensor:
+    """Sum power-like values [..., bins, F] into bands [..., bands, F]."""
+    return torch.einsum("...kf,kb->...bf", values, weights)
+
+
+def from_bands(values: Tensor, weights: Tensor) -> Tensor:
+    """Interpolate band values [..., bands, F] onto bins [..., bins, F]."""
+    return torch.einsum("...bf,kb->...kf", values, weights)

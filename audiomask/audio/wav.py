@@ -1,0 +1,237 @@
+"""WAV: a writer that streams, to pipes too, and mending of headers that were never finished.
+
+libsndfile writes WAV only where it can seek, stamps the time of day into float files, and stops
+reading at 4 GiB when a pipe's header does not tell the length. Those are the reasons for this file.
+"""
+
+from __future__ import annotations
+
+import shutil
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from audiomask.audio.pcm import Raw
+
+#: bytes a sample of the subtypes this writer knows
+WIDTHS = {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
+#: RIFF sizes have 32 bits; beyond this the file becomes RF64
+LIMIT = 2**32 - 1
+UNKNOWN = 0xFFFFFFFF
+_BLOCK = 1 << 20
+_W64_FMT = b"fmt \xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
+
+
+class WavStream:
+    """Write samples as WAV into a binary stream.
+
+    Args:
+        stream: where to write; where it cannot seek the header is never touched again.
+        sample_rate: samples a second.
+        channels: number of channels.
+        subtype: one of ``WIDTHS``.
+        frames: samples per channel to come, when known: a pipe's header is then right too.
+        seekable: whether the header may be completed at the end.
+    """
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        sample_rate: int,
+        channels: int,
+        subtype: str,
+        frames: int | None = None,
+        seekable: bool = True,
+    ) -> None:
+        self.stream, self.sample_rate, self.channels = stream, sample_rate, channels
+        self.subtype, self.promised, self.seekable = subtype, frames, seekable
+        self.frames = 0
+        self._start = stream.tell() if seekable else 0
+        self._width = WIDTHS[subtype] * channels
+        # Room for RF64's 64-bit sizes, unless it is known that they will not be needed.
+        self._roomy = frames is None or frames * self._width > LIMIT - 1024
+        stream.write(self._header(frames))
+
+    def write(self, samples: Raw) -> None:
+        """Append samples [n, C]: left-justified int32, or floating for FLOAT and DOUBLE."""
+        self.stream.write(_encode(samples, self.subtype))
+        self.frames += len(samples)
+
+    def close(self) -> None:
+        """Pad the data and, where possible, complete the header. The stream stays open.
+
+        Raises:
+            ValueError: a pipe was promised another number of frames than were written.
+        """
+        if self.frames * self._width % 2:
+            self.stream.write(b"\0")
+        if self.promised != self.frames:
+            if self.seekable:
+                end = self.stream.tell()
+                self.stream.seek(self._start)
+                self.stream.write(self._header(self.frames))
+                self.stream.seek(end)
+            elif self.promised is not None:
+                raise ValueError(f"promised {self.promised} frames but wrote {self.frames}")
+        self.stream.flush()
+
+    def _header(self, frames: int | None) -> bytes:
+        floating = self.subtype in ("FLOAT", "DOUBLE")
+        bits = 8 * WIDTHS[self.subtype]
+        fmt = struct.pack(
+            "<HHIIHH",
+            3 if floating else 1,
+            self.channels,
+            self.sample_rate,
+            min(self.sample_rate * self._width, LIMIT),
+            self._width,
+            bits,
+        )
+        count = UNKNOWN if frames is None else min(frames, LIMIT)
+        body = _chunk(b"fmt ", fmt)
+        if floating:
+            body += _chunk(b"fact", struct.pack("<I", count))
+        if frames is None:
+            room = _chunk(b"JUNK", bytes(28))
+            return (
+                (b"RIFF" + struct.pack("<I", UNKNOWN) + b"WAVE" + room + body)
+                + b"data"
+                + struct.pack("<I", UNKNOWN)
+            )
+        data = frames * self._width
+        return container(body, data, self._roomy)
+
+
+def container(body: bytes, data: int, roomy: bool) -> bytes:
+    """All that stands before the samples: RIFF or, for what it cannot count, RF64.
+
+    Args:
+        body: the chunks before the data, ``fmt`` first.
+        data: bytes of samples.
+        roomy: keep room for RF64's sizes even when they are not needed.
+    """
+    riff = 4 + (36 if roomy else 0) + len(body) + 8 + data + data % 2
+    if riff <= LIMIT:
+        room = _chunk(b"JUNK", bytes(28)) if roomy else b""
+        head = b"RIFF" + struct.pack("<I", riff) + b"WAVE" + room + body
+        return head + b"data" + struct.pack("<I", data)
+    sizes = _chunk(b"ds64", struct.pack("<QQQI", riff + (0 if roomy else 36), data, 0, 0))
+    head = b"RF64" + struct.pack("<I", UNKNOWN) + b"WAVE" + sizes + body
+    return head + b"data" + struct.pack("<I", UNKNOWN)
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A WAV whose header does not tell its true length.
+
+    Attributes:
+        fmt: its ``fmt`` chunk.
+        start: where the samples begin, in bytes.
+        stop: where they end.
+    """
+
+    fmt: bytes
+    start: int
+    stop: int
+
+
+def find_unfinished(path: Path) -> Unfinished | None:
+    """Look for a WAV header with a wrong length that libsndfile would believe.
+
+    Recorders that crashed and programs that wrote into a pipe leave 0 or a placeholder where the
+    length belongs. None stands for all other files: libsndfile reads those as well as can be.
+    """
+    with path.open("rb") as source:
+        head = source.read(12)
+        if len(head) < 12 or head[:4] not in (b"RIFF", b"RF64") or head[8:] != b"WAVE":
+            return None
+        wide, end = head[:4] == b"RF64", source.seek(0, 2)
+        fmt, promised = b"", 0
+        for name, start, size in _chunks(source, 12, end):
+            if name == b"fmt " and size <= 4096:
+                source.seek(start)
+                fmt = _chunk(b"fmt ", source.read(size))
+            elif name == b"ds64" and size >= 16:
+                source.seek(start + 8)
+                promised = int.from_bytes(source.read(8), "little")
+            elif name == b"data":
+                true = promised if wide and size == UNKNOWN else size
+                wrong = bool(fmt) and _is_wrong(source, start, true, end, wide)
+                return Unfinished(fmt, start, end) if wrong else None
+    return None
+
+
+def mend(path: Path, found: Unfinished, target: Path) -> None:
+    """Copy an unfinished WAV to ``target`` under a header that tells its length."""
+    size = found.stop - found.start
+    with path.open("rb") as source, target.open("wb") as out:
+        out.write(container(found.fmt, size, roomy=False))
+        source.seek(found.start)
+        shutil.copyfileobj(source, out, _BLOCK)
+        if size % 2:
+            out.write(b"\0")
+
+
+def is_misread_w64(path: Path) -> bool:
+    """Whether libsndfile would take a float W64 for whole numbers, so for loud noise.
+
+    It overlooks the extensible header that ffmpeg writes.
+    """
+    with path.open("rb") as source:
+        head = source.read(4096)
+    place = head.find(_W64_FMT)
+    if not head.startswith(b"riff") or place < 0:
+        return False
+    fmt = head[place + 24 :]
+    return len(fmt) >= 26 and fmt[:2] == b"\xfe\xff" and fmt[24:26] == b"\x03\x00"
+
+
+def _is_wrong(source: BinaryIO, start: int, size: int, end: int, wide: bool) -> bool:
+    placeholder = size == 0 or 0x7FFF0000 <= size <= 0x7FFFFFFF or size >= 0xFFFF0000
+    if start + size > end:
+        # libsndfile reads to the end of the file, but not past 4 GiB of RIFF, nor past lies in RF64
+        return (wide and size >= 2**63) or (not wide and end - start > LIMIT)
+    if start + size + size % 2 >= end or not (placeholder or end - start > LIMIT):
+        return False
+    # Something follows: the rest of the sound, or further chunks that end where the file ends.
+    last = start + size + size % 2
+    for name, begin, length in _chunks(source, last, end):
+        if not all(32 <= byte < 127 for byte in name):
+            return True
+        last = begin + length + length % 2
+    return not (end <= last <= end + 1)
+
+
+def _chunks(source: BinaryIO, position: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Name, start and size of every chunk from ``position`` on; a bounded number of them."""
+    for _ in range(4096):
+        source.seek(position)
+        head = source.read(8)
+        if len(head) < 8 or position >= end:
+            return
+        size = int.from_bytes(head[4:], "little")
+        yield head[:4], position + 8, size
+        position += 8 + size + size % 2
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
+
+
+def _encode(samples: Raw, subtype: str) -> bytes:
+    if subtype == "FLOAT":
+        return samples.astype("<f4").tobytes()
+    if subtype == "DOUBLE":
+        return samples.astype("<f8").tobytes()
+    if samples.dtype != np.int32:
+        raise ValueError(f"{subtype} is written from int32, not {samples.dtype}")
+    if subtype == "PCM_U8":
+        return ((samples >> 24) + 128).astype(np.uint8).tobytes()
+    width = WIDTHS[subtype]
+    # The upper bytes of each little-endian int32 are the sample.
+    packed = np.ascontiguousarray(samples).astype("<i4").view(np.uint8).reshape(-1, 4)
+    return packed[:, 4 - width :].tobytes()

@@ -1,0 +1,275 @@
+"""Audio writer: files that are written as a stream and appear complete or not at all."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import numpy as np
+import soundfile
+import torch
+from torch import Tensor
+
+from audiomask.audio import pipes
+from audiomask.audio.atomic import AtomicFile, write_error
+from audiomask.audio.pcm import (
+    BITS,
+    FLOATING,
+    Raw,
+    count_clipped,
+    requantise,
+    to_floats,
+    to_integers,
+)
+from audiomask.audio.wav import LIMIT, WIDTHS, WavStream
+from audiomask.errors import AudioFileError, UsageError
+
+#: the container and usual subtype behind a file name's ending
+ENDINGS = {
+    "wav": ("WAV", "PCM_16"),
+    "flac": ("FLAC", "PCM_16"),
+    "ogg": ("OGG", "VORBIS"),
+    "oga": ("OGG", "VORBIS"),
+    "opus": ("OGG", "OPUS"),
+    "mp3": ("MP3", "MPEG_LAYER_III"),
+    "aiff": ("AIFF", "PCM_16"),
+    "aif": ("AIFF", "PCM_16"),
+    "w64": ("W64", "PCM_16"),
+    "rf64": ("RF64", "PCM_16"),
+    "caf": ("CAF", "PCM_16"),
+    "au": ("AU", "PCM_16"),
+}
+# libsndfile's Vorbis encoder overflows the stack when it is given long blocks at once.
+_BLOCK_SAMPLES = 1 << 14
+# Containers that count bytes in 32 bits, and which libsndfile would let overflow.
+_SMALL = ("AIFF", "AU")
+
+
+class AudioWriter:
+    """Write sound block by block. Use it as a context manager.
+
+    A file is written under a hidden name beside the wanted one, renamed on a clean exit and
+    removed on an exception. ``"-"`` and named pipes take a WAV stream, whose header tells the
+    length when ``frames`` is given or the stream is a file.
+
+    Args:
+        path: the file, or ``"-"`` for standard output. Missing folders are made.
+        sample_rate: samples a second.
+        channels: number of channels.
+        subtype: how to store samples; the format's usual one when None.
+        format: an ending such as ``"wav"`` or ``"flac"``; taken from the path when None.
+        overwrite: whether an existing file may be replaced.
+        frames: samples per channel to come, if known.
+
+    Attributes:
+        clipped: samples so far that lay beyond full scale and were clipped.
+        frames: samples per channel written so far.
+        format: the container.
+        subtype: how samples are stored.
+
+    Raises:
+        UsageError: the file exists and may not be replaced, or format or subtype is impossible.
+        AudioFileError: (later) the format cannot hold this rate or these channels, or the
+            system will not write. BrokenPipeError of standard output passes through.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        sample_rate: int,
+        channels: int,
+        subtype: str | None = None,
+        format: str | None = None,
+        overwrite: bool = False,
+        frames: int | None = None,
+    ) -> None:
+        self.path, self.sample_rate, self.channels = path, sample_rate, channels
+        self.clipped = self.frames = 0
+        self._promised = frames
+        self._stdout = str(path) == "-"
+        self.name = pipes.STDOUT_NAME if self._stdout else str(path)
+        self._atomic = None if self._stdout else AtomicFile(Path(path), overwrite)
+        streamed = self._atomic is None or self._atomic.special
+        self.format, usual = _choose_format(path, format, streamed)
+        self.subtype = subtype or usual
+        self._ours = self.format == "WAV" and self.subtype in WIDTHS
+        if streamed and not self._ours:
+            raise UsageError(f"{self.name}: takes only WAV with one of {', '.join(WIDTHS)}")
+        if not soundfile.check_format(self.format, self.subtype):
+            held = ", ".join(soundfile.available_subtypes(self.format))
+            raise UsageError(f"{self.format} cannot store {self.subtype}; choose one of {held}")
+        self._out: WavStream | soundfile.SoundFile | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._stack = stack
+            try:
+                self._open(stack)
+            except OSError as error:
+                raise self._failed(error) from error
+            except soundfile.LibsndfileError as error:
+                raise AudioFileError(
+                    f"{self.name}: {self.format} with {self.subtype} cannot hold {self.channels}"
+                    f" channels at {self.sample_rate} Hz; choose another format, such as wav"
+                ) from error
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            # Completed before the stack unwinds, so that a failure removes the file.
+            if kind is None and self._out is not None:
+                self._out.close()
+        except BaseException as failed:
+            self._unwind(type(failed), failed, failed.__traceback__)
+            raise self._failed(failed) from failed
+        self._unwind(kind, error, trace)
+
+    def write(self, audio: Tensor) -> None:
+        """Append samples, clipping what is beyond full scale unless the subtype is floating.
+
+        Args:
+            audio: float Tensor [C, n].
+        """
+        if audio.dim() != 2 or audio.shape[0] != self.channels:
+            raise ValueError(f"expected [{self.channels}, n], not {tuple(audio.shape)}")
+        self.clipped += count_clipped(audio, self.subtype)
+        if self.subtype in BITS:
+            self._emit(to_integers(audio, self.subtype))
+            return
+        samples = audio.detach().T.cpu()
+        if self.subtype not in FLOATING:
+            samples = samples.clamp(-1, 1)
+        self._emit(samples.contiguous().numpy())
+
+    def write_raw(self, samples: Raw) -> None:
+        """Append samples as ``AudioFile.read_raw`` gives them, [n, C].
+
+        They are stored bit for bit when the subtype can hold them, else rounded to it.
+        """
+        if samples.ndim != 2 or samples.shape[1] != self.channels:
+            raise ValueError(f"expected [n, {self.channels}], not {samples.shape}")
+        if samples.dtype != np.int32:
+            if self.subtype in FLOATING:
+                self._emit(samples)
+            else:
+                self.write(torch.from_numpy(samples.T))
+        elif self.subtype in BITS:
+            self._emit(requantise(samples, self.subtype))
+        else:
+            self._emit(to_floats(samples))
+
+    def _open(self, stack: ExitStack) -> None:
+        if self._atomic is None:
+            stream = pipes.stdout_stream()
+            self._out = self._wav(stream, pipes.can_seek(stream))
+            return
+        temporary = stack.enter_context(self._atomic)
+        if not self._ours:
+            self._out = soundfile.SoundFile(
+                temporary,
+                "w",
+                self.sample_rate,
+                self.channels,
+                subtype=self.subtype,
+                format=self.format,
+            )
+            stack.callback(self._out.close)
+            return
+        file = stack.enter_context(temporary.open("wb"))
+        self._out = self._wav(file, not self._atomic.special)
+
+    def _wav(self, stream: BinaryIO, seekable: bool) -> WavStream:
+        return WavStream(
+            stream, self.sample_rate, self.channels, self.subtype, self._promised, seekable
+        )
+
+    def _emit(self, samples: Raw) -> None:
+        if self._out is None:
+            raise ValueError("an AudioWriter is used inside its with statement")
+        step = max(_BLOCK_SAMPLES // self.channels, 1)
+        size = (self.frames + len(samples)) * self.channels * WIDTHS.get(self.subtype, 1)
+        if self.format in _SMALL and size > LIMIT - 4096:
+            raise AudioFileError(f"{self.name}: {self.format} ends at 4 GiB; choose wav")
+        try:
+            for start in range(0, len(samples), step):
+                self._out.write(samples[start : start + step])
+        except (OSError, soundfile.LibsndfileError, AssertionError) as error:
+            raise self._failed(error) from error
+        self.frames += len(samples)
+
+    def _unwind(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close what is open, then rename the file or, after an error, remove it."""
+        self._out = None
+        try:
+            self._stack.__exit__(kind, error, trace)
+        except (OSError, soundfile.LibsndfileError) as failed:
+            if kind is None:
+                raise self._failed(failed) from failed
+            # What could not be flushed is being thrown away anyway; the first error counts.
+
+    def _failed(self, error: BaseException) -> BaseException:
+        """The error to raise for one met while writing; a reader that left passes through."""
+        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+            return write_error(self.name, error)
+        if isinstance(error, soundfile.LibsndfileError | AssertionError):
+            return AudioFileError(f"{self.name}: cannot be written; is the disk full?")
+        return error
+
+
+def default_subtype(source_subtype: str | None, format: str) -> str:
+    """How to store what came from ``source_subtype`` in ``format``, losing nothing if possible.
+
+    Args:
+        source_subtype: the input's subtype, if there is one.
+        format: an ending or container name.
+
+    Returns:
+        The input's subtype where the format holds it; its nearest relative (FLAC has no
+        PCM_32: PCM_24); PCM_16 for lossy inputs; the only choice of lossy formats.
+    """
+    container, usual = _known(format)
+    held = soundfile.available_subtypes(container)
+    if source_subtype is None or usual not in BITS:
+        return usual
+    bits = BITS.get(source_subtype)
+    if source_subtype in FLOATING:
+        wanted = [source_subtype, "PCM_24"]
+    elif bits is None:
+        wanted = ["PCM_16"]
+    elif bits == 8:
+        wanted = ["PCM_U8", "PCM_S8"]
+    else:
+        wanted = [f"PCM_{16 if bits == 16 else 32 if bits == 32 else 24}", "PCM_24"]
+    return next((subtype for subtype in wanted if subtype in held), usual)
+
+
+def _known(format: str) -> tuple[str, str]:
+    key = format.lower()
+    if key not in ENDINGS:
+        raise UsageError(f"cannot write {format!r}; choose one of {', '.join(ENDINGS)}")
+    return ENDINGS[key]
+
+
+def _choose_format(path: Path | str, format: str | None, streamed: bool) -> tuple[str, str]:
+    if format is not None:
+        return _known(format)
+    if streamed:
+        return ENDINGS["wav"]
+    ending = Path(path).suffix[1:].lower()
+    if ending not in ENDINGS:
+        raise UsageError(f"{path}: ends with no known format; choose {', '.join(ENDINGS)}")
+    return ENDINGS[ending]

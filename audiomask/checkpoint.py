@@ -1,0 +1,210 @@
+"""Checkpoint: a folder with config.json and model.safetensors. Never pickle.
+
+config.json holds ``format``, ``kind`` ("vqvae" or "mlm"), ``preset``, ``config`` (what builds the
+model), ``sha256`` of model.safetensors and whatever else its maker noted. The fingerprint of a
+checkpoint is the beginning of that digest; tokens and MLMs carry the fingerprint of the VQ-VAE
+they belong to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from audiomask.audio.atomic import AtomicFile
+from audiomask.errors import AudioFileError, CheckpointError
+
+FORMAT = 1
+CONFIG_FILE = "config.json"
+MODEL_FILE = "model.safetensors"
+#: a config.json larger than this is not one of ours
+MAX_CONFIG_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A verified checkpoint in memory.
+
+    Attributes:
+        folder: where it came from.
+        kind: "vqvae" or "mlm".
+        preset: "default" or "paper".
+        config: what builds the model.
+        fingerprint: identifies the exact weights.
+        tensors: the state dict, floats in the precision they were saved in.
+        notes: the other entries of config.json.
+    """
+
+    folder: Path
+    kind: str
+    preset: str
+    config: dict[str, Any]
+    fingerprint: str
+    tensors: dict[str, Tensor]
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(
+    folder: Path,
+    kind: str,
+    preset: str,
+    config: dict[str, Any],
+    tensors: dict[str, Tensor],
+    notes: dict[str, Any] | None = None,
+) -> str:
+    """Write a checkpoint for inference, floats in half precision; returns its fingerprint.
+
+    Each file is written beside its name and renamed, the configuration last: a folder cut off
+    in between is refused by its digest, not half-read.
+
+    Raises:
+        CheckpointError: the folder cannot be written.
+    """
+    half = {
+        name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
+        for name, value in tensors.items()
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with AtomicFile(folder / MODEL_FILE, overwrite=True) as temporary:
+            save_file(half, temporary)
+        digest = sha256(folder / MODEL_FILE)
+        entries = {
+            "format": FORMAT,
+            "kind": kind,
+            "preset": preset,
+            "config": config,
+            "sha256": digest,
+            **(notes or {}),
+        }
+        write_json(folder / CONFIG_FILE, entries)
+    except (OSError, SafetensorError, AudioFileError) as error:
+        raise CheckpointError(f"{folder}: cannot write the checkpoint ({error})") from error
+    return digest[:16]
+
+
+def load_checkpoint(folder: Path, kind: str | None = None) -> Checkpoint:
+    """Read and verify a checkpoint.
+
+    Args:
+        folder: holds config.json and model.safetensors.
+        kind: refuse any other.
+
+    Raises:
+        CheckpointError: a file is missing, malformed or altered, or the kind is another.
+    """
+    entries = read_config(folder)
+    if kind is not None and entries["kind"] != kind:
+        raise CheckpointError(f"{folder}: is a checkpoint of kind {entries['kind']}, not {kind}")
+    file = folder / MODEL_FILE
+    if not file.is_file():
+        raise CheckpointError(f"{folder}: {MODEL_FILE} is missing; copy the whole folder again")
+    digest = sha256(file)
+    if digest != entries["sha256"]:
+        raise CheckpointError(
+            f"{file}: its content is not what config.json promises (truncated or altered); "
+            "copy the folder again"
+        )
+    try:
+        tensors = load_file(file)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{file}: not a safetensors file ({error})") from error
+    known = {"format", "kind", "preset", "config", "sha256"}
+    return Checkpoint(
+        folder=folder,
+        kind=entries["kind"],
+        preset=entries["preset"],
+        config=entries["config"],
+        fingerprint=digest[:16],
+        tensors=tensors,
+        notes={key: value for key, value in entries.items() if key not in known},
+    )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The checked entries of a checkpoint's config.json.
+
+    Raises:
+        CheckpointError: there is none, or it is malformed.
+    """
+    file = folder / CONFIG_FILE
+    if not file.is_file():
+        raise CheckpointError(f"{folder}: not a checkpoint folder ({CONFIG_FILE} is missing)")
+    try:
+        if file.stat().st_size > MAX_CONFIG_BYTES:
+            raise CheckpointError(f"{file}: too large for a configuration")
+        entries = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{file}: not readable as JSON ({error})") from error
+    if not isinstance(entries, dict):
+        raise CheckpointError(f"{file}: not a JSON object")
+    for key, kind in (
+        ("format", int),
+        ("kind", str),
+        ("preset", str),
+        ("config", dict),
+        ("sha256", str),
+    ):
+        if not isinstance(entries.get(key), kind):
+            raise CheckpointError(f"{file}: entry '{key}' is missing or of the wrong type")
+    if entries["format"] != FORMAT:
+        raise CheckpointError(
+            f"{file}: format {entries['format']} is not {FORMAT}; "
+            "update audiomask or the checkpoint"
+        )
+    return entries
+
+
+def load_weights(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
+    """Put a checkpoint's tensors into a model, in the model's own precision.
+
+    Raises:
+        CheckpointError: names or shapes differ.
+    """
+    expected = model.state_dict()
+    missing = sorted(expected.keys() - checkpoint.tensors.keys())
+    extra = sorted(checkpoint.tensors.keys() - expected.keys())
+    if missing or extra:
+        name = (missing or extra)[0]
+        verb = "lacks" if missing else "has an unknown"
+        raise CheckpointError(f"{checkpoint.folder}: {verb} tensor '{name}'")
+    for name, value in checkpoint.tensors.items():
+        if value.shape != expected[name].shape:
+            raise CheckpointError(
+                f"{checkpoint.folder}: tensor '{name}' is {tuple(value.shape)}, "
+                f"config.json makes it {tuple(expected[name].shape)}"
+            )
+    model.load_state_dict(checkpoint.tensors)
+
+
+def bundled_folder() -> Path:
+    """The folder of the checkpoints that come with audiomask.
+
+    Raises:
+        CheckpointError: this installation has none.
+    """
+    package = Path(__file__).parent
+    for folder in (package / "bundled", package.parent / "models"):
+        if (folder / "vqvae" / CONFIG_FILE).is_file():
+            return folder
+    raise CheckpointError("no bundled checkpoints in this installation; name one with --model")
+
+
+def sha256(file: Path) -> str:
+    """Hexadecimal digest of a file."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_json(file: Path, entries: dict[str, Any]) -> None:
+    """Write JSON atomically."""
+    with AtomicFile(file, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")

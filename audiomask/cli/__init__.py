@@ -1,0 +1,8 @@
+"""The command line: one file per subcommand, each parses, calls the engine and reports.
+
+Nothing here imports torch, numpy or rich when the module is loaded: ``--help`` must be quick.
+"""
+
+from audiomask.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,87 @@
+"""The ``audiomask`` application: its subcommands, ``--version`` and the way it ends."""
+
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+import audiomask
+from audiomask.cli.detokenize import detokenize
+from audiomask.cli.exits import exit_as_sigpipe
+from audiomask.cli.infill import infill
+from audiomask.cli.options import command
+from audiomask.cli.separate import separate
+from audiomask.cli.tokenize import tokenize
+from audiomask.cli.train import train
+
+# Plain help, not rich's: rich alone would take a third of the time --help may take.
+app = typer.Typer(
+    name="audiomask",
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command()(command()(tokenize))
+app.command()(command()(detokenize))
+app.command()(command()(infill))
+app.command()(command()(separate))
+app.command()(command("model", "overwrite", "skip_existing")(train))
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"audiomask {audiomask.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Turn music into tokens, fill its gaps and separate its instruments.
+
+    '-' is standard input or output; several files and folders are welcome everywhere.
+    Exit status: 0 all done, 1 some file failed, 2 wrong usage.
+    """
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit the process with its status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    # Ended politely, a command removes its half-written files, as it does when it fails.
+    signal.signal(signal.SIGTERM, _exit_on_signal)
+    try:
+        status = app(args=arguments or ["--help"], prog_name="audiomask", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        exit_as_sigpipe()
+    except KeyboardInterrupt:
+        status = 130
+    except Exception as error:
+        # typer keeps the class of its usage errors private; they alone can format themselves.
+        if not hasattr(error, "format_message"):
+            raise
+        _print_usage_error(error)
+        status = 2
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _exit_on_signal(number: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
+
+
+def _print_usage_error(error: Exception) -> None:
+    """One line, with the command whose help explains more."""
+    message = " ".join(str(error.format_message()).split())  # type: ignore[attr-defined]
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "audiomask"
+    print(f"audiomask: error: {message.rstrip('.')} (see {path} --help)", file=sys.stderr)

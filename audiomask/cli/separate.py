@@ -1,0 +1,145 @@
+"""``audiomask separate``: instruments taken out of a song."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audiomask.cli.inputs import Input, Inputs, collect_inputs, is_audio
+from audiomask.cli.options import Common
+from audiomask.cli.outputs import Job, check_outputs, to_stdout
+from audiomask.cli.report import Meter, run_jobs
+from audiomask.cli.template import DEFAULT_TEMPLATE, fill_template
+from audiomask.cli.writing import report_clipping, report_nonfinite, subtype_name
+from audiomask.errors import UsageError
+
+RESIDUAL = "residual"
+
+
+class AudioFormat(StrEnum):
+    """The formats stems are written in."""
+
+    wav = "wav"
+    flac = "flac"
+    mp3 = "mp3"
+    ogg = "ogg"
+
+
+def separate(
+    common: Common,
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="IN", help="Audio files, folders, or '-'.")
+    ],
+    stem: Annotated[
+        list[str] | None,
+        typer.Option("--stem", metavar="NAME", help="A stem, or 'all' (default); repeatable."),
+    ] = None,
+    residual: Annotated[
+        bool, typer.Option("--residual", help="Write what is left as well.")
+    ] = False,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="DIR", help="Folder, or '-' for one stem.")
+    ] = "separated",
+    template: Annotated[
+        str, typer.Option("--template", help="Names below the folder.")
+    ] = DEFAULT_TEMPLATE,
+    format: Annotated[
+        AudioFormat | None, typer.Option("--format", help="Default: by the template, or wav.")
+    ] = None,
+    subtype: Annotated[
+        str | None,
+        typer.Option("--subtype", metavar="NAME", help="PCM_16, PCM_24, FLOAT ..."),
+    ] = None,
+) -> int:
+    """Take the instruments out of a song.
+
+    song.wav becomes separated/song/guitar.wav and so on.
+    """
+    wanted = subtype_name(subtype)
+    ext = (format or _template_format(template)).value
+    _check_folder(output)
+    found = collect_inputs(inputs, is_audio, None if output == "-" else Path(output))
+    if stem and "all" not in stem:
+        # The names may prove unknown yet; what else is wrong shows before torch is loaded.
+        check_outputs(_plan(found, [*stem, *[RESIDUAL] * residual], output, template, ext), common)
+
+    from audiomask.audio.files import AudioFile
+    from audiomask.audio.writer import AudioWriter, default_subtype
+
+    engine = common.open_engine()
+    stems = _choose_stems(stem or ["all"], engine.stems)
+    jobs = _plan(found, [*stems, *[RESIDUAL] * residual], output, template, ext)
+    check_outputs(jobs, common)
+
+    def work(job: Job, meter: Meter) -> None:
+        with ExitStack() as stack:
+            source = stack.enter_context(AudioFile(job.input.source))
+            rate = source.sample_rate
+            meter.start(job.input.label, source.frames / rate)
+            kept = wanted or default_subtype(source.subtype, ext)
+            writers = {
+                name: stack.enter_context(
+                    AudioWriter(
+                        place,
+                        rate,
+                        source.channels,
+                        kept,
+                        format=ext,
+                        overwrite=common.overwrite,
+                        frames=source.frames,
+                    )
+                )
+                for name, place in job.outputs.items()
+            }
+            names = [name for name in writers if name != RESIDUAL]
+            for blocks in engine.separate(source, names, RESIDUAL in writers, kept):
+                for name, writer in writers.items():
+                    writer.write(blocks[name])
+                meter.advance(next(iter(blocks.values())).shape[-1] / rate)
+        report_nonfinite(source)
+        for name, place in job.outputs.items():
+            report_clipping(place, writers[name].clipped)
+
+    return run_jobs(jobs, common, work)
+
+
+def _template_format(template: str) -> AudioFormat:
+    """The format that a template spells out, as in '{track}-{stem}.flac'; wav when it does not."""
+    suffix = template.rpartition(".")[2].lower()
+    return AudioFormat(suffix) if suffix in AudioFormat.__members__ else AudioFormat.wav
+
+
+def _check_folder(output: str) -> None:
+    folder = Path(output)
+    if output == "-" or folder.is_dir():
+        return
+    if folder.exists() or folder.suffix.lower().lstrip(".") in AudioFormat.__members__:
+        raise UsageError(f"-o {output}: -o is the folder of the stems; --template names the files")
+
+
+def _choose_stems(asked: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The stems asked for, each once; raises UsageError for one the model does not know."""
+    for name in asked:
+        if name not in (*known, "all"):
+            raise UsageError(f"unknown stem '{name}': choose from {', '.join(known)}, or all")
+    return list(known) if "all" in asked else list(dict.fromkeys(asked))
+
+
+def _plan(inputs: Inputs, names: Sequence[str], output: str, template: str, ext: str) -> list[Job]:
+    names = list(dict.fromkeys(names))
+    if output == "-":
+        if inputs.several or len(names) > 1:
+            raise UsageError("standard output ('-o -') takes one stem of one file: use --stem NAME")
+        return [Job(item, {names[0]: to_stdout()}) for item in inputs.items]
+    return [
+        Job(item, {name: _stem_path(item, name, output, template, ext) for name in names})
+        for item in inputs.items
+    ]
+
+
+def _stem_path(item: Input, stem: str, output: str, template: str, ext: str) -> Path:
+    filled = fill_template(template, item.relative.stem, stem, ext)
+    return Path(output) / item.relative.parent / filled

@@ -1,0 +1,75 @@
+"""``audiomask tokenize``: audio to tokens."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audiomask.cli.inputs import collect_inputs, is_audio
+from audiomask.cli.options import Common
+from audiomask.cli.outputs import Job, check_outputs, plan_files
+from audiomask.cli.report import Meter, run_jobs
+from audiomask.cli.writing import report_nonfinite
+
+
+class TokenFormat(StrEnum):
+    """The two forms of a token file."""
+
+    safetensors = "safetensors"
+    text = "text"
+
+
+_SUFFIXES = {TokenFormat.safetensors: ".tokens.safetensors", TokenFormat.text: ".tokens.txt"}
+
+
+def tokenize(
+    common: Common,
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="IN", help="Audio files, folders, or '-'.")
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="PATH", help="File, folder or '-' (default: beside IN)."
+        ),
+    ] = None,
+    format: Annotated[
+        TokenFormat | None,
+        typer.Option("--format", help="Default: text for an output named .txt, or safetensors."),
+    ] = None,
+    levels: Annotated[
+        int | None,
+        typer.Option("--levels", metavar="N", min=1, help="Codebooks to keep (default: all)."),
+    ] = None,
+) -> int:
+    """Turn audio into tokens.
+
+    song.wav becomes song.tokens.safetensors.
+    """
+    if format is None:
+        named_text = output is not None and output.lower().endswith(".txt")
+        format = TokenFormat.text if named_text else TokenFormat.safetensors
+    chosen = format
+    found = collect_inputs(inputs, is_audio, None if output in (None, "-") else Path(str(output)))
+    jobs = plan_files(
+        found,
+        output,
+        lambda path: path.with_name(path.stem + _SUFFIXES[chosen]),
+        text=chosen is TokenFormat.text,
+    )
+    check_outputs(jobs, common)
+
+    from audiomask.audio.files import AudioFile
+    from audiomask.tokens import save_tokens
+
+    engine = common.open_engine()
+
+    def work(job: Job, meter: Meter) -> None:
+        with AudioFile(job.input.source) as source:
+            meter.start(job.input.label, source.frames / source.sample_rate)
+            tokens = engine.tokenize(source, levels, meter.advance)
+            report_nonfinite(source)
+        save_tokens(tokens, job.output, chosen.value, overwrite=common.overwrite)
+
+    return run_jobs(jobs, common, work)

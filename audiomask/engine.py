@@ -1,0 +1,239 @@
+"""Engine: the one object behind every subcommand. It holds the models and runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from audiomask.audio.gaps import Gap
+from audiomask.audio.source import AudioSource, ResampledSource
+from audiomask.audio.splice import Patch
+from audiomask.checkpoint import (
+    CONFIG_FILE,
+    Checkpoint,
+    bundled_folder,
+    load_checkpoint,
+    load_weights,
+    read_config,
+)
+from audiomask.device import choose_device
+from audiomask.errors import CheckpointError, TokensError, UsageError
+from audiomask.inference.codec import CHUNK, DecodedSource, encode
+from audiomask.inference.infill import Infiller
+from audiomask.inference.separation import Separator
+from audiomask.mlm import build_mlm
+from audiomask.mlm.model import MaskedLM
+from audiomask.tokens import Tokens
+from audiomask.vqvae import AnyVQVAE, build_vqvae
+
+
+class Engine:
+    """Tokenises, detokenises, fills gaps and separates.
+
+    Checkpoints are read when they are first needed.
+
+    Args:
+        model: a folder that holds the checkpoints ``vqvae`` and ``mlm``, or one checkpoint
+            (an MLM's VQ-VAE is looked for in it, beside it, and among the bundled ones); the
+            bundled ones when None.
+        device: "auto" (the first CUDA device, else the CPU), "cpu", "cuda" or "cuda:N".
+        threads: CPU threads; PyTorch's choice when None.
+
+    Raises:
+        UsageError: there is no such device.
+        CheckpointError: there is no such checkpoint, or it is broken.
+    """
+
+    def __init__(
+        self, model: Path | None = None, device: str = "auto", threads: int | None = None
+    ) -> None:
+        self.device = choose_device(device)
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self.folder = model if model is not None else bundled_folder()
+
+    @cached_property
+    def _folders(self) -> dict[str, Path]:
+        """Where the checkpoint of each kind is."""
+        folder = self.folder
+        if not (folder / CONFIG_FILE).exists():
+            found = {kind: folder / kind for kind in ("vqvae", "mlm")}
+            if not (folder / "vqvae" / CONFIG_FILE).exists():
+                raise CheckpointError(
+                    f"{folder}: not a checkpoint, nor a folder with checkpoints vqvae and mlm"
+                )
+            return found
+        entries = read_config(folder)
+        if entries["kind"] == "vqvae":
+            return {"vqvae": folder}
+        for place in (folder / "vqvae", folder.parent / "vqvae", *bundled_vqvae()):
+            known = (place / CONFIG_FILE).exists()
+            if known and read_config(place)["sha256"][:16] == entries.get("vqvae"):
+                return {"vqvae": place, "mlm": folder}
+        raise CheckpointError(
+            f"{folder}: its VQ-VAE ({entries.get('vqvae')}) is neither in it nor beside it; "
+            f"copy it to {folder / 'vqvae'}"
+        )
+
+    @cached_property
+    def _vqvae_checkpoint(self) -> Checkpoint:
+        return load_checkpoint(self._folders["vqvae"], "vqvae")
+
+    @cached_property
+    def vqvae(self) -> AnyVQVAE:
+        """The VQ-VAE, ready to run."""
+        checkpoint = self._vqvae_checkpoint
+        model = build_vqvae(checkpoint.preset, checkpoint.config)
+        load_weights(model, checkpoint)
+        return model.to(self.device).eval()
+
+    @cached_property
+    def mlm(self) -> MaskedLM:
+        """The masked language model, ready to run.
+
+        Raises:
+            CheckpointError: there is none, or it was trained on another VQ-VAE's tokens.
+        """
+        checkpoint = load_checkpoint(self._mlm_folder, "mlm")
+        belongs = checkpoint.notes.get("vqvae")
+        if belongs != self._vqvae_checkpoint.fingerprint:
+            raise CheckpointError(
+                f"{checkpoint.folder}: belongs to the VQ-VAE {belongs}, not to "
+                f"{self._vqvae_checkpoint.fingerprint} in {self._vqvae_checkpoint.folder}"
+            )
+        model = build_mlm(checkpoint.preset, checkpoint.config)
+        load_weights(model, checkpoint)
+        return model.to(self.device).eval()
+
+    @property
+    def _mlm_folder(self) -> Path:
+        folder = self._folders.get("mlm")
+        if folder is None:
+            raise CheckpointError(f"{self.folder}: is a VQ-VAE alone; this needs an MLM as well")
+        return folder
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """What the MLM can separate; read from its configuration alone."""
+        stems = read_config(self._mlm_folder)["config"].get("stems", ())
+        if not isinstance(stems, list) or not all(isinstance(stem, str) for stem in stems):
+            raise CheckpointError(f"{self._mlm_folder}: 'stems' is no list of names")
+        return tuple(stems)
+
+    def tokenize(
+        self,
+        source: AudioSource,
+        levels: int | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> Tokens:
+        """Tokens of a recording.
+
+        Args:
+            source: any rate, any number of channels; each channel is coded by itself.
+            levels: keep only the first levels; all when None.
+            progress: told the seconds of audio just done.
+
+        Raises:
+            UsageError: the VQ-VAE has fewer levels.
+        """
+        config = self.vqvae.config
+        if levels is not None and not 1 <= levels <= config.levels:
+            raise UsageError(f"--levels {levels}: this VQ-VAE has 1 to {config.levels}")
+        codes = encode(self.vqvae, source, self.device, progress)[:, :levels]
+        return Tokens(
+            codes=codes.contiguous(),
+            sample_rate=source.sample_rate,
+            num_samples=source.frames,
+            hop_length=config.hop_length,
+            codebook_size=config.codebook_size,
+            fingerprint=self._vqvae_checkpoint.fingerprint,
+            model_sample_rate=config.sample_rate,
+        )
+
+    def detokenize(self, tokens: Tokens) -> Iterator[Tensor]:
+        """The sound of tokens: consecutive blocks [C, n], ``tokens.num_samples`` in all.
+
+        Raises:
+            TokensError: another VQ-VAE made them.
+        """
+        if tokens.fingerprint != self._vqvae_checkpoint.fingerprint:
+            raise TokensError(
+                f"these tokens were made by the VQ-VAE {tokens.fingerprint}, not by "
+                f"{self._vqvae_checkpoint.fingerprint}; name theirs with --model"
+            )
+        config = self.vqvae.config
+        for name, value, true in (
+            ("hop_length", tokens.hop_length, config.hop_length),
+            ("model_sample_rate", tokens.model_sample_rate, config.sample_rate),
+            ("codebook_size", tokens.codebook_size, config.codebook_size),
+        ):
+            if value != true:
+                raise TokensError(f"{name} is {value} in these tokens, {true} in their VQ-VAE")
+        if tokens.levels > config.levels:
+            raise TokensError(f"{tokens.levels} levels, but their VQ-VAE has {config.levels}")
+        decoded = DecodedSource(self.vqvae, tokens.codes, self.device)
+        audio = ResampledSource(decoded, tokens.sample_rate)
+        for start in range(0, tokens.num_samples, CHUNK):
+            yield audio.read(start, min(start + CHUNK, tokens.num_samples))
+
+    def separate(
+        self,
+        source: AudioSource,
+        stems: Sequence[str],
+        residual: bool = False,
+        subtype: str = "FLOAT",
+    ) -> Iterator[dict[str, Tensor]]:
+        """Stems of a recording: consecutive blocks [C, n] each, of its own rate and length.
+
+        Args:
+            stems: which.
+            residual: also yield "residual", the recording minus these stems.
+            subtype: how the stems will be stored; they are rounded to it so that stems and
+                residual sum to the recording.
+
+        Raises:
+            UsageError: the model does not know a stem.
+        """
+        numbers = [self.mlm.vocabulary.stem(stem) for stem in stems]
+        separator = Separator(self.vqvae, self.mlm, self.device)
+        names = [*stems, *(["residual"] if residual else [])]
+        for block in separator.blocks(source, numbers, residual, subtype):
+            yield dict(zip(names, block, strict=True))
+
+    def infill(
+        self,
+        source: AudioSource,
+        gaps: Sequence[Gap],
+        steps: int = 12,
+        temperature: float = 1.0,
+        candidates: int = 1,
+        seed: int = 0,
+    ) -> Iterator[Patch]:
+        """Fillings of a recording's gaps, in order, each with its crossfades.
+
+        Args:
+            gaps: sorted and apart.
+            steps: passes over the first level's tokens.
+            temperature: of the sampling; 0 takes the likeliest tokens.
+            candidates: fillings drawn for each gap, of which the likeliest is kept.
+            seed: same seed, same machine, same filling.
+
+        Raises:
+            AudiomaskError: the gaps leave nothing of the recording.
+        """
+        if not gaps:
+            return
+        infiller = Infiller(self.vqvae, self.mlm, self.device, steps, temperature, candidates, seed)
+        yield from infiller.patches(source, gaps)
+
+
+def bundled_vqvae() -> list[Path]:
+    """The bundled VQ-VAE, or nothing in an installation without checkpoints."""
+    try:
+        return [bundled_folder() / "vqvae"]
+    except CheckpointError:
+        return []

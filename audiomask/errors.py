@@ -1,0 +1,37 @@
+"""Errors a user can mend: each message is one line that says what is wrong and what to do.
+
+The command line prints the message and exits with ``exit_code``; anything else that is raised
+is a defect of ours and is reported as such.
+"""
+
+
+class AudiomaskError(Exception):
+    """Base of every error whose cause is the input, a file or the machine, not our code."""
+
+    exit_code = 1
+
+
+class UsageError(AudiomaskError):
+    """The command or call asks for something that cannot be (exit code 2)."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A configuration key or value is wrong."""
+
+
+class AudioFileError(AudiomaskError):
+    """A file or stream is missing, is not audio, or cannot be written."""
+
+
+class TokensError(AudiomaskError):
+    """A token file is malformed, or belongs to another VQ-VAE."""
+
+
+class CheckpointError(AudiomaskError):
+    """A checkpoint folder is missing, incomplete, tampered with, or of another kind."""
+
+
+class DataError(AudiomaskError):
+    """A training data folder is empty or of no known layout."""

@@ -1,0 +1,1 @@
+"""Windowed inference: the models run over recordings of any length, rate and channel count."""

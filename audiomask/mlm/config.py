@@ -1,0 +1,62 @@
+"""Configuration of the masked language model, and its presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STEMS = ("guitar", "piano", "bass", "drums")
+
+
+@dataclass(frozen=True)
+class MLMConfig:
+    """Bidirectional transformer over the tokens of one VQ-VAE.
+
+    Attributes:
+        levels, codebook_size, code_dim: of the VQ-VAE whose tokens it reads.
+        hop_length, sample_rate: likewise; they make frames into seconds.
+        stems: what SEP tokens there are.
+        window: frames it is trained on and sees at once.
+        dim, heads: width and attention heads.
+        layers: transformer layers over the whole sequence (folded layout: over the mixture).
+        stem_layers: folded layout: layers run for each stem on top of the mixture's.
+        kernel: width of the depthwise convolution in every layer, in frames; 0 for none.
+        layout: how ``mixture SEP stem`` is laid out. "concatenated" is the paper's: one after the
+            other. "folded" lays the stem over the mixture, so that frames that sound together
+            share a position: half the length, no alignment to learn, and all stems share
+            the mixture's layers.
+        bands: mel-spaced bands of the mixture's spectrum that the folded layout reads beside
+            the tokens, and of the mask that it predicts; 0 for tokens only.
+        band_stft: window of that spectrum, in samples.
+    """
+
+    levels: int
+    codebook_size: int
+    code_dim: int
+    hop_length: int
+    sample_rate: int
+    stems: tuple[str, ...] = STEMS
+    window: int = 576
+    dim: int = 256
+    heads: int = 4
+    layers: int = 6
+    stem_layers: int = 1
+    kernel: int = 7
+    layout: str = "folded"
+    bands: int = 256
+    band_stft: int = 4096
+
+    def __post_init__(self) -> None:
+        """Accept lists, as JSON has them, for tuples."""
+        object.__setattr__(self, "stems", tuple(self.stems))
+
+
+#: settings that make the paper's model of the default ones
+PAPER = {
+    "window": 512,
+    "dim": 256,
+    "layers": 8,
+    "stem_layers": 0,
+    "kernel": 0,
+    "layout": "concatenated",
+    "bands": 0,
+}

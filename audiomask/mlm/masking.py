@@ -1,0 +1,93 @@
+"""Masking: which tokens the model must guess in training."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from audiomask.mlm.vocabulary import Vocabulary
+
+#: share of positions chosen, and of those: made MASK, made random; the rest is kept
+CHOSEN, TO_MASK, TO_RANDOM = 0.15, 0.8, 0.1
+
+
+def bert_mask(
+    ids: Tensor, vocabulary: Vocabulary, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """BERT's masking (Devlin et al. 2019, section 3.1).
+
+    15 % of the positions are chosen; of those 80 % become MASK, 10 % a random code, 10 % stay.
+    Special tokens are never chosen.
+
+    Args:
+        ids: [B, levels, F].
+
+    Returns:
+        the model's input and which positions the loss is on (bool), both [B, levels, F].
+    """
+    draw = torch.rand(ids.shape, generator=generator, device=ids.device)
+    chosen = (draw < CHOSEN) & (ids < vocabulary.codebook_size)
+    fate = torch.rand(ids.shape, generator=generator, device=ids.device)
+    random = torch.randint(
+        vocabulary.codebook_size, ids.shape, generator=generator, device=ids.device
+    )
+    inputs = torch.where(chosen & (fate < TO_MASK), vocabulary.mask, ids)
+    swapped = chosen & (fate >= TO_MASK) & (fate < TO_MASK + TO_RANDOM)
+    return torch.where(swapped, random, inputs), chosen
+
+
+def gap_mask(
+    ids: Tensor, vocabulary: Vocabulary, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """One gap a row, at some stage of being filled coarse to fine.
+
+    A span of 2 % to 50 % of the frames is unknown. Levels under a random one are filled, that
+    one is masked at a rate of cos(π r / 2) (Chang et al. 2022, section 3.1), finer ones are all
+    MASK. The loss is on that level's masked positions.
+
+    Args:
+        ids: [B, levels, F].
+
+    Returns:
+        the model's input and which positions the loss is on (bool), both [B, levels, F].
+    """
+    batch, levels, frames = ids.shape
+
+    def uniform() -> Tensor:
+        return torch.rand(batch, generator=generator, device=ids.device)
+
+    length = (frames * (0.02 * 25 ** uniform())).long().clamp_min(1)
+    start = ((frames - length + 1) * uniform()).long()
+    place = torch.arange(frames, device=ids.device)
+    inside = (place >= start[:, None]) & (place < (start + length)[:, None])
+    level = torch.randint(levels, (batch,), generator=generator, device=ids.device)
+    rate = torch.cos(math.pi / 2 * uniform())
+    drawn = torch.rand(batch, frames, generator=generator, device=ids.device) < rate[:, None]
+    order = torch.arange(levels, device=ids.device)[None, :, None]
+    current = order == level[:, None, None]
+    finer = order > level[:, None, None]
+    chosen = inside[:, None] & current & drawn[:, None]
+    hidden = chosen | (inside[:, None] & finer)
+    codes = ids < vocabulary.codebook_size
+    return torch.where(hidden & codes, vocabulary.mask, ids), chosen & codes
+
+
+def random_mask(
+    ids: Tensor, vocabulary: Vocabulary, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """Each row masked at its own rate of cos(π r / 2), the loss on the masked positions.
+
+    Args:
+        ids: [B, levels, F].
+
+    Returns:
+        the model's input and the masked positions (bool), both [B, levels, F].
+    """
+    rate = torch.cos(
+        math.pi / 2 * torch.rand(len(ids), 1, 1, generator=generator, device=ids.device)
+    )
+    draw = torch.rand(ids.shape, generator=generator, device=ids.device)
+    chosen = (draw < rate) & (ids < vocabulary.codebook_size)
+    return torch.where(chosen, vocabulary.mask, ids), chosen

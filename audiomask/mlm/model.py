@@ -1,0 +1,146 @@
+"""The masked language model: tokens in, a distribution over codes at every position out."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from audiomask.mlm.config import MLMConfig
+from audiomask.mlm.transformer import Transformer
+from audiomask.mlm.vocabulary import Vocabulary
+
+
+class MaskedLM(nn.Module):
+    """One model for plain sequences (infill) and for ``mixture SEP_stem stem`` (separation).
+
+    A plain sequence goes through ``context`` then ``target``. In the folded layout the
+    mixture goes through ``context`` once, and ``target`` adds a stem's SEP and tokens to it;
+    ``mask_logits`` turns what it finds into a mask on the mixture's spectrum. In the concatenated
+    layout the whole sequence, SEP and stem included, goes through ``context``.
+
+    Args:
+        config: the model's configuration.
+        codebooks: the VQ-VAE's code vectors [levels, K, D], kept as the tokens' embeddings;
+            None before a checkpoint is loaded.
+    """
+
+    codebooks: Tensor
+
+    def __init__(self, config: MLMConfig, codebooks: Tensor | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.vocabulary = Vocabulary(config.codebook_size, config.stems)
+        dim, levels = config.dim, config.levels
+        if codebooks is None:
+            codebooks = torch.zeros(levels, config.codebook_size, config.code_dim)
+        self.register_buffer("codebooks", codebooks.detach().clone())
+        self.code_projections = nn.ModuleList(
+            nn.Linear(config.code_dim, dim) for _ in range(levels)
+        )
+        self.special = nn.Parameter(0.5 * torch.randn(levels, 2 + len(config.stems), dim))
+        self.context_layers = Transformer(dim, config.heads, config.layers, config.kernel)
+        self.stem_layers = Transformer(dim, config.heads, config.stem_layers, config.kernel)
+        self.norm = nn.LayerNorm(dim)
+        self.heads = nn.ModuleList(nn.Linear(dim, config.codebook_size) for _ in range(levels))
+        if config.bands:
+            self.band_projection = nn.Linear(config.bands, dim)
+            self.no_bands = nn.Parameter(torch.zeros(dim))
+            self.mask_head = nn.Linear(dim, config.bands)
+            self.residual_head = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, config.bands))
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Sum of the levels' token embeddings, [B, F, dim] of ids [B, levels, F].
+
+        Codes are embedded by projecting the VQ-VAE's own vectors, special tokens are learned.
+        Several channels of one recording, [B, C, levels, F], give the mean of theirs.
+        """
+        if ids.dim() == 4:
+            together = self.embed(ids.flatten(0, 1))
+            return together.view(*ids.shape[:2], *together.shape[1:]).mean(dim=1)
+        total: Tensor | float = 0.0
+        for level, project in enumerate(self.code_projections):
+            # unit vectors of D entries; scaled so that each entry is about one
+            codes = project(self.codebooks[level] * self.config.code_dim**0.5)
+            table = torch.cat([codes, self.special[level].to(codes.dtype)])
+            total = total + F.embedding(ids[:, level], table)
+        assert isinstance(total, Tensor)
+        return total
+
+    def context(
+        self, ids: Tensor, bands: Tensor | None = None, seen: Tensor | None = None
+    ) -> Tensor:
+        """Hidden states [B, F, dim] of a sequence.
+
+        Args:
+            ids: [B, levels, F], or [B, C, levels, F] for several channels.
+            bands: band features of the mixture, [B, bands, F] (see ``band_features``), or None.
+            seen: bool [B, F], false at padding.
+        """
+        x = self.embed(ids)
+        if self.config.bands:
+            x = x + (self.no_bands if bands is None else self.band_projection(bands.mT))
+        return self.context_layers(x, seen)  # type: ignore[no-any-return]
+
+    def target(
+        self,
+        hidden: Tensor,
+        ids: Tensor | None = None,
+        stem: Tensor | None = None,
+        seen: Tensor | None = None,
+    ) -> Tensor:
+        """Final hidden states [B, F, dim]: of the sequence itself, or of a stem in it.
+
+        Args:
+            hidden: [B, F, dim] from ``context``.
+            ids: the stem's tokens [B, levels, F], masked where unknown.
+            stem: number of each row's stem [B].
+            seen: bool [B, F], false at padding.
+        """
+        if stem is not None:
+            assert ids is not None
+            separator = self.special[:, 2:].sum(dim=0)[stem]
+            hidden = hidden + self.embed(ids) + separator[:, None]
+        return self.norm(self.stem_layers(hidden, seen))  # type: ignore[no-any-return]
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores of every code, [B, levels, F, K], from final hidden states [B, F, dim]."""
+        return torch.stack([head(hidden) for head in self.heads], dim=1)
+
+    def mask_logits(self, context: Tensor, stems: Tensor) -> Tensor:
+        """Scores of stems and residual for every band, [B, S + 1, bands, F].
+
+        Their softmax over the second axis shares the mixture out: stems compete.
+
+        Args:
+            context: hidden states of the mixture [B, F, dim].
+            stems: final hidden states of every stem [B, S, F, dim].
+        """
+        named = self.mask_head(stems)
+        rest = self.residual_head(context)[:, None]
+        return torch.cat([named, rest], dim=1).mT
+
+    def all_stems(self, context: Tensor, seen: Tensor | None = None) -> Tensor:
+        """Final hidden states of every stem with all its tokens masked, [B, S, F, dim]."""
+        batch, frames, dim = context.shape
+        number = len(self.config.stems)
+        stem = torch.arange(number, device=context.device).repeat(batch)
+        ids = torch.full(
+            (1, self.config.levels, 1), self.vocabulary.mask, device=context.device
+        ).expand(len(stem), -1, frames)
+        hidden = context.repeat_interleave(number, dim=0)
+        repeated = None if seen is None else seen.repeat_interleave(number, dim=0)
+        return self.target(hidden, ids, stem, repeated).view(batch, number, frames, dim)
+
+
+def band_features(power: Tensor) -> Tensor:
+    """What the model reads of a mixture's spectrum: log power, relative to the window's level.
+
+    Args:
+        power: sum over each band, [B, bands, F].
+
+    Returns:
+        [B, bands, F], about zero mean and unit range.
+    """
+    level = power.mean(dim=(1, 2), keepdim=True).clamp_min(1e-10)
+    return ((power / level).clamp_min(1e-6).log10() + 2) / 2

@@ -1,0 +1,86 @@
+"""Bidirectional transformer layers with rotary positions."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def rotary_angles(frames: int, head_dim: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [frames, head_dim / 2] of rotary positions (Su et al. 2021, eq. 15)."""
+    frequency = 10000 ** (-torch.arange(0, head_dim, 2, device=device).float() / head_dim)
+    angle = torch.arange(frames, device=device).float()[:, None] * frequency
+    return angle.cos(), angle.sin()
+
+
+def rotate(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+    """Turn pairs of channels of [B, heads, F, head_dim] by their position's angle."""
+    cosine, sine = (a.to(x.dtype) for a in angles)
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
+
+
+class Attention(nn.Module):
+    """Self-attention over all frames of a window."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.inward = nn.Linear(dim, 3 * dim, bias=False)
+        self.outward = nn.Linear(dim, dim, bias=False)
+
+    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], seen: Tensor | None) -> Tensor:
+        """[B, F, dim] to [B, F, dim]; ``seen`` [B, F] is false where nobody may look."""
+        batch, frames, dim = x.shape
+        parts = self.inward(x).view(batch, frames, 3, self.heads, dim // self.heads)
+        query, key, value = parts.permute(2, 0, 3, 1, 4)
+        mask = None if seen is None else seen[:, None, None, :]
+        y = F.scaled_dot_product_attention(
+            rotate(query, angles), rotate(key, angles), value, attn_mask=mask
+        )
+        return self.outward(y.transpose(1, 2).reshape(batch, frames, dim))  # type: ignore[no-any-return]
+
+
+class Layer(nn.Module):
+    """Pre-norm layer: depthwise convolution (optional), attention, feed-forward network.
+
+    The convolution hears onsets and the shapes of single notes at once, which attention alone
+    takes long to learn (Gulati et al. 2020).
+    """
+
+    def __init__(self, dim: int, heads: int, kernel: int) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(dim)
+        self.attention = Attention(dim, heads)
+        self.feed_norm = nn.LayerNorm(dim)
+        self.expand = nn.Linear(dim, 4 * dim)
+        self.contract = nn.Linear(4 * dim, dim)
+        self.local: nn.Conv1d | None = None
+        if kernel:
+            self.local = nn.Conv1d(dim, dim, kernel, padding=kernel // 2, groups=dim)
+
+    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], seen: Tensor | None) -> Tensor:
+        """[B, F, dim] to [B, F, dim]."""
+        if self.local is not None:
+            # padding is to the convolution what lies beyond the ends is: nothing
+            heard = x if seen is None else x * seen[..., None]
+            x = x + self.local(heard.transpose(1, 2)).transpose(1, 2)
+        x = x + self.attention(self.attention_norm(x), angles, seen)
+        return x + self.contract(F.gelu(self.expand(self.feed_norm(x))))  # type: ignore[no-any-return]
+
+
+class Transformer(nn.Module):
+    """A stack of layers: [B, F, dim] to [B, F, dim]."""
+
+    def __init__(self, dim: int, heads: int, layers: int, kernel: int) -> None:
+        super().__init__()
+        self.head_dim = dim // heads
+        self.layers = nn.ModuleList(Layer(dim, heads, kernel) for _ in range(layers))
+
+    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
+        """[B, F, dim] to [B, F, dim]; ``seen`` [B, F] is false at padding."""
+        angles = rotary_angles(x.shape[1], self.head_dim, x.device)
+        for layer in self.layers:
+            x = layer(x, angles, seen)
+        return x

@@ -1,0 +1,145 @@
+"""Tokens: what a VQ-VAE makes of sound, and what it takes to make sound of them again."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audiomask.errors import TokensError
+
+NAME = "audiomask tokens"
+VERSION = f"{NAME} 1"
+#: what every file tells, and the largest value that can be meant
+FIELDS = {
+    "sample_rate": 1_000_000,
+    "hop_length": 1 << 20,
+    "num_samples": 1 << 53,
+    "codebook_size": (1 << 31) - 1,
+    "model_sample_rate": 1_000_000,
+}
+#: the axes before the frames, and the largest that can be meant
+SHAPE = {"channels": 1024, "levels": 1024}
+# Frames that padding may add to what num_samples needs. It keeps a header from promising hours.
+_SLACK = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """The codes of one piece of sound.
+
+    Attributes:
+        codes: int16 or int32 Tensor [channels, levels, frames].
+        sample_rate: of the sound that went in and is to come out.
+        num_samples: its samples per channel.
+        hop_length: samples between frames, at the model's rate.
+        codebook_size: codes lie in [0, codebook_size).
+        fingerprint: of the VQ-VAE that made them, and alone understands them.
+        model_sample_rate: the rate that VQ-VAE works at.
+    """
+
+    codes: Tensor
+    sample_rate: int
+    num_samples: int
+    hop_length: int
+    codebook_size: int
+    fingerprint: str
+    model_sample_rate: int
+
+    @property
+    def channels(self) -> int:
+        """Number of channels, each coded by itself."""
+        return self.codes.shape[0]
+
+    @property
+    def levels(self) -> int:
+        """Quantiser stages, so tokens a frame."""
+        return self.codes.shape[1]
+
+    @property
+    def frames(self) -> int:
+        """Columns of codes."""
+        return self.codes.shape[2]
+
+    @property
+    def duration(self) -> float:
+        """Seconds of sound."""
+        return self.num_samples / self.sample_rate
+
+    @property
+    def bitrate(self) -> float:
+        """Bits a second when every token takes whole bits and nothing is compressed further."""
+        bits = (self.codebook_size - 1).bit_length()
+        return self.channels * self.levels * self.frames * bits / self.duration
+
+    def validate(self) -> None:
+        """Check that everything fits together.
+
+        Raises:
+            TokensError: naming the first field that does not.
+        """
+        for field, largest in FIELDS.items():
+            value = getattr(self, field)
+            if not 1 <= value <= largest:
+                raise TokensError(f"{field} is {value}; it must lie in 1 … {largest}")
+        if not re.fullmatch("[!-~]{1,128}", self.fingerprint):
+            raise TokensError("fingerprint is not 1 to 128 printable characters without spaces")
+        if self.codes.dtype not in (torch.int16, torch.int32) or self.codes.dim() != 3:
+            shape = f"{self.codes.dtype} {list(self.codes.shape)}"
+            raise TokensError(f"codes are {shape}, not int16 or int32 [channels, levels, frames]")
+        for axis, (name, largest) in enumerate(SHAPE.items()):
+            if not 1 <= self.codes.shape[axis] <= largest:
+                raise TokensError(f"{name} is {self.codes.shape[axis]}, not in 1 … {largest}")
+        needed = -(-self.num_samples * self.model_sample_rate // self.sample_rate)
+        needed = -(-needed // self.hop_length)
+        if not max(needed - 1, 1) <= self.frames <= needed + _SLACK:
+            raise TokensError(
+                f"{self.frames} frames do not fit num_samples {self.num_samples},"
+                f" which needs {needed}; the file may be cut short"
+            )
+        low, high = (int(value) for value in torch.aminmax(self.codes))
+        if low < 0 or high >= self.codebook_size:
+            wrong = low if low < 0 else high
+            raise TokensError(f"code {wrong} is not in a codebook of {self.codebook_size}")
+
+
+def describe(tokens: Tokens) -> dict[str, str]:
+    """What a file tells besides the codes."""
+    return {field: str(getattr(tokens, field)) for field in (*FIELDS, "fingerprint")}
+
+
+def from_fields(codes: Tensor, fields: dict[str, str]) -> Tokens:
+    """Tokens from codes [channels, levels, frames] and what a file told about them.
+
+    Raises:
+        TokensError: a field is missing or is no number; the tokens are yet to be validated.
+    """
+    numbers = {field: number(fields, field, largest) for field, largest in FIELDS.items()}
+    if "fingerprint" not in fields:
+        raise TokensError("does not tell fingerprint")
+    return Tokens(codes=codes, fingerprint=fields["fingerprint"], **numbers)
+
+
+def number(fields: dict[str, str], field: str, largest: int) -> int:
+    """A field as a whole number in 1 … ``largest``; TokensError names it otherwise."""
+    if field not in fields:
+        raise TokensError(f"does not tell {field}")
+    text = fields[field]
+    if not re.fullmatch("[0-9]{1,16}", text) or not 1 <= int(text) <= largest:
+        raise TokensError(f"{field} is {text[:20]!r}, not a whole number in 1 … {largest}")
+    return int(text)
+
+
+def check_version(fields: dict[str, str]) -> None:
+    """Refuse, with a TokensError, a file of another kind or version."""
+    found = fields.get("format", "")
+    if found != VERSION:
+        raise TokensError(f"has format {found[:40]!r}; this program reads {VERSION!r}")
+
+
+def code_type(codebook_size: int) -> type[np.int16] | type[np.int32]:
+    """The smallest type the codes are kept in."""
+    return np.int16 if codebook_size <= 1 << 15 else np.int32

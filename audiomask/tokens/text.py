@@ -1,0 +1,108 @@
+"""Tokens as text: ``#`` header lines, then a line a frame, channel 0's levels first."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+import torch
+
+from audiomask.errors import TokensError
+from audiomask.tokens.content import (
+    FIELDS,
+    NAME,
+    SHAPE,
+    VERSION,
+    Tokens,
+    check_version,
+    code_type,
+    describe,
+    from_fields,
+    number,
+)
+
+#: how every file begins
+MAGIC = f"# {NAME} ".encode()
+_HEADER = (*FIELDS, *SHAPE, "frames", "fingerprint")
+_LONGEST_LINE = 4096
+_CODE_LENGTH = 11  # ten digits and a space
+_BLOCK_FRAMES = 4096
+
+
+def write_text(tokens: Tokens) -> Iterator[bytes]:
+    """The file, block by block."""
+    shape = {name: str(getattr(tokens, name)) for name in (*SHAPE, "frames")}
+    header = {**describe(tokens), **shape}
+    lines = [f"# {VERSION}", *(f"# {field}: {value}" for field, value in header.items()), ""]
+    yield "\n".join(lines).encode()
+    for start in range(0, tokens.frames, _BLOCK_FRAMES):
+        block = tokens.codes[:, :, start : start + _BLOCK_FRAMES]
+        rows = block.permute(2, 0, 1).flatten(1).tolist()
+        yield "".join(" ".join(map(str, row)) + "\n" for row in rows).encode()
+
+
+def read_text(stream: BinaryIO) -> Tokens:
+    """Parse line by line; memory grows with what is really there, not with what is promised.
+
+    Raises:
+        TokensError: naming the line or field.
+    """
+    fields: dict[str, str] = {}
+    codes = array("i")
+    width, size, count, limit = 0, 0, 0, _LONGEST_LINE
+    while line := stream.readline(limit):
+        count += 1
+        where = f"line {count}"
+        if not line.endswith(b"\n"):
+            raise TokensError(f"{where}: is {'too long' if len(line) == limit else 'cut short'}")
+        if line.startswith(b"#"):
+            _read_header(line, where, fields)
+            if fields.keys() >= SHAPE.keys():
+                limit = max(limit, _CODE_LENGTH * _width(fields) + 2)
+            continue
+        if not width:
+            check_version(fields)
+            width, size = _width(fields), number(fields, "codebook_size", FIELDS["codebook_size"])
+        _read_frame(line.split(), where, width, size, codes)
+    if not width:
+        raise TokensError(f"line {count}: ends without codes")
+    frames = len(codes) // width
+    if "frames" in fields and number(fields, "frames", 1 << 53) != frames:
+        raise TokensError(f"has {frames} frames, not the {fields['frames']} its header tells")
+    shape = [number(fields, field, largest) for field, largest in SHAPE.items()]
+    table = np.frombuffer(codes, dtype=np.intc).reshape(frames, *shape).transpose(1, 2, 0)
+    return from_fields(torch.from_numpy(np.ascontiguousarray(table, dtype=code_type(size))), fields)
+
+
+def _width(fields: dict[str, str]) -> int:
+    channels, levels = (number(fields, field, largest) for field, largest in SHAPE.items())
+    return channels * levels
+
+
+def _read_frame(row: list[bytes], where: str, width: int, size: int, codes: array[int]) -> None:
+    if len(row) != width:
+        raise TokensError(f"{where}: has {len(row)} codes; a frame has {width}")
+    for code in row:
+        if not code.isdigit() or len(code) > 10 or int(code) >= size:
+            shown = code[:20].decode("ascii", "replace")
+            raise TokensError(f"{where}: {shown!r} is not a code below {size}")
+    codes.extend(map(int, row))
+
+
+def _read_header(line: bytes, where: str, fields: dict[str, str]) -> None:
+    """Take in ``# field: value``; any other ``#`` line is a remark."""
+    try:
+        text = line.decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise TokensError(f"{where}: is not text") from error
+    field, colon, value = text[1:].partition(":")
+    field = field.strip()
+    if text.startswith(f"# {NAME} "):
+        field, value = "format", text[2:]
+    elif not colon or field not in _HEADER:
+        return
+    if field in fields:
+        raise TokensError(f"{where}: tells {field} again")
+    fields[field] = value.strip()

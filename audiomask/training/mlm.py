@@ -1,0 +1,172 @@
+"""What a training step of the masked language model is."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from audiomask.audio.spectra import band_weights, stft, to_bands
+from audiomask.checkpoint import save_checkpoint
+from audiomask.mlm.config import MLMConfig
+from audiomask.mlm.masking import bert_mask, gap_mask, random_mask
+from audiomask.mlm.model import MaskedLM, band_features
+from audiomask.mlm.separation import separation_ids, separation_loss
+from audiomask.training.data.excerpt import Excerpt
+from audiomask.vqvae import AnyVQVAE
+
+#: weights of the loss's terms: nats a token, share of the mixture's amplitude, dB
+PLAIN, STEM, AMPLITUDE, RATIO = 0.1, 0.1, 2.0, 0.05
+
+
+class Scene(NamedTuple):
+    """An excerpt as the model's training needs it.
+
+    Attributes:
+        mixture: audio [T].
+        stem: audio of one of its stems [T].
+        number: which stem that is, a scalar.
+        mixture_power: Σ|X|² in every band [bands, F].
+        stem_power: Σ|S|² [S + 1, bands, F], the last for the rest.
+        cross_power: Σ Re(S X*) [S + 1, bands, F].
+    """
+
+    mixture: Tensor
+    stem: Tensor
+    number: Tensor
+    mixture_power: Tensor
+    stem_power: Tensor
+    cross_power: Tensor
+
+
+class Scenes(Dataset[Scene]):
+    """Excerpts with their band sums, computed by the loader's workers beside the training."""
+
+    def __init__(self, excerpts: Dataset[Excerpt], config: MLMConfig, seed: int) -> None:
+        self.excerpts, self.config, self.seed = excerpts, config, seed
+
+    def __getitem__(self, index: int) -> Scene:
+        excerpt = self.excerpts[index]
+        random = torch.Generator().manual_seed((self.seed << 32) + index)
+        number = torch.randint(len(self.config.stems), (), generator=random)
+        stem = excerpt.stems[int(number)]
+        sums = (torch.zeros(0), torch.zeros(0), torch.zeros(0))
+        if self.config.bands:
+            sums = band_sums(excerpt.mixture, excerpt.stems, self.config)
+        return Scene(excerpt.mixture, stem, number, *sums)
+
+
+def band_sums(mixture: Tensor, stems: Tensor, config: MLMConfig) -> tuple[Tensor, Tensor, Tensor]:
+    """Powers and cross-powers in bands: see ``Scene``.
+
+    Args:
+        mixture: [T].
+        stems: [S + 1, T].
+    """
+    bins = config.band_stft // 2 + 1
+    nyquist = config.sample_rate / 2
+    weights = band_weights(bins, nyquist, config.bands, nyquist)
+    x = stft(mixture, config.band_stft, config.hop_length)
+    s = stft(stems, config.band_stft, config.hop_length)
+    return (
+        to_bands(x.real.square() + x.imag.square(), weights),
+        to_bands(s.real.square() + s.imag.square(), weights),
+        to_bands(s.real * x.real + s.imag * x.imag, weights),
+    )
+
+
+class MLMTask:
+    """Guess masked tokens of plain sequences and of stems, and share mixtures out to stems."""
+
+    def __init__(
+        self, model: MaskedLM, vqvae: AnyVQVAE, preset: str, notes: dict[str, Any]
+    ) -> None:
+        self.model, self.vqvae, self.preset, self.notes = model, vqvae.eval(), preset, notes
+
+    def loss(self, batch: Scene) -> tuple[Tensor, dict[str, float]]:
+        """Loss of a batch of scenes."""
+        with torch.no_grad():
+            both = self.vqvae.encode(torch.cat([batch.mixture, batch.stem]))
+        mixture, stem = both.chunk(2)
+        terms = (
+            self.concatenated(mixture, stem, batch)
+            if self.model.config.layout == "concatenated"
+            else self.folded(mixture, stem, batch)
+        )
+        weights = {"plain": PLAIN, "stem": STEM, "amplitude": AMPLITUDE, "ratio": RATIO}
+        loss = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
+        return loss, {name: float(value.detach()) for name, value in terms.items()}
+
+    def concatenated(self, mixture: Tensor, stem: Tensor, batch: Scene) -> dict[str, Tensor]:
+        """The paper's: BERT's masking of plain windows and of ``mixture SEP stem``."""
+        model, vocabulary = self.model, self.model.vocabulary
+        window = model.config.window
+        half = (window - 1) // 2
+        terms = {}
+        plain = torch.cat([mixture, stem])[..., :window]
+        inputs, chosen = bert_mask(plain, vocabulary)
+        terms["plain"] = self.nll(model.target(model.context(inputs)), plain, chosen)
+        seps = [vocabulary.codebook_size + 2 + int(number) for number in batch.number]
+        rows = [
+            separation_ids(m[None, :, :half], s[None, :, :half], sep)
+            for m, s, sep in zip(mixture, stem, seps, strict=True)
+        ]
+        sequence = torch.cat(rows)
+        inputs, chosen = bert_mask(sequence, vocabulary)
+        # half of the rows have the whole stem masked, as it is when separating
+        whole = torch.arange(len(inputs), device=inputs.device) % 2 == 0
+        inputs[whole, :, half + 1 :] = vocabulary.mask
+        chosen[whole, :, half + 1 :] = True
+        terms["stem"] = self.nll(model.target(model.context(inputs)), sequence, chosen)
+        return terms
+
+    def folded(self, mixture: Tensor, stem: Tensor, batch: Scene) -> dict[str, Tensor]:
+        """Both jobs of the default preset."""
+        model, vocabulary = self.model, self.model.vocabulary
+        rows = torch.arange(len(mixture), device=mixture.device)
+        # infill: one window a row, BERT's masking and gaps in turn, mixtures and stems in turn
+        plain = torch.where(rows[:, None, None] % 4 < 2, mixture, stem)
+        bert, gaps = bert_mask(plain, vocabulary), gap_mask(plain, vocabulary)
+        turn = rows[:, None, None] % 2 == 0
+        inputs, chosen = (torch.where(turn, a, b) for a, b in zip(bert, gaps, strict=True))
+        terms = {"plain": self.nll(model.target(model.context(inputs)), plain, chosen)}
+        # separation: all stems masked share the mixture; one of them is also partly shown
+        context = model.context(mixture, band_features(batch.mixture_power))
+        stems = model.all_stems(context)
+        everything = torch.ones_like(stem, dtype=torch.bool)
+        hidden = stems[rows, batch.number]
+        shown, missing = random_mask(stem, vocabulary)
+        partly = model.target(context, shown, batch.number)
+        terms["stem"] = 0.5 * (self.nll(hidden, stem, everything) + self.nll(partly, stem, missing))
+        shares = model.mask_logits(context, stems).float().softmax(dim=1)
+        with torch.autocast(shares.device.type, enabled=False):
+            terms |= separation_loss(
+                shares, batch.mixture_power, batch.stem_power, batch.cross_power
+            )
+        return terms
+
+    def nll(self, hidden: Tensor, ids: Tensor, chosen: Tensor) -> Tensor:
+        """Mean negative log-likelihood, in nats, of the chosen positions.
+
+        Args:
+            hidden: final hidden states [B, F, dim].
+            ids: true codes [B, levels, F].
+            chosen: bool [B, levels, F].
+        """
+        total = hidden.new_zeros((), dtype=torch.float32)
+        for level, head in enumerate(self.model.heads):
+            where = chosen[:, level] & (ids[:, level] < self.model.config.codebook_size)
+            # only the chosen positions go through the large output layer
+            logits = head(hidden[where]).float()
+            total = total + F.cross_entropy(logits, ids[:, level][where], reduction="sum")
+        return total / chosen.sum().clamp_min(1)
+
+    def save(self, folder: Path, weights: dict[str, Tensor], notes: dict[str, Any]) -> None:
+        """Write the MLM's checkpoint; it names the VQ-VAE that it belongs to."""
+        config = asdict(self.model.config)
+        save_checkpoint(folder, "mlm", self.preset, config, weights, self.notes | notes)

@@ -1,0 +1,75 @@
+"""Counting models of tokens: the baselines that a masked language model has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+#: pseudo-counts tried: of the uniform distribution in the unigram, of the unigram in the bigram
+UNIFORM = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+BACKOFF = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+#: every so many clips, one is kept from the fit to choose the pseudo-counts on
+HELD = 5
+
+
+@dataclass(frozen=True)
+class Bigram:
+    """Unigram and interpolated bigram of one level's codes.
+
+    P(b) = (n(b) + β) / (N + β K), P(b | a) = (n(a b) + α P(b)) / (n(a ·) + α): what is rarely
+    seen falls back to the unigram, and that to the uniform distribution.
+
+    Attributes:
+        unigram: P(b), double [K].
+        counts: n(a b), double [K, K].
+        alpha, beta: the pseudo-counts.
+    """
+
+    unigram: Tensor
+    counts: Tensor
+    alpha: float
+    beta: float
+
+    def unigram_bits(self, codes: Tensor) -> Tensor:
+        """-log2 P of every code, double [F] of [F]."""
+        return -self.unigram[codes].log2()
+
+    def bigram_bits(self, codes: Tensor) -> Tensor:
+        """-log2 P of every code given the one before, double [F] of [F]; the first by unigram."""
+        before, after = codes[:-1], codes[1:]
+        seen = self.counts[before, after] + self.alpha * self.unigram[after]
+        bits = -(seen / (self.counts.sum(dim=1)[before] + self.alpha)).log2()
+        return torch.cat([self.unigram_bits(codes[:1]), bits])
+
+
+def count(clips: Sequence[Tensor], size: int, alpha: float, beta: float) -> Bigram:
+    """A model of clips, codes [F] each, with given pseudo-counts."""
+    single = torch.bincount(torch.cat(list(clips)), minlength=size).double()
+    pairs = torch.cat([clip[:-1] * size + clip[1:] for clip in clips])
+    counts = torch.bincount(pairs, minlength=size * size).double().view(size, size)
+    unigram = (single + beta) / (single.sum() + beta * size)
+    return Bigram(unigram, counts, alpha, beta)
+
+
+def fit(clips: Sequence[Tensor], size: int) -> Bigram:
+    """A model of at least two clips; pseudo-counts chosen on some kept apart, then all are counted.
+
+    Args:
+        clips: codes int64 [F] each.
+        size: K.
+    """
+    held = list(clips[HELD - 1 :: HELD]) or [clips[-1]]
+    kept = [clip for index, clip in enumerate(clips) if (index + 1) % HELD]
+    kept = kept if len(kept) < len(clips) else list(clips[:-1])
+
+    def cost(alpha: float, beta: float, pairs: bool) -> float:
+        model = count(kept, size, alpha, beta)
+        bits = model.bigram_bits if pairs else model.unigram_bits
+        return float(sum(bits(clip).sum() for clip in held))
+
+    beta = min(UNIFORM, key=lambda beta: cost(1.0, beta, False))
+    alpha = min(BACKOFF, key=lambda alpha: cost(alpha, beta, True))
+    return count(clips, size, alpha, beta)

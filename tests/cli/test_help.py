@@ -1,0 +1,79 @@
+"""Help, version and how fast they come."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+import audiomask
+
+COMMANDS = ("tokenize", "detokenize", "infill", "separate", "train")
+
+
+def test_help_names_every_command(run):
+    done = run("--help")
+    assert done.status == 0
+    assert done.err == ""
+    for command in COMMANDS:
+        assert f"\n  {command} " in done.out.decode()
+
+
+def test_help_answers_in_under_400_ms(script):
+    took = []
+    for _ in range(5):
+        began = time.perf_counter()
+        subprocess.run([script, "--help"], capture_output=True, check=True)
+        took.append(time.perf_counter() - began)
+    assert min(took) < 0.4, took
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys, audiomask.cli.app\n"
+        "heavy = {'torch', 'torchaudio', 'numpy', 'soundfile', 'rich.progress', 'pydub'}\n"
+        "sys.exit(' '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.strip() == ""
+    assert done.returncode == 0
+
+
+def test_no_arguments_shows_the_help(run):
+    assert run().out == run("--help").out
+
+
+def test_version(run):
+    assert run("--version").out.decode() == f"audiomask {audiomask.__version__}\n"
+
+
+def test_module_is_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "audiomask", "--version"], capture_output=True, text=True
+    )
+    assert done.stdout == f"audiomask {audiomask.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("tokenize", "-o --format --levels --model --device --threads --overwrite"),
+        ("detokenize", "-o --subtype --skip-existing --quiet --verbose --debug"),
+        (
+            "infill",
+            "-o --gap --gaps --detect --min-gap --middle --steps --temperature --candidates "
+            "--seed --dry-run --overwrite",
+        ),
+        ("separate", "-o --stem --residual --template --format --subtype --overwrite"),
+        (
+            "train",
+            "--data --out --preset --steps --max-time --resume --precision --workers "
+            "--batch-size --seed --save-every --init --vqvae --set --device --threads",
+        ),
+    ],
+)
+def test_help_of_a_command_names_its_options(run, command, options):
+    done = run(command, "--help")
+    assert done.status == 0
+    words = done.out.decode().replace(",", " ").split()
+    assert [option for option in options.split() if option not in words] == []

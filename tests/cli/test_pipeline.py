@@ -1,0 +1,108 @@
+"""The installed command from end to end, with the bundled checkpoints, on real sound."""
+
+import io
+import shlex
+import signal
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+STEMS = ("guitar", "piano", "bass", "drums")
+
+
+@pytest.fixture
+def song(tmp_path):
+    """Two seconds of the example: (path, samples [T, 2] int16, rate)."""
+    samples, rate = soundfile.read(EXAMPLES / "song.wav", dtype="int16", stop=2 * 44100 + 77)
+    path = tmp_path / "song.wav"
+    soundfile.write(path, samples, rate)
+    return path, samples, rate
+
+
+def test_tokenize_into_detokenize_through_a_pipe(script, song, tmp_path):
+    command = shlex.quote(script)
+    subprocess.run(
+        f"{command} tokenize song.wav -o - | {command} detokenize - -o back.wav",
+        shell=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    _, samples, rate = song
+    info = soundfile.info(tmp_path / "back.wav")
+    assert (info.frames, info.channels, info.samplerate) == (len(samples), 2, rate)
+
+
+def test_stems_and_residual_sum_to_the_song(run, song, tmp_path):
+    done = run("separate", "song.wav", "--residual")
+    assert done.status == 0, done.err
+    _, samples, rate = song
+    total = np.zeros(samples.shape, np.int64)
+    for name in (*STEMS, "residual"):
+        stem, stem_rate = soundfile.read(tmp_path / f"separated/song/{name}.wav", dtype="int16")
+        assert stem_rate == rate
+        assert stem.shape == samples.shape
+        assert name == "residual" or np.abs(stem).max() > 0
+        total += stem
+    assert np.abs(total - samples).max() <= 1
+
+
+def test_stem_through_pipes(run, song):
+    path, samples, rate = song
+    done = run("separate", "-", "--stem", "guitar", "-o", "-", stdin=path.read_bytes())
+    assert done.status == 0, done.err
+    stem, stem_rate = soundfile.read(io.BytesIO(done.out))
+    assert stem.shape == samples.shape
+    assert stem_rate == rate
+
+
+def test_infill_keeps_what_is_outside_the_gap(run, song, tmp_path):
+    path, samples, rate = song
+    start, stop = rate, rate + rate // 4
+    samples[start:stop] = 0
+    soundfile.write(path, samples, rate)
+    done = run("infill", "song.wav", "--steps", 2)
+    assert done.status == 0, done.err
+    filled, _ = soundfile.read(tmp_path / "song.infilled.wav", dtype="int16")
+    fade = round(0.02 * rate)
+    assert filled.shape == samples.shape
+    assert np.array_equal(filled[: start - fade], samples[: start - fade])
+    assert np.array_equal(filled[stop + fade :], samples[stop + fade :])
+    assert np.abs(filled[start:stop]).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["separate", "nowhere.wav"], 1, "nowhere.wav"),
+        (["separate", "song.wav", "--stem", "kazoo"], 2, "kazoo"),
+        (["separate", "text.wav"], 1, "text.wav"),
+        (["tokenize", "song.wav", "--model", "nowhere"], 1, "nowhere"),
+        (["detokenize", "text.wav"], 1, "text.wav"),
+    ],
+)
+def test_bad_input_is_one_line(run, song, tmp_path, listing, arguments, status, words):
+    (tmp_path / "text.wav").write_text("la la la\n")
+    done = run(*arguments)
+    assert done.status == status
+    assert words in done.error_line()
+    assert done.out == b""
+    assert listing() == ["song.wav", "text.wav"]
+
+
+def test_reader_that_leaves_ends_it_quietly(script, song, tmp_path):
+    writer = subprocess.Popen(
+        [script, "separate", "song.wav", "--stem", "guitar", "-o", "-", "-q"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+    )
+    assert writer.stdout is not None
+    assert writer.stderr is not None
+    writer.stdout.read(10)
+    writer.stdout.close()
+    assert writer.stderr.read() == b""
+    assert writer.wait(timeout=60) == -signal.SIGPIPE

@@ -1,0 +1,205 @@
+"""The residual quantiser: look-up, running means by hand, dead codes, levels."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from audiomask.vqvae.quantiser import Codebook, ResidualQuantiser
+
+
+def units(number: int, dim: int = 4) -> Tensor:
+    return F.normalize(torch.randn(number, dim), dim=-1)
+
+
+def table(vectors: Tensor, decay: float = 0.9, dead_below: float = 0.0) -> Codebook:
+    """A codebook in the middle of its training: each vector has been chosen once a batch."""
+    book = Codebook(*vectors.shape, decay=decay, dead_below=dead_below)
+    book.vectors.copy_(vectors)
+    book.sums.copy_(vectors)
+    book.counts.fill_(1)
+    book.started.fill_(True)
+    return book
+
+
+# One codebook
+
+
+def test_nearest_is_the_largest_cosine() -> None:
+    book, points = Codebook(16, 4), units(50)
+    cosines = torch.stack([F.cosine_similarity(points, v[None], dim=-1) for v in book.vectors])
+    assert torch.equal(book.nearest(points), cosines.argmax(dim=0))
+    assert torch.equal(book.nearest(book.vectors), torch.arange(16))
+
+
+def test_running_means_by_hand() -> None:
+    book = table(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+    batch = torch.tensor([[0.6, 0.8], [0.8, 0.6], [0.8, -0.6]])
+    codes = book.nearest(batch)
+    assert codes.tolist() == [1, 0, 0]
+    book.update(batch, codes)
+    assert book.counts.tolist() == pytest.approx([0.9 + 0.1 * 2, 0.9 + 0.1 * 1])
+    sums = [[0.9 + 0.1 * 1.6, 0.0], [0.1 * 0.6, 0.9 + 0.1 * 0.8]]
+    assert torch.allclose(book.sums, torch.tensor(sums))
+    assert torch.allclose(book.vectors, F.normalize(torch.tensor(sums), dim=-1))
+
+
+def test_the_first_batch_seeds_the_whole_table() -> None:
+    book, batch = Codebook(8, 4), units(100)
+    book.update(batch, book.nearest(batch))
+    assert book.started
+    assert ((book.vectors[:, None] - batch).abs().amax(dim=-1).amin(dim=1) == 0).all()
+    assert torch.allclose(book.sums, book.vectors * book.counts[:, None])
+
+
+def starve(dead_below: float) -> tuple[Codebook, Tensor]:
+    """A codebook whose code 1 nothing has chosen for 60 batches, and the batch."""
+    book = table(torch.tensor([[1.0, 0.0], [-1.0, 0.0]]), dead_below=dead_below)
+    angle = torch.linspace(-0.5, 0.5, 12)
+    batch = torch.stack([angle.cos(), angle.sin()], dim=1)
+    for _ in range(60):
+        # its codes are given, so that a code seeded in between is not chosen either
+        book.update(batch, torch.zeros(12, dtype=torch.long))
+    return book, batch
+
+
+def test_a_dead_code_gets_a_vector_of_the_batch_with_its_count_and_sum() -> None:
+    book, batch = starve(dead_below=0.0)
+    dead = book.vectors[1].clone()
+    book.dead_below = 0.1
+    book.update(batch, torch.zeros(12, dtype=torch.long))
+    assert dead.tolist() == pytest.approx([-1, 0], abs=1e-6)
+    seeded = book.vectors[1].clone()
+    assert (batch == seeded).all(dim=1).any()
+    assert float(book.counts[1]) == pytest.approx(12 / 2 / 3)
+    assert torch.allclose(book.sums[1], seeded * book.counts[1])
+    # the living code is none the worse for it
+    assert torch.allclose(book.vectors[0], torch.tensor([1.0, 0.0]), atol=1e-3)
+    # and the next running mean does not undo it, chosen or not
+    book.update(batch, torch.zeros(12, dtype=torch.long))
+    assert torch.allclose(book.vectors[1], seeded, atol=1e-6)
+    book.update(seeded.expand(12, 2), torch.ones(12, dtype=torch.long))
+    assert torch.allclose(book.vectors[1], seeded, atol=1e-6)
+
+
+def test_a_seed_that_nothing_chooses_is_replaced_again() -> None:
+    book, batch = starve(dead_below=0.1)
+    tried = set()
+    for _ in range(60):
+        book.update(batch, torch.zeros(12, dtype=torch.long))
+        tried.add(tuple(book.vectors[1].tolist()))
+    assert len(tried) > 1
+
+
+def test_a_rare_code_is_not_dead() -> None:
+    book = table(units(4), dead_below=0.1)
+    batch = units(100)
+    codes = torch.zeros(100, dtype=torch.long)
+    codes[:4] = torch.tensor([1, 2, 3, 3])  # 1 of 100, where the mean is 25
+    book.counts.copy_(torch.tensor([97.0, 3.0, 3.0, 3.0]))
+    before = book.sums[1].clone()
+    book.update(batch, codes)
+    assert torch.allclose(book.sums[1], 0.9 * before + 0.1 * batch[0], atol=1e-6)
+
+
+# All levels
+
+
+@pytest.fixture
+def quantiser() -> ResidualQuantiser:
+    """Three levels whose codebooks and standardisation have seen some batches."""
+    torch.manual_seed(0)
+    made = ResidualQuantiser(8, 3, 16, 4)
+    for _ in range(5):
+        made(torch.randn(4, 25, 8), None)
+    return made.eval()
+
+
+def test_decode_of_encode_is_what_forward_gives(quantiser: ResidualQuantiser) -> None:
+    latents = torch.randn(2, 30, 8)
+    codes = quantiser.encode(latents)
+    assert codes.shape == (2, 3, 30)
+    assert codes.dtype == torch.int64
+    assert codes.min() >= 0
+    assert codes.max() < 16
+    assert all(len(level.unique()) > 4 for level in codes.unbind(dim=1))
+    quantised, again, _ = quantiser(latents, None)
+    assert torch.equal(again, codes)
+    assert torch.allclose(quantiser.decode(codes), quantised, atol=1e-5)
+
+
+def test_each_level_codes_what_the_ones_before_left(quantiser: ResidualQuantiser) -> None:
+    latents = torch.randn(2, 30, 8)
+    codes = quantiser.encode(latents)
+    for level in range(3):
+        left = latents - (quantiser.decode(codes[:, :level]) if level else 0)
+        unit = quantiser.inward[level](left)
+        assert torch.allclose(unit.norm(dim=-1), torch.ones(2, 30), atol=1e-5)
+        cosine = unit @ quantiser.codebooks[level].vectors.T
+        chosen = cosine.gather(-1, codes[:, level, :, None]).squeeze(-1)
+        assert torch.allclose(chosen, cosine.amax(dim=-1), atol=1e-5)
+
+
+def test_levels_that_a_row_does_not_use_give_nothing(quantiser: ResidualQuantiser) -> None:
+    latents = torch.randn(3, 30, 8)
+    quantised, codes, commitment = quantiser(latents, torch.tensor([1, 2, 3]))
+    for row in range(3):
+        expected = quantiser.decode(codes[row : row + 1, : row + 1])
+        assert torch.allclose(quantised[row : row + 1], expected, atol=1e-5)
+    # and no commitment: each row's distances count for the levels it uses
+    expected = torch.zeros(())
+    residual = latents
+    for level in range(3):
+        unit = quantiser.inward[level](residual)
+        vectors = quantiser.codebooks[level].vectors[codes[:, level]]
+        distance = (unit - vectors).square().sum(dim=-1).mean(dim=-1)
+        expected = expected + distance[level:].sum() / 3
+        residual = residual - quantiser.outward[level](vectors)
+    assert float(commitment.detach()) == pytest.approx(float(expected.detach()), rel=1e-4)
+
+
+def test_only_training_moves_the_codebooks(quantiser: ResidualQuantiser) -> None:
+    before = {name: value.clone() for name, value in quantiser.state_dict().items()}
+    quantiser(torch.randn(2, 30, 8), None)
+    for name, value in quantiser.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    quantiser.train()
+    quantiser(torch.randn(2, 30, 8), None)
+    for level in range(3):
+        name = f"codebooks.{level}.vectors"
+        assert not torch.equal(quantiser.state_dict()[name], before[name])
+
+
+def test_gradients_pass_straight_through(quantiser: ResidualQuantiser) -> None:
+    latents = torch.randn(2, 30, 8, requires_grad=True)
+    quantised, _, commitment = quantiser(latents, None)
+    torch.autograd.backward(quantised.sum(), retain_graph=True)
+    assert latents.grad is not None
+    assert latents.grad.abs().sum() > 0
+    latents.grad = None
+    torch.autograd.backward(commitment)
+    assert latents.grad is not None
+    assert latents.grad.abs().sum() > 0
+    assert not quantiser.codebooks[0].vectors.requires_grad
+
+
+def test_each_level_makes_the_error_smaller_once_trained() -> None:
+    latents = torch.randn(40, 3)[torch.randint(40, (4, 64))] @ torch.randn(3, 8)
+    latents = latents + 0.1 * torch.randn_like(latents)
+    quantiser = ResidualQuantiser(8, 3, 16, 4)
+    optimiser = torch.optim.Adam(quantiser.parameters(), lr=1e-2)
+    for _ in range(150):
+        used = torch.randint(1, 4, (4,))
+        quantised, _, commitment = quantiser(latents, used)
+        optimiser.zero_grad()
+        torch.autograd.backward(F.mse_loss(quantised, latents) + 0.1 * commitment)
+        nn.utils.clip_grad_norm_(quantiser.parameters(), 1.0)
+        optimiser.step()
+    quantiser.eval()
+    with torch.no_grad():
+        codes = quantiser.encode(latents)
+        errors = [float(F.mse_loss(quantiser.decode(codes[:, :n]), latents)) for n in (1, 2, 3)]
+    power = float(latents.square().mean())
+    assert errors[0] < 0.5 * power
+    assert errors[1] < 0.8 * errors[0]
+    assert errors[2] < 0.9 * errors[1]
