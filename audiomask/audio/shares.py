@@ -18,8 +18,8 @@ class SharedOut:
     """A recording's stems, from the share that each has of every band.
 
     The recording's own STFT is masked, so that phase, stereo image and bandwidth stay its own.
-    Its grid has the same duration as the shares': 512 samples at 44.1 kHz, 557 at 48 kHz; in
-    between, shares are interpolated linearly. Bins above the last band follow it.
+    Its grid is about the shares' own: 512 samples at 44.1 kHz, 560 at 48 kHz; in between,
+    shares are interpolated linearly. Bins above the last band follow it.
 
     Args:
         source: the recording.
@@ -29,7 +29,7 @@ class SharedOut:
 
     def __init__(self, source: AudioSource, hop: float, top_hz: float) -> None:
         self.source = source
-        self.hop = max(round(hop * source.sample_rate), 1)
+        self.hop = smooth(round(hop * source.sample_rate))
         self.size = self.hop * WINDOW_HOPS
         self.frames = -(-source.frames // self.hop)
         self.ratio = self.hop / source.sample_rate / hop
@@ -90,3 +90,16 @@ class SharedOut:
             ]
         )
         return stems[..., : self.source.frames - start * self.hop]
+
+
+def smooth(number: int) -> int:
+    """The least integer from ``number`` up without a prime factor over 7: a fast FFT's length."""
+    candidate = max(number, 1)
+    while True:
+        rest = candidate
+        for prime in (2, 3, 5, 7):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return candidate
+        candidate += 1

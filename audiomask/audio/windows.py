@@ -15,9 +15,9 @@ def plan_windows(frames: int, window: int, overlap: int) -> list[tuple[int, int]
     them.
 
     Raises:
-        ValueError: the overlap leaves no way forward.
+        ValueError: the overlap is more than half a window, so that three would meet.
     """
-    if not 0 <= overlap < window:
+    if not 0 <= 2 * overlap <= window:
         raise ValueError(f"an overlap of {overlap} does not fit a window of {window}")
     if frames <= window:
         return [(0, frames)] if frames else []

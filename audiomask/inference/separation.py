@@ -21,8 +21,8 @@ from audiomask.vqvae import AnyVQVAE
 HOP = 512
 #: bands and window for models that do not bring their own
 BANDS, BAND_STFT = 256, 4096
-#: frames of a window, and by how many one fades into the next
-WINDOW, OVERLAP = 576, 96
+#: frames of a window for them
+WINDOW = 576
 
 
 class Separator:
@@ -56,13 +56,14 @@ class Separator:
         """
         audio = ResampledSource(source, self.sample_rate)
         frames = -(-audio.frames // HOP)
-        windows = plan_windows(frames, self.window, OVERLAP)
+        overlap = self.window // 6  # by so many frames a window fades into the next
+        windows = plan_windows(frames, self.window, overlap)
 
         def compute(start: int, stop: int) -> Tensor:
             samples = audio.read(start * HOP, stop * HOP).to(self.device)
             return self.shares(samples)[list(stems)]
 
-        pieces = blend_windows(windows, OVERLAP, compute)
+        pieces = blend_windows(windows, overlap, compute)
         shared = SharedOut(source, HOP / self.sample_rate, self.nyquist)
         done = 0
         for block in shared.stems(pieces):

@@ -49,7 +49,7 @@ def fill(
         for number in range(passes):
             masked = (ids[:, level] == vocabulary.mask) & unknown
             hidden = model.target(model.context(ids))
-            logits = model.heads[level](hidden).float()
+            logits = model.level_logits(hidden, level).float()
             sampled, log_p = sample(logits, temperature, generator, channels)
             left = math.cos(math.pi / 2 * (number + 1) / passes)
             # codes filled earlier are never taken back: only this pass's are ranked

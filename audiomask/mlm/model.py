@@ -43,6 +43,7 @@ class MaskedLM(nn.Module):
         self.stem_layers = Transformer(dim, config.heads, config.stem_layers, config.kernel)
         self.norm = nn.LayerNorm(dim)
         self.heads = nn.ModuleList(nn.Linear(dim, config.codebook_size) for _ in range(levels))
+        self.pointers = nn.ModuleList(nn.Linear(dim, config.code_dim) for _ in range(levels))
         if config.bands:
             self.band_projection = nn.Linear(config.bands, dim)
             self.no_bands = nn.Parameter(torch.zeros(dim))
@@ -105,7 +106,18 @@ class MaskedLM(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of every code, [B, levels, F, K], from final hidden states [B, F, dim]."""
-        return torch.stack([head(hidden) for head in self.heads], dim=1)
+        return torch.stack(
+            [self.level_logits(hidden, level) for level in range(self.config.levels)], dim=1
+        )
+
+    def level_logits(self, hidden: Tensor, level: int) -> Tensor:
+        """Scores of one level's codes, [..., K], from final hidden states [..., dim].
+
+        A pointer into the space of the VQ-VAE's code vectors, where like codes are neighbours,
+        learns fast; a free output layer adds what that cannot say.
+        """
+        near = self.pointers[level](hidden) @ self.codebooks[level].T.to(hidden.dtype)
+        return near * self.config.code_dim**0.5 + self.heads[level](hidden)  # type: ignore[no-any-return]
 
     def mask_logits(self, context: Tensor, stems: Tensor) -> Tensor:
         """Scores of stems and residual for every band, [B, S + 1, bands, F].

@@ -25,12 +25,13 @@ def separation_ids(mixture: Tensor, stem: Tensor, sep: int) -> Tensor:
 
 
 @torch.inference_mode()
-def stem_codes(model: MaskedLM, mixture: Tensor, stem: int) -> Tensor:
+def stem_codes(model: MaskedLM, mixture: Tensor, stem: int, bands: Tensor | None = None) -> Tensor:
     """The likeliest code at every position of a stem, all of it masked: [B, levels, F].
 
     Args:
         mixture: codes [B, levels, F].
         stem: number of the stem.
+        bands: band features of the mixture [B, bands, F], for a model that was trained on them.
     """
     vocabulary: Vocabulary = model.vocabulary
     masked = torch.full_like(mixture, vocabulary.mask)
@@ -40,7 +41,7 @@ def stem_codes(model: MaskedLM, mixture: Tensor, stem: int) -> Tensor:
         hidden = hidden[:, mixture.shape[-1] + 1 :]
     else:
         stems = torch.full((len(mixture),), stem, device=mixture.device)
-        hidden = model.target(model.context(mixture), masked, stems)
+        hidden = model.target(model.context(mixture, bands), masked, stems)
     return model.logits(hidden).argmax(dim=-1)
 
 

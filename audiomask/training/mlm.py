@@ -17,11 +17,13 @@ from audiomask.mlm.config import MLMConfig
 from audiomask.mlm.masking import bert_mask, gap_mask, random_mask
 from audiomask.mlm.model import MaskedLM, band_features
 from audiomask.mlm.separation import separation_ids, separation_loss
-from audiomask.training.data.excerpt import Excerpt
+from audiomask.training.data.excerpt import Excerpt, generator
 from audiomask.vqvae import AnyVQVAE
 
 #: weights of the loss's terms: nats a token, share of the mixture's amplitude, dB
-PLAIN, STEM, AMPLITUDE, RATIO = 0.1, 0.1, 2.0, 0.05
+PLAIN, STEM, AMPLITUDE, RATIO = 0.15, 0.1, 2.0, 0.05
+#: share of the plain sequences that are one stem, not a mixture
+STEM_ALONE = 0.25
 
 
 class Scene(NamedTuple):
@@ -52,7 +54,7 @@ class Scenes(Dataset[Scene]):
 
     def __getitem__(self, index: int) -> Scene:
         excerpt = self.excerpts[index]
-        random = torch.Generator().manual_seed((self.seed << 32) + index)
+        random = generator(self.seed, index)
         number = torch.randint(len(self.config.stems), (), generator=random)
         stem = excerpt.stems[int(number)]
         sums = (torch.zeros(0), torch.zeros(0), torch.zeros(0))
@@ -129,10 +131,12 @@ class MLMTask:
         """Both jobs of the default preset."""
         model, vocabulary = self.model, self.model.vocabulary
         rows = torch.arange(len(mixture), device=mixture.device)
-        # infill: one window a row, BERT's masking and gaps in turn, mixtures and stems in turn
-        plain = torch.where(rows[:, None, None] % 4 < 2, mixture, stem)
+        # infill: half of the rows, BERT's masking and gaps in turn, a stem alone now and then
+        half = max(len(mixture) // 2, 1)
+        alone = torch.rand(half, 1, 1, device=mixture.device) < STEM_ALONE
+        plain = torch.where(alone, stem[:half], mixture[:half])
         bert, gaps = bert_mask(plain, vocabulary), gap_mask(plain, vocabulary)
-        turn = rows[:, None, None] % 2 == 0
+        turn = torch.rand(half, 1, 1, device=mixture.device) < 0.5
         inputs, chosen = (torch.where(turn, a, b) for a, b in zip(bert, gaps, strict=True))
         terms = {"plain": self.nll(model.target(model.context(inputs)), plain, chosen)}
         # separation: all stems masked share the mixture; one of them is also partly shown
@@ -159,10 +163,10 @@ class MLMTask:
             chosen: bool [B, levels, F].
         """
         total = hidden.new_zeros((), dtype=torch.float32)
-        for level, head in enumerate(self.model.heads):
+        for level in range(ids.shape[1]):
             where = chosen[:, level] & (ids[:, level] < self.model.config.codebook_size)
             # only the chosen positions go through the large output layer
-            logits = head(hidden[where]).float()
+            logits = self.model.level_logits(hidden[where], level).float()
             total = total + F.cross_entropy(logits, ids[:, level][where], reduction="sum")
         return total / chosen.sum().clamp_min(1)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from audiomask.checkpoint import save_checkpoint
-from audiomask.training.data.excerpt import Excerpt
+from audiomask.training.data.excerpt import Excerpt, generator
 from audiomask.vqvae import AnyVQVAE
 
 
@@ -48,7 +48,7 @@ class Crops(Dataset[Tensor]):
 
     def __getitem__(self, index: int) -> Tensor:
         excerpt = self.excerpts[index]
-        random = torch.Generator().manual_seed((self.seed << 32) + index)
+        random = generator(self.seed, index)
         crops = []
         sounding = [s for s in excerpt.stems if float(s.abs().max()) > 1e-3]
         if not bool(excerpt.separated):

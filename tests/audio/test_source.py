@@ -42,7 +42,13 @@ def test_an_excerpt_is_a_part_of_the_whole_resampled(old: int, new: int) -> None
     around = torch.cat([torch.zeros(2, old), audio, torch.zeros(2, old)], dim=1)
     whole = resample(around, old, new)[:, new : 2 * new]
     assert whole.std() > 0.05
-    for start, stop in [(0, new), (0, 1), (1_234, 5_679), (new // 2, new // 2 + 7), (new - 99, new)]:
+    for start, stop in [
+        (0, new),
+        (0, 1),
+        (1_234, 5_679),
+        (new // 2, new // 2 + 7),
+        (new - 99, new),
+    ]:
         assert torch.allclose(source.read(start, stop), whole[:, start:stop], atol=1e-5)
 
 
@@ -75,7 +81,12 @@ def test_the_same_rate_is_left_alone() -> None:
 
 @pytest.mark.parametrize(
     ("frames", "old", "new", "expected"),
-    [(0, 48_000, 44_100, 0), (1, 48_000, 44_100, 1), (160, 48_000, 44_100, 147), (161, 160, 147, 148)],
+    [
+        (0, 48_000, 44_100, 0),
+        (1, 48_000, 44_100, 1),
+        (160, 48_000, 44_100, 147),
+        (161, 160, 147, 148),
+    ],
 )
 def test_lengths_are_rounded_up(frames: int, old: int, new: int, expected: int) -> None:
     assert resampled_length(frames, old, new) == expected

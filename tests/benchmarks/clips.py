@@ -23,7 +23,7 @@ class Song:
     """A mixture and what it is the sum of.
 
     Attributes:
-        name: the track's folder.
+        name: the track's folder, in the one that holds it.
         mixture: Tensor [C, T].
         stems: Tensor [C, T] each, by group; groups that the track lacks are not there.
         sample_rate: samples a second.
@@ -71,7 +71,7 @@ def read_song(track: Track, seconds: float | None) -> Song:
     }
     mix = track.folder / "mix.flac"
     mixture = read(mix) if mix.is_file() else torch.stack(list(stems.values())).sum(dim=0)
-    return Song(track.folder.name, mixture, stems, rate)
+    return Song(f"{track.folder.parent.name}/{track.folder.name}", mixture, stems, rate)
 
 
 def audio_in(data: Path, limit: int | None) -> list[Path]:

@@ -48,6 +48,10 @@ from audiomask.mlm.model import MaskedLM
 Mask = Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]]
 #: what is measured of every scored token
 COLUMNS = ("nll", "right", "unigram", "bigram")
+HEADINGS = (
+    *("model", "unigram entropy", "unigram", "bigram"),
+    *("under entropy", "under unigram", "under bigram", "top-1"),
+)
 BATCH = 4
 
 
@@ -145,8 +149,8 @@ def joined(parts: list[Scored]) -> Scored:
 
 def entropy(codes: Tensor) -> float:
     """Bits per token of the codes' own distribution."""
-    counts = codes.unique(return_counts=True)[1].double()
-    share = counts / counts.sum()
+    counts = torch.bincount(codes).double()
+    share = counts[counts > 0] / counts.sum()
     return float(-(share * share.log2()).sum())
 
 
@@ -166,7 +170,9 @@ def report(tokens: Scored, levels: int) -> dict[str, Any]:
     for row in named.values():
         for baseline in ("entropy", "unigram", "bigram"):
             row[f"under_{baseline}"] = 1 - row["nll"] / row[baseline]
-    by_clip = [float(tokens.values[tokens.clip == n, 0].mean()) for n in tokens.clip.unique()]
+    by_clip = [
+        float(tokens.values[tokens.clip == n, 0].mean()) for n in sorted(set(tokens.clip.tolist()))
+    ]
     return {"levels": named, "clips": summarise(by_clip)}
 
 
@@ -181,8 +187,7 @@ def print_report(name: str, found: dict[str, Any]) -> None:
         lines.append([part, str(row["tokens"]), *cells, *shares, f"{row['right']:.1%}"])
     show(
         f"{name}: bits per token",
-        ("", "tokens", "model", "unigram entropy", "unigram", "bigram")
-        + ("under entropy", "under unigram", "under bigram", "top-1"),
+        ("", "tokens", *HEADINGS),
         lines,
     )
     show("the model's bits per token, by clip", SPREAD, [found["clips"].cells()])

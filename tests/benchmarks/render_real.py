@@ -42,7 +42,7 @@ def throughout(stem: Tensor) -> bool:
     mean = level(stem)
     if mean < -100:
         return False
-    parts = [level(part) > mean + AUDIBLE for part in stem.split(SAMPLE_RATE)]
+    parts = [level(part) > mean + AUDIBLE for part in stem.unfold(0, SAMPLE_RATE, SAMPLE_RATE)]
     return sum(parts) >= BUSY * len(parts)
 
 

@@ -76,6 +76,26 @@ def test_the_seed_decides_and_cold_decoding_needs_none(model) -> None:
     assert torch.equal(run(1, 0.0), run(2, 0.0))
 
 
+def test_equal_channels_are_filled_equally(model) -> None:
+    ids = torch.randint(12, (2, 2, 20)).repeat_interleave(2, dim=0)
+    unknown = torch.ones(4, 20, dtype=torch.bool)
+    together = fill(model, ids, unknown, 4, 1.0, generator(), channels=2)[0]
+    assert torch.equal(together[0], together[1])
+    assert torch.equal(together[2], together[3])
+    assert not torch.equal(together[0], together[2])
+    apart = fill(model, ids, unknown, 4, 1.0, generator())[0]
+    assert not torch.equal(apart[0], apart[1])
+
+
+def test_masks_outside_the_gap_stay(model) -> None:
+    ids = torch.randint(12, (1, 2, 20))
+    ids[..., 15:] = MASK
+    unknown = (torch.arange(20) < 10)[None]
+    filled = fill(model, ids, unknown, 4, 1.0, generator())[0]
+    assert torch.equal(filled[..., 10:], ids[..., 10:])
+    assert (filled[..., :10] < 12).all()
+
+
 def test_coarse_levels_come_first_and_nothing_is_taken_back(watched) -> None:
     model, passes = watched
     ids = torch.randint(12, (2, 2, 30))
@@ -100,7 +120,8 @@ def test_the_surest_come_first(make, monkeypatch) -> None:
     # frame f prefers code 3 by f: the later, the surer
     logits = torch.zeros(1, 2, 10, 12)
     logits[..., 3] = torch.arange(10.0)
-    monkeypatch.setattr(model, "logits", lambda hidden: logits)
+    monkeypatch.setattr(model.heads[0], "forward", lambda hidden: logits[:, 0])
+    monkeypatch.setattr(model.heads[1], "forward", lambda hidden: logits[:, 1])
     passes: list[Tensor] = []
     context = model.context
     monkeypatch.setattr(model, "context", lambda ids: (passes.append(ids.clone()), context(ids))[1])

@@ -111,7 +111,6 @@ def test_gaps_are_of_all_lengths_levels_and_places() -> None:
     hidden = inputs == MASK
     # level 1 is all MASK in the gap while level 0 is being filled: there the gap is plain to see
     coarse = chosen[:, 0].any(dim=1)
-    assert within(int((chosen.any(dim=2)[:, 1]).sum() > 0), 1, 0.5) or True
     lengths = hidden[coarse, 1].sum(dim=1)
     assert int(lengths.min()) in (4, 5)
     assert 90 <= int(lengths.max()) <= 100

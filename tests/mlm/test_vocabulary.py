@@ -17,5 +17,5 @@ def test_ids() -> None:
 def test_an_unknown_stem_is_named_with_the_known_ones() -> None:
     vocabulary = Vocabulary(8, ["guitar", "piano"])
     for ask in (vocabulary.stem, vocabulary.sep):
-        with pytest.raises(UsageError, match="'tuba'.*guitar, piano"):
+        with pytest.raises(UsageError, match=r"'tuba'.*guitar, piano"):
             ask("tuba")

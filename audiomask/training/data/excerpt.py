@@ -24,6 +24,15 @@ class Excerpt(NamedTuple):
     separated: Tensor
 
 
+def generator(seed: int, index: int) -> torch.Generator:
+    """Random numbers for item ``index`` of a data set.
+
+    PyTorch's CPU generator takes in 32 bits of its seed only: both numbers are hashed into them.
+    """
+    drawn = np.random.default_rng([seed, index, 2]).integers(1 << 32)
+    return torch.Generator().manual_seed(int(drawn))
+
+
 def mix(stems: Tensor, rng: np.random.Generator) -> Excerpt:
     """Sum stems [S + 1, T] at a random level, kept below clipping."""
     mixture = stems.sum(dim=0)

@@ -1,0 +1,90 @@
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from audiomask.audio.shares import SharedOut, smooth
+from audiomask.audio.source import MemorySource
+
+HOP = 512 / 44100
+
+
+def pieces(shares: Tensor, size: int) -> Iterator[Tensor]:
+    return iter(torch.split(shares, size, dim=-1))
+
+
+def frames_of(samples: int, rate: int) -> int:
+    return -(-samples * 44100 // (rate * 512))
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000, 96000, 192000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_share_of_one_gives_the_recording_back(rate: int, channels: int) -> None:
+    torch.manual_seed(0)
+    audio = torch.randn(channels, int(rate * 1.3) + 17)
+    shares = torch.ones(1, 64, frames_of(audio.shape[1], rate))
+    shared = SharedOut(MemorySource(audio, rate), HOP, 22050)
+    together = torch.cat(list(shared.stems(pieces(shares, 30))), dim=-1)
+    assert together.shape == (1, *audio.shape)
+    assert torch.allclose(together[0], audio, atol=2e-5)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 511, 512, 513, 5000])
+def test_short_recordings_keep_their_length(samples: int) -> None:
+    audio = torch.randn(2, samples)
+    shared = SharedOut(MemorySource(audio, 44100), HOP, 22050)
+    shares = torch.ones(1, 64, frames_of(samples, 44100))
+    together = torch.cat(list(shared.stems(pieces(shares, 4))), dim=-1)
+    assert torch.allclose(together[0], audio, atol=2e-5)
+
+
+def test_how_the_shares_arrive_makes_no_difference() -> None:
+    torch.manual_seed(0)
+    audio = torch.randn(2, 60_000)
+    shares = torch.rand(3, 64, frames_of(60_000, 44100))
+    shared = SharedOut(MemorySource(audio, 44100), HOP, 22050)
+    whole = torch.cat(list(shared.stems(pieces(shares, 1000))), dim=-1)
+    for size in (1, 7, 64):
+        parts = torch.cat(list(shared.stems(pieces(shares, size))), dim=-1)
+        assert torch.allclose(parts, whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("rate", [22050, 44100, 48000])
+def test_shares_that_sum_to_one_give_stems_that_sum_to_the_recording(rate: int) -> None:
+    torch.manual_seed(0)
+    audio = torch.randn(2, rate)
+    shares = torch.randn(4, 64, frames_of(rate, rate)).softmax(dim=0)
+    shared = SharedOut(MemorySource(audio, rate), HOP, 22050)
+    together = torch.cat(list(shared.stems(pieces(shares, 50))), dim=-1)
+    assert torch.allclose(together.sum(dim=0), audio, atol=5e-5)
+
+
+@pytest.mark.parametrize("rate", [44100, 48000])
+def test_a_share_acts_on_its_own_band_and_time(rate: int) -> None:
+    time = torch.arange(2 * rate) / rate
+    low, high = (torch.sin(2 * torch.pi * hz * time) for hz in (300.0, 5000.0))
+    frames = frames_of(2 * rate, rate)
+    shares = torch.zeros(1, 64, frames)
+    shares[:, :32, : frames // 2] = 1  # the lower bands, in the first second
+    shared = SharedOut(MemorySource((low + high)[None], rate), HOP, 22050)
+    stem = torch.cat(list(shared.stems(pieces(shares, 40))), dim=-1)[0, 0]
+    first, second = slice(rate // 10, rate * 9 // 10), slice(rate * 11 // 10, rate * 19 // 10)
+    assert torch.allclose(stem[first], low[first], atol=0.02)
+    assert stem[second].abs().max() < 0.02
+
+
+def test_what_lies_above_the_last_band_follows_it() -> None:
+    rate = 96000
+    time = torch.arange(rate) / rate
+    ultrasound = torch.sin(2 * torch.pi * 30000.0 * time)
+    shares = torch.zeros(1, 64, frames_of(rate, rate))
+    shares[:, -1] = 0.5
+    shared = SharedOut(MemorySource(ultrasound[None], rate), HOP, 22050)
+    stem = torch.cat(list(shared.stems(pieces(shares, 40))), dim=-1)[0, 0]
+    middle = slice(rate // 10, rate * 9 // 10)
+    assert torch.allclose(stem[middle], 0.5 * ultrasound[middle], atol=0.01)
+
+
+def test_smooth_numbers_have_small_factors() -> None:
+    assert [smooth(n) for n in (0, 1, 11, 93, 512, 557)] == [1, 1, 12, 96, 512, 560]

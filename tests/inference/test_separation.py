@@ -1,0 +1,85 @@
+import pytest
+import torch
+
+from audiomask.audio.source import MemorySource
+from audiomask.inference.separation import HOP, Separator
+from audiomask.mlm import MaskedLM, build_mlm
+from audiomask.vqvae import AnyVQVAE, build_vqvae
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def separator(vqvae: AnyVQVAE, mlm: MaskedLM) -> Separator:
+    return Separator(vqvae, mlm, CPU)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("rate", [44100, 48000, 16000])
+def test_stems_and_residual_give_the_mixture_back(
+    separator: Separator, rate: int, subtype: str
+) -> None:
+    torch.manual_seed(0)
+    audio = (0.2 * torch.randn(2, 2 * rate + 5) * 32768).round().clamp(-32768, 32767) / 32768
+    blocks = list(separator.blocks(MemorySource(audio, rate), [0, 1, 2, 3], True, subtype))
+    parts = [torch.cat(part, dim=1) for part in zip(*blocks, strict=True)]
+    assert all(part.shape == audio.shape for part in parts)
+    assert torch.allclose(torch.stack(parts).sum(dim=0), audio, atol=1e-6)
+    if subtype == "PCM_16":
+        assert torch.equal((parts[0] * 32768).round() / 32768, parts[0])
+
+
+def test_shares_sum_to_one_over_stems_and_rest(separator: Separator) -> None:
+    shares = separator.shares(0.1 * torch.randn(2, 40 * HOP))
+    assert shares.shape == (5, 64, 40)
+    assert torch.allclose(shares.sum(dim=0), torch.ones(64, 40), atol=1e-5)
+
+
+def test_one_stem_alone_is_the_same_as_among_all(separator: Separator) -> None:
+    source = MemorySource(0.1 * torch.randn(1, 50_000), 44100)
+    alone = torch.cat([b[0] for b in separator.blocks(source, [2], False, "FLOAT")], dim=1)
+    among = torch.cat([b[2] for b in separator.blocks(source, [0, 1, 2, 3], False, "FLOAT")], dim=1)
+    assert torch.equal(alone, among)
+
+
+def test_channels_out_of_phase_are_not_folded_away(separator: Separator) -> None:
+    """Anti-phase stereo must be shared out as the same sound in phase is."""
+    torch.manual_seed(1)
+    sound = 0.1 * torch.randn(1, 40 * HOP)
+    spectrum_only = separator.vqvae.encode(torch.cat([sound, -sound]))
+    assert spectrum_only.shape[0] == 2
+    power = separator.shares(torch.cat([sound, -sound]))
+    silent = separator.shares(torch.zeros(2, 40 * HOP))
+    assert not torch.allclose(power, silent, atol=1e-4)
+
+
+@pytest.mark.parametrize("samples", [1, 100, 513])
+def test_the_shortest_recordings(separator: Separator, samples: int) -> None:
+    source = MemorySource(torch.rand(1, samples), 44100)
+    blocks = list(separator.blocks(source, [0], True, "FLOAT"))
+    assert sum(block[0].shape[1] for block in blocks) == samples
+
+
+def test_the_papers_layout_separates_by_its_tokens() -> None:
+    torch.manual_seed(0)
+    vqvae = build_vqvae("paper", {"channels": 8, "codebook_size": 16, "code_dim": 4}).eval()
+    settings = {
+        "levels": 1,
+        "codebook_size": 16,
+        "code_dim": 4,
+        "hop_length": 16,
+        "sample_rate": 44100,
+        "dim": 16,
+        "heads": 2,
+        "layers": 1,
+    }
+    mlm = build_mlm("paper", settings, vqvae.codebooks()).eval()
+    assert mlm.config.window == 512
+    separator = Separator(vqvae, mlm, CPU)
+    audio = 0.1 * torch.randn(1, 20 * HOP)
+    predicted = separator.predict(audio, 1)
+    assert predicted.shape == (1, 1, 20 * HOP // 16)
+    assert predicted.max() < 16
+    blocks = list(separator.blocks(MemorySource(audio, 44100), [0, 1, 2, 3], True, "FLOAT"))
+    parts = [torch.cat(part, dim=1) for part in zip(*blocks, strict=True)]
+    assert torch.allclose(torch.stack(parts).sum(dim=0), audio, atol=1e-6)

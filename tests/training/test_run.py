@@ -1,0 +1,171 @@
+"""Whole runs on a tiny bank: from options to checkpoints that belong together."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from audiomask.checkpoint import load_checkpoint, load_weights
+from audiomask.errors import CheckpointError, ConfigError, DataError, UsageError
+from audiomask.mlm import build_mlm
+from audiomask.mlm.config import MLMConfig
+from audiomask.training import run as module
+from audiomask.training.loop import Schedule
+from audiomask.training.options import TrainOptions
+from audiomask.training.run import schedule_of, split, train_mlm, train_vqvae
+from audiomask.training.vqvae import VQVAETask
+from audiomask.vqvae import build_vqvae
+from audiomask.vqvae.config import VQVAEConfig
+
+VQVAE = {
+    "encoder_dim": "8", "encoder_blocks": "1", "decoder_dim": "8", "decoder_blocks": "1",
+    "levels": "2", "codebook_size": "8", "code_dim": "4",
+}  # fmt: skip
+PAPER = {"blocks": "6", "channels": "4", "codebook_size": "8", "code_dim": "4"}
+MLM = {"dim": "8", "heads": "2", "layers": "1", "bands": "16", "band_stft": "1024", "window": "40"}
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Excerpts of half a second, two crops of each: the runs are about wiring."""
+    monkeypatch.setattr(module, "EXCERPT_SECONDS", 0.8)
+    monkeypatch.setattr(module, "CROPS", 2)
+
+
+@pytest.fixture
+def options(bank: Path, tmp_path: Path) -> Callable[..., TrainOptions]:
+    """``options("a", steps=2)``: a run into a folder, on the bank."""
+
+    def make(name: str, **more: object) -> TrainOptions:
+        given = {"steps": 2, "batch_size": 2, "precision": "fp32", "device": "cpu"} | more
+        return TrainOptions(data=(bank,), out=tmp_path / name, quiet=True, **given)
+
+    return make
+
+
+def test_a_vqvae_then_an_mlm_on_its_tokens(options: Callable[..., TrainOptions]) -> None:
+    first = options("vqvae", overrides=VQVAE)
+    assert train_vqvae(first) == 2
+    vqvae = load_checkpoint(first.out, "vqvae")
+    assert vqvae.preset == "default"
+    assert vqvae.config["codebook_size"] == 8
+    assert (vqvae.notes["step"], vqvae.notes["data"]) == (2, [first.data[0].name])
+    second = options("mlm", overrides=MLM, vqvae=first.out)
+    assert train_mlm(second) == 2
+    mlm = load_checkpoint(second.out, "mlm")
+    assert mlm.notes["vqvae"] == vqvae.fingerprint
+    config = MLMConfig(**mlm.config)
+    assert (config.levels, config.codebook_size, config.code_dim) == (2, 8, 4)
+    assert (config.hop_length, config.sample_rate, config.window) == (512, 44_100, 40)
+    # it embeds the very vectors of the VQ-VAE
+    assert torch.equal(mlm.tensors["codebooks"][1], vqvae.tensors["quantiser.codebooks.1.vectors"])
+    model = build_mlm(mlm.preset, mlm.config)
+    load_weights(model, mlm)
+
+
+def test_the_papers_pair(options: Callable[..., TrainOptions]) -> None:
+    first = options("vqvae", preset="paper", overrides=PAPER, steps=1)
+    train_vqvae(first)
+    vqvae = load_checkpoint(first.out, "vqvae")
+    assert (vqvae.preset, vqvae.config["blocks"]) == ("paper", 6)
+    second = options(
+        "mlm", preset="paper", vqvae=first.out, steps=1,
+        overrides={"dim": "8", "heads": "2", "layers": "1", "window": "101"},
+    )  # fmt: skip
+    train_mlm(second)
+    mlm = load_checkpoint(second.out, "mlm")
+    assert (mlm.preset, mlm.config["layout"]) == ("paper", "concatenated")
+    assert (mlm.config["levels"], mlm.config["hop_length"]) == (1, 64)
+
+
+def test_another_run_is_not_overwritten_but_resumed(options: Callable[..., TrainOptions]) -> None:
+    first = options("a", overrides=VQVAE, steps=1)
+    train_vqvae(first)
+    before = load_file(first.out / "state.safetensors")
+    with pytest.raises(UsageError, match="--resume"):
+        train_vqvae(first)
+    assert train_vqvae(options("a", overrides=VQVAE, steps=2, resume=True)) == 2
+    after = load_file(first.out / "state.safetensors")
+    assert not torch.equal(before["model/head.weight"], after["model/head.weight"])
+    with pytest.raises(CheckpointError, match="nothing to resume"):
+        train_vqvae(options("b", overrides=VQVAE, resume=True))
+
+
+def test_the_seed_decides_the_first_weights(options: Callable[..., TrainOptions]) -> None:
+    heads = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        torch.rand(7)  # whatever was drawn before
+        train_vqvae(options(name, overrides=VQVAE, steps=1, seed=seed))
+        heads.append(load_file(options(name).out / "state.safetensors")["model/head.weight"])
+    assert torch.equal(heads[0], heads[1])
+    assert not torch.equal(heads[0], heads[2])
+
+
+def test_training_goes_on_from_a_checkpoint(
+    options: Callable[..., TrainOptions], tmp_path: Path
+) -> None:
+    start = build_vqvae("paper", {key: int(value) for key, value in PAPER.items()})
+    VQVAETask(start, "paper", {}).save(tmp_path / "start", start.state_dict(), {})
+    # the checkpoint says what it is, and its settings may be changed
+    run = options(
+        "a", init=tmp_path / "start", steps=1, overrides={"learning_rate": "0", "commitment": "0.5"}
+    )
+    train_vqvae(run)
+    found = load_checkpoint(run.out, "vqvae")
+    assert found.preset == "paper"
+    assert found.config["commitment"] == 0.5
+    expected = load_checkpoint(tmp_path / "start").tensors
+    name = "decoder.0.weight"
+    assert torch.equal(found.tensors[name], expected[name])
+    with pytest.raises(CheckpointError, match="kind vqvae"):
+        train_mlm(options("b", init=tmp_path / "start", vqvae=tmp_path / "start"))
+
+
+def test_no_data_is_said_before_anything_is_written(options: Callable[..., TrainOptions]) -> None:
+    run = TrainOptions(data=(Path("nowhere"),), out=options("a").out, overrides=VQVAE)
+    with pytest.raises(DataError, match="nowhere"):
+        train_vqvae(run)
+    assert not run.out.exists()
+
+
+# Settings
+
+
+def test_settings_go_where_they_belong() -> None:
+    model, schedule = split(
+        {"levels": "2", "commitment": "0.5", "learning_rate": "1e-3", "warmup": "7"},
+        VQVAEConfig(),
+        Schedule(1, 1),
+    )
+    assert model == {"levels": 2, "commitment": 0.5}
+    assert schedule == {"learning_rate": 1e-3, "warmup": 7}
+    config = MLMConfig(1, 2, 3, 4, 5)
+    (found,) = split({"stems": "guitar,bass", "layout": "folded"}, config)
+    assert build_mlm("default", vars(config) | found).config.stems == ("guitar", "bass")
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "reason"),
+    [
+        ("colour", "1", "no such setting"),
+        ("levels", "two", "no int"),
+        ("commitment", "x", "no float"),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(key: str, text: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=f"--set {key}.*{reason}"):
+        split({key: text}, VQVAEConfig(), Schedule(1, 1))
+
+
+def test_options_go_over_settings_over_the_preset(options: Callable[..., TrainOptions]) -> None:
+    default = Schedule(steps=100, batch_size=8, save_every=50)
+    given = options("a", steps=5, batch_size=None)
+    found = schedule_of(given, default, {"steps": 9, "batch_size": 3})
+    assert (found.steps, found.batch_size, found.save_every) == (5, 3, 50)
+
+
+def test_a_device_that_is_not_there_is_refused(options: Callable[..., TrainOptions]) -> None:
+    with pytest.raises(UsageError, match="device"):
+        train_vqvae(options("a", overrides=VQVAE, device="abacus"))

@@ -1,0 +1,94 @@
+"""Training state: saved whole, restored whole, refused when it is not."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from audiomask.errors import CheckpointError
+from audiomask.training import state as module
+from audiomask.training.state import STATE_FILE, load_state, part, save_state
+
+
+def trained(width: int = 4) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """A model after two steps."""
+    model = nn.Linear(3, width)
+    optimiser = torch.optim.AdamW(model.parameters())
+    for _ in range(2):
+        torch.autograd.backward(model(torch.randn(5, 3)).square().mean())
+        optimiser.step()
+    return model, optimiser
+
+
+def save(folder: Path, step: int = 7) -> tuple[nn.Module, dict[str, torch.Tensor]]:
+    model, optimiser = trained()
+    averages = {name: value + 1 for name, value in model.state_dict().items()}
+    save_state(folder, model, averages, optimiser, step, 12.5)
+    return model, averages
+
+
+def test_everything_comes_back(tmp_path: Path) -> None:
+    model, optimiser = trained()
+    averages = {name: value + 1 for name, value in model.state_dict().items()}
+    save_state(tmp_path, model, averages, optimiser, 7, 12.5)
+    expected = torch.rand(3)
+    other, fresh = trained()
+    empty = {name: torch.zeros_like(value) for name, value in averages.items()}
+    torch.manual_seed(123)
+    assert load_state(tmp_path, other, empty, fresh) == (7, 12.5)
+    assert torch.equal(torch.rand(3), expected)  # the random generator goes on where it was
+    for name, value in model.state_dict().items():
+        assert torch.equal(other.state_dict()[name], value)
+        assert torch.equal(empty[name], averages[name])
+    for number, moments in optimiser.state_dict()["state"].items():
+        for name, value in moments.items():
+            assert torch.equal(fresh.state_dict()["state"][number][name], value)
+    assert [path.name for path in tmp_path.iterdir()] == [STATE_FILE]
+
+
+def refuse(folder: Path, reason: str, width: int = 4) -> None:
+    model, optimiser = trained(width)
+    averages = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(CheckpointError, match=reason) as caught:
+        load_state(folder, model, averages, optimiser)
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_to_resume(tmp_path: Path) -> None:
+    refuse(tmp_path, "nothing to resume")
+
+
+@pytest.mark.parametrize("size", [0, 4, 100, -1])
+def test_a_truncated_state_is_refused(tmp_path: Path, size: int) -> None:
+    save(tmp_path)
+    file = tmp_path / STATE_FILE
+    file.write_bytes(file.read_bytes()[:size])
+    refuse(tmp_path, "cannot resume")
+
+
+def test_the_state_of_another_model_is_refused(tmp_path: Path) -> None:
+    save(tmp_path)
+    refuse(tmp_path, "cannot resume", width=5)
+
+
+def test_a_failed_save_leaves_the_old_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, step=7)
+
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(module, "save_file", fail)
+    with pytest.raises(CheckpointError, match="disk full"):
+        save(tmp_path, step=8)
+    model, optimiser = trained()
+    averages = {name: value.clone() for name, value in model.state_dict().items()}
+    assert load_state(tmp_path, model, averages, optimiser)[0] == 7
+    assert [path.name for path in tmp_path.iterdir()] == [STATE_FILE]
+
+
+def test_parts() -> None:
+    one = torch.ones(1)
+    assert part({"a/x": one, "a/y/z": one, "b/x": one}, "a/").keys() == {"x", "y/z"}
