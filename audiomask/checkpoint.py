@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -20,13 +21,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from audiomask.audio.atomic import AtomicFile
-from audiomask.errors import AudioFileError, CheckpointError
+from audiomask.errors import AudioFileError, CheckpointError, ConfigError
 
 FORMAT = 1
 CONFIG_FILE = "config.json"
 MODEL_FILE = "model.safetensors"
 #: a config.json larger than this is not one of ours
 MAX_CONFIG_BYTES = 1 << 20
+
+Model = TypeVar("Model", bound=torch.nn.Module)
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,7 @@ def save_checkpoint(
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with AtomicFile(folder / MODEL_FILE, overwrite=True) as temporary:
-            save_file(half, temporary)
+        write_tensors(folder / MODEL_FILE, half)
         digest = sha256(folder / MODEL_FILE)
         entries = {
             "format": FORMAT,
@@ -163,12 +165,50 @@ def read_config(folder: Path) -> dict[str, Any]:
     return entries
 
 
+def restore(checkpoint: Checkpoint, build: Callable[[str, dict[str, Any]], Model]) -> Model:
+    """The model that a checkpoint describes, with its weights.
+
+    It is laid out without memory first: whatever a tampered configuration asks for, no more is
+    allocated than the tensors there are need.
+
+    Args:
+        checkpoint: as it was loaded.
+        build: makes a model of a preset's name and a configuration.
+
+    Raises:
+        CheckpointError: the configuration makes no model, or one that the tensors do not fit.
+    """
+    for name, value in checkpoint.config.items():
+        # every block, layer and level has tensors of its own
+        repeated = name.endswith(("blocks", "layers", "levels"))
+        if repeated and isinstance(value, int) and value > len(checkpoint.tensors):
+            raise CheckpointError(f"{checkpoint.folder}: {name} is {value}; it has fewer tensors")
+    try:
+        with torch.device("meta"):
+            plan = build(checkpoint.preset, checkpoint.config)
+    except (ConfigError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"{checkpoint.folder}: config.json describes no model ({reason})"
+        ) from error
+    check_tensors(plan, checkpoint)
+    model = build(checkpoint.preset, checkpoint.config)
+    load_weights(model, checkpoint)
+    return model
+
+
 def load_weights(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
     """Put a checkpoint's tensors into a model, in the model's own precision.
 
     Raises:
         CheckpointError: names or shapes differ.
     """
+    check_tensors(model, checkpoint)
+    model.load_state_dict(checkpoint.tensors)
+
+
+def check_tensors(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
+    """Raise CheckpointError unless a checkpoint has a model's tensors, by name and shape."""
     expected = model.state_dict()
     missing = sorted(expected.keys() - checkpoint.tensors.keys())
     extra = sorted(checkpoint.tensors.keys() - expected.keys())
@@ -182,7 +222,6 @@ def load_weights(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
                 f"{checkpoint.folder}: tensor '{name}' is {tuple(value.shape)}, "
                 f"config.json makes it {tuple(expected[name].shape)}"
             )
-    model.load_state_dict(checkpoint.tensors)
 
 
 def bundled_folder() -> Path:
@@ -208,3 +247,13 @@ def write_json(file: Path, entries: dict[str, Any]) -> None:
     """Write JSON atomically."""
     with AtomicFile(file, overwrite=True) as temporary:
         temporary.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+
+
+def write_tensors(
+    file: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None
+) -> None:
+    """Write a safetensors file atomically."""
+    with AtomicFile(file, overwrite=True) as temporary:
+        mode = temporary.stat().st_mode
+        save_file(tensors, temporary, metadata)
+        temporary.chmod(mode)  # the library makes a file that only its owner can read

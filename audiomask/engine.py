@@ -17,8 +17,8 @@ from audiomask.checkpoint import (
     Checkpoint,
     bundled_folder,
     load_checkpoint,
-    load_weights,
     read_config,
+    restore,
 )
 from audiomask.device import choose_device
 from audiomask.errors import CheckpointError, TokensError, UsageError
@@ -87,8 +87,7 @@ class Engine:
     def vqvae(self) -> AnyVQVAE:
         """The VQ-VAE, ready to run."""
         checkpoint = self._vqvae_checkpoint
-        model = build_vqvae(checkpoint.preset, checkpoint.config)
-        load_weights(model, checkpoint)
+        model = restore(checkpoint, build_vqvae)
         return model.to(self.device).eval()
 
     @cached_property
@@ -105,8 +104,7 @@ class Engine:
                 f"{checkpoint.folder}: belongs to the VQ-VAE {belongs}, not to "
                 f"{self._vqvae_checkpoint.fingerprint} in {self._vqvae_checkpoint.folder}"
             )
-        model = build_mlm(checkpoint.preset, checkpoint.config)
-        load_weights(model, checkpoint)
+        model = restore(checkpoint, build_mlm)
         return model.to(self.device).eval()
 
     @property

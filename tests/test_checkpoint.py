@@ -17,10 +17,11 @@ from audiomask.checkpoint import (
     load_checkpoint,
     load_weights,
     read_config,
+    restore,
     save_checkpoint,
     sha256,
 )
-from audiomask.errors import CheckpointError
+from audiomask.errors import CheckpointError, ConfigError
 
 
 def model() -> nn.Module:
@@ -190,7 +191,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_a_failure_while_writing_leaves_the_old_checkpoint(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(tensors: object, file: Path) -> None:
+    def fail(tensors: object, file: Path, metadata: object) -> None:
         Path(file).write_bytes(b"half")
         raise OSError("disk full")
 
@@ -216,3 +217,64 @@ def test_bundled_checkpoints_are_found_in_the_wheel_or_the_repository(
         save_checkpoint(place / "vqvae", "vqvae", "default", {}, {"x": torch.ones(1)})
         assert bundled_folder() == place
         assert read_config(place / "vqvae")["kind"] == "vqvae"
+
+
+# Whole models
+
+
+class Tower(nn.Module):
+    """A model of some layers."""
+
+    def __init__(self, layers: int = 2, dim: int = 4) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(dim, dim) for _ in range(layers))
+
+
+def build(preset: str, config: dict[str, Any]) -> Tower:
+    if preset != "default":
+        raise ConfigError(f"no preset '{preset}'")
+    return Tower(**config)
+
+
+@pytest.fixture
+def tower(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    save_checkpoint(tmp_path, "mlm", "default", {"layers": 2, "dim": 4}, Tower().state_dict())
+    return tmp_path
+
+
+def test_a_model_is_restored(tower: Path) -> None:
+    model = restore(load_checkpoint(tower), build)
+    torch.manual_seed(0)
+    for name, value in Tower().state_dict().items():
+        found = model.state_dict()[name]
+        assert found.device.type == "cpu"
+        assert torch.equal(found, value.half().float())
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"layers": 2, "dim": 1 << 24}, "config.json makes it"),  # a PiB a layer
+        ({"layers": 10**12, "dim": 4}, "layers is 1000000000000"),
+        ({"layers": 3, "dim": 4}, "lacks tensor"),
+        ({"layers": 2, "dim": 5}, "config.json makes it"),
+        ({"layers": 2, "dim": -4}, "describes no model"),
+        ({"layers": 2, "dim": "four"}, "describes no model"),
+        ({"layers": None, "dim": 4}, "describes no model"),
+        ({"layers": 2, "colour": 4}, "describes no model"),
+    ],
+)
+def test_a_configuration_that_is_not_the_tensors_is_refused(
+    tower: Path, config: dict[str, Any], reason: str
+) -> None:
+    change(tower, config=config)
+    with pytest.raises(CheckpointError, match=reason) as caught:
+        restore(load_checkpoint(tower), build)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_preset_is_refused(tower: Path) -> None:
+    change(tower, preset="other")
+    with pytest.raises(CheckpointError, match="no preset 'other'"):
+        restore(load_checkpoint(tower), build)

@@ -79,7 +79,8 @@ def train(
 ) -> int:
     """Train a VQ-VAE or a masked language model.
 
-    --data takes a folder of recordings, of stems (Slakh2100's layout) or of single notes.
+    --data takes a note bank (bands are made of it, after MIDI files in a further --data),
+    tracks in Slakh2100's layout, or, for a VQ-VAE, any folder of recordings.
     """
     options = TrainOptions(
         data=tuple(data),

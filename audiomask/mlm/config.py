@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from audiomask.errors import ConfigError
+
 STEMS = ("guitar", "piano", "bass", "drums")
 
 
@@ -46,8 +48,21 @@ class MLMConfig:
     band_stft: int = 4096
 
     def __post_init__(self) -> None:
-        """Accept lists, as JSON has them, for tuples."""
+        """Make a list of stems, as JSON has it, a tuple; ConfigError for what makes no model."""
         object.__setattr__(self, "stems", tuple(self.stems))
+        if not all(isinstance(stem, str) for stem in self.stems):
+            raise ConfigError(f"stems are {self.stems!r}; they must be names")
+        if self.layout not in ("folded", "concatenated"):
+            raise ConfigError(f"layout is {self.layout!r}; it must be folded or concatenated")
+        for name, value in vars(self).items():
+            least = 0 if name in ("stem_layers", "kernel", "bands") else 1
+            whole = type(value) is int and least <= value <= 1 << 20
+            if name not in ("stems", "layout") and not whole:
+                raise ConfigError(f"{name} is {value!r}; it must be a whole number from {least}")
+        if self.kernel and self.kernel % 2 == 0:
+            raise ConfigError(f"kernel is {self.kernel}; it must be odd, or 0 for none")
+        if self.dim % (2 * self.heads):
+            raise ConfigError(f"dim is {self.dim}; it must be a multiple of twice the heads")
 
 
 #: settings that make the paper's model of the default ones

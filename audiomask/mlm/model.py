@@ -61,12 +61,16 @@ class MaskedLM(nn.Module):
             return together.view(*ids.shape[:2], *together.shape[1:]).mean(dim=1)
         total: Tensor | float = 0.0
         for level, project in enumerate(self.code_projections):
-            # unit vectors of D entries; scaled so that each entry is about one
-            codes = project(self.codebooks[level] * self.config.code_dim**0.5)
+            codes = project(self.code_vectors(level))
             table = torch.cat([codes, self.special[level].to(codes.dtype)])
             total = total + F.embedding(ids[:, level], table)
         assert isinstance(total, Tensor)
         return total
+
+    def code_vectors(self, level: int) -> Tensor:
+        """A level's code vectors [K, D], scaled so that an entry is about one at every level."""
+        vectors = self.codebooks[level]
+        return vectors / vectors.square().mean().sqrt().clamp_min(1e-6)
 
     def context(
         self, ids: Tensor, bands: Tensor | None = None, seen: Tensor | None = None
@@ -116,8 +120,8 @@ class MaskedLM(nn.Module):
         A pointer into the space of the VQ-VAE's code vectors, where like codes are neighbours,
         learns fast; a free output layer adds what that cannot say.
         """
-        near = self.pointers[level](hidden) @ self.codebooks[level].T.to(hidden.dtype)
-        return near * self.config.code_dim**0.5 + self.heads[level](hidden)  # type: ignore[no-any-return]
+        near = self.pointers[level](hidden) @ self.code_vectors(level).T.to(hidden.dtype)
+        return near + self.heads[level](hidden)  # type: ignore[no-any-return]
 
     def mask_logits(self, context: Tensor, stems: Tensor) -> Tensor:
         """Scores of stems and residual for every band, [B, S + 1, bands, F].

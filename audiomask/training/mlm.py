@@ -92,7 +92,8 @@ class MLMTask:
 
     def loss(self, batch: Scene) -> tuple[Tensor, dict[str, float]]:
         """Loss of a batch of scenes."""
-        with torch.no_grad():
+        # in full precision: in half of it the VQ-VAE would choose other codes than when used
+        with torch.no_grad(), torch.autocast(batch.mixture.device.type, enabled=False):
             both = self.vqvae.encode(torch.cat([batch.mixture, batch.stem]))
         mixture, stem = both.chunk(2)
         terms = (

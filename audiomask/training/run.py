@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from audiomask.checkpoint import bundled_folder, load_checkpoint, load_weights
+from audiomask.checkpoint import bundled_folder, load_checkpoint, load_weights, restore
 from audiomask.device import choose_device
 from audiomask.errors import ConfigError, UsageError
 from audiomask.mlm import build_mlm
@@ -62,8 +62,7 @@ def train_mlm(options: TrainOptions) -> int:
     """
     prepare(options)
     source = load_checkpoint(options.vqvae or bundled_folder() / "vqvae", "vqvae")
-    vqvae = build_vqvae(source.preset, source.config)
-    load_weights(vqvae, source)
+    vqvae = restore(source, build_vqvae)
     codebooks = vqvae.codebooks()
     belongs = {
         "levels": codebooks.shape[0],
@@ -84,6 +83,7 @@ def train_mlm(options: TrainOptions) -> int:
         model.config.stems,
         model.config.window * model.config.hop_length,
         options.seed,
+        need_stems=True,
     )
     notes = {
         "vqvae": source.fingerprint,

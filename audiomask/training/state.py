@@ -10,10 +10,9 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from audiomask.audio.atomic import AtomicFile
+from audiomask.checkpoint import write_tensors
 from audiomask.errors import AudioFileError, CheckpointError
 
 STATE_FILE = "state.safetensors"
@@ -42,8 +41,7 @@ def save_state(
     on_cpu = {name: value.detach().cpu().clone() for name, value in tensors.items()}
     metadata = {"step": str(step), "seconds": repr(seconds)}
     try:
-        with AtomicFile(folder / STATE_FILE, overwrite=True) as temporary:
-            save_file(on_cpu, temporary, metadata)
+        write_tensors(folder / STATE_FILE, on_cpu, metadata)
     except (OSError, SafetensorError, AudioFileError) as error:
         raise CheckpointError(f"{folder}: cannot write the training state ({error})") from error
 

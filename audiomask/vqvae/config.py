@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from audiomask.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class VQVAEConfig:
@@ -31,12 +33,24 @@ class VQVAEConfig:
     decoder_blocks: int = 8
     levels: int = 4
     codebook_size: int = 1024
-    code_dim: int = 12
+    code_dim: int = 16
     level_dropout: float = 0.5
     commitment: float = 0.25
 
     #: width of every depthwise convolution, in frames
     KERNEL = 7
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for what makes no model."""
+        for name, value in vars(self).items():
+            if name in ("level_dropout", "commitment"):
+                most = 1 if name == "level_dropout" else 100
+                if not isinstance(value, int | float) or not 0 <= value <= most:
+                    raise ConfigError(f"{name} is {value!r}; it must lie in 0 to {most}")
+            elif type(value) is not int or not 1 <= value <= 1 << 20:
+                raise ConfigError(f"{name} is {value!r}; it must be a whole number from 1")
+        if self.stft_size % 2 or self.stft_size < self.hop_length:
+            raise ConfigError(f"stft_size is {self.stft_size}; it must be even and hold a hop")
 
     @property
     def context(self) -> int:

@@ -15,7 +15,7 @@ from audiomask.vqvae.config import VQVAEConfig
 from audiomask.vqvae.convnext import ConvNeXtStack
 from audiomask.vqvae.losses import spectral_loss
 from audiomask.vqvae.output import VQVAEOutput
-from audiomask.vqvae.quantiser import Codebook, ResidualQuantiser
+from audiomask.vqvae.quantiser import ResidualQuantiser
 from audiomask.vqvae.usage import perplexity
 
 
@@ -78,8 +78,7 @@ class VQVAE(nn.Module):
 
     def codebooks(self) -> Tensor:
         """The code vectors, [levels, K, D]."""
-        tables = [c.vectors for c in self.quantiser.codebooks if isinstance(c, Codebook)]
-        return torch.stack(tables)
+        return torch.stack([table.vectors for table in self.quantiser.tables()])
 
     def forward(self, audio: Tensor) -> VQVAEOutput:
         """Reconstruct audio [B, T] and measure the loss; in training mode, move the codebooks."""

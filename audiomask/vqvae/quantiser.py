@@ -1,4 +1,4 @@
-"""Residual vector quantiser with cosine look-up, EMA codebooks and re-seeding of dead codes."""
+"""Residual vector quantiser with EMA codebooks and re-seeding of dead codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Codebook(nn.Module):
-    """One level: K unit vectors of dimension D, learned as running means of what chose them.
+    """One level: K vectors of dimension D, learned as running means of what chose them.
 
     A code whose running count falls under ``dead_below`` of the mean count is re-seeded with a
     vector of the batch: its vector, count and sum together, else the next running mean would
@@ -21,107 +21,135 @@ class Codebook(nn.Module):
         dead_below: share of the mean running count under which a code is dead.
     """
 
+    #: noise on the very first vectors, in standard deviations of the data: taken as they are, they
+    #: would leave nothing of their own batch for the next level to start from
+    START_NOISE = 0.3
+
     vectors: Tensor
     counts: Tensor
     sums: Tensor
     started: Tensor
 
-    def __init__(self, size: int, dim: int, decay: float = 0.97, dead_below: float = 0.1) -> None:
+    def __init__(self, size: int, dim: int, decay: float = 0.98, dead_below: float = 0.1) -> None:
         super().__init__()
         self.decay = decay
         self.dead_below = dead_below
-        vectors = F.normalize(torch.randn(size, dim), dim=-1)
+        vectors = torch.randn(size, dim) / dim**0.5
         self.register_buffer("vectors", vectors)
         self.register_buffer("counts", torch.ones(size))
         self.register_buffer("sums", vectors.clone())
         self.register_buffer("started", torch.zeros((), dtype=torch.bool))
 
-    def nearest(self, unit: Tensor) -> Tensor:
-        """Codes [N] of the unit vectors [N, D]: the largest cosine."""
-        return (unit @ self.vectors.T).argmax(dim=-1)
+    def nearest(self, data: Tensor) -> Tensor:
+        """Codes [N] of vectors [N, D]: the smallest Euclidean distance."""
+        # |x - e|² = |x|² - 2 x·e + |e|², and |x|² is the same for all codes
+        return (self.vectors.square().sum(dim=-1) - 2 * data @ self.vectors.T).argmin(dim=-1)
 
     @torch.no_grad()
-    def update(self, unit: Tensor, codes: Tensor) -> None:
-        """Move the running means towards a batch of unit vectors [N, D] with codes [N]."""
+    def start(self, data: Tensor) -> None:
+        """Seed the whole table from the first batch [N, D], so that no code starts far away."""
+        noise = self.START_NOISE * data.std() * torch.randn_like(self.vectors)
+        everything = torch.ones(len(self.vectors), dtype=torch.bool, device=data.device)
+        self._seed(everything, data, noise)
+        self.started.fill_(True)
+
+    @torch.no_grad()
+    def update(self, data: Tensor, codes: Tensor) -> None:
+        """Move the running means towards a batch [N, D] with codes [N]."""
         size = self.vectors.shape[0]
-        if not self.started:
-            # the first batch seeds the whole table, so that no code starts far from the data
-            self._seed(torch.ones(size, dtype=torch.bool, device=unit.device), unit)
-            self.started.fill_(True)
-            return
-        chosen = F.one_hot(codes, size).to(unit.dtype)
+        chosen = F.one_hot(codes, size).to(data.dtype)
         self.counts.lerp_(chosen.sum(dim=0), 1 - self.decay)
-        self.sums.lerp_(chosen.T @ unit, 1 - self.decay)
-        self.vectors.copy_(F.normalize(self.sums, dim=-1))
-        dead = self.counts < self.dead_below * len(unit) / size
+        self.sums.lerp_(chosen.T @ data, 1 - self.decay)
+        self.vectors.copy_(self.sums / self.counts.clamp_min(1e-6)[:, None])
+        dead = self.counts < self.dead_below * len(data) / size
         if dead.any():
-            self._seed(dead, unit)
+            self._seed(dead, data)
 
-    def _seed(self, which: Tensor, unit: Tensor) -> None:
+    def _seed(self, which: Tensor, data: Tensor, noise: Tensor | float = 0.0) -> None:
         """Give the codes ``which`` [K] random vectors of the batch [N, D]."""
-        number = int(which.sum())
-        picks = torch.randint(len(unit), (number,), device=unit.device)
+        picks = torch.randint(len(data), (int(which.sum()),), device=data.device)
+        seeds = data[picks] + noise
         # a third of the mean count: a seed that nothing chooses is replaced again soon
-        count = len(unit) / self.vectors.shape[0] / 3
-        self.vectors[which] = unit[picks]
+        count = len(data) / self.vectors.shape[0] / 3
+        self.vectors[which] = seeds
         self.counts[which] = count
-        self.sums[which] = unit[picks] * count
+        self.sums[which] = seeds * count
 
 
-class Inward(nn.Module):
-    """Latents [B, F, dim] to standardised unit vectors [B, F, code_dim]."""
+class Standardise(nn.Module):
+    """Zero mean and unit norm on average, by running statistics in training as in use.
 
-    def __init__(self, dim: int, code_dim: int) -> None:
+    A batch's own statistics (batch normalisation) would make other codes in training than in
+    use: one song's frames differ from the average's by up to ten times in variance. Without any,
+    all vectors fall onto one code within the first steps.
+    """
+
+    mean: Tensor
+    variance: Tensor
+    updates: Tensor
+
+    def __init__(self, dim: int, momentum: float = 0.01) -> None:
         super().__init__()
-        self.project = nn.Linear(dim, code_dim)
-        self.standardise = nn.BatchNorm1d(code_dim, affine=False, momentum=0.02)
+        self.momentum = momentum
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("variance", torch.ones(dim))
+        self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, F, dim] to [B, F, code_dim]."""
-        y = self.standardise(self.project(x).flatten(0, 1)).view(*x.shape[:2], -1)
-        return F.normalize(y, dim=-1)
+        """[..., dim] to [..., dim]; in training the statistics follow x first, without gradient."""
+        if self.training:
+            with torch.no_grad():
+                flat = x.flatten(0, -2)
+                # the first batches count fully: nothing is known before them
+                weight = max(self.momentum, 1 / (int(self.updates) + 1))
+                self.mean.lerp_(flat.mean(dim=0), weight)
+                self.variance.lerp_((flat - self.mean).square().mean(dim=0), weight)
+                self.updates += 1
+        # copies: the next batch must not move what this one's gradient needs
+        scale = (self.variance.clone() + 1e-5).mul(x.shape[-1]).rsqrt()
+        return (x - self.mean.clone()) * scale
 
 
 class ResidualQuantiser(nn.Module):
-    """Levels of factorised codebooks, each coding what the ones before left.
+    """Levels of codebooks, each coding what the ones before left (Zeghidour et al. 2021, alg. 1).
 
-    That is Zeghidour et al. 2021, algorithm 1. Every level projects the residual to ``code_dim``,
-    takes the code of largest cosine and projects it back (Kumar et al. 2023, section 3.2). The
-    projection is standardised over the batch first: without that, all vectors fall onto one code
-    within the first steps.
+    Latents are projected to ``code_dim`` standardised channels, quantised there, and projected
+    back: in few dimensions all codes are found and used (Kumar et al. 2023, section 3.2). The
+    distance is Euclidean: with DAC's cosine look-up and a projection for every level, the finer
+    levels added nothing in 2,000 steps, since nothing made them code what was left.
     """
 
     def __init__(self, dim: int, levels: int, size: int, code_dim: int) -> None:
         super().__init__()
-        self.inward = nn.ModuleList(Inward(dim, code_dim) for _ in range(levels))
-        self.outward = nn.ModuleList(nn.Linear(code_dim, dim) for _ in range(levels))
+        self.inward = nn.Linear(dim, code_dim)
+        self.standardise = Standardise(code_dim)
+        self.outward = nn.Linear(code_dim, dim)
         self.codebooks = nn.ModuleList(Codebook(size, code_dim) for _ in range(levels))
+
+    def tables(self) -> list[Codebook]:
+        """The levels' codebooks."""
+        return [table for table in self.codebooks if isinstance(table, Codebook)]
 
     def encode(self, latents: Tensor) -> Tensor:
         """Codes [B, levels, F] of latents [B, F, dim]."""
-        residual, codes = latents, []
-        for inward, outward, codebook in zip(
-            self.inward, self.outward, self.codebooks, strict=True
-        ):
-            assert isinstance(codebook, Codebook)
-            unit = inward(residual)
-            code = codebook.nearest(unit.flatten(0, 1)).view(unit.shape[:2])
-            residual = residual - outward(codebook.vectors[code])
+        residual = self.standardise(self.inward(latents))
+        codes = []
+        for table in self.tables():
+            code = table.nearest(residual.flatten(0, 1)).view(residual.shape[:2])
+            residual = residual - table.vectors[code]
             codes.append(code)
         return torch.stack(codes, dim=1)
 
     def decode(self, codes: Tensor) -> Tensor:
         """Quantised latents [B, F, dim] of codes [B, 1..levels, F]."""
-        total: Tensor | float = 0.0
-        for level in range(codes.shape[1]):
-            codebook = self.codebooks[level]
-            assert isinstance(codebook, Codebook)
-            total = total + self.outward[level](codebook.vectors[codes[:, level]])
-        assert isinstance(total, Tensor)
-        return total
+        parts = [
+            table.vectors[level]
+            for table, level in zip(self.tables(), codes.unbind(dim=1), strict=False)
+        ]
+        return self.outward(torch.stack(parts).sum(dim=0))  # type: ignore[no-any-return]
 
     def forward(self, latents: Tensor, used: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Quantise with gradients.
+        """Quantise with gradients; in training mode, move the codebooks.
 
         Args:
             latents: [B, F, dim].
@@ -129,28 +157,24 @@ class ResidualQuantiser(nn.Module):
 
         Returns:
             quantised latents [B, F, dim], codes [B, levels, F], commitment term (scalar): the
-            mean squared distance of the projected unit vectors to their codes.
+            mean squared distance of the projected latents to their quantised sum.
         """
-        residual = latents
-        total = torch.zeros_like(latents)
-        commitment = latents.new_zeros(())
+        projected = self.standardise(self.inward(latents))
+        residual = projected.detach()
+        total = torch.zeros_like(residual)
         codes = []
-        for level, (inward, outward, codebook) in enumerate(
-            zip(self.inward, self.outward, self.codebooks, strict=True)
-        ):
-            assert isinstance(codebook, Codebook)
-            unit = inward(residual)
-            flat = unit.detach().flatten(0, 1)
-            code = codebook.nearest(flat)
-            vectors = codebook.vectors[code].view_as(unit)  # before the update moves the table
+        for level, table in enumerate(self.tables()):
+            flat = residual.flatten(0, 1)
+            if self.training and not table.started:
+                table.start(flat)
+            code = table.nearest(flat)
+            vectors = table.vectors[code].view_as(residual)  # before the update moves the table
             if self.training:
-                codebook.update(flat, code)
-            live = latents.new_ones(len(latents)) if used is None else (used > level).float()
-            distance = (unit - vectors).square().sum(dim=-1).mean(dim=-1)
-            commitment = commitment + (distance * live).mean()
-            straight = unit + (vectors - unit).detach()
-            part = outward(straight)
-            total = total + part * live[:, None, None]
-            residual = residual - part
-            codes.append(code.view(unit.shape[:2]))
-        return total, torch.stack(codes, dim=1), commitment
+                table.update(flat, code)
+            live = 1.0 if used is None else (used > level).to(residual.dtype)[:, None, None]
+            total = total + vectors * live
+            residual = residual - vectors
+            codes.append(code.view(residual.shape[:2]))
+        commitment = (projected - total).square().sum(dim=-1).mean()
+        straight = projected + (total - projected).detach()
+        return self.outward(straight), torch.stack(codes, dim=1), commitment

@@ -120,8 +120,7 @@ def test_the_surest_come_first(make, monkeypatch) -> None:
     # frame f prefers code 3 by f: the later, the surer
     logits = torch.zeros(1, 2, 10, 12)
     logits[..., 3] = torch.arange(10.0)
-    monkeypatch.setattr(model.heads[0], "forward", lambda hidden: logits[:, 0])
-    monkeypatch.setattr(model.heads[1], "forward", lambda hidden: logits[:, 1])
+    monkeypatch.setattr(model, "level_logits", lambda hidden, level: logits[:, level])
     passes: list[Tensor] = []
     context = model.context
     monkeypatch.setattr(model, "context", lambda ids: (passes.append(ids.clone()), context(ids))[1])

@@ -175,3 +175,23 @@ def test_stems_may_be_a_list_as_json_has_them() -> None:
 def test_what_no_preset_has(preset: str, settings: dict[str, int], reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         build_mlm(preset, settings)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("levels", 0),
+        ("window", "long"),
+        ("hop_length", 512.0),
+        ("bands", -1),
+        ("layers", 1 << 40),
+        ("layout", "stacked"),
+        ("stems", [1, 2]),
+        ("kernel", 4),
+        ("heads", 3),
+        ("dim", 4),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_name(field: str, value: object) -> None:
+    with pytest.raises(ConfigError, match="dim" if field == "heads" else field):
+        build_mlm("default", VQVAE | {field: value})

@@ -105,6 +105,15 @@ def test_averages_by_hand() -> None:
 # A run
 
 
+def test_steps_are_as_large_as_the_schedule_says(tmp_path: Path) -> None:
+    task = Doubling()
+    before = task.model[2].weight.detach().clone()
+    run(task, tmp_path, steps=1, learning_rate=3e-2, weight_decay=0.0)
+    # the first of three steps of warm-up; Adam's first step is the rate itself
+    moved = (task.model[2].weight.detach() - before).abs()
+    assert float(moved.median()) == pytest.approx(1e-2, rel=1e-3)
+
+
 def test_the_loss_falls_and_is_logged(tmp_path: Path) -> None:
     task = Doubling()
     assert run(task, tmp_path, steps=150, learning_rate=2e-2, ema=0.9) == 150

@@ -138,6 +138,21 @@ def test_the_loss_is_on_the_chosen_positions_alone() -> None:
     assert torch.equal(gradient, chosen[:, 0])
 
 
+def test_tokens_are_those_of_full_precision_when_training_is_not() -> None:
+    task = make("default")
+    batch, seen = scenes(task, 0, 2), []
+
+    def encode(audio: Tensor) -> Tensor:
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return Meter().encode(audio)
+
+    task.vqvae.encode = encode  # type: ignore[method-assign]
+    with torch.autocast("cpu", torch.bfloat16):
+        loss, _ = task.loss(batch)
+    assert seen == [False]
+    assert loss.dtype == torch.float32
+
+
 def test_no_chosen_position_is_no_loss() -> None:
     task = make("default")
     ids = torch.full((1, 1, 5), task.model.vocabulary.pad)

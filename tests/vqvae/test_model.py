@@ -30,7 +30,6 @@ def test_shapes_and_ranges(vqvae: VQVAE) -> None:
     for levels in (1, 2, 3):
         assert vqvae.decode(codes[:, :levels]).shape == (2, 10 * 64)
     assert vqvae.codebooks().shape == (3, 16, 4)
-    assert torch.allclose(vqvae.codebooks().norm(dim=-1), torch.ones(3, 16))
     assert torch.equal(vqvae.codebooks()[1], vqvae.quantiser.codebooks[1].vectors)
 
 
@@ -47,7 +46,9 @@ def test_silence_and_loud_sound_are_finite(vqvae: VQVAE) -> None:
 # Windows
 
 
-def test_the_context_by_hand() -> None:
+def test_the_context_and_the_margin_by_hand() -> None:
+    assert VQVAEConfig().margin == 2  # half a window of 2048 is two hops of 512
+    assert replace(VQVAEConfig(), hop_length=600).margin == 2
     assert VQVAEConfig().context == 3 * (1 + 8) + 4
     assert replace(VQVAEConfig(), encoder_blocks=12, hop_length=1024).context == 3 * 13 + 2
 
@@ -158,10 +159,29 @@ def test_presets_by_name() -> None:
     [
         ("small", {}, "no VQ-VAE preset 'small'"),
         ("default", {"colour": 3}, "colour"),
-        ("default", {"levels": "four"}, "default"),
+        ("default", {"levels": "four"}, "levels"),
         ("paper", {"levels": 4}, "levels"),
     ],
 )
 def test_what_no_preset_has(preset: str, settings: dict[str, object], reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         build_vqvae(preset, settings)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("levels", 0),
+        ("codebook_size", "many"),
+        ("hop_length", 512.0),
+        ("encoder_dim", True),
+        ("decoder_dim", 1 << 40),
+        ("level_dropout", 2),
+        ("commitment", "much"),
+        ("stft_size", 511),
+        ("stft_size", 256),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_name(field: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=field):
+        build_vqvae("default", {field: value})

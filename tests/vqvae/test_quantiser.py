@@ -5,11 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiomask.vqvae.quantiser import Codebook, ResidualQuantiser
-
-
-def units(number: int, dim: int = 4) -> Tensor:
-    return F.normalize(torch.randn(number, dim), dim=-1)
+from audiomask.vqvae.quantiser import Codebook, ResidualQuantiser, Standardise
 
 
 def table(vectors: Tensor, decay: float = 0.9, dead_below: float = 0.0) -> Codebook:
@@ -25,38 +21,43 @@ def table(vectors: Tensor, decay: float = 0.9, dead_below: float = 0.0) -> Codeb
 # One codebook
 
 
-def test_nearest_is_the_largest_cosine() -> None:
-    book, points = Codebook(16, 4), units(50)
-    cosines = torch.stack([F.cosine_similarity(points, v[None], dim=-1) for v in book.vectors])
-    assert torch.equal(book.nearest(points), cosines.argmax(dim=0))
+def test_nearest_is_the_smallest_distance() -> None:
+    book, points = Codebook(16, 4), torch.randn(50, 4)
+    distances = torch.stack([(points - vector).norm(dim=-1) for vector in book.vectors])
+    assert torch.equal(book.nearest(points), distances.argmin(dim=0))
     assert torch.equal(book.nearest(book.vectors), torch.arange(16))
 
 
 def test_running_means_by_hand() -> None:
     book = table(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
-    batch = torch.tensor([[0.6, 0.8], [0.8, 0.6], [0.8, -0.6]])
+    batch = torch.tensor([[0.2, 1.0], [2.0, 0.5], [1.0, -0.5]])
     codes = book.nearest(batch)
     assert codes.tolist() == [1, 0, 0]
     book.update(batch, codes)
     assert book.counts.tolist() == pytest.approx([0.9 + 0.1 * 2, 0.9 + 0.1 * 1])
-    sums = [[0.9 + 0.1 * 1.6, 0.0], [0.1 * 0.6, 0.9 + 0.1 * 0.8]]
-    assert torch.allclose(book.sums, torch.tensor(sums))
-    assert torch.allclose(book.vectors, F.normalize(torch.tensor(sums), dim=-1))
+    sums = torch.tensor([[0.9 + 0.1 * 3.0, 0.0], [0.1 * 0.2, 0.9 + 0.1 * 1.0]])
+    assert torch.allclose(book.sums, sums)
+    assert torch.allclose(book.vectors, sums / torch.tensor([[1.1], [1.0]]))
 
 
 def test_the_first_batch_seeds_the_whole_table() -> None:
-    book, batch = Codebook(8, 4), units(100)
-    book.update(batch, book.nearest(batch))
+    book, batch = Codebook(8, 4), 100 + torch.randn(500, 4)
+    assert not book.started
+    book.start(batch)
     assert book.started
-    assert ((book.vectors[:, None] - batch).abs().amax(dim=-1).amin(dim=1) == 0).all()
     assert torch.allclose(book.sums, book.vectors * book.counts[:, None])
+    assert torch.allclose(book.counts, torch.tensor(500 / 8 / 3).expand(8))
+    # near vectors of the batch, but none of them exactly: something is left to the next level
+    nearest = torch.cdist(book.vectors, batch).amin(dim=1)
+    assert (nearest > 0).all()
+    assert float(nearest.max()) < 5 * book.START_NOISE * 2
+    assert len(book.vectors.unique(dim=0)) == 8
 
 
 def starve(dead_below: float) -> tuple[Codebook, Tensor]:
     """A codebook whose code 1 nothing has chosen for 60 batches, and the batch."""
     book = table(torch.tensor([[1.0, 0.0], [-1.0, 0.0]]), dead_below=dead_below)
-    angle = torch.linspace(-0.5, 0.5, 12)
-    batch = torch.stack([angle.cos(), angle.sin()], dim=1)
+    batch = torch.stack([torch.ones(12), torch.linspace(-0.5, 0.5, 12)], dim=1)
     for _ in range(60):
         # its codes are given, so that a code seeded in between is not chosen either
         book.update(batch, torch.zeros(12, dtype=torch.long))
@@ -92,14 +93,40 @@ def test_a_seed_that_nothing_chooses_is_replaced_again() -> None:
 
 
 def test_a_rare_code_is_not_dead() -> None:
-    book = table(units(4), dead_below=0.1)
-    batch = units(100)
+    book = table(torch.randn(4, 4), dead_below=0.1)
+    batch = torch.randn(100, 4)
     codes = torch.zeros(100, dtype=torch.long)
     codes[:4] = torch.tensor([1, 2, 3, 3])  # 1 of 100, where the mean is 25
     book.counts.copy_(torch.tensor([97.0, 3.0, 3.0, 3.0]))
     before = book.sums[1].clone()
     book.update(batch, codes)
     assert torch.allclose(book.sums[1], 0.9 * before + 0.1 * batch[0], atol=1e-6)
+
+
+# Standardisation
+
+
+def test_standardisation_by_hand() -> None:
+    layer = Standardise(1, momentum=0.4)
+    first, second = torch.tensor([[[1.0], [3.0]]]), torch.tensor([[[6.0], [6.0]]])
+    # the first batch counts fully: mean 2, variance 1
+    assert torch.allclose(layer(first), torch.tensor([[[-1.0], [1.0]]]), atol=1e-4)
+    # the second by a half: mean (2 + 6) / 2, variance (1 + 2²) / 2
+    assert torch.allclose(layer(second), torch.tensor(2 / 2.5**0.5), atol=1e-4)
+    layer(second)  # the third by 0.4, which is more than a third
+    assert float(layer.mean) == pytest.approx(0.6 * 4 + 0.4 * 6)
+    # and in use as in training, whatever the batch
+    layer.eval()
+    expected = (first - layer.mean) / (layer.variance + 1e-5).sqrt()
+    assert torch.allclose(layer(first), expected)
+    assert int(layer.updates) == 3
+
+
+def test_standardised_vectors_have_unit_norm_on_average() -> None:
+    x = 5 + 3 * torch.randn(2, 500, 6)
+    y = Standardise(6)(x)
+    assert torch.allclose(y.mean(dim=(0, 1)), torch.zeros(6), atol=1e-5)
+    assert float(y.square().sum(dim=-1).mean()) == pytest.approx(1, rel=1e-3)
 
 
 # All levels
@@ -131,31 +158,29 @@ def test_decode_of_encode_is_what_forward_gives(quantiser: ResidualQuantiser) ->
 def test_each_level_codes_what_the_ones_before_left(quantiser: ResidualQuantiser) -> None:
     latents = torch.randn(2, 30, 8)
     codes = quantiser.encode(latents)
+    left = quantiser.standardise(quantiser.inward(latents))
     for level in range(3):
-        left = latents - (quantiser.decode(codes[:, :level]) if level else 0)
-        unit = quantiser.inward[level](left)
-        assert torch.allclose(unit.norm(dim=-1), torch.ones(2, 30), atol=1e-5)
-        cosine = unit @ quantiser.codebooks[level].vectors.T
-        chosen = cosine.gather(-1, codes[:, level, :, None]).squeeze(-1)
-        assert torch.allclose(chosen, cosine.amax(dim=-1), atol=1e-5)
+        vectors = quantiser.codebooks[level].vectors
+        distances = torch.cdist(left.flatten(0, 1), vectors)
+        chosen = distances.gather(-1, codes[:, level].reshape(-1, 1)).squeeze(-1)
+        assert torch.allclose(chosen, distances.amin(dim=-1), atol=1e-5)
+        left = left - vectors[codes[:, level]]
 
 
 def test_levels_that_a_row_does_not_use_give_nothing(quantiser: ResidualQuantiser) -> None:
     latents = torch.randn(3, 30, 8)
     quantised, codes, commitment = quantiser(latents, torch.tensor([1, 2, 3]))
+    assert torch.equal(codes, quantiser.encode(latents))
     for row in range(3):
         expected = quantiser.decode(codes[row : row + 1, : row + 1])
         assert torch.allclose(quantised[row : row + 1], expected, atol=1e-5)
-    # and no commitment: each row's distances count for the levels it uses
-    expected = torch.zeros(())
-    residual = latents
-    for level in range(3):
-        unit = quantiser.inward[level](residual)
-        vectors = quantiser.codebooks[level].vectors[codes[:, level]]
-        distance = (unit - vectors).square().sum(dim=-1).mean(dim=-1)
-        expected = expected + distance[level:].sum() / 3
-        residual = residual - quantiser.outward[level](vectors)
-    assert float(commitment.detach()) == pytest.approx(float(expected.detach()), rel=1e-4)
+    # the commitment is the distance to the sum of the levels that the row uses
+    projected = quantiser.standardise(quantiser.inward(latents))
+    distance = torch.zeros(())
+    for row in range(3):
+        vectors = [quantiser.codebooks[n].vectors[codes[row, n]] for n in range(row + 1)]
+        distance += (projected[row] - sum(vectors)).square().sum(dim=-1).mean().detach() / 3
+    assert float(commitment.detach()) == pytest.approx(float(distance), rel=1e-4)
 
 
 def test_only_training_moves_the_codebooks(quantiser: ResidualQuantiser) -> None:
@@ -173,14 +198,17 @@ def test_only_training_moves_the_codebooks(quantiser: ResidualQuantiser) -> None
 def test_gradients_pass_straight_through(quantiser: ResidualQuantiser) -> None:
     latents = torch.randn(2, 30, 8, requires_grad=True)
     quantised, _, commitment = quantiser(latents, None)
-    torch.autograd.backward(quantised.sum(), retain_graph=True)
-    assert latents.grad is not None
-    assert latents.grad.abs().sum() > 0
-    latents.grad = None
-    torch.autograd.backward(commitment)
-    assert latents.grad is not None
-    assert latents.grad.abs().sum() > 0
-    assert not quantiser.codebooks[0].vectors.requires_grad
+    upstream = torch.randn_like(quantised)
+    found = torch.autograd.grad(quantised, latents, upstream, retain_graph=True)[0]
+    # as if nothing was quantised
+    whole = quantiser.outward(quantiser.standardise(quantiser.inward(latents)))
+    assert torch.allclose(found, torch.autograd.grad(whole, latents, upstream)[0], atol=1e-5)
+    pulled = torch.autograd.grad(commitment, latents)[0]
+    assert pulled.abs().sum() > 0
+    # and it pulls towards the codes
+    with torch.no_grad():
+        nearer = quantiser(latents - 0.01 * pulled / pulled.norm(), None)[2]
+    assert float(nearer) < float(commitment.detach())
 
 
 def test_each_level_makes_the_error_smaller_once_trained() -> None:

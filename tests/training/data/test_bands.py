@@ -87,6 +87,9 @@ def test_a_note_sounds_at_its_time_and_pitch(data: BandDataset) -> None:
     assert np.abs(audio[onset : onset + 2_000]).max() > 0.2
     ring = round((0.3 + bands.RELEASE) * SAMPLES)
     assert not audio[onset + ring + 1 :].any()
+    # it dies smoothly, from when its key is up
+    fading, held = audio[onset + ring - 200 :][:200], audio[onset : onset + round(0.3 * SAMPLES)]
+    assert np.abs(fading).max() < 0.01 * np.abs(held[-500:]).max()
     spectrum = np.abs(np.fft.rfft(audio[onset : onset + 11_025]))
     assert abs(spectrum.argmax() * 4 - 440) <= 8
     # played faster, what is written later sounds then, and is held for less

@@ -62,7 +62,7 @@ def test_what_is_no_data_is_named(tmp_path: Path, songs: Path) -> None:
     with pytest.raises(DataError, match="nowhere: no such folder"):
         open_data([tmp_path / "nowhere"], STEMS, 100, 0)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="empty: neither a note bank"):
+    with pytest.raises(DataError, match="empty: no note bank"):
         open_data([tmp_path / "empty"], STEMS, 100, 0)
     with pytest.raises(DataError, match="need a note bank"):
         open_data([songs], STEMS, 100, 0)

@@ -1,0 +1,93 @@
+"""Every command of the README is run, in a folder that has what its reader would have.
+
+The two ``bash`` lines that make an environment are run by ``.ci/run``.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+import soundfile
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL)
+PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+def commands(block: str) -> list[str]:
+    return [line.split("  #")[0].strip() for line in block.splitlines() if line.strip()]
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Path:
+    """A folder with a song, a recording with a gap, an album, labels, notes and MIDI files."""
+    samples, rate = soundfile.read(ROOT / "examples" / "song.wav", dtype="int16", stop=8 * 44100)
+    soundfile.write(tmp_path / "song.wav", samples, rate)
+    holed = samples[: 2 * rate].copy()
+    holed[rate : rate + 2000] = 0
+    soundfile.write(tmp_path / "gap.wav", holed, rate)
+    (tmp_path / "album").mkdir()
+    soundfile.write(tmp_path / "album" / "one.wav", samples[:rate], rate)
+    (tmp_path / "labels.txt").write_text("0.300000\t0.350000\tdropout\n")
+    rng = np.random.default_rng(0)
+    time = np.arange(rate // 2) / rate
+    for stem, pitches in {"guitar": (52, 64), "piano": (48, 72), "bass": (33, 45)}.items():
+        folder = tmp_path / "notes" / stem / "plain"
+        folder.mkdir(parents=True)
+        for pitch in pitches:
+            tone = np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * time) * np.exp(-4 * time)
+            soundfile.write(folder / f"{pitch:03d}_v100.ogg", 0.5 * tone, rate)
+    kit = tmp_path / "notes" / "drums" / "kit"
+    kit.mkdir(parents=True)
+    for piece in ("kick", "snare", "hat"):
+        soundfile.write(kit / f"{piece}_a.ogg", 0.3 * rng.standard_normal(4000), rate)
+    (tmp_path / "midi").mkdir()
+    song, track = mido.MidiFile(), mido.MidiTrack(name="PIANO")
+    song.tracks.append(track)
+    for pitch in range(60, 72):
+        track.append(mido.Message("note_on", note=pitch, velocity=80))
+        track.append(mido.Message("note_off", note=pitch, time=480))
+    song.save(tmp_path / "midi" / "scale.mid")
+    return tmp_path
+
+
+def run(command: str, folder: Path) -> None:
+    for program in ("sox",):
+        if re.search(rf"\b{program}\b", command) and shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+    binaries = Path(sys.executable).parent
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"],
+        cwd=folder,
+        env={"PATH": f"{binaries}:/usr/local/bin:/usr/bin:/bin", "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("block", range(len(BLOCKS)))
+def test_commands(block: int, reader: Path) -> None:
+    for command in commands(BLOCKS[block]):
+        # a time of minutes is the reader's; a second shows that the command does what it says
+        run(command.replace("--max-time 9m", "--max-time 1s --set warmup=1"), reader)
+
+
+def test_there_are_commands_of_every_subcommand() -> None:
+    text = "\n".join(BLOCKS)
+    for subcommand in ("separate", "infill", "tokenize", "detokenize", "train"):
+        assert f"audiomask {subcommand}" in text
+
+
+@pytest.mark.parametrize("block", range(len(PYTHON)))
+def test_python(block: int, reader: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(reader)
+    exec(compile(PYTHON[block], "README.md", "exec"), {})
