@@ -44,6 +44,9 @@ class MaskedLM(nn.Module):
         self.norm = nn.LayerNorm(dim)
         self.heads = nn.ModuleList(nn.Linear(dim, config.codebook_size) for _ in range(levels))
         self.pointers = nn.ModuleList(nn.Linear(dim, config.code_dim) for _ in range(levels))
+        for parameter in self.pointers.parameters():
+            # point nowhere at first: all codes are equally likely before anything is learned
+            nn.init.zeros_(parameter)
         if config.bands:
             self.band_projection = nn.Linear(config.bands, dim)
             self.no_bands = nn.Parameter(torch.zeros(dim))

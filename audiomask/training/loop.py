@@ -6,7 +6,7 @@ import json
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -109,6 +109,12 @@ class Stop:
             signal.signal(number, handler)
 
 
+def leave_signals(worker: int) -> None:
+    """Leave signals to the main process: one to the whole group must not end a worker first."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
 class Steps(Dataset[Any]):
     """The items of the steps still to do: item i of the run is item i of the data."""
 
@@ -135,7 +141,6 @@ def train(
     max_time: float | None = None,
     resume: bool = False,
     quiet: bool = False,
-    worker_init: Callable[[int], None] | None = None,
 ) -> int:
     """Train until ``schedule.steps``, ``max_time`` seconds or a signal; returns the step reached.
 
@@ -165,7 +170,7 @@ def train(
         batch_size=schedule.batch_size,
         num_workers=workers,
         pin_memory=device.type == "cuda",
-        worker_init_fn=worker_init,
+        worker_init_fn=leave_signals,
         prefetch_factor=2 if workers else None,
         # its own: by default it draws from the random state that a resumed run has put back
         generator=torch.Generator().manual_seed(seed),

@@ -30,8 +30,8 @@ class Scene(NamedTuple):
     """An excerpt as the model's training needs it.
 
     Attributes:
-        mixture: audio [T].
-        stem: audio of one of its stems [T].
+        mixture: audio [T], or its codes [levels, F].
+        stem: audio of one of its stems [T], or its codes [levels, F].
         number: which stem that is, a scalar.
         mixture_power: Σ|X|² in every band [bands, F].
         stem_power: Σ|S|² [S + 1, bands, F], the last for the rest.
@@ -47,10 +47,23 @@ class Scene(NamedTuple):
 
 
 class Scenes(Dataset[Scene]):
-    """Excerpts with their band sums, computed by the loader's workers beside the training."""
+    """Excerpts with their band sums, computed by the loader's workers beside the training.
 
-    def __init__(self, excerpts: Dataset[Excerpt], config: MLMConfig, seed: int) -> None:
-        self.excerpts, self.config, self.seed = excerpts, config, seed
+    Args:
+        excerpts: with stems.
+        config: of the MLM to be trained.
+        seed: with the index, decides which stem is told.
+        vqvae: code the audio here, on the CPU, rather than in the training step.
+    """
+
+    def __init__(
+        self,
+        excerpts: Dataset[Excerpt],
+        config: MLMConfig,
+        seed: int,
+        vqvae: AnyVQVAE | None = None,
+    ) -> None:
+        self.excerpts, self.config, self.seed, self.vqvae = excerpts, config, seed, vqvae
 
     def __getitem__(self, index: int) -> Scene:
         excerpt = self.excerpts[index]
@@ -60,7 +73,19 @@ class Scenes(Dataset[Scene]):
         sums = (torch.zeros(0), torch.zeros(0), torch.zeros(0))
         if self.config.bands:
             sums = band_sums(excerpt.mixture, excerpt.stems, self.config)
-        return Scene(excerpt.mixture, stem, number, *sums)
+        mixture = excerpt.mixture
+        if self.vqvae is not None:
+            mixture, stem = encode(self.vqvae, torch.stack([mixture, stem]))
+        return Scene(mixture, stem, number, *sums)
+
+
+def encode(vqvae: AnyVQVAE, audio: Tensor) -> Tensor:
+    """Codes [B, levels, F] of audio [B, T].
+
+    In full precision: in half of it the VQ-VAE would choose other codes than when used.
+    """
+    with torch.no_grad(), torch.autocast(audio.device.type, enabled=False):
+        return vqvae.encode(audio)
 
 
 def band_sums(mixture: Tensor, stems: Tensor, config: MLMConfig) -> tuple[Tensor, Tensor, Tensor]:
@@ -92,10 +117,9 @@ class MLMTask:
 
     def loss(self, batch: Scene) -> tuple[Tensor, dict[str, float]]:
         """Loss of a batch of scenes."""
-        # in full precision: in half of it the VQ-VAE would choose other codes than when used
-        with torch.no_grad(), torch.autocast(batch.mixture.device.type, enabled=False):
-            both = self.vqvae.encode(torch.cat([batch.mixture, batch.stem]))
-        mixture, stem = both.chunk(2)
+        mixture, stem = batch.mixture, batch.stem
+        if mixture.is_floating_point():
+            mixture, stem = encode(self.vqvae, torch.cat([mixture, stem])).chunk(2)
         terms = (
             self.concatenated(mixture, stem, batch)
             if self.model.config.layout == "concatenated"

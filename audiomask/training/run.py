@@ -89,10 +89,13 @@ def train_mlm(options: TrainOptions) -> int:
         "vqvae": source.fingerprint,
         "data": [path.name for path in options.data],
     }
-    task = MLMTask(model, vqvae.to(choose_device(options.device)), options.preset, notes)
+    device = choose_device(options.device)
+    # a GPU codes the batch in no time; beside a CPU that trains, the workers have time to spare
+    coder = vqvae.eval() if device.type == "cpu" and options.workers else None
+    task = MLMTask(model, vqvae.to(device), options.preset, notes)
     return train(
         task,
-        Scenes(excerpts, model.config, options.seed),
+        Scenes(excerpts, model.config, options.seed, coder),
         schedule_of(options, Schedule(steps=20_000, batch_size=4), schedule_settings),
         options.out,
         **how(options),

@@ -31,7 +31,7 @@ class VQVAEConfig:
     encoder_blocks: int = 6
     decoder_dim: int = 288
     decoder_blocks: int = 8
-    levels: int = 4
+    levels: int = 2
     codebook_size: int = 1024
     code_dim: int = 16
     level_dropout: float = 0.5

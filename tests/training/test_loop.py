@@ -2,8 +2,10 @@
 
 import json
 import math
+import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -277,6 +279,19 @@ def test_a_signal_stops_after_the_step_and_saves(tmp_path: Path) -> None:
         assert run(task, tmp_path / str(number)) == 2
         assert [notes["step"] for notes in task.saved] == [2]
         assert len(task.batches) == 2
+
+
+def test_a_signal_to_the_whole_group_does_not_kill_the_workers_first(tmp_path: Path) -> None:
+    def tell(loss: Tensor) -> None:
+        for child in multiprocessing.active_children():
+            assert child.pid is not None
+            os.kill(child.pid, signal.SIGTERM)
+        time.sleep(0.3)
+
+    task = Doubling({2: tell, 6: terminate})
+    assert run(task, tmp_path, workers=1) == 6
+    assert [notes["step"] for notes in task.saved] == [6]
+    assert multiprocessing.active_children() == []
 
 
 def test_max_time_stops_and_saves(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from audiomask import checkpoint as module
 from audiomask.errors import CheckpointError
-from audiomask.training import state as module
 from audiomask.training.state import STATE_FILE, load_state, part, save_state
 
 
