@@ -48,8 +48,8 @@ def reader(tmp_path: Path) -> Path:
     for piece in ("kick", "snare", "hat"):
         soundfile.write(kit / f"{piece}_a.ogg", 0.3 * rng.standard_normal(4000), rate)
     (tmp_path / "midi").mkdir()
-    song, track = mido.MidiFile(), mido.MidiTrack(name="PIANO")
-    song.tracks.append(track)
+    song = mido.MidiFile()
+    track = song.add_track("PIANO")
     for pitch in range(60, 72):
         track.append(mido.Message("note_on", note=pitch, velocity=80))
         track.append(mido.Message("note_off", note=pitch, time=480))
