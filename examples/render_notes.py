@@ -10,9 +10,6 @@ fluidsynth command, since loading a font costs more than playing it.
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +21,9 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from audiomask.errors import DataError
 from audiomask.training.data.notes import PIECES
+from audiomask.training.data.soundfont import play_midi, read_soundfont, require_fluidsynth
 
 SAMPLE_RATE = 44100
 SPACING = 3.2  # seconds from one note to the next
@@ -37,8 +36,41 @@ PROGRAMS: dict[str, tuple[list[int], range]] = {
     "bass": (list(range(32, 40)), range(26, 64, 3)),
     # what else plays in songs: the loader uses it as a stem nobody asks for
     "other": (
-        [8, 11, 12, 16, 18, 19, 21, 22, 40, 42, 48, 50, 52, 53, 56, 57, 60, 61, 64, 65, 66, 68, 71]
-        + [73, 75, 78, 80, 81, 85, 88, 89, 91, 95],
+        [
+            8,
+            11,
+            12,
+            16,
+            18,
+            19,
+            21,
+            22,
+            40,
+            42,
+            48,
+            50,
+            52,
+            53,
+            56,
+            57,
+            60,
+            61,
+            64,
+            65,
+            66,
+            68,
+            71,
+            73,
+            75,
+            78,
+            80,
+            81,
+            85,
+            88,
+            89,
+            91,
+            95,
+        ],
         range(40, 90, 5),
     ),
 }
@@ -46,7 +78,11 @@ DRUM_KITS = (0, 8, 16, 24, 25, 32, 40, 48)
 
 
 def play(notes: list[tuple[int, int]], program: int, channel: int, soundfont: Path) -> np.ndarray:
-    """Play (pitch, velocity) pairs one after the other; mono float32 [samples]."""
+    """Play (pitch, velocity) pairs one after the other; mono float32 [samples].
+
+    Raises:
+        DataError: fluidsynth fails.
+    """
     midi = mido.MidiFile(ticks_per_beat=1000)
     events = mido.MidiTrack()
     midi.tracks.append(events)
@@ -57,17 +93,9 @@ def play(notes: list[tuple[int, int]], program: int, channel: int, soundfont: Pa
         events.append(
             mido.Message("note_off", note=pitch, channel=channel, time=round(HOLD * 1000))
         )
-        events.append(
-            mido.MetaMessage("text", text="rest", time=round((SPACING - HOLD) * 1000))
-        )
-    with tempfile.TemporaryDirectory() as folder:
-        score, sound = Path(folder) / "notes.mid", Path(folder) / "notes.wav"
-        midi.save(score)
-        command = ["fluidsynth", "-ni", "-q", "-R", "0", "-C", "0", "-g", "0.5"]
-        command += ["-r", str(SAMPLE_RATE), "-F", str(sound), str(soundfont), str(score)]
-        subprocess.run(command, check=True, capture_output=True)
-        audio, _ = sf.read(sound, dtype="float32", always_2d=True)
-    return np.asarray(audio.mean(axis=1), dtype=np.float32)
+        events.append(mido.MetaMessage("text", text="rest", time=round((SPACING - HOLD) * 1000)))
+    quiet = ["-R", "0", "-C", "0", "-g", "0.5"]  # no reverb, no chorus; loud notes do not clip
+    return play_midi(midi, soundfont, SAMPLE_RATE, quiet).mean(axis=1)
 
 
 def trim(note: np.ndarray) -> np.ndarray | None:
@@ -108,12 +136,12 @@ def main(
 ) -> None:
     """Render the single notes of a SoundFont into a note bank."""
     console = Console(stderr=True)
-    if shutil.which("fluidsynth") is None:
-        console.print("render_notes: error: fluidsynth is not installed")
-        raise typer.Exit(1)
-    if not soundfont.is_file():
-        console.print(f"render_notes: error: no such SoundFont: {soundfont}")
-        raise typer.Exit(1)
+    try:
+        require_fluidsynth()
+        read_soundfont(soundfont)
+    except DataError as error:
+        console.print(f"render_notes: error: {error}")
+        raise typer.Exit(1) from error
     name = name or soundfont.stem
     work = [(stem, program) for stem, (programs, _) in PROGRAMS.items() for program in programs]
     work += [("drums", kit) for kit in DRUM_KITS]

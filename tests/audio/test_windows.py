@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 from hypothesis import given
@@ -17,7 +19,7 @@ def test_windows_cover_every_frame_and_overlap(shape: tuple[int, int, int]) -> N
     covered = sorted({frame for start, stop in windows for frame in range(start, stop)})
     assert covered == list(range(frames))
     assert all(stop - start == min(window, frames) for start, stop in windows)
-    for (_, stop), (start, _) in zip(windows, windows[1:], strict=False):
+    for (_, stop), (start, _) in itertools.pairwise(windows):
         assert stop - start >= overlap
 
 
