@@ -23,58 +23,25 @@ from rich.progress import track
 
 from audiomask.errors import DataError
 from audiomask.training.data.notes import PIECES
-from audiomask.training.data.soundfont import play_midi, read_soundfont, require_fluidsynth
+from audiomask.training.data.soundfont import (
+    play_midi,
+    programs_for,
+    read_soundfont,
+    require_fluidsynth,
+)
 
 SAMPLE_RATE = 44100
 SPACING = 3.2  # seconds from one note to the next
 HOLD = 2.3  # seconds a key is down; the rest of the spacing is the release
 VELOCITIES = (55, 110)
-#: stem -> General MIDI programs (from 0) and the pitches to render
-PROGRAMS: dict[str, tuple[list[int], range]] = {
-    "guitar": (list(range(24, 32)), range(38, 90, 3)),
-    "piano": (list(range(0, 8)), range(22, 106, 4)),
-    "bass": (list(range(32, 40)), range(26, 64, 3)),
+#: stem -> the pitches to render
+PITCHES = {
+    "guitar": range(38, 90, 3),
+    "piano": range(22, 106, 4),
+    "bass": range(26, 64, 3),
     # what else plays in songs: the loader uses it as a stem nobody asks for
-    "other": (
-        [
-            8,
-            11,
-            12,
-            16,
-            18,
-            19,
-            21,
-            22,
-            40,
-            42,
-            48,
-            50,
-            52,
-            53,
-            56,
-            57,
-            60,
-            61,
-            64,
-            65,
-            66,
-            68,
-            71,
-            73,
-            75,
-            78,
-            80,
-            81,
-            85,
-            88,
-            89,
-            91,
-            95,
-        ],
-        range(40, 90, 5),
-    ),
+    "other": range(40, 90, 5),
 }
-DRUM_KITS = (0, 8, 16, 24, 25, 32, 40, 48)
 
 
 def play(notes: list[tuple[int, int]], program: int, channel: int, soundfont: Path) -> np.ndarray:
@@ -112,7 +79,7 @@ def trim(note: np.ndarray) -> np.ndarray | None:
 def render_program(stem: str, program: int, soundfont: Path, folder: Path) -> int:
     """Render one program (or drum kit) into its folder; the number of notes written."""
     drums = stem == "drums"
-    pitches = sorted(PIECES) if drums else PROGRAMS[stem][1]
+    pitches = sorted(PIECES) if drums else PITCHES[stem]
     notes = [(pitch, velocity) for pitch in pitches for velocity in VELOCITIES]
     audio = play(notes, program, 9 if drums else 0, soundfont)
     written = 0
@@ -138,13 +105,16 @@ def main(
     console = Console(stderr=True)
     try:
         require_fluidsynth()
-        read_soundfont(soundfont)
+        font = read_soundfont(soundfont)
     except DataError as error:
         console.print(f"render_notes: error: {error}")
         raise typer.Exit(1) from error
     name = name or soundfont.stem
-    work = [(stem, program) for stem, (programs, _) in PROGRAMS.items() for program in programs]
-    work += [("drums", kit) for kit in DRUM_KITS]
+    work = [
+        (stem, program)
+        for stem in (*PITCHES, "drums")
+        for program, _, _ in programs_for(stem, font)
+    ]
     with ThreadPoolExecutor(jobs) as pool:
         written = [
             pool.submit(render_program, s, p, soundfont, out / s / f"{name}-{p:03d}")

@@ -28,7 +28,7 @@ def test_notes_are_cut_apart_and_named_for_the_loader(tmp_path: Path, monkeypatc
 
     def play(midi: object, font: Path, sample_rate: int, options: object) -> np.ndarray:
         """A font whose n-th note is a tone of n + 1 hundredths, and whose third is silent."""
-        notes = len(render_notes.PROGRAMS["bass"][1]) * len(render_notes.VELOCITIES)
+        notes = len(render_notes.PITCHES["bass"]) * len(render_notes.VELOCITIES)
         audio = np.zeros((round(notes * render_notes.SPACING * rate), 2), dtype=np.float32)
         for number in range(notes):
             start = round(number * render_notes.SPACING * rate)
@@ -40,10 +40,10 @@ def test_notes_are_cut_apart_and_named_for_the_loader(tmp_path: Path, monkeypatc
     folder = tmp_path / "bass" / "font-033"
     written = render_notes.render_program("bass", 33, tmp_path / "font.sf2", folder)
     notes = read_library(folder).notes
-    expected = len(render_notes.PROGRAMS["bass"][1]) * len(render_notes.VELOCITIES) - 1
+    expected = len(render_notes.PITCHES["bass"]) * len(render_notes.VELOCITIES) - 1
     assert written == len(notes) == expected
     first = min(notes, key=lambda note: (note.pitch, note.velocity))
-    assert first.pitch == render_notes.PROGRAMS["bass"][1][0]
+    assert first.pitch == render_notes.PITCHES["bass"][0]
     assert first.velocity == render_notes.VELOCITIES[0]
     assert abs(len(first.samples) - rate // 2) < 2000
 
