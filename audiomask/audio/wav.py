@@ -54,11 +54,14 @@ class WavStream:
         self._width = WIDTHS[subtype] * channels
         # Room for RF64's 64-bit sizes, unless it is known that they will not be needed.
         self._roomy = frames is None or frames * self._width > LIMIT - 1024
-        stream.write(self._header(frames))
+        # The header goes out together with the first samples: sox, which looks at the beginning of
+        # a pipe and steps back, loses what came in a read of its own.
+        self._head = self._header(frames)
 
     def write(self, samples: Raw) -> None:
         """Append samples [n, C]: left-justified int32, or floating for FLOAT and DOUBLE."""
-        self.stream.write(_encode(samples, self.subtype))
+        self.stream.write(self._head + _encode(samples, self.subtype))
+        self._head = b""
         self.frames += len(samples)
 
     def close(self) -> None:
@@ -67,8 +70,8 @@ class WavStream:
         Raises:
             ValueError: a pipe was promised another number of frames than were written.
         """
-        if self.frames * self._width % 2:
-            self.stream.write(b"\0")
+        self.stream.write(self._head + b"\0" * (self.frames * self._width % 2))
+        self._head = b""
         if self.promised != self.frames:
             if self.seekable:
                 end = self.stream.tell()

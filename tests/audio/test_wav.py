@@ -152,3 +152,18 @@ def test_any_bytes_are_looked_at_without_harm(
     path.write_bytes(kind + b"\xff\xff\xff\xffWAVE" + tail)
     found = find_unfinished(path)
     assert found is None or 12 < found.start <= found.stop <= 12 + len(tail)
+
+
+def test_the_header_comes_with_the_first_samples() -> None:
+    """sox steps back in a pipe only as far as its last read: a lone header would be lost to it."""
+    writes: list[bytes] = []
+
+    class Pipe(io.BytesIO):
+        def write(self, data: bytes) -> int:  # type: ignore[override]
+            writes.append(bytes(data))
+            return super().write(data)
+
+    stream = WavStream(Pipe(), 44100, 1, "PCM_16", 1000, seekable=False)
+    assert not writes
+    stream.write(np.zeros((1000, 1), np.int32))
+    assert len(writes[0]) == 44 + 2000

@@ -81,7 +81,7 @@ def test_infill_keeps_what_is_outside_the_gap(run, song, tmp_path):
         (["separate", "song.wav", "--stem", "kazoo"], 2, "kazoo"),
         (["separate", "text.wav"], 1, "text.wav"),
         (["tokenize", "song.wav", "--model", "nowhere"], 1, "nowhere"),
-        (["detokenize", "text.wav"], 1, "text.wav"),
+        (["detokenize", "text.wav", "-o", "out.wav"], 1, "text.wav"),
     ],
 )
 def test_bad_input_is_one_line(run, song, tmp_path, listing, arguments, status, words):
