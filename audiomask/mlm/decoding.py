@@ -40,7 +40,12 @@ def fill(
 
     Returns:
         the filled ids, and per row the mean log-probability of what was filled in [B].
+
+    Raises:
+        ValueError: no steps, which would leave the gap as it is.
     """
+    if steps < 1:
+        raise ValueError(f"a gap takes one step at least, not {steps}")
     vocabulary = model.vocabulary
     ids = torch.where(unknown[:, None], vocabulary.mask, ids)
     score = torch.zeros(len(ids), device=ids.device)

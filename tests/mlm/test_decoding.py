@@ -150,3 +150,9 @@ def test_gumbel_noise() -> None:
     assert noise.isfinite().all()
     assert float(noise.mean()) == pytest.approx(0.5772, abs=0.02)
     assert float(noise.var()) == pytest.approx(math.pi**2 / 6, abs=0.05)
+
+
+def test_no_steps_are_refused(model) -> None:
+    ids, unknown = torch.zeros(1, 2, 10, dtype=torch.long), torch.ones(1, 10, dtype=torch.bool)
+    with pytest.raises(ValueError, match="one step"):
+        fill(model, ids, unknown, 0, 1.0, generator())
