@@ -42,8 +42,8 @@ from rich.progress import track
 from audiomask.audio.atomic import AtomicFile
 from audiomask.audio.gaps import parse_gap
 from audiomask.errors import AudiomaskError, DataError, UsageError
-from audiomask.training.data.arrangement import Arrangement, compose, read_midi
-from audiomask.training.data.rendition import (
+from audiomask.training.data.music.arrangement import Arrangement, compose, read_midi
+from audiomask.training.data.sounds.rendition import (
     LOUDNESS,
     PEAK_DB,
     SAMPLE_RATE,
@@ -54,7 +54,7 @@ from audiomask.training.data.rendition import (
     perform,
     score,
 )
-from audiomask.training.data.soundfont import (
+from audiomask.training.data.sounds.soundfont import (
     SoundFont,
     find_soundfonts,
     read_soundfont,

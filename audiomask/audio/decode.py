@@ -100,6 +100,33 @@ def decode(path: Path, target: Path, name: str) -> tuple[str, str]:
     Raises:
         AudioFileError: it is not audio, or ffmpeg or pydub is missing.
     """
+    command = read_command(path, name)
+    container, codec, subtype = _probe(path)
+    command += ["-c:a", _ENCODERS[subtype or "FLOAT"], "-f", "wav", "-rf64", "auto"]
+    command += ["-y", f"file:{target}"]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    if done.returncode != 0:
+        words = last_words(done.stderr, path)
+        raise AudioFileError(f"{name}: is not audio that libsndfile or ffmpeg can read{words}")
+    return container, subtype or codec
+
+
+def read_command(path: Path, name: str, *before: str) -> list[str]:
+    """How ffmpeg is called to read a file's first audio stream, and nothing that it points to.
+
+    Args:
+        path: the file.
+        name: what to call the file in errors.
+        before: options of the input, such as ``-ss`` and ``-t``.
+
+    Returns:
+        The beginning of a command; how to encode and where to write is to be added.
+
+    Raises:
+        AudioFileError: the file is text, or ffmpeg or pydub is missing.
+    """
     if looks_like_text(path):
         raise AudioFileError(f"{name}: is text, not audio")
     program = _ffmpeg()
@@ -107,19 +134,9 @@ def decode(path: Path, target: Path, name: str) -> tuple[str, str]:
         raise AudioFileError(
             f"{name}: is not audio that libsndfile can read; install ffmpeg to read other formats"
         )
-    container, codec, subtype = _probe(path)
     command = [program, "-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe"]
-    command += ["-format_whitelist", _FORMATS, "-i", f"file:{path.absolute()}", "-map", "0:a:0"]
-    command += ["-c:a", _ENCODERS[subtype or "FLOAT"], "-f", "wav", "-rf64", "auto"]
-    command += ["-y", f"file:{target}"]
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    if done.returncode != 0:
-        raise AudioFileError(
-            f"{name}: is not audio that libsndfile or ffmpeg can read{_reason(done.stderr, path)}"
-        )
-    return container, subtype or codec
+    command += ["-format_whitelist", _FORMATS, *before, "-i", f"file:{path.absolute()}"]
+    return [*command, "-map", "0:a:0"]
 
 
 def _ffmpeg() -> str | None:
@@ -158,7 +175,7 @@ def _probe(path: Path) -> tuple[str, str, str | None]:
     return container, codec.upper(), subtype
 
 
-def _reason(stderr: bytes, path: Path) -> str:
+def last_words(stderr: bytes, path: Path) -> str:
     """Ffmpeg's last words, on one line and without the (temporary) file's name."""
     lines = stderr.decode("utf-8", "replace").replace(f"file:{path.absolute()}", "").splitlines()
     words = " ".join(lines[-1].split()).strip(" :") if lines else ""

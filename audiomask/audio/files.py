@@ -140,11 +140,11 @@ class AudioFile:
                 target = self._keep(pipes.temporary_file())
                 wav.mend(location, unfinished, target)
                 location = target
-            opened = _open_sound(location)
+            opened = open_sound(location)
             if opened is None:
                 target = self._keep(pipes.temporary_file())
                 self.format, self.subtype = decode.decode(location, target, self.name)
-                opened = _open_sound(target)
+                opened = open_sound(target)
                 if opened is None:
                     raise AudioFileError(f"{self.name}: ffmpeg decoded nothing from it")
                 return opened
@@ -246,7 +246,7 @@ def write_audio(
             writer.write(audio[:, start : start + (1 << 16)])
 
 
-def _open_sound(path: Path) -> soundfile.SoundFile | None:
+def open_sound(path: Path) -> soundfile.SoundFile | None:
     """Open with libsndfile; None when it does not know the format or finds it malformed."""
     if path.suffix.lower() == ".raw" or wav.is_misread_w64(path):
         return None  # soundfile would ask for its parameters; libsndfile would read noise

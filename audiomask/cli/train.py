@@ -72,6 +72,30 @@ def train(
         Path | None,
         typer.Option("--vqvae", metavar="DIR", help="VQ-VAE whose tokens the mlm learns."),
     ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            "--cache",
+            metavar="DIR",
+            help="Keep decoded notes, rendered SoundFonts and tokens here.",
+        ),
+    ] = None,
+    keep_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--keep-tokens",
+            metavar="N",
+            min=1,
+            help="Train the mlm on N excerpts, coded once and kept in --cache.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Show what would be trained on: a table here, sounds and pictures in OUT/dry-run.",
+        ),
+    ] = False,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; repeatable."),
@@ -79,8 +103,9 @@ def train(
 ) -> int:
     """Train a VQ-VAE or a masked language model.
 
-    --data takes a note bank (bands are made of it, after MIDI files in a further --data),
-    tracks in Slakh2100's layout, or, for a VQ-VAE, any folder of recordings.
+    --data takes Slakh2100, MUSDB18-HQ, folders of stems or of songs with stems, a note bank or
+    SoundFonts (bands are made of them, after MIDI files in a further --data), or, for a VQ-VAE,
+    any folder of recordings; a table says what was found.
     """
     options = TrainOptions(
         data=tuple(data),
@@ -96,6 +121,9 @@ def train(
         save_every=save_every,
         init=init,
         vqvae=vqvae,
+        cache=cache,
+        keep_tokens=keep_tokens,
+        dry_run=dry_run,
         overrides=parse_overrides(overrides or []),
         device=common.device,
         threads=common.threads,
@@ -119,6 +147,10 @@ def _check(kind: Kind, options: TrainOptions) -> None:
             raise UsageError(f"--data {folder} is not a folder")
     if kind is Kind.vqvae and options.vqvae is not None:
         raise UsageError("--vqvae belongs to 'train mlm'; --init names a checkpoint to start from")
+    if kind is Kind.vqvae and options.keep_tokens is not None:
+        raise UsageError("--keep-tokens belongs to 'train mlm'")
+    if options.keep_tokens is not None and options.cache is None:
+        raise UsageError("--keep-tokens needs a folder to keep them in: add --cache DIR")
     if options.resume and options.init is not None:
         raise UsageError("--resume and --init exclude each other")
     for name, checkpoint in (("--init", options.init), ("--vqvae", options.vqvae)):
@@ -127,5 +159,5 @@ def _check(kind: Kind, options: TrainOptions) -> None:
     out = options.out
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file: name a folder")
-    if (out / "config.json").exists() and not options.resume:
+    if (out / "config.json").exists() and not (options.resume or options.dry_run):
         raise UsageError(f"--out {out} holds a checkpoint: --resume its run or name another folder")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import signal
+import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from audiomask.errors import AudiomaskError
+from audiomask.training.feed import Feed
 from audiomask.training.state import load_state, save_state
 
 
@@ -110,9 +111,14 @@ class Stop:
 
 
 def leave_signals(worker: int) -> None:
-    """Leave signals to the main process: one to the whole group must not end a worker first."""
+    """Leave signals to the main process: one to the whole group must not end a worker first.
+
+    Leave the progress bar to it as well: what a forked worker has to say goes past the bar, whose
+    lock may have been held when the worker began.
+    """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+    sys.stderr = sys.__stderr__
 
 
 class Steps(Dataset[Any]):
@@ -130,7 +136,7 @@ class Steps(Dataset[Any]):
 
 def train(
     task: Task,
-    data: Dataset[Any],
+    feed: Feed,
     schedule: Schedule,
     out: Path,
     *,
@@ -164,10 +170,11 @@ def train(
     step, trained = 0, 0.0
     if resume:
         step, trained = load_state(out, model, averages.weights, optimiser)
-    items = Steps(data, step * schedule.batch_size, schedule.steps * schedule.batch_size)
+    items = Steps(feed.data, step * schedule.batch_size, schedule.steps * schedule.batch_size)
     loader: DataLoader[Any] = DataLoader(
         items,
         batch_size=schedule.batch_size,
+        collate_fn=feed.collate,
         num_workers=workers,
         pin_memory=device.type == "cuda",
         worker_init_fn=leave_signals,
@@ -186,7 +193,8 @@ def train(
 
     with Stop() as stop, log, progress(quiet) as bar:
         line = bar.add_task("training", total=schedule.steps, completed=step, status="")
-        for batch in batches(loader, device):
+        for arrived in loader:
+            batch = feed.finish(move(arrived, device))
             for group in optimiser.param_groups:
                 group["lr"] = schedule.rate(step)
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
@@ -225,14 +233,10 @@ def finite(value: Tensor, what: str, step: int, out: Path) -> None:
         )
 
 
-def batches(loader: DataLoader[Any], device: torch.device) -> Iterator[Any]:
-    """Batches on the device; nested tuples of tensors keep their shape."""
-    for batch in loader:
-        yield move(batch, device)
-
-
 def move(batch: Any, device: torch.device) -> Any:
-    """A tensor, or a tuple of them, on the device."""
+    """A tensor, or tuples of them, on the device; nested ones keep their shape."""
+    if batch is None:
+        return None
     if isinstance(batch, Tensor):
         return batch.to(device, non_blocking=True)
     if hasattr(batch, "_fields"):

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from audiomask.audio.spectra import band_weights, stft, to_bands
 from audiomask.checkpoint import save_checkpoint
@@ -27,15 +26,15 @@ STEM_ALONE = 0.25
 
 
 class Scene(NamedTuple):
-    """An excerpt as the model's training needs it.
+    """Excerpts as the model's training needs them; B of them in a batch.
 
     Attributes:
-        mixture: audio [T], or its codes [levels, F].
-        stem: audio of one of its stems [T], or its codes [levels, F].
-        number: which stem that is, a scalar.
-        mixture_power: Σ|X|² in every band [bands, F].
-        stem_power: Σ|S|² [S + 1, bands, F], the last for the rest.
-        cross_power: Σ Re(S X*) [S + 1, bands, F].
+        mixture: codes [B, levels, F].
+        stem: codes of one of its stems [B, levels, F].
+        number: which stem that is [B].
+        mixture_power: Σ|X|² in every band [B, bands, F]; empty if the model has no bands.
+        stem_power: Σ|S|² [B, S + 1, bands, F], the last for the rest.
+        cross_power: Σ Re(S X*) [B, S + 1, bands, F].
     """
 
     mixture: Tensor
@@ -46,37 +45,39 @@ class Scene(NamedTuple):
     cross_power: Tensor
 
 
-class Scenes(Dataset[Scene]):
-    """Excerpts with their band sums, computed by the loader's workers beside the training.
+class Scenes:
+    """Makes scenes of excerpts with stems.
 
     Args:
-        excerpts: with stems.
         config: of the MLM to be trained.
-        seed: with the index, decides which stem is told.
-        vqvae: code the audio here, on the CPU, rather than in the training step.
+        vqvae: whose tokens it learns, on the device of the excerpts.
+        seed: with an item's index, decides which stem is told.
     """
 
-    def __init__(
-        self,
-        excerpts: Dataset[Excerpt],
-        config: MLMConfig,
-        seed: int,
-        vqvae: AnyVQVAE | None = None,
-    ) -> None:
-        self.excerpts, self.config, self.seed, self.vqvae = excerpts, config, seed, vqvae
+    def __init__(self, config: MLMConfig, vqvae: AnyVQVAE, seed: int) -> None:
+        self.config, self.vqvae, self.seed = config, vqvae.eval(), seed
 
-    def __getitem__(self, index: int) -> Scene:
-        excerpt = self.excerpts[index]
-        random = generator(self.seed, index)
-        number = torch.randint(len(self.config.stems), (), generator=random)
-        stem = excerpt.stems[int(number)]
-        sums = (torch.zeros(0), torch.zeros(0), torch.zeros(0))
-        if self.config.bands:
-            sums = band_sums(excerpt.mixture, excerpt.stems, self.config)
-        mixture = excerpt.mixture
-        if self.vqvae is not None:
-            mixture, stem = encode(self.vqvae, torch.stack([mixture, stem]))
-        return Scene(mixture, stem, number, *sums)
+    def draw(self, index: int) -> Tensor:
+        """The number of a stem."""
+        return torch.randint(len(self.config.stems), (), generator=generator(self.seed, index))
+
+    def __call__(self, excerpts: Excerpt, drawn: Tensor) -> Scene:
+        """Scenes of excerpts [B, …] that tell the stems ``drawn`` [B]."""
+        rows = torch.arange(len(drawn), device=drawn.device)
+        told = excerpts.stems[rows, drawn]
+        mixture, stem = encode(self.vqvae, torch.cat([excerpts.mixture, told])).chunk(2)
+        return Scene(mixture, stem, drawn, *self.sums(excerpts))
+
+    def sums(self, excerpts: Excerpt) -> tuple[Tensor, ...]:
+        """The last three parts of a scene."""
+        if not self.config.bands:
+            return tuple(torch.zeros(len(excerpts.mixture), 0) for _ in range(3))
+        # one excerpt after the other: all spectra at once would be large
+        sums = [
+            band_sums(mixture, stems, self.config)
+            for mixture, stems in zip(excerpts.mixture, excerpts.stems, strict=True)
+        ]
+        return tuple(map(torch.stack, zip(*sums, strict=True)))
 
 
 def encode(vqvae: AnyVQVAE, audio: Tensor) -> Tensor:
@@ -97,7 +98,7 @@ def band_sums(mixture: Tensor, stems: Tensor, config: MLMConfig) -> tuple[Tensor
     """
     bins = config.band_stft // 2 + 1
     nyquist = config.sample_rate / 2
-    weights = band_weights(bins, nyquist, config.bands, nyquist)
+    weights = band_weights(bins, nyquist, config.bands, nyquist).to(mixture.device)
     x = stft(mixture, config.band_stft, config.hop_length)
     s = stft(stems, config.band_stft, config.hop_length)
     return (
@@ -110,27 +111,23 @@ def band_sums(mixture: Tensor, stems: Tensor, config: MLMConfig) -> tuple[Tensor
 class MLMTask:
     """Guess masked tokens of plain sequences and of stems, and share mixtures out to stems."""
 
-    def __init__(
-        self, model: MaskedLM, vqvae: AnyVQVAE, preset: str, notes: dict[str, Any]
-    ) -> None:
-        self.model, self.vqvae, self.preset, self.notes = model, vqvae.eval(), preset, notes
+    def __init__(self, model: MaskedLM, preset: str, notes: dict[str, Any]) -> None:
+        self.model, self.preset, self.notes = model, preset, notes
 
     def loss(self, batch: Scene) -> tuple[Tensor, dict[str, float]]:
         """Loss of a batch of scenes."""
-        mixture, stem = batch.mixture, batch.stem
-        if mixture.is_floating_point():
-            mixture, stem = encode(self.vqvae, torch.cat([mixture, stem])).chunk(2)
         terms = (
-            self.concatenated(mixture, stem, batch)
+            self.concatenated(batch)
             if self.model.config.layout == "concatenated"
-            else self.folded(mixture, stem, batch)
+            else self.folded(batch)
         )
         weights = {"plain": PLAIN, "stem": STEM, "amplitude": AMPLITUDE, "ratio": RATIO}
         loss = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
         return loss, {name: float(value.detach()) for name, value in terms.items()}
 
-    def concatenated(self, mixture: Tensor, stem: Tensor, batch: Scene) -> dict[str, Tensor]:
+    def concatenated(self, batch: Scene) -> dict[str, Tensor]:
         """The paper's: BERT's masking of plain windows and of ``mixture SEP stem``."""
+        mixture, stem = batch.mixture, batch.stem
         model, vocabulary = self.model, self.model.vocabulary
         window = model.config.window
         half = (window - 1) // 2
@@ -152,8 +149,9 @@ class MLMTask:
         terms["stem"] = self.nll(model.target(model.context(inputs)), sequence, chosen)
         return terms
 
-    def folded(self, mixture: Tensor, stem: Tensor, batch: Scene) -> dict[str, Tensor]:
+    def folded(self, batch: Scene) -> dict[str, Tensor]:
         """Both jobs of the default preset."""
+        mixture, stem = batch.mixture, batch.stem
         model, vocabulary = self.model, self.model.vocabulary
         rows = torch.arange(len(mixture), device=mixture.device)
         # infill: half of the rows, BERT's masking and gaps in turn, a stem alone now and then

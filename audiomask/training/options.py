@@ -17,6 +17,8 @@ class TrainOptions:
 
     ``None`` leaves a choice to the preset. ``steps`` counts the optimiser's steps since the
     run began, over all its resumptions; ``max_time`` is in seconds and counts this call only.
+    ``keep_tokens`` is how many excerpts are coded once and kept in ``cache``. ``dry_run`` shows
+    what would be trained on, below ``out``, and trains nothing.
     """
 
     data: tuple[Path, ...]
@@ -32,6 +34,9 @@ class TrainOptions:
     save_every: int | None = None
     init: Path | None = None
     vqvae: Path | None = None
+    cache: Path | None = None
+    keep_tokens: int | None = None
+    dry_run: bool = False
     overrides: Mapping[str, str] = field(default_factory=dict)
     device: str = "auto"
     threads: int | None = None

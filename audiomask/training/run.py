@@ -7,16 +7,24 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from audiomask.checkpoint import bundled_folder, load_checkpoint, load_weights, restore
 from audiomask.device import choose_device
 from audiomask.errors import ConfigError, UsageError
 from audiomask.mlm import build_mlm
 from audiomask.mlm.config import STEMS
-from audiomask.training.data import open_data
+from audiomask.training.cache import TokenCache
+from audiomask.training.data import Augmentation, Blend, open_data
+from audiomask.training.data.layouts import recognise
+from audiomask.training.data.survey import show
+from audiomask.training.data.tracks import Source, signature
+from audiomask.training.feed import Feed, feed_of
 from audiomask.training.loop import Schedule, train
 from audiomask.training.mlm import MLMTask, Scenes
 from audiomask.training.options import TrainOptions
+from audiomask.training.preview import write_preview
 from audiomask.training.vqvae import Crops, VQVAETask
 from audiomask.vqvae import build_vqvae
 
@@ -35,23 +43,30 @@ def train_vqvae(options: TrainOptions) -> int:
     init = load_checkpoint(options.init, "vqvae") if options.init else None
     preset, base = (options.preset, {}) if init is None else (init.preset, init.config)
     plan = build_vqvae(preset, base).config
-    model_settings, schedule_settings = split(options.overrides, plan, Schedule(1, 1))
+    model_settings, schedule_settings, augmentation_settings = split(
+        options.overrides, plan, Schedule(1, 1), Augmentation()
+    )
     model = build_vqvae(preset, base | model_settings)
     if init is not None:
         load_weights(model, init)
-    hop = model.config.hop_length
-    crop = round(0.75 * model.config.sample_rate / hop) * hop
-    excerpts = open_data(
-        options.data, STEMS, round(EXCERPT_SECONDS * model.config.sample_rate), options.seed
+    rate, hop = model.config.sample_rate, model.config.hop_length
+    sources = survey(options)
+    blend = open_data(
+        sources,
+        # which stem is which makes no difference here: those of the data
+        sorted({stem for source in sources for stem in source.stems}) or STEMS,
+        round(EXCERPT_SECONDS * rate),
+        options.seed,
+        augmentation=Augmentation(**augmentation_settings),
+        cache=options.cache,
     )
+    schedule = schedule_of(options, Schedule(steps=20_000, batch_size=2), schedule_settings)
+    if options.dry_run:
+        return preview(options, blend, model, schedule)
+    crops = Crops(round(0.75 * rate / hop) * hop, CROPS, options.seed)
     task = VQVAETask(model, preset, {"data": [path.name for path in options.data]})
-    return train(
-        task,
-        Crops(excerpts, crop, CROPS, options.seed),
-        schedule_of(options, Schedule(steps=20_000, batch_size=2), schedule_settings),
-        options.out,
-        **how(options),
-    )
+    feed = feed_of(blend, crops, choose_device(options.device))
+    return train(task, feed, schedule, options.out, **how(options))
 
 
 def train_mlm(options: TrainOptions) -> int:
@@ -74,32 +89,101 @@ def train_mlm(options: TrainOptions) -> int:
     init = load_checkpoint(options.init, "mlm") if options.init else None
     base = belongs if init is None else init.config
     plan = build_mlm(options.preset, base).config
-    model_settings, schedule_settings = split(options.overrides, plan, Schedule(1, 1))
+    model_settings, schedule_settings, augmentation_settings = split(
+        options.overrides, plan, Schedule(1, 1), Augmentation()
+    )
     model = build_mlm(options.preset, base | model_settings, codebooks)
     if init is not None:
         load_weights(model, init)
-    excerpts = open_data(
-        options.data,
+    augmentation = Augmentation(**augmentation_settings)
+    sources = survey(options)
+    blend = open_data(
+        sources,
         model.config.stems,
         model.config.window * model.config.hop_length,
         options.seed,
+        augmentation=augmentation,
+        cache=options.cache,
         need_stems=True,
     )
+    schedule = schedule_of(options, Schedule(steps=20_000, batch_size=4), schedule_settings)
+    if options.dry_run:
+        return preview(options, blend, model, schedule)
+    device = choose_device(options.device)
+    scenes = Scenes(model.config, vqvae.to(device), options.seed)
+    if options.keep_tokens is None:
+        feed = feed_of(blend, scenes, device)
+    else:
+        identity = {
+            "vqvae": source.fingerprint,
+            "data": signature(sources),
+            "seed": options.seed,
+            "stems": list(model.config.stems),
+            "window": model.config.window,
+            "bands": model.config.bands,
+            "band_stft": model.config.band_stft,
+            "augmentation": dataclasses.asdict(augmentation),
+        }
+        feed = kept(options, identity, scenes, blend, device)
     notes = {
         "vqvae": source.fingerprint,
         "data": [path.name for path in options.data],
     }
-    device = choose_device(options.device)
-    # a GPU codes the batch in no time; beside a CPU that trains, the workers have time to spare
-    coder = vqvae.eval() if device.type == "cpu" and options.workers else None
-    task = MLMTask(model, vqvae.to(device), options.preset, notes)
-    return train(
-        task,
-        Scenes(excerpts, model.config, options.seed, coder),
-        schedule_of(options, Schedule(steps=20_000, batch_size=4), schedule_settings),
-        options.out,
-        **how(options),
+    task = MLMTask(model, options.preset, notes)
+    return train(task, feed, schedule, options.out, **how(options))
+
+
+def survey(options: TrainOptions) -> list[Source]:
+    """What is in the data folders, told on stderr as well.
+
+    Raises:
+        DataError: a folder is of no known layout.
+    """
+    sources = [recognise(folder) for folder in options.data]
+    if not options.quiet:
+        show(sources, Console(stderr=True))
+    return sources
+
+
+def preview(options: TrainOptions, blend: Blend, model: torch.nn.Module, schedule: Schedule) -> int:
+    """Write a page of what would be trained on, and say how much that is; returns 0 steps."""
+    size = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    hours = schedule.steps * schedule.batch_size * blend.samples / 44100 / 3600
+    files = write_preview(blend.excerpt, blend.names, options.out / "dry-run")
+    console = Console(stderr=True, quiet=options.quiet)
+    console.print(
+        f"{size / 1e6:.1f} M parameters; {schedule.steps:,} steps of {schedule.batch_size} "
+        f"excerpts of {blend.samples / 44100:.1f} s are {hours:,.1f} h of audio"
     )
+    console.print(f"{len(files)} files in {options.out / 'dry-run'}; nothing was trained")
+    return 0
+
+
+def kept(
+    options: TrainOptions,
+    identity: Mapping[str, Any],
+    scenes: Scenes,
+    blend: Blend,
+    device: torch.device,
+) -> Feed:
+    """A feed of scenes that are coded once and kept; made here as far as they are missing.
+
+    Raises:
+        UsageError: there is no folder to keep them in.
+        DataError: the folder cannot be used.
+    """
+    if options.cache is None or options.keep_tokens is None:
+        raise UsageError("--keep-tokens needs a folder to keep them in: add --cache DIR")
+    cache = TokenCache(options.cache, identity, options.keep_tokens, scenes)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    console = Console(stderr=True)
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, disable=options.quiet
+    ) as progress:
+        task = progress.add_task("tokens", total=cache.items)
+        for done in cache.fill(blend, device, options.workers):
+            progress.update(task, completed=done)
+    return cache.feed()
 
 
 def prepare(options: TrainOptions) -> None:
@@ -108,7 +192,8 @@ def prepare(options: TrainOptions) -> None:
     Raises:
         UsageError: the folder holds another run, and --resume was not asked for.
     """
-    if not options.resume and (options.out / "state.safetensors").exists():
+    fresh = not (options.resume or options.dry_run)
+    if fresh and (options.out / "state.safetensors").exists():
         raise UsageError(f"{options.out}: holds a run already; --resume it or name another folder")
     if options.threads:
         torch.set_num_threads(options.threads)

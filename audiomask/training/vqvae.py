@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from audiomask.checkpoint import save_checkpoint
 from audiomask.training.data.excerpt import Excerpt, generator
@@ -37,35 +36,46 @@ class VQVAETask:
         save_checkpoint(folder, "vqvae", self.preset, config, weights, self.notes | notes)
 
 
-class Crops(Dataset[Tensor]):
-    """Crops [N, T] of each excerpt: half from the mixture, half from its stems alone.
+class Crops:
+    """Crops of each excerpt: every other one from the mixture, the others from stems alone.
 
     Making an excerpt costs far more than cutting it up, hence several crops of each.
+
+    Args:
+        crop: length of a crop in samples.
+        number: how many crops N of an excerpt.
+        seed: with an item's index, decides where they are cut.
     """
 
-    def __init__(self, excerpts: Dataset[Excerpt], crop: int, number: int, seed: int) -> None:
-        self.excerpts, self.crop, self.number, self.seed = excerpts, crop, number, seed
+    def __init__(self, crop: int, number: int, seed: int) -> None:
+        self.crop, self.number, self.seed = crop, number, seed
 
-    def __getitem__(self, index: int) -> Tensor:
-        excerpt = self.excerpts[index]
-        random = generator(self.seed, index)
-        crops = []
-        sounding = [s for s in excerpt.stems if float(s.abs().max()) > 1e-3]
-        if not bool(excerpt.separated):
-            sounding = []
-        for number in range(self.number):
-            audio = excerpt.mixture
-            if sounding and number % 2:
-                pick = int(torch.randint(len(sounding), (), generator=random))
-                audio = sounding[pick]
-            latest = max(len(audio) - self.crop, 0)
-            start = int(torch.randint(latest + 1, (), generator=random))
-            crop = audio[start : start + self.crop]
-            loud = float(crop.square().mean().sqrt())
-            # stems far under their mixture would be a third of all crops and teach little
-            if loud > 1e-5:
-                level = float(torch.empty(()).uniform_(-35, -14, generator=random))
-                gain = 10 ** (level / 20) / loud
-                crop = crop * min(gain, 0.99 / float(crop.abs().max()))
-            crops.append(crop)
-        return torch.stack(crops)
+    def draw(self, index: int) -> Tensor:
+        """Uniform numbers [N, 3]: which stem, where, how loud."""
+        return torch.rand(self.number, 3, generator=generator(self.seed, index))
+
+    def __call__(self, excerpts: Excerpt, drawn: Tensor) -> Tensor:
+        """Crops [B, N, crop] of excerpts [B, …], by what was drawn [B, N, 3]."""
+        sources = torch.cat([excerpts.mixture[:, None], excerpts.stems], dim=1)
+        sounding = excerpts.stems.abs().amax(dim=-1) > 1e-3
+        sounding = sounding & excerpts.separated[:, None]
+        count = sounding.sum(dim=1, keepdim=True)
+        pick, place, level = drawn.unbind(dim=-1)
+        # the pick-th of the stems that sound, counted from one
+        rank = (pick * count).long() + 1
+        reached = sounding.cumsum(dim=1)[:, None] >= rank[..., None]
+        stem = reached.int().argmax(dim=-1)
+        alone = (torch.arange(self.number, device=drawn.device) % 2 == 1) & (count > 0)
+        source = torch.where(alone, stem + 1, 0)
+        length = sources.shape[-1]
+        latest = max(length - self.crop, 0)
+        start = (place * (latest + 1)).long().clamp_max(latest)
+        batch = torch.arange(len(sources), device=drawn.device)[:, None]
+        first = (batch * sources.shape[1] + source) * length + start
+        offsets = torch.arange(min(self.crop, length), device=drawn.device)
+        crops = sources.flatten()[first[..., None] + offsets]
+        loud = crops.square().mean(dim=-1).sqrt()
+        # stems far under their mixture would be a third of all crops and teach little
+        gain = 10 ** ((-35 + 21 * level) / 20) / loud.clamp_min(1e-5)
+        gain = torch.minimum(gain, 0.99 / crops.abs().amax(dim=-1).clamp_min(1e-6))
+        return crops * torch.where(loud > 1e-5, gain, 1)[..., None]

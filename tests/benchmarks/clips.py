@@ -11,9 +11,11 @@ from torch import Tensor
 from audiomask.audio.files import AudioFile
 from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.errors import DataError
-from audiomask.training.data.slakh import Track, find_tracks
+from audiomask.training.data.layouts import recognise, slakh
+from audiomask.training.data.layouts.headers import is_audio
+from audiomask.training.data.layouts.walk import walk_files
+from audiomask.training.data.tracks import Track
 
-SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".m4a"}
 #: root mean square below which a signal counts as silent, in dBFS
 SILENCE = -60.0
 
@@ -23,9 +25,9 @@ class Song:
     """A mixture and what it is the sum of.
 
     Attributes:
-        name: the track's folder, in the one that holds it.
+        name: the track's, its path below the folder of songs.
         mixture: Tensor [C, T].
-        stems: Tensor [C, T] each, by group; groups that the track lacks are not there.
+        stems: Tensor [C, T] each, by name; those that the track lacks are not there.
         sample_rate: samples a second.
     """
 
@@ -41,23 +43,24 @@ def level(audio: Tensor) -> float:
 
 
 def songs_in(data: Path, limit: int | None) -> list[Track]:
-    """The first ``limit`` tracks of a folder in Slakh2100's layout; DataError without any."""
-    tracks = find_tracks(data)
+    """The first ``limit`` tracks of a folder whose stems are known; DataError without any."""
+    tracks = [track for track in recognise(data).tracks if track.stems]
     if not tracks:
-        raise DataError(f"{data}: no tracks in Slakh2100's layout (TrackNNNNN/metadata.yaml)")
+        raise DataError(f"{data}: no songs with stems, such as Slakh2100's TrackNNNNN/stems/")
     return tracks[:limit]
 
 
 def read_song(track: Track, seconds: float | None) -> Song:
-    """The middle ``seconds`` of a track (all of it when None), stems of a group summed.
+    """The middle ``seconds`` of a track (all of it when None), the files of a stem summed.
 
-    The mixture is the track's own mix.flac, or the sum of all stems where there is none.
+    The mixture is the track's own, or the sum of all stems where there is none.
     """
     files = [file for group in track.stems.values() for file in group]
     with AudioFile(files[0]) as first:
         rate, channels = first.sample_rate, first.channels
-    length = track.samples if seconds is None else min(track.samples, round(seconds * rate))
-    start = (track.samples - length) // 2
+    samples = round(track.seconds * rate)
+    length = samples if seconds is None else min(samples, round(seconds * rate))
+    start = (samples - length) // 2
 
     def read(path: Path) -> Tensor:
         with AudioFile(path) as file:
@@ -69,9 +72,9 @@ def read_song(track: Track, seconds: float | None) -> Song:
         name: torch.stack([read(file) for file in group]).sum(dim=0)
         for name, group in track.stems.items()
     }
-    mix = track.folder / "mix.flac"
-    mixture = read(mix) if mix.is_file() else torch.stack(list(stems.values())).sum(dim=0)
-    return Song(f"{track.folder.parent.name}/{track.folder.name}", mixture, stems, rate)
+    summed = torch.stack(list(stems.values())).sum(dim=0)
+    mixture = summed if track.mixture is None else read(track.mixture)
+    return Song(track.name, mixture, stems, rate)
 
 
 def audio_in(data: Path, limit: int | None) -> list[Path]:
@@ -80,10 +83,11 @@ def audio_in(data: Path, limit: int | None) -> list[Path]:
     Raises:
         DataError: there are none.
     """
-    tracks = find_tracks(data)
-    files = [track.folder / "mix.flac" for track in tracks]
-    if not tracks:
-        files = sorted(f for f in data.rglob("*") if f.suffix.lower() in SUFFIXES)
+    songs = slakh.find(data)
+    if songs is None:
+        files = walk_files(data, is_audio)
+    else:
+        files = [track.mixture for track in songs.tracks if track.mixture is not None]
     if not files:
         raise DataError(f"{data}: no audio files")
     return files[:limit]

@@ -24,7 +24,8 @@ from torch import Tensor
 
 from audiomask.errors import AudiomaskError, DataError
 from audiomask.training.data.bands import BandDataset
-from audiomask.training.data.notes import SAMPLE_RATE, NoteBank
+from audiomask.training.data.blend import Blend
+from audiomask.training.data.sounds.notes import SAMPLE_RATE, NoteBank, find_libraries
 
 #: stem -> General MIDI program that says so in the metadata
 PROGRAMS = {"guitar": 24, "piano": 0, "bass": 32, "drums": 128}
@@ -86,14 +87,19 @@ def main(
     try:
         if out.exists():
             raise DataError(f"{out}: exists; remove it or name another folder")
-        bank = NoteBank(notes, exclude or ())
+        libraries = [path for folder in notes for path in find_libraries(folder)]
+        left_out = set(exclude or ())
+        bank = NoteBank(
+            [path for path in libraries if f"{path.parent.name}/{path.name}" not in left_out]
+        )
         for stem, group in sorted(bank.instruments.items()):
             note(f"{stem}: {', '.join(instrument.library for instrument in group)}")
         length = round(seconds * SAMPLE_RATE)
-        data = BandDataset(bank, tuple(PROGRAMS), length, seed, sorted(midi.glob("*.mid")))
+        bands = BandDataset(bank, tuple(PROGRAMS), length, seed, sorted(midi.glob("*.mid")))
+        data = Blend([bands], seed, tuple(PROGRAMS), length, torch.from_numpy(bank.samples))
         written, index = 0, 0
         while written < songs:
-            stems = data[index].stems
+            stems = data.excerpt(index).stems
             *named, rest = stems.unbind()
             if all(throughout(stem) for stem in named) and not rest.any():
                 written += 1

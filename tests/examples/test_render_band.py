@@ -19,8 +19,8 @@ from typer.testing import CliRunner, Result
 from audiomask.audio.files import AudioFile
 from audiomask.audio.gaps import detect_gaps
 from audiomask.errors import DataError
-from audiomask.training.data import soundfont as fonts
-from audiomask.training.data.slakh import find_tracks
+from audiomask.training.data.layouts import recognise
+from audiomask.training.data.sounds import soundfont as fonts
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RATE = 44100
@@ -123,8 +123,11 @@ def test_songs_have_slakhs_layout(script: ModuleType, font: Path, tmp_path: Path
         assert 0.5 * 32767 < np.abs(total).max() < 0.9 * 32767
         assert sf.info(folder / "mix.flac").subtype == "PCM_16"
         assert len(mido.MidiFile(folder / "all_src.mid").tracks) == len(details["stems"])
-    tracks = find_tracks(out)  # what training reads
-    assert [track.samples for track in tracks] == [5 * RATE] * 3
+    source = recognise(out)  # what training reads
+    assert (source.layout, source.problems) == ("Slakh2100", ())
+    assert [track.name for track in source.tracks] == [f"Track{n:05d}" for n in (1, 2, 3)]
+    assert [track.seconds for track in source.tracks] == [5.0] * 3
+    assert all(track.mixture == out / track.name / "mix.flac" for track in source.tracks)
 
 
 @pytest.mark.usefixtures("fluidsynth")

@@ -48,6 +48,23 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def sound() -> Callable[..., Path]:
+    """``sound(folder / "a b.flac", seconds=2, channels=2)``: write a file of constants.
+
+    Folders above it are made; its format is that of the suffix.
+    """
+
+    def write(
+        path: Path, seconds: float = 0.1, rate: int = RATE, channels: int = 1, level: float = 0.1
+    ) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, np.full((round(seconds * rate), channels), level), rate)
+        return path
+
+    return write
+
+
+@pytest.fixture
 def slakh(tmp_path: Path) -> Callable[..., Path]:
     """``slakh({"S00": ("guitar", 25), "S01": ("drums", 128)})``: add a track to a folder.
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from audiomask.errors import AudiomaskError
+from audiomask.training.feed import Feed
 from audiomask.training.loop import Averages, Schedule, train
 from audiomask.training.state import STATE_FILE
 from audiomask.training.vqvae import VQVAETask
@@ -63,7 +64,7 @@ def schedule(steps: int, **more: Any) -> Schedule:
 def run(task: Any, out: Path, steps: int = 8, **more: Any) -> int:
     plan = {k: more.pop(k) for k in list(more) if k in Schedule.__dataclass_fields__}
     data = more.pop("data", Numbers())
-    return train(task, data, schedule(steps, **plan), out, device=CPU, quiet=True, **more)
+    return train(task, Feed(data), schedule(steps, **plan), out, device=CPU, quiet=True, **more)
 
 
 def log(out: Path) -> list[dict[str, float]]:

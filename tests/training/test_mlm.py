@@ -8,7 +8,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import default_collate
 
 from audiomask.audio.spectra import band_weights, stft
 from audiomask.checkpoint import load_checkpoint, load_weights
@@ -18,10 +17,7 @@ from audiomask.mlm.masking import bert_mask
 from audiomask.mlm.model import MaskedLM, band_features
 from audiomask.mlm.separation import stem_codes
 from audiomask.training import mlm as module
-from audiomask.training.data.bands import BandDataset
 from audiomask.training.data.excerpt import Excerpt
-from audiomask.training.data.notes import NoteBank
-from audiomask.training.loop import Steps
 from audiomask.training.mlm import MLMTask, Scene, Scenes, band_sums
 
 RATE, HOP, FRAMES = 8_000, 64, 33
@@ -62,13 +58,22 @@ def make(preset: str, **settings: Any) -> MLMTask:
         size |= {"bands": 12, "band_stft": 256, "window": FRAMES}
     codebooks = F.normalize(torch.randn(1, 16, 8), dim=-1)
     model = build_mlm(preset, belongs | size | settings, codebooks)
-    return MLMTask(model, Meter(), preset, {"vqvae": "f" * 16})  # type: ignore[arg-type]
+    return MLMTask(model, preset, {"vqvae": "f" * 16})
 
 
-def scenes(task: MLMTask, first: int, number: int) -> Scene:
-    data = Scenes(Songs(), task.model.config, seed=0)  # type: ignore[arg-type]
-    batch: Scene = default_collate([data[index] for index in range(first, first + number)])
-    return batch
+def work(task: MLMTask, seed: int = 0) -> Scenes:
+    return Scenes(task.model.config, Meter(), seed)  # type: ignore[arg-type]
+
+
+def excerpts(first: int, number: int) -> Excerpt:
+    songs = [Songs()[index] for index in range(first, first + number)]
+    return Excerpt(*map(torch.stack, zip(*songs, strict=True)))
+
+
+def scenes(task: MLMTask, first: int, number: int, seed: int = 0) -> Scene:
+    making = work(task, seed)
+    drawn = torch.stack([making.draw(index) for index in range(first, first + number)])
+    return making(excerpts(first, number), drawn)
 
 
 # Scenes
@@ -90,28 +95,36 @@ def test_band_sums_are_those_of_the_spectra() -> None:
 
 def test_a_scene_has_one_of_the_named_stems() -> None:
     task = make("default")
-    data = Scenes(Songs(), task.model.config, seed=0)  # type: ignore[arg-type]
-    numbers = []
-    for index in range(20):
-        scene, excerpt = data[index], Songs()[index]
-        assert torch.equal(scene.stem, excerpt.stems[int(scene.number)])
-        assert torch.equal(scene.mixture, excerpt.mixture)
-        numbers.append(int(scene.number))
-    assert set(numbers) == {0, 1}
-    assert numbers == [int(data[index].number) for index in range(20)]
-    other = Scenes(Songs(), task.model.config, seed=1)  # type: ignore[arg-type]
-    assert numbers != [int(other[index].number) for index in range(20)]
-    paper = Scenes(Songs(), make("paper").model.config, seed=0)  # type: ignore[arg-type]
-    assert paper[0].mixture_power.numel() == 0  # not computed where nothing asks for it
+    batch, songs = scenes(task, 0, 20), excerpts(0, 20)
+    assert torch.equal(batch.mixture, Meter().encode(songs.mixture))
+    for index, number in enumerate(batch.number.tolist()):
+        stem = songs.stems[index : index + 1, number]
+        assert torch.equal(batch.stem[index : index + 1], Meter().encode(stem))
+        sums = band_sums(songs.mixture[index], songs.stems[index], task.model.config)
+        found = (batch.mixture_power, batch.stem_power, batch.cross_power)
+        assert all(torch.equal(a[index], b) for a, b in zip(found, sums, strict=True))
+    assert set(batch.number.tolist()) == {0, 1}
+    assert torch.equal(batch.number, scenes(task, 0, 20).number)
+    assert not torch.equal(batch.number, scenes(task, 0, 20, seed=1).number)
+    # not computed where nothing asks for it
+    assert scenes(make("paper"), 0, 3).mixture_power.shape == (3, 0)
 
 
-def test_scenes_are_the_same_in_any_worker(bank: Path) -> None:
-    config = make("default").model.config
-    excerpts = BandDataset(NoteBank([bank]), ("guitar", "piano"), FRAMES * HOP, 0)
-    data = Scenes(excerpts, config, 0)
-    loader = torch.utils.data.DataLoader(Steps(data, 2, 6), batch_size=None, num_workers=2)
-    for index, scene in enumerate(loader, start=2):
-        assert all(torch.equal(a, b) for a, b in zip(scene, data[index], strict=True))
+def test_tokens_are_those_of_full_precision_when_training_is_not() -> None:
+    task = make("default")
+    seen = []
+
+    def encode(audio: Tensor) -> Tensor:
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return Meter().encode(audio)
+
+    making = work(task)
+    making.vqvae.encode = encode  # type: ignore[method-assign]
+    with torch.autocast("cpu", torch.bfloat16):
+        batch = making(excerpts(0, 2), torch.tensor([0, 1]))
+        loss, _ = task.loss(batch)
+    assert seen == [False]
+    assert loss.dtype == torch.float32
 
 
 # The loss
@@ -136,21 +149,6 @@ def test_the_loss_is_on_the_chosen_positions_alone() -> None:
     assert not torch.equal(task.nll(hidden, changed, chosen), loss)
     gradient = torch.autograd.grad(loss, hidden)[0].abs().sum(dim=-1) > 0
     assert torch.equal(gradient, chosen[:, 0])
-
-
-def test_tokens_are_those_of_full_precision_when_training_is_not() -> None:
-    task = make("default")
-    batch, seen = scenes(task, 0, 2), []
-
-    def encode(audio: Tensor) -> Tensor:
-        seen.append(torch.is_autocast_enabled("cpu"))
-        return Meter().encode(audio)
-
-    task.vqvae.encode = encode  # type: ignore[method-assign]
-    with torch.autocast("cpu", torch.bfloat16):
-        loss, _ = task.loss(batch)
-    assert seen == [False]
-    assert loss.dtype == torch.float32
 
 
 def test_no_chosen_position_is_no_loss() -> None:
@@ -197,7 +195,7 @@ def test_the_papers_sequence_is_masked_as_in_bert_and_as_when_separating(
     assert (sequence[::2, :, 11:] == vocabulary.mask).all()
     share = (sequence[1::2, :, 11:] == vocabulary.mask).float().mean()
     assert 0.04 < float(share) < 0.24  # 12 %
-    truth = Meter().encode(batch.mixture)[..., :10]
+    truth = batch.mixture[..., :10]
     assert 0.75 < float((sequence[..., :10] == truth).float().mean()) < 0.95
 
 
@@ -234,7 +232,7 @@ def masked_nll(model: MaskedLM, ids: Tensor) -> float:
 
 def accuracy(model: MaskedLM, batch: Scene, stem: int) -> float:
     """How many of a stem's codes are found from the mixture's alone."""
-    mixture = Meter().encode(batch.mixture)
+    mixture = batch.mixture
     bands = None
     if model.config.layout == "concatenated":
         mixture = mixture[..., : (model.config.window - 1) // 2]
@@ -253,13 +251,13 @@ def folded() -> MLMTask:
 
 
 def test_the_default_learns_sequences_far_under_the_unigram_entropy(folded: MLMTask) -> None:
-    ids = Meter().encode(scenes(folded, 5_000, 64).mixture)  # songs that it never saw
+    ids = scenes(folded, 5_000, 64).mixture  # songs that it never saw
     assert unigram_entropy(ids) > 2.5
     assert masked_nll(folded.model, ids) < 0.4 * unigram_entropy(ids)
 
 
 def test_it_fills_a_gap_with_what_must_be_there(folded: MLMTask) -> None:
-    ids = Meter().encode(scenes(folded, 5_000, 32).mixture)
+    ids = scenes(folded, 5_000, 32).mixture
     unknown = torch.zeros(32, FRAMES, dtype=torch.bool)
     unknown[:, 12:18] = True
     generator = torch.Generator().manual_seed(0)
@@ -273,7 +271,7 @@ def test_it_fills_a_gap_with_what_must_be_there(folded: MLMTask) -> None:
 @torch.no_grad()
 def test_it_gives_each_stem_its_bands(folded: MLMTask) -> None:
     model, batch = folded.model, scenes(folded, 5_000, 64)
-    ids = Meter().encode(batch.mixture)
+    ids = batch.mixture
     context = model.context(ids, band_features(batch.mixture_power))
     shares = model.mask_logits(context, model.all_stems(context)).softmax(dim=1)
     total = batch.mixture_power[:, None]
@@ -294,7 +292,7 @@ def test_the_papers_preset_learns_both_jobs_too() -> None:
     task = make("paper", window=25)
     train(task, 300, 6e-3)
     batch = scenes(task, 5_000, 64)
-    ids = Meter().encode(batch.mixture)[..., :25]
+    ids = batch.mixture[..., :25]
     assert masked_nll(task.model, ids) < 0.6 * unigram_entropy(ids)
     assert min(accuracy(task.model, batch, stem) for stem in range(2)) > 0.6  # by chance: 1 / 4
 

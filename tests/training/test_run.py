@@ -1,6 +1,8 @@
 """Whole runs on a tiny bank: from options to checkpoints that belong together."""
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,6 +130,67 @@ def test_no_data_is_said_before_anything_is_written(options: Callable[..., Train
     with pytest.raises(DataError, match="nowhere"):
         train_vqvae(run)
     assert not run.out.exists()
+
+
+def test_a_dry_run_shows_and_trains_nothing(
+    options: Callable[..., TrainOptions], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for train, settings in ((train_vqvae, VQVAE), (train_mlm, MLM)):
+        run = replace(options(train.__name__, overrides=settings, dry_run=True), quiet=False)
+        assert train(run) == 0
+        assert [path.name for path in run.out.iterdir()] == ["dry-run"]
+        shown = run.out / "dry-run"
+        assert (shown / "index.html").is_file()
+        assert (shown / "spectrograms.png").is_file()
+        assert len(list(shown.glob("*-mixture.wav"))) == 6
+        told = capsys.readouterr().err
+        assert "note bank" in told
+        assert "guitar 2" in told
+        assert "nothing was trained" in told
+
+
+def test_tokens_are_kept_and_trained_on(
+    options: Callable[..., TrainOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_vqvae(options("vqvae", overrides=VQVAE, steps=1))
+    more = {"overrides": MLM, "vqvae": tmp_path / "vqvae", "cache": tmp_path / "cache"}
+    first = options("a", keep_tokens=3, **more)
+    assert train_mlm(first) == 2
+    (tokens,) = (tmp_path / "cache").glob("tokens-*")
+    manifest = json.loads((tokens / "manifest.json").read_text())
+    assert manifest["vqvae"] == load_checkpoint(tmp_path / "vqvae").fingerprint
+    assert len(list(tokens.glob("*.safetensors"))) == 3
+    # a second run pays for the encoder no more, and ends with the same weights
+    monkeypatch.setattr("audiomask.training.mlm.encode", lambda *_: pytest.fail("coded again"))
+    monkeypatch.setattr("audiomask.training.cache.encode", lambda *_: pytest.fail("coded again"))
+    second = options("b", keep_tokens=3, **more)
+    train_mlm(second)
+    a, b = (load_file(run.out / "state.safetensors") for run in (first, second))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "EXCERPT_SECONDS", 0.8)
+    monkeypatch.setattr(module, "CROPS", 2)
+    # another VQ-VAE has tokens of its own
+    train_vqvae(options("other", overrides=VQVAE, steps=1, seed=1))
+    train_mlm(options("c", keep_tokens=3, **more | {"vqvae": tmp_path / "other"}))
+    assert len(list((tmp_path / "cache").glob("tokens-*"))) == 2
+
+
+def test_songs_on_disk_train_both_models(
+    options: Callable[..., TrainOptions], slakh: Callable[..., Path]
+) -> None:
+    for _ in range(2):
+        folder = slakh({"S00": (25, False), "S01": (33, False), "S02": (48, False)}, seconds=2.0)
+    first = replace(options("vqvae", overrides=VQVAE, workers=1), data=(folder,))
+    assert train_vqvae(first) == 2
+    settings = MLM | {"stems": "guitar,bass", "moved": "1", "coloured": "1"}
+    second = options("mlm", overrides=settings, vqvae=first.out, workers=1)
+    assert train_mlm(replace(second, data=(folder,))) == 2
+    assert tuple(load_checkpoint(second.out).config["stems"]) == ("guitar", "bass")
+    with pytest.raises(DataError, match=r"no piano in the data.*--set stems=bass,guitar"):
+        train_mlm(replace(options("b", overrides=MLM, vqvae=first.out), data=(folder,)))
+    with pytest.raises(ConfigError, match="random_mixing is 2"):
+        train_vqvae(options("c", overrides=VQVAE | {"random_mixing": "2"}))
 
 
 # Settings

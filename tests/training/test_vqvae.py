@@ -7,10 +7,7 @@ import pytest
 import torch
 
 from audiomask.checkpoint import load_checkpoint, load_weights
-from audiomask.training.data.bands import BandDataset
 from audiomask.training.data.excerpt import Excerpt
-from audiomask.training.data.notes import NoteBank
-from audiomask.training.loop import Steps
 from audiomask.training.vqvae import Crops, VQVAETask
 from audiomask.vqvae import AnyVQVAE, build_vqvae
 
@@ -22,18 +19,20 @@ SETTINGS = {
 }  # fmt: skip
 
 
-class Constants:
+def songs(index: int = 0, separated: bool = True, number: int = 1) -> Excerpt:
     """Excerpts whose mixture is 0.6 and whose two sounding stems are 0.4 and 0.2."""
+    place = torch.sin(2 * math.pi * torch.arange(5_000) / 100)
+    stems = torch.tensor([0.4, 0.0, 0.2])[:, None] * place
+    if index % 2:  # a stem of another shape, to tell it apart whatever its gain
+        stems[2] = 0.2 * torch.sin(2 * math.pi * torch.arange(5_000) / 50)
+    stems = stems.expand(number, -1, -1)
+    return Excerpt(stems.sum(dim=1), stems, torch.full((number,), separated))
 
-    def __init__(self, separated: bool = True) -> None:
-        self.separated = torch.tensor(separated)
 
-    def __getitem__(self, index: int) -> Excerpt:
-        place = torch.sin(2 * math.pi * torch.arange(5_000) / 100)
-        stems = torch.tensor([0.4, 0.0, 0.2])[:, None] * place
-        if index % 2:  # a stem of another shape, to tell it apart whatever its gain
-            stems[2] = 0.2 * torch.sin(2 * math.pi * torch.arange(5_000) / 50)
-        return Excerpt(stems.sum(dim=0), stems, self.separated)
+def cut(work: Crops, excerpts: Excerpt, first: int = 0) -> torch.Tensor:
+    """Crops [B, N, T]."""
+    drawn = [work.draw(first + index) for index in range(len(excerpts.mixture))]
+    return work(excerpts, torch.stack(drawn))
 
 
 def kind(crop: torch.Tensor) -> str:
@@ -46,8 +45,8 @@ def kind(crop: torch.Tensor) -> str:
 
 
 def test_every_other_crop_is_a_stem_alone() -> None:
-    found = [Crops(Constants(), 1_000, 6, seed)[1] for seed in range(12)]
-    assert {tuple(crops.shape) for crops in found} == {(6, 1_000)}
+    found = cut(Crops(1_000, 6, 0), songs(1, number=12))
+    assert found.shape == (12, 6, 1_000)
     for crops in found:
         assert [kind(crop) for crop in crops[::2]] == ["mixture"] * 3
         assert "mixture" not in [kind(crop) for crop in crops[1::2]]
@@ -56,12 +55,33 @@ def test_every_other_crop_is_a_stem_alone() -> None:
 
 
 def test_unknown_stems_are_not_cut() -> None:
-    crops = Crops(Constants(separated=False), 1_000, 6, 0)[1]  # type: ignore[arg-type]
+    crops = cut(Crops(1_000, 6, 0), songs(1, separated=False))[0]
     assert [kind(crop) for crop in crops] == ["mixture"] * 6
 
 
+def test_a_batch_is_cut_as_its_excerpts_are() -> None:
+    odd, even, unknown = songs(1), songs(0), songs(1, separated=False)
+    batch = Excerpt(*map(torch.cat, zip(odd, even, unknown, strict=True)))
+    work = Crops(1_000, 4, 3)
+    together = cut(work, batch)
+    for index, one in enumerate((odd, even, unknown)):
+        assert torch.equal(cut(work, one, index)[0], together[index])
+
+
+def test_crops_are_cut_everywhere_but_not_beyond() -> None:
+    ramp = torch.linspace(0.1, 0.5, 5_000)[None]
+    excerpts = Excerpt(ramp.expand(200, -1), torch.zeros(200, 3, 5_000), torch.zeros(200) > 0)
+    crops = cut(Crops(1_000, 2, 0), excerpts).flatten(0, 1)
+    step = (ramp[0, 1] - ramp[0, 0]) / (crops.diff(dim=1).mean(dim=1))
+    starts = (crops[:, 0] * step - 0.1) / 0.4 * 4_999
+    assert float(starts.min()) < 100
+    assert 3_900 < float(starts.max()) < 4_001
+    # an excerpt shorter than a crop is its own crop
+    assert cut(Crops(6_000, 2, 0), excerpts).shape == (200, 2, 5_000)
+
+
 def test_crops_are_of_all_levels_and_do_not_clip() -> None:
-    found = torch.cat([Crops(Constants(), 1_000, 6, seed)[0] for seed in range(30)])
+    found = cut(Crops(1_000, 6, 0), songs(number=30)).flatten(0, 1)
     assert float(found.abs().max()) <= 0.991
     decibels = 10 * found.square().mean(dim=1).log10()
     assert float(decibels.min()) > -35.1
@@ -70,14 +90,16 @@ def test_crops_are_of_all_levels_and_do_not_clip() -> None:
     assert float(decibels.max()) > -16
 
 
-def test_crops_are_their_seed_and_index_in_any_worker(bank: Path) -> None:
-    excerpts = BandDataset(NoteBank([bank]), ("guitar", "piano", "bass", "drums"), 22_050, 0)
-    data = Crops(excerpts, 4_096, 2, 5)
-    alone = [data[index] for index in range(3, 7)]
-    loader = torch.utils.data.DataLoader(Steps(data, 3, 7), batch_size=None, num_workers=2)
-    helped = list(loader)
-    assert all(torch.equal(a, b) for a, b in zip(alone, helped, strict=True))
-    assert not torch.equal(alone[0], Crops(excerpts, 4_096, 2, 6)[3])
+def test_silence_is_cut_as_silence() -> None:
+    nothing = Excerpt(torch.zeros(1, 5_000), torch.zeros(1, 3, 5_000), torch.tensor([True]))
+    assert not cut(Crops(1_000, 6, 0), nothing).any()
+
+
+def test_crops_are_their_seed_and_index() -> None:
+    work = Crops(1_000, 6, 5)
+    assert torch.equal(cut(work, songs(), 3), cut(Crops(1_000, 6, 5), songs(), 3))
+    assert not torch.equal(cut(work, songs(), 3), cut(work, songs(), 4))
+    assert not torch.equal(cut(work, songs(), 3), cut(Crops(1_000, 6, 6), songs(), 3))
 
 
 @pytest.fixture(params=["default", "paper"])

@@ -1,85 +1,106 @@
-"""Training data: one file per layout, and the place that tells which one a folder has."""
+"""Training data: one file per layout, and the place that makes one data set of several folders."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
+import torch
 from torch.utils.data import Dataset
 
 from audiomask.errors import DataError
+from audiomask.training.data.augmentation import Augmentation
 from audiomask.training.data.bands import BandDataset
+from audiomask.training.data.blend import Blend
 from audiomask.training.data.excerpt import Excerpt
-from audiomask.training.data.notes import NoteBank, find_libraries
-from audiomask.training.data.recordings import RecordingDataset, find_recordings
-from audiomask.training.data.slakh import SlakhDataset, find_tracks
+from audiomask.training.data.plan import Plan
+from audiomask.training.data.songs import TrackDataset
+from audiomask.training.data.sounds.fonts import render_fonts
+from audiomask.training.data.sounds.notes import NoteBank
+from audiomask.training.data.tracks import Source
 
-
-class Blend(Dataset[Excerpt]):
-    """Several data sets as one: every index belongs to one of them at random, always the same."""
-
-    def __init__(self, parts: Sequence[Dataset[Excerpt]], seed: int) -> None:
-        self.parts, self.seed = parts, seed
-
-    def __getitem__(self, index: int) -> Excerpt:
-        rng = np.random.default_rng([self.seed, index, 1])
-        return self.parts[int(rng.integers(len(self.parts)))][index]
+__all__ = ["Augmentation", "Blend", "open_data"]
 
 
 def open_data(
-    folders: Sequence[Path],
+    sources: Sequence[Source],
     stems: Sequence[str],
     samples: int,
     seed: int,
     *,
+    split: str = "train",
+    augmentation: Augmentation | None = None,
+    cache: Path | None = None,
     need_stems: bool = False,
 ) -> Blend:
-    """The excerpts of all folders, each of a layout this recognises.
+    """The excerpts of one split of all sources.
 
-    Note banks (``<stem>/<library>/<midi>_v<velocity>.ogg``) become bands, played after the MIDI
-    songs (``*.mid``) of the other folders and the project's own patterns; Slakh2100's layout
-    gives excerpts of its tracks; any other folder is searched for recordings.
+    A note bank becomes bands, which play the MIDI songs of the other sources and the project's
+    own patterns. Tracks give excerpts of themselves, each source being drawn from as often as
+    any other.
 
     Args:
-        folders: where the data is.
+        sources: what ``layouts.recognise`` found.
         stems: the stems to tell apart.
         samples: length of an excerpt at 44.1 kHz.
         seed: decides everything, together with the index of an excerpt.
-        need_stems: refuse recordings whose parts are unknown.
+        split: ``train``, ``validation`` or ``test``.
+        augmentation: of recorded tracks; the usual one by default.
+        cache: where decoded notes, and the notes of SoundFonts, are kept.
+        need_stems: refuse recordings whose parts are unknown, and sources that hide a stem.
 
     Raises:
-        DataError: a folder is missing, of no known layout, or lacks what is needed.
+        DataError: there is nothing of this split, or it lacks what is needed.
     """
-    banks, tracks, songs, recordings = [], [], [], []
-    for folder in folders:
-        if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder")
-        if find_libraries(folder):
-            banks.append(folder)
-        elif any(folder.glob("*.mid")):
-            songs.append(folder)
-        elif found := find_tracks(folder):
-            tracks += found
-        elif files := find_recordings(folder):
-            if need_stems:
-                raise DataError(
-                    f"{folder}: recordings alone, but the MLM learns to separate as well; give "
-                    "it stems (Slakh2100's layout) or a note bank"
-                )
-            recordings += files
-        else:
-            raise DataError(
-                f"{folder}: no note bank, no Slakh2100 tracks, no MIDI files and no recordings"
-            )
-    parts: list[Dataset[Excerpt]] = []
-    if banks:
-        midi = [song for folder in songs for song in sorted(folder.glob("*.mid"))]
-        parts.append(BandDataset(NoteBank(banks), stems, samples, seed, midi))
-    elif songs:
+    if need_stems:
+        check_stems(sources, stems)
+    parts: list[Dataset[Plan] | Dataset[Excerpt]] = []
+    libraries = [path for source in sources for path, of in source.libraries if of == split]
+    fonts = [path for source in sources for path, of in source.fonts if of == split]
+    songs = [path for source in sources for path, of in source.songs if of == split]
+    if fonts:
+        libraries += render_fonts(fonts, cache)
+    notes = None
+    if libraries:
+        bank = NoteBank(libraries, cache)
+        notes = torch.from_numpy(bank.samples)
+        parts.append(BandDataset(bank, stems, samples, seed, songs))
+    elif songs and not any(source.libraries or source.fonts for source in sources):
         raise DataError(f"{songs[0]}: MIDI files need a note bank to play them (--data NOTES)")
-    if tracks:
-        parts.append(SlakhDataset(tracks, stems, samples, seed))
-    if recordings:
-        parts.append(RecordingDataset(recordings, len(stems) + 1, samples, seed))
-    return Blend(parts, seed)
+    for source in sources:
+        tracks = [track for track in source.tracks if track.split == split]
+        if tracks:
+            chosen = Augmentation() if augmentation is None else augmentation
+            parts.append(TrackDataset(tracks, stems, samples, seed, chosen))
+    if not parts:
+        names = ", ".join(str(source.folder) for source in sources)
+        raise DataError(f"{names}: nothing in the split '{split}'; put some below {split}/")
+    return Blend(parts, seed, stems, samples, notes)
+
+
+def check_stems(sources: Sequence[Source], stems: Sequence[str]) -> None:
+    """Refuse sources from which these stems cannot be learned.
+
+    Raises:
+        DataError: recordings alone, a stem that no source has, or one that a source hides.
+    """
+    for source in sources:
+        if source.tracks and not source.stems:
+            raise DataError(
+                f"{source.folder}: recordings alone, but the MLM learns to separate as well; give "
+                "it songs with stems or a note bank"
+            )
+        hidden = [stem for stem in stems if stem not in source.stems]
+        if source.tracks and not source.complete and hidden:
+            raise DataError(
+                f"{source.folder}: {source.layout} does not tell {hidden[0]} from the rest; add "
+                f"--set stems={','.join(source.stems)}"
+            )
+    known = {stem for source in sources for stem in source.stems}
+    missing = [stem for stem in stems if stem not in known]
+    # what SoundFonts hold is seen when they are rendered
+    if known and missing and not any(source.fonts for source in sources):
+        raise DataError(
+            f"no {missing[0]} in the data, which has {', '.join(sorted(known))}; add --set stems="
+            f"{','.join(sorted(known - {'other'}))}"
+        )

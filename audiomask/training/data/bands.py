@@ -9,29 +9,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset
 
-from audiomask.training.data.arrangement import Arrangement, Note, compose, read_midi
-from audiomask.training.data.effects import colour
-from audiomask.training.data.excerpt import Excerpt, mix
-from audiomask.training.data.notes import SAMPLE_RATE, Instrument, NoteBank
-
-Audio = npt.NDArray[np.float32]
+from audiomask.training.data.effects import Colours, draw_colours
+from audiomask.training.data.excerpt import draw_loudness
+from audiomask.training.data.music.arrangement import Arrangement, Note, compose, read_midi
+from audiomask.training.data.plan import FADE, Plan
+from audiomask.training.data.sounds.notes import SAMPLE_RATE, Instrument, NoteBank, Sample
 
 #: seconds of music before an excerpt whose notes may still ring in it
 LEAD_IN = 4.0
 #: the most that songs are sped up; more is arranged than is heard, that none ends early
 FASTEST = 1.1
-#: seconds a pitched note takes to die once its key is up
-RELEASE = 0.12
 
 
-class BandDataset(Dataset[Excerpt]):
-    """Excerpts of composed songs: mixture and stems, 44.1 kHz mono.
+class Placed(NamedTuple):
+    """One note of a plan: see ``Plan`` for what its numbers mean."""
+
+    start: int
+    onset: int
+    length: int
+    held: int
+    ratio: float
+    gain: float
+
+
+class BandDataset(Dataset[Plan]):
+    """Plans of excerpts of composed songs, 44.1 kHz mono.
 
     Args:
         bank: the instruments.
@@ -58,29 +66,54 @@ class BandDataset(Dataset[Excerpt]):
     def __len__(self) -> int:
         return 1 << 30  # endless: every index is another song
 
-    def __getitem__(self, index: int) -> Excerpt:
+    def __getitem__(self, index: int) -> Plan:
         rng = np.random.default_rng([self.seed, index])
         seconds = self.samples / SAMPLE_RATE
         arrangement = self.arrange(rng, FASTEST * (LEAD_IN + seconds))
-        rooms = float(rng.uniform(0.15, 1.2))  # one reverberation time for the whole band
+        reverberation = float(rng.uniform(0.15, 1.2))  # one room for the whole band
         tuning = float(rng.normal(0, 0.15))  # semitones, of the whole band
         speed = float(rng.uniform(0.9, FASTEST))
-        stems = torch.zeros(len(self.stems) + 1, self.samples)
+        names, lines, levels = [], [], []
         for name in sorted(arrangement):
-            slot = self.stems.index(name) if name in self.stems else len(self.stems)
-            audio = self.play(arrangement[name], name, rng, tuning, speed)
-            if audio is None:
-                continue
-            loud = float(np.sqrt(np.mean(audio**2)))
-            if loud < 1e-5:
-                continue
+            notes = self.play(arrangement[name], name, rng, tuning, speed)
             level = rng.uniform(-9, 9) if rng.random() < 0.9 else rng.uniform(-20, 0)
-            if slot == len(self.stems):
+            if name not in self.stems:
                 level -= 3
-            coloured = colour(torch.from_numpy(audio), name, rng, rooms)
-            gain = 0.1 * 10 ** (level / 20) / float(coloured.square().mean().sqrt() + 1e-6)
-            stems[slot] += gain * coloured
-        return mix(stems, rng)
+            if notes:
+                names.append(name)
+                lines.append(notes)
+                levels.append(0.1 * 10 ** (level / 20) * rng.choice((-1, 1)))
+        colours = draw_colours(names, rng, reverberation)
+        return self.plan(names, lines, levels, colours, draw_loudness(rng))
+
+    def plan(
+        self,
+        names: Sequence[str],
+        lines: Sequence[Sequence[Placed]],
+        levels: Sequence[float],
+        colours: Colours,
+        loudness: float,
+    ) -> Plan:
+        """The plan of one excerpt, from what each of its lines plays."""
+        notes = np.array([note for line in lines for note in line], dtype=np.float64)
+        start, onset, length, held, ratio, gain = torch.from_numpy(notes.reshape(-1, 6)).unbind(1)
+        places = [self.stems.index(n) if n in self.stems else len(self.stems) for n in names]
+        return Plan(
+            start=start.long(),
+            line=torch.arange(len(lines)).repeat_interleave(
+                torch.tensor([len(line) for line in lines], dtype=torch.int64)
+            ),
+            onset=onset.long(),
+            length=length.long(),
+            held=held.long(),
+            ratio=ratio.clone(),
+            gain=gain.float(),
+            item=torch.zeros(len(lines), dtype=torch.int64),
+            slot=torch.tensor(places, dtype=torch.int64),
+            level=torch.tensor(levels, dtype=torch.float32),
+            colours=colours,
+            loudness=torch.tensor([loudness], dtype=torch.float32),
+        )
 
     def arrange(self, rng: np.random.Generator, seconds: float) -> Arrangement:
         """A composed passage, or one of a MIDI song."""
@@ -94,80 +127,61 @@ class BandDataset(Dataset[Excerpt]):
 
     def play(
         self,
-        notes: list[Note],
+        notes: Sequence[Note],
         stem: str,
         rng: np.random.Generator,
         tuning: float,
         speed: float,
-    ) -> Audio | None:
-        """Place a stem's notes with one of its instruments; None when the bank has none.
+    ) -> list[Placed]:
+        """What is heard of a stem's notes on one of its instruments; nothing if the bank has none.
 
-        The first ``LEAD_IN`` seconds only ring into the result, [samples].
+        The first ``LEAD_IN`` seconds only ring into the excerpt.
         """
         group = self.bank.instruments.get(stem)
         if not group or not notes:
-            return None
+            return []
         instrument = group[rng.integers(len(group))]
         choice = int(rng.integers(1 << 16))
         # recorded decays are cut by the key's release, unless the player lets all notes ring
-        ring = rng.random() < 0.15
-        made: dict[tuple[int, int], Audio | None] = {}
-        longest = LEAD_IN + self.samples / SAMPLE_RATE
-        if not ring:
-            longest = max(note.duration for note in notes) / speed + RELEASE
-        limit = round(longest * SAMPLE_RATE) + 1
-        out = np.zeros(self.samples, dtype=np.float32)
+        ring = rng.random() < 0.15 or stem == "drums"
+        found: dict[tuple[int, int], tuple[Sample, float] | None] = {}
+        placed = []
         for note in notes:
             onset = round((note.onset / speed - LEAD_IN) * SAMPLE_RATE)
-            if onset >= self.samples or onset < -round(LEAD_IN * SAMPLE_RATE):
+            if onset >= self.samples:
                 continue
             key = (note.pitch, note.velocity // 16)
-            if key not in made:
-                made[key] = sound(instrument, note, tuning, choice, limit)
-            tone = made[key]
-            if tone is None:
+            if key not in found:
+                found[key] = choose(instrument, note, tuning, choice)
+            chosen = found[key]
+            if chosen is None:
                 continue
-            if stem != "drums" and not ring:
-                tone = release(tone, round(note.duration / speed * SAMPLE_RATE))
-            first, last = max(onset, 0), min(onset + len(tone), self.samples)
-            if last > first:
-                out[first:last] += (note.velocity / 127) ** 1.5 * tone[first - onset : last - onset]
-        return out
+            sample, ratio = chosen
+            length = held = playable(sample, ratio)
+            pressed = round(note.duration / speed * SAMPLE_RATE)
+            if not ring and pressed + FADE < length:
+                length, held = pressed + FADE, pressed
+            length = min(length, self.samples - onset)
+            if onset + length > 0:
+                gain = (note.velocity / 127) ** 1.5
+                placed.append(Placed(sample.start, onset, length, held, ratio, gain))
+        return placed
 
 
-def sound(
-    instrument: Instrument, note: Note, tuning: float, choice: int, limit: int
-) -> Audio | None:
-    """The instrument's sample for a note at its pitch; pitched ones ``limit`` long at most."""
+def choose(
+    instrument: Instrument, note: Note, tuning: float, choice: int
+) -> tuple[Sample, float] | None:
+    """The instrument's sample for a note, and how fast to read it; None when it has none near."""
     if instrument.stem == "drums":
         drum = instrument.drum(note.pitch, note.velocity, choice)
-        return None if drum is None else drum.samples.astype(np.float32) / np.float32(32768)
+        return None if drum is None else (drum, 1.0)
     sample = instrument.nearest(note.pitch, note.velocity)
     ratio = 2 ** ((note.pitch - sample.pitch + tuning) / 12)
-    if not 0.5 <= ratio <= 2.0:
-        return None
-    return stretch(sample.samples[: int(limit * ratio) + 2], ratio)
+    return (sample, float(ratio)) if 0.5 <= ratio <= 2.0 else None
 
 
-def stretch(samples: npt.NDArray[np.int16], ratio: float) -> Audio:
-    """Read samples ``ratio`` times as fast, interpolating linearly; scaled to [-1, 1]."""
-    number = max(int((len(samples) - 1) / ratio) - 1, 0)
-    source = samples.astype(np.float32)
-    source *= 1 / 32768
+def playable(sample: Sample, ratio: float) -> int:
+    """How many samples a note has when read ``ratio`` times as fast."""
     if ratio == 1:
-        return source[:number]
-    position = np.arange(number) * ratio
-    index = position.astype(np.int32)
-    out = source[index]
-    out += (position - index).astype(np.float32) * (source[index + 1] - out)
-    return out
-
-
-def release(tone: Audio, held: int) -> Audio:
-    """Let a tone die ``RELEASE`` seconds after its key is up."""
-    fade = round(RELEASE * SAMPLE_RATE)
-    if held + fade >= len(tone):
-        return tone
-    out = tone[: held + fade].copy()
-    out[held:] *= np.linspace(1, 0, fade, dtype=np.float32) ** 2
-    return out
+        return len(sample.samples)
+    return max(int((len(sample.samples) - 1) / ratio) - 1, 0)

@@ -1,72 +1,129 @@
-"""Effects that make one instrument sound like many: equaliser, drive and room."""
+"""Effects that make one instrument sound like many: drive, equaliser and room, for many lines.
+
+A *line* is what one player plays, mono. What happens to it is drawn beforehand, by numbers that
+travel with it, so that the same few tensor operations serve a loader's worker and a GPU.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from scipy.fft import next_fast_len
 from torch import Tensor
 
 SAMPLE_RATE = 44100
+#: points of an equaliser's curve, evenly from 0 Hz to Nyquist
+POINTS = 2049
+#: samples of a room's tail
+TAIL = SAMPLE_RATE // 2
+#: how often a stem is driven
+DRIVEN = {"guitar": 0.35, "bass": 0.2}
 
 
-def colour(audio: Tensor, stem: str, rng: np.random.Generator, reverberation: float) -> Tensor:
-    """Random equaliser, drive and room for one stem.
+class Colours(NamedTuple):
+    """What is done to lines, a row each.
+
+    Attributes:
+        drive: [L] gain into the soft clipper in dB; below 0 for a line that stays clean.
+        curve: [L, POINTS] the equaliser's gain over frequency, as a factor.
+        wet: [L] how much of its room is added.
+        room: [R, TAIL] tails of rooms, unit energy.
+        place: [L] the room that a line plays in.
+    """
+
+    drive: Tensor
+    curve: Tensor
+    wet: Tensor
+    room: Tensor
+    place: Tensor
+
+
+def draw_colours(
+    stems: Sequence[str], rng: np.random.Generator, reverberation: float, chance: float = 1.0
+) -> Colours:
+    """Random drive, equaliser and share of one common room for the lines of one song.
 
     Args:
-        audio: [T] mono.
-        stem: guitars and basses are driven more often than the others.
-        rng: decides what happens.
+        stems: what each line is; guitars and basses are driven more often than the others.
+        rng: decides everything.
         reverberation: seconds until the room has lost 60 dB.
+        chance: how likely it is that a line is treated at all.
+    """
+    drives, curves, wets = [], [], []
+    for stem in stems:
+        treated = rng.random() < chance
+        driven = rng.random() < DRIVEN.get(stem, 0.05)
+        drives.append(float(rng.uniform(0, 30)) if driven and treated else -1.0)
+        shaped = rng.random() < 0.7
+        curves.append(equaliser(rng) if shaped and treated else np.ones(POINTS, np.float32))
+        distant = rng.random() < 0.5
+        amount = rng.uniform(0.02, 0.5) / (3 if stem == "bass" else 1)
+        wets.append(float(amount) if distant and treated else 0.0)
+    return Colours(
+        torch.tensor(drives),
+        torch.from_numpy(np.array(curves, dtype=np.float32).reshape(-1, POINTS)),
+        torch.tensor(wets),
+        torch.from_numpy(impulse(reverberation, rng))[None],
+        torch.zeros(len(stems), dtype=torch.int64),
+    )
+
+
+def colour(lines: Tensor, colours: Colours) -> Tensor:
+    """Drive, equalise and place lines in their rooms.
+
+    Args:
+        lines: [L, T]; rows that nothing happens to come back as they are.
+        colours: what happens to them.
 
     Returns:
-        [T]
+        [L, T]
     """
-    if rng.random() < {"guitar": 0.35, "bass": 0.2}.get(stem, 0.05):
-        audio = drive(audio, float(rng.uniform(0, 30)))
-    length = len(audio)
-    size = next_fast_len(length + SAMPLE_RATE // 2, real=True)
-    spectrum = None
-    if rng.random() < 0.7:
-        spectrum = torch.fft.rfft(audio, n=size) * equaliser(size // 2 + 1, rng)
-    if rng.random() < 0.5:
-        amount = float(rng.uniform(0.02, 0.5))
-        if stem == "bass":
-            amount /= 3
-        room = torch.fft.rfft(impulse(reverberation, rng), n=size)
-        spectrum = torch.fft.rfft(audio, n=size) if spectrum is None else spectrum
-        spectrum = spectrum * (1 + amount * room)
-    return audio if spectrum is None else torch.fft.irfft(spectrum, n=size)[:length]
+    out = lines.clone()
+    driven = colours.drive >= 0
+    if driven.any():
+        out[driven] = drive(out[driven], colours.drive[driven])
+    filtered = (colours.wet > 0) | (colours.curve != 1).any(dim=1)
+    if filtered.any():
+        length = lines.shape[1]
+        size = next_fast_len(length + TAIL, real=True)
+        curve = F.interpolate(
+            colours.curve[filtered][:, None], size // 2 + 1, mode="linear", align_corners=True
+        )[:, 0]
+        room = torch.fft.rfft(colours.room, n=size)[colours.place[filtered]]
+        response = (colours.wet[filtered, None] * room).add_(1).mul_(curve)
+        spectrum = torch.fft.rfft(out[filtered], n=size).mul_(response)
+        out[filtered] = torch.fft.irfft(spectrum, n=size)[:, :length]
+    return out
 
 
-def drive(audio: Tensor, gain_db: float) -> Tensor:
-    """Soft clipping of audio [T] scaled to its peak."""
-    peak = audio.abs().max().clamp_min(1e-6)
-    return torch.tanh(audio / peak * 10 ** (gain_db / 20)) * peak
+def drive(lines: Tensor, gain_db: Tensor) -> Tensor:
+    """Soft clipping of lines [L, T], each scaled to its peak, driven by ``gain_db`` [L]."""
+    peak = lines.abs().amax(dim=1, keepdim=True).clamp_min(1e-6)
+    return torch.tanh(lines / peak * 10 ** (gain_db[:, None] / 20)) * peak
 
 
-def equaliser(bins: int, rng: np.random.Generator) -> Tensor:
-    """A smooth random gain over frequency [bins]: a tilt and a few broad bells, ± 12 dB at most."""
-    hz = np.linspace(0, SAMPLE_RATE / 2, 2049)
+def equaliser(rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """A smooth random gain [POINTS]: a tilt and a few broad bells, ± 12 dB at most."""
+    hz = np.linspace(0, SAMPLE_RATE / 2, POINTS)
     octave = np.log2(np.maximum(hz, 20) / 1000)
     gain = float(rng.normal(0, 1.0)) * octave
     for _ in range(int(rng.integers(0, 4))):
         centre, width = rng.uniform(-4.5, 4), rng.uniform(0.3, 1.5)
         gain = gain + rng.normal(0, 5) * np.exp(-(((octave - centre) / width) ** 2))
-    curve = 10 ** (np.clip(gain, -12, 12) / 20)
-    place = np.linspace(0, 2048, bins)
-    return torch.from_numpy(np.interp(place, np.arange(2049), curve).astype(np.float32))
+    return np.asarray(10 ** (np.clip(gain, -12, 12) / 20), dtype=np.float32)
 
 
-def impulse(reverberation: float, rng: np.random.Generator) -> Tensor:
-    """A room's tail [0.5 s]: noise that decays exponentially after a short silence, unit energy."""
-    length = SAMPLE_RATE // 2
-    generator = torch.Generator().manual_seed(int(rng.integers(1 << 31)))
-    time = torch.arange(length) / SAMPLE_RATE
-    tail = torch.randn(length, generator=generator) * torch.exp(
-        -math.log(1000) * time / reverberation
-    )
+def impulse(reverberation: float, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """A room's tail [TAIL]: noise that decays exponentially after a short silence, unit energy."""
+    time = np.arange(TAIL, dtype=np.float32) / SAMPLE_RATE
+    tail = rng.standard_normal(TAIL, dtype=np.float32)
+    tail *= np.exp(-math.log(1000) / reverberation * time)
     tail[: int(rng.uniform(0.005, 0.03) * SAMPLE_RATE)] = 0
-    return tail / tail.square().sum().sqrt().clamp_min(1e-6)
+    tail /= np.sqrt(np.square(tail).sum()) + 1e-6
+    return tail

@@ -10,12 +10,12 @@ from torch import Tensor
 
 
 class Excerpt(NamedTuple):
-    """A passage of a song.
+    """A passage of a song, or a batch of them with a further first dimension.
 
     Attributes:
         mixture: [T], the sum of the stems.
-        stems: [S + 1, T], the named stems, then all that is none of them; zeros in the last
-            place and the mixture there when the parts are unknown.
+        stems: [S + 1, T], the named stems, then all that is none of them; zeros in the named
+            places and the mixture in the last when the parts are unknown.
         separated: whether the parts are known, a bool scalar.
     """
 
@@ -33,14 +33,36 @@ def generator(seed: int, index: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(drawn))
 
 
+def draw_loudness(rng: np.random.Generator) -> float:
+    """A mixture's root mean square, in decibels of full scale, as loud and soft masters have it."""
+    return float(rng.uniform(-30, -12))
+
+
+def level(lines: Tensor) -> Tensor:
+    """Root mean square of lines [L, T], [L].
+
+    Summed in double precision, so that the order of the sum, and with it the number of threads,
+    does not show in the result.
+    """
+    return lines.double().square().mean(dim=1).sqrt().to(lines.dtype)
+
+
+def at_loudness(stems: Tensor, loudness: Tensor) -> Excerpt:
+    """Sum stems at given levels, kept below clipping; silence stays silent.
+
+    Args:
+        stems: [I, S + 1, T], in balance.
+        loudness: [I], the mixtures' root mean square in decibels of full scale.
+    """
+    mixture = stems.sum(dim=1)
+    loud = level(mixture)
+    peak = mixture.abs().amax(dim=1)
+    gain = torch.minimum(10 ** (loudness / 20) / loud.clamp_min(1e-6), 0.99 / peak.clamp_min(1e-6))
+    stems = stems * torch.where(peak > 1e-6, gain, 1)[:, None, None]
+    return Excerpt(stems.sum(dim=1), stems, torch.ones_like(peak, dtype=torch.bool))
+
+
 def mix(stems: Tensor, rng: np.random.Generator) -> Excerpt:
-    """Sum stems [S + 1, T] at a random level, kept below clipping."""
-    mixture = stems.sum(dim=0)
-    loud = float(mixture.square().mean().sqrt())
-    peak = float(mixture.abs().max())
-    if peak > 1e-6:
-        gain = 10 ** (rng.uniform(-30, -12) / 20) / max(loud, 1e-6)
-        gain = min(gain, 0.99 / peak)
-        stems = stems * gain
-        mixture = stems.sum(dim=0)
-    return Excerpt(mixture, stems, torch.tensor(True))
+    """Sum the stems [S + 1, T] of one excerpt at a random level, kept below clipping."""
+    made = at_loudness(stems[None], torch.tensor([draw_loudness(rng)]))
+    return Excerpt(*(part[0] for part in made))

@@ -7,33 +7,49 @@ import pytest
 import torch
 
 from audiomask.training.data import bands
-from audiomask.training.data.bands import LEAD_IN, BandDataset, release, sound, stretch
-from audiomask.training.data.notes import Instrument, NoteBank, Sample
-from audiomask.training.data.score import Note
+from audiomask.training.data.bands import LEAD_IN, BandDataset, Placed, choose, playable
+from audiomask.training.data.blend import Blend
+from audiomask.training.data.excerpt import Excerpt
+from audiomask.training.data.music.score import Note
+from audiomask.training.data.plan import FADE, Plan
+from audiomask.training.data.rendering import add_notes
+from audiomask.training.data.sounds.notes import Instrument, NoteBank, Sample, find_libraries
 
 STEMS = ("guitar", "piano", "bass", "drums")
 SAMPLES = 44_100
 
 
+def band(bank: Path, stems: tuple[str, ...] = STEMS, seed: int = 3, only: str = "") -> Blend:
+    libraries = [path for path in find_libraries(bank) if path.parent.name.startswith(only)]
+    notes = NoteBank(libraries)
+    data = BandDataset(notes, stems, SAMPLES, seed)
+    return Blend([data], seed, stems, SAMPLES, torch.from_numpy(notes.samples))
+
+
 @pytest.fixture(scope="module")
-def data(bank: Path) -> BandDataset:
-    return BandDataset(NoteBank([bank]), STEMS, SAMPLES, seed=3)
+def data(bank: Path) -> Blend:
+    return band(bank)
 
 
-def test_an_item_is_its_seed_and_index(data: BandDataset, bank: Path) -> None:
-    again = BandDataset(data.bank, STEMS, SAMPLES, seed=3)
-    other = BandDataset(data.bank, STEMS, SAMPLES, seed=4)
-    item = data[5]
-    assert all(torch.equal(a, b) for a, b in zip(item, again[5], strict=True))
-    assert not torch.equal(item.mixture, data[6].mixture)
-    assert not torch.equal(item.mixture, other[5].mixture)
-    assert len(data) > 1e9
+@pytest.fixture(scope="module")
+def players(data: Blend) -> BandDataset:
+    part = data.parts[0]
+    assert isinstance(part, BandDataset)
+    return part
 
 
-def test_stems_sum_to_the_mixture_and_all_of_them_play(data: BandDataset) -> None:
+def test_an_item_is_its_seed_and_index(data: Blend, bank: Path) -> None:
+    item: Excerpt = data.excerpt(5)
+    assert all(torch.equal(a, b) for a, b in zip(item, band(bank).excerpt(5), strict=True))
+    assert not torch.equal(item.mixture, data.excerpt(6).mixture)
+    assert not torch.equal(item.mixture, band(bank, seed=4).excerpt(5).mixture)
+    assert len(data.parts[0]) > 1e9  # type: ignore[arg-type]
+
+
+def test_stems_sum_to_the_mixture_and_all_of_them_play(data: Blend) -> None:
     heard = torch.zeros(5)
     for index in range(12):
-        mixture, stems, separated = data[index]
+        mixture, stems, separated = data.excerpt(index)
         assert mixture.shape == (SAMPLES,)
         assert stems.shape == (5, SAMPLES)
         assert bool(separated)
@@ -44,48 +60,63 @@ def test_stems_sum_to_the_mixture_and_all_of_them_play(data: BandDataset) -> Non
     assert (heard[:4] >= 6).all()
 
 
-def test_stems_that_are_not_asked_for_are_the_rest(data: BandDataset) -> None:
-    few = BandDataset(data.bank, ("drums",), SAMPLES, seed=3)
-    heard = [few[index].stems.abs().amax(dim=1) > 1e-4 for index in range(4)]
+def test_stems_that_are_not_asked_for_are_the_rest(bank: Path) -> None:
+    few = band(bank, ("drums",))
+    heard = [few.excerpt(index).stems.abs().amax(dim=1) > 1e-4 for index in range(4)]
     assert torch.stack(heard).any(dim=0).tolist() == [True, True]
-    for index in range(4):
-        assert few[index].stems.shape == (2, SAMPLES)
+    assert few.excerpt(0).stems.shape == (2, SAMPLES)
 
 
 def test_a_bank_without_an_instrument_leaves_its_stem_silent(bank: Path) -> None:
-    only = BandDataset(NoteBank([bank], exclude=[
-        "guitar/nylon", "guitar/steel", "bass/finger", "drums/kit", "other/flute"
-    ]), STEMS, SAMPLES)  # fmt: skip
-    for index in range(4):
-        assert not only[index].stems[[0, 2, 3, 4]].any()
+    only = band(bank, only="piano")
+    stems = torch.stack([only.excerpt(index).stems for index in range(6)])
+    assert not stems[:, [0, 2, 3, 4]].any()
+    assert stems[:, 1].any()
 
 
-def test_music_plays_to_the_end_at_every_speed(data: BandDataset) -> None:
+def test_nobody_who_plays_is_silence(bank: Path) -> None:
+    nobody = band(bank, only="other").parts[0]
+    assert isinstance(nobody, BandDataset)
+    nobody.arrange = lambda rng, seconds: {"guitar": [Note(5.0, 1.0, 60, 100)]}  # type: ignore[method-assign]
+    plan = nobody[0]
+    assert (plan.lines, plan.items, len(plan.start)) == (0, 1, 0)
+    silent = Blend([nobody], 0, STEMS, SAMPLES, torch.from_numpy(nobody.bank.samples))
+    assert not silent.excerpt(0).mixture.any()
+
+
+def test_half_of_the_lines_are_inverted(players: BandDataset) -> None:
+    levels = torch.cat([players[index].level for index in range(60)])
+    assert 0.35 < float((levels < 0).float().mean()) < 0.65
+
+
+def test_music_plays_to_the_end_at_every_speed(
+    data: Blend, players: BandDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # the second half of a second is as loud as the first, over many items
     halves = torch.zeros(2)
     for index in range(40):
-        halves += data[index].mixture.square().view(2, -1).mean(dim=1)
+        halves += data.excerpt(index).mixture.square().view(2, -1).mean(dim=1)
     assert 0.6 < float(halves[1] / halves[0]) < 1.6
     asked = []
-    watched = BandDataset(data.bank, STEMS, SAMPLES)
-    watched.arrange = lambda rng, seconds: (asked.append(seconds), {})[1]
-    watched[0]
+    monkeypatch.setattr(players, "arrange", lambda rng, seconds: (asked.append(seconds), {})[1])
+    players[0]
     assert asked == [pytest.approx(bands.FASTEST * (LEAD_IN + 1))]
 
 
 def play(data: BandDataset, notes: list[Note], stem: str = "piano", speed: float = 1.0):
-    """What the stem plays of some notes, when no note is left to ring."""
-    return data.play(notes, stem, np.random.default_rng(1), 0.0, speed)
+    """What the stem plays of some notes, when no note is left to ring, [samples]."""
+    placed: list[Placed] = data.play(notes, stem, np.random.default_rng(1), 0.0, speed)
+    colours = bands.draw_colours(["piano"], np.random.default_rng(0), 0.5)
+    plan: Plan = data.plan(["piano"], [placed], [1.0], colours, -20.0)
+    return add_notes(plan, data.bank.samples, SAMPLES)[0]
 
 
-def test_a_note_sounds_at_its_time_and_pitch(data: BandDataset) -> None:
-    audio = play(data, [Note(LEAD_IN + 0.25, 0.3, 69, 127)])
-    assert audio is not None
-    assert audio.shape == (SAMPLES,)
+def test_a_note_sounds_at_its_time_and_pitch(players: BandDataset) -> None:
+    audio = play(players, [Note(LEAD_IN + 0.25, 0.3, 69, 127)])
     onset = SAMPLES // 4
     assert not audio[: onset - 1].any()
     assert np.abs(audio[onset : onset + 2_000]).max() > 0.2
-    ring = round((0.3 + bands.RELEASE) * SAMPLES)
+    ring = round(0.3 * SAMPLES) + FADE
     assert not audio[onset + ring + 1 :].any()
     # it dies smoothly, from when its key is up
     fading, held = audio[onset + ring - 200 :][:200], audio[onset : onset + round(0.3 * SAMPLES)]
@@ -93,58 +124,46 @@ def test_a_note_sounds_at_its_time_and_pitch(data: BandDataset) -> None:
     spectrum = np.abs(np.fft.rfft(audio[onset : onset + 11_025]))
     assert abs(spectrum.argmax() * 4 - 440) <= 8
     # played faster, what is written later sounds then, and is held for less
-    faster = play(data, [Note(1.25 * (LEAD_IN + 0.25), 0.375, 69, 127)], speed=1.25)
+    faster = play(players, [Note(1.25 * (LEAD_IN + 0.25), 0.375, 69, 127)], speed=1.25)
     np.testing.assert_array_equal(faster, audio)
 
 
-def test_a_note_from_before_the_excerpt_rings_into_it(data: BandDataset) -> None:
-    long = play(data, [Note(LEAD_IN - 0.2, 0.5, 69, 127)])
-    assert long is not None
-    assert np.abs(long[:4_000]).max() > 0.05
-    short = play(data, [Note(LEAD_IN - 0.5, 0.1, 69, 127)])
-    assert short is not None
-    assert not short.any()
+def test_a_note_from_before_the_excerpt_rings_into_it(players: BandDataset) -> None:
+    assert np.abs(play(players, [Note(LEAD_IN - 0.2, 0.5, 69, 127)])[:4_000]).max() > 0.05
+    assert not play(players, [Note(LEAD_IN - 0.5, 0.1, 69, 127)]).any()
 
 
-def test_velocity_is_loudness(data: BandDataset) -> None:
-    loud, soft = (play(data, [Note(LEAD_IN, 0.3, 69, v)]) for v in (120, 60))
+def test_a_note_that_rings_beyond_the_excerpt_is_cut_not_faded(players: BandDataset) -> None:
+    early = play(players, [Note(LEAD_IN + 0.2, 0.5, 69, 127)])
+    late = play(players, [Note(LEAD_IN + 0.9, 0.5, 69, 127)])
+    start, shift = round(0.2 * SAMPLES), round(0.7 * SAMPLES)
+    np.testing.assert_array_equal(late[start + shift :], early[start : SAMPLES - shift])
+
+
+def test_velocity_is_loudness(players: BandDataset) -> None:
+    loud, soft = (play(players, [Note(LEAD_IN, 0.3, 69, v)]) for v in (120, 60))
     assert np.abs(loud).max() == pytest.approx(2**1.5 * np.abs(soft).max(), rel=1e-3)
 
 
-def test_nobody_to_play_is_none(data: BandDataset) -> None:
-    assert play(data, [Note(LEAD_IN, 0.3, 69, 100)], "tuba") is None
-    assert play(data, []) is None
+def test_nobody_to_play_is_nothing(players: BandDataset) -> None:
+    rng = np.random.default_rng(0)
+    assert players.play([Note(LEAD_IN, 0.3, 69, 100)], "tuba", rng, 0.0, 1.0) == []
+    assert players.play([], "piano", rng, 0.0, 1.0) == []
 
 
-def test_stretch_by_hand() -> None:
-    samples = (np.arange(9) * 3276.8).astype(np.int16)
-    np.testing.assert_allclose(stretch(samples, 1.0), np.arange(7) / 10, atol=1e-4)
-    np.testing.assert_allclose(stretch(samples, 2.0), [0, 0.2, 0.4], atol=1e-4)
-    half = stretch(samples, 0.5)
-    np.testing.assert_allclose(half, np.arange(len(half)) / 20, atol=1e-4)
-    assert len(half) == 15
-    assert len(stretch(samples[:1], 1.5)) == 0
+def test_a_note_is_moved_an_octave_at_most() -> None:
+    piano = Instrument("piano", "a", [Sample(60, 100, np.zeros(1_000, np.int16))])
+    for pitch, expected in ((60, 1_000), (72, 498), (48, 1_997), (73, None), (47, None)):
+        found = choose(piano, Note(0, 1, pitch, 100), 0.0, 0)
+        assert (None if found is None else playable(*found)) == expected
 
 
-def test_a_sound_is_moved_an_octave_at_most() -> None:
-    wave = np.zeros(1_000, np.int16)
-    piano = Instrument("piano", "a", [Sample(60, 100, wave)])
-    for pitch, expected in ((60, 998), (72, 498), (48, 1_997), (73, None), (47, None)):
-        found = sound(piano, Note(0, 1, pitch, 100), 0.0, 0, 10_000)
-        assert (None if found is None else len(found)) == expected
-    # no more than what is heard of it is made
-    limited = sound(piano, Note(0, 1, 72, 100), 0.0, 0, 100)
-    assert limited is not None
-    assert 98 <= len(limited) <= 101
-
-
-def test_release_fades_what_is_held_no_longer() -> None:
-    tone = np.ones(20_000, np.float32)
-    out = release(tone, 5_000)
-    fade = round(bands.RELEASE * 44_100)
-    assert len(out) == 5_000 + fade
-    assert (out[:5_000] == 1).all()
-    assert (np.diff(out[5_000:]) < 0).all()
-    assert out[-1] == 0
-    assert (tone == 1).all()  # the note itself is kept for the next time
-    assert release(tone, 19_000) is tone
+def test_a_note_is_never_read_beyond_its_end() -> None:
+    for length in (0, 1, 2, 3, 100):
+        sample = Sample(60, 100, np.zeros(length, np.int16))
+        for ratio in (0.5, 0.77, 1.0, 1.3, 2.0):
+            number = playable(sample, ratio)
+            assert number >= 0
+            if number:
+                last = int((number - 1) * ratio)
+                assert last + (0 if ratio == 1 else 1) < length

@@ -2,7 +2,15 @@
 
 from random import Random
 
-from audiomask.training.data.score import Bar, Chord, Event, into_range, lengths, nearest, rhythm
+from audiomask.training.data.music.score import (
+    Bar,
+    Chord,
+    Event,
+    into_range,
+    lengths,
+    nearest,
+    rhythm,
+)
 
 
 def play_riff(bars: list[Bar], rnd: Random, low: int, high: int) -> list[Event]:

@@ -2,8 +2,8 @@
 
 from random import Random
 
-from audiomask.training.data.phrases import play_chords, play_line, play_riff
-from audiomask.training.data.score import Bar, Chord, Event, into_range, lengths, rhythm
+from audiomask.training.data.music.phrases import play_chords, play_line, play_riff
+from audiomask.training.data.music.score import Bar, Chord, Event, into_range, lengths, rhythm
 
 STRINGS = (40, 45, 50, 55, 59, 64)
 # D down, U up, d and u softer, x a choked scratch, - let it ring. One letter a step of the bar.

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiomask.errors import DataError
-from audiomask.training.data.arrangement import RANGES, Arrangement, compose, read_midi
-from audiomask.training.data.guitarist import STRINGS, grip
-from audiomask.training.data.score import Chord, perform
+from audiomask.training.data.music.arrangement import RANGES, Arrangement, compose, read_midi
+from audiomask.training.data.music.guitarist import STRINGS, grip
+from audiomask.training.data.music.score import Chord, perform
 
 TICKS = 480
 MAJOR = (0, 2, 4, 5, 7, 9, 11)

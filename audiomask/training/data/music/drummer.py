@@ -2,7 +2,7 @@
 
 from random import Random
 
-from audiomask.training.data.score import Bar, Event
+from audiomask.training.data.music.score import Bar, Event
 
 KICK, STICK, SNARE, CLAP, SNARE2 = 36, 37, 38, 39, 40
 CLOSED, PEDAL, OPEN, CRASH, RIDE, BELL, CRASH2 = 42, 44, 46, 49, 51, 53, 57

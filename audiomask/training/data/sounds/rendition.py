@@ -11,8 +11,8 @@ import torch
 import torchaudio
 
 from audiomask.errors import DataError
-from audiomask.training.data.arrangement import Arrangement, Note
-from audiomask.training.data.soundfont import SoundFont, play_midi, programs_for
+from audiomask.training.data.music.arrangement import Arrangement, Note
+from audiomask.training.data.sounds.soundfont import SoundFont, play_midi, programs_for
 
 SAMPLE_RATE = 44100
 TICKS = 960  # a MIDI tick is 1/1920 s at the files' 120 beats a minute

@@ -4,11 +4,19 @@ from random import Random
 
 import numpy as np
 
-from audiomask.training.data.drummer import play_drums
-from audiomask.training.data.guitarist import play_guitar
-from audiomask.training.data.midi import read_midi
-from audiomask.training.data.players import play_bass, play_other, play_piano
-from audiomask.training.data.score import RANGES, Arrangement, Bar, Chord, Event, Note, perform
+from audiomask.training.data.music.drummer import play_drums
+from audiomask.training.data.music.guitarist import play_guitar
+from audiomask.training.data.music.midi import read_midi
+from audiomask.training.data.music.players import play_bass, play_other, play_piano
+from audiomask.training.data.music.score import (
+    RANGES,
+    Arrangement,
+    Bar,
+    Chord,
+    Event,
+    Note,
+    perform,
+)
 
 __all__ = ["RANGES", "Arrangement", "Note", "compose", "read_midi"]
 

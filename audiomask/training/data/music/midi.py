@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiomask.errors import DataError
-from audiomask.training.data.drummer import play_drums
-from audiomask.training.data.guitarist import play_guitar
-from audiomask.training.data.players import play_bass, play_other
-from audiomask.training.data.score import (
+from audiomask.training.data.music.drummer import play_drums
+from audiomask.training.data.music.guitarist import play_guitar
+from audiomask.training.data.music.players import play_bass, play_other
+from audiomask.training.data.music.score import (
     RANGES,
     Arrangement,
     Bar,
@@ -45,6 +45,19 @@ class Song:
     parts: dict[str, NDArray[np.float64]]
     beats: NDArray[np.float64]
 
+    @property
+    def tune(self) -> NDArray[np.float64]:
+        """A POP909 song's melody and bridge, [n, 4]."""
+        empty = np.zeros((0, 4))
+        rows = np.concatenate([self.parts.get("MELODY", empty), self.parts.get("BRIDGE", empty)])
+        return rows[np.argsort(rows[:, 0], kind="stable")]
+
+    @property
+    def harmony(self) -> NDArray[np.float64]:
+        """What a POP909 song's chords are read from, [n, 4]: its piano, or else its tune."""
+        piano = self.parts.get("PIANO")
+        return self.tune if piano is None else piano
+
 
 def read_midi(
     path: Path | str, rng: np.random.Generator, start: float = 0.0, seconds: float | None = None
@@ -61,7 +74,7 @@ def read_midi(
     rnd = Random(int(rng.integers(2**62)))
     end = float(song.beats[-1]) + 60.0 if seconds is None else start + seconds
     if set(song.parts) <= set(POP909):
-        arrangement = _arrange(song, rnd, start, end)
+        arrangement = _arrange(song, _chroma_of(str(path)), rnd, start, end)
     else:
         arrangement = {stem: _cut(song.parts[stem], stem, start, end) for stem in song.parts}
     return {stem: notes for stem, notes in arrangement.items() if notes}
@@ -80,14 +93,13 @@ def _cut(rows: NDArray[np.float64], stem: str, start: float, end: float) -> list
     return notes
 
 
-def _arrange(song: Song, rnd: Random, start: float, end: float) -> Arrangement:
+def _arrange(
+    song: Song, chroma: NDArray[np.float64], rnd: Random, start: float, end: float
+) -> Arrangement:
     """A band around a POP909 song: see :func:`read_midi`."""
-    empty = np.zeros((0, 4))
-    piano = song.parts.get("PIANO", empty)
-    tune = np.concatenate([song.parts.get("MELODY", empty), song.parts.get("BRIDGE", empty)])
-    tune = tune[np.argsort(tune[:, 0], kind="stable")]
-    harmony = piano if len(piano) else tune
-    sections = _sections(song.beats, harmony, rnd, start, end)
+    piano = song.parts.get("PIANO", np.zeros((0, 4)))
+    tune = song.tune
+    sections = _sections(song, chroma, rnd, start, end)
     times = song.beats - start
     numbers = np.arange(len(times), dtype=np.float64)
 
@@ -114,18 +126,14 @@ def _arrange(song: Song, rnd: Random, start: float, end: float) -> Arrangement:
 
 
 def _sections(
-    beats: NDArray[np.float64],
-    rows: NDArray[np.float64],
-    rnd: Random,
-    start: float,
-    end: float,
+    song: Song, chroma: NDArray[np.float64], rnd: Random, start: float, end: float
 ) -> list[list[Bar]]:
-    """Bars of four beats over [start, end), in sections of eight, with the harmony of ``rows``."""
+    """Bars of four beats over [start, end), in sections of eight, with the song's harmony."""
+    beats, rows = song.beats, song.harmony
     low = rows[rows[:, 2] < 55]
     onsets = np.searchsorted(beats, low[:, 0] + 0.06) - 1
     weight = low[:, 1].clip(max=2.0) * low[:, 3]
     phase = int(np.argmax([weight[onsets % 4 == p].sum() for p in range(4)])) if len(low) else 0
-    chroma = _chroma(beats, rows)
     scale = tuple(int(c) for c in np.argsort(-chroma.sum(0), kind="stable")[:7])
     sections: list[list[Bar]] = []
     begin = max(0, int(np.searchsorted(beats, start)) - 4)
@@ -182,6 +190,13 @@ def _stem(program: int, channel: int) -> str:
         return "drums"
     groups = {0: "piano", 3: "guitar", 4: "bass"}
     return groups.get(program // 8, "other")
+
+
+@lru_cache(maxsize=1024)
+def _chroma_of(path: str) -> NDArray[np.float64]:
+    """The chroma of a POP909 song's harmony, which every arrangement of it starts from."""
+    song = _parse(path)
+    return _chroma(song.beats, song.harmony)
 
 
 @lru_cache(maxsize=1024)

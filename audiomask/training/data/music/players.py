@@ -5,8 +5,14 @@ Each ``play_*`` takes the bars of one section and makes up a part for them in a 
 
 from random import Random
 
-from audiomask.training.data.phrases import play_arpeggio, play_chords, play_line, play_riff, voice
-from audiomask.training.data.score import Bar, Event, lengths, nearest, rhythm
+from audiomask.training.data.music.phrases import (
+    play_arpeggio,
+    play_chords,
+    play_line,
+    play_riff,
+    voice,
+)
+from audiomask.training.data.music.score import Bar, Event, lengths, nearest, rhythm
 
 
 def _left(bars: list[Bar], rnd: Random) -> list[Event]:

@@ -1,5 +1,6 @@
 """Note banks: what is read, which note is nearest, what stands in for a missing drum."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,14 @@ import pytest
 import soundfile
 
 from audiomask.errors import DataError
-from audiomask.training.data.notes import (
+from audiomask.training.data.sounds import notes
+from audiomask.training.data.sounds.notes import (
     PIECES,
     STAND_INS,
     Instrument,
     NoteBank,
     Sample,
+    all_samples,
     find_libraries,
     read_library,
     read_note,
@@ -22,7 +25,7 @@ NOTHING = np.zeros(1, np.int16)
 
 
 def test_a_bank_holds_every_library_by_stem(bank: Path) -> None:
-    found = NoteBank([bank])
+    found = NoteBank(find_libraries(bank))
     names = {stem: [i.library for i in group] for stem, group in found.instruments.items()}
     assert names == {
         "bass": ["finger"],
@@ -37,17 +40,62 @@ def test_a_bank_holds_every_library_by_stem(bank: Path) -> None:
     assert [path.name for path in find_libraries(bank)] == libraries
 
 
-def test_libraries_may_be_left_out(bank: Path) -> None:
-    found = NoteBank([bank], exclude=["guitar/steel", "other/flute"])
-    assert [i.library for i in found.instruments["guitar"]] == ["nylon"]
-    assert "other" not in found.instruments
-
-
 def test_two_banks_are_one(bank: Path, tmp_path: Path) -> None:
     (tmp_path / "guitar/third").mkdir(parents=True)
     soundfile.write(tmp_path / "guitar/third/60_v90.flac", np.ones(10) / 2, 44_100)
-    found = NoteBank([bank, tmp_path])
+    found = NoteBank([*find_libraries(bank), *find_libraries(tmp_path)])
     assert [i.library for i in found.instruments["guitar"]] == ["nylon", "steel", "third"]
+
+
+def all_notes(bank: NoteBank) -> list[tuple[str, str, int, int]]:
+    return [
+        (stem, one.library, sample.pitch, sample.velocity)
+        for stem, group in bank.instruments.items()
+        for one in group
+        for sample in all_samples(one)
+    ]
+
+
+def test_notes_lie_end_to_end_and_know_where(bank: Path) -> None:
+    found = NoteBank(find_libraries(bank))
+    reached = 0
+    for group in found.instruments.values():
+        for one in group:
+            for sample in all_samples(one):
+                part = found.samples[sample.start : sample.start + len(sample.samples)]
+                np.testing.assert_array_equal(part, sample.samples)
+                reached += len(part)
+    assert reached == len(found.samples)
+    piano = min(found.instruments["piano"][0].notes, key=lambda sample: sample.pitch)
+    file = bank / "piano" / "upright" / f"{piano.pitch}_v100.wav"
+    np.testing.assert_array_equal(piano.samples, read_note(file))
+
+
+def test_decoded_notes_are_kept_and_noticed_when_they_change(
+    bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(bank, tmp_path / "bank")
+    cache = tmp_path / "cache"
+    libraries = find_libraries(tmp_path / "bank")
+    plain, first = NoteBank(libraries), NoteBank(libraries, cache)
+    kept = list(cache.iterdir())
+    assert len(kept) == 1  # and nothing half-made beside it
+    monkeypatch.setattr(notes, "read_note", lambda file: pytest.fail("decoded again"))
+    again = NoteBank(libraries, cache)
+    for other in (first, again):
+        assert all_notes(other) == all_notes(plain)
+        np.testing.assert_array_equal(other.samples, plain.samples)
+    monkeypatch.undo()
+    soundfile.write(libraries[0] / "33_v90.wav", np.ones(10) / 2, 44_100)
+    changed = NoteBank(libraries, cache)
+    assert changed.num_notes == plain.num_notes + 1
+    assert len(list(cache.iterdir())) == 2
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(bank: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(DataError, match="cannot keep notes"):
+        NoteBank(find_libraries(bank), tmp_path / "cache")
 
 
 def test_files_of_other_names_are_left_out(tmp_path: Path) -> None:
@@ -62,11 +110,11 @@ def test_files_of_other_names_are_left_out(tmp_path: Path) -> None:
 
 def test_no_notes_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no notes"):
-        NoteBank([tmp_path])
+        NoteBank([])
     (tmp_path / "guitar" / "a").mkdir(parents=True)
     (tmp_path / "guitar" / "a" / "60_v90.wav").write_text("text")
     with pytest.raises(DataError, match=r"60_v90\.wav: not a readable note"):
-        NoteBank([tmp_path])
+        NoteBank(find_libraries(tmp_path))
 
 
 def test_notes_are_mono_at_one_rate_and_begin_at_their_onset(tmp_path: Path) -> None:
@@ -86,11 +134,11 @@ def test_notes_are_mono_at_one_rate_and_begin_at_their_onset(tmp_path: Path) -> 
 
 
 def test_the_nearest_note_in_pitch_then_velocity() -> None:
-    notes = [Sample(p, v, NOTHING) for p, v in ((60, 40), (60, 120), (64, 80))]
-    instrument = Instrument("piano", "a", notes)
-    assert instrument.nearest(61, 100) is notes[1]
-    assert instrument.nearest(59, 30) is notes[0]
-    assert instrument.nearest(70, 30) is notes[2]
+    held = [Sample(p, v, NOTHING) for p, v in ((60, 40), (60, 120), (64, 80))]
+    instrument = Instrument("piano", "a", held)
+    assert instrument.nearest(61, 100) is held[1]
+    assert instrument.nearest(59, 30) is held[0]
+    assert instrument.nearest(70, 30) is held[2]
 
 
 def kit(**pieces: list[Sample]) -> Instrument:

@@ -1,0 +1,50 @@
+"""Augmentation: how much recorded tracks are varied from one visit to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from audiomask.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Settings of the excerpts taken from recorded stems; ``--set`` changes each by its name.
+
+    Bands played from a note bank vary by themselves and follow none of these.
+
+    Attributes:
+        random_mixing: share of excerpts whose stems come from different songs.
+        dropped: chance that a stem is left out of an excerpt.
+        gain: largest change of a stem's level, dB either way.
+        polarity: chance that a stem is inverted.
+        panned: chance that a stem is moved in the stereo field before the excerpt becomes mono.
+        moved: share of excerpts whose pitch and tempo are changed.
+        pitch: largest change of pitch, semitones either way.
+        tempo: largest change of tempo, share of it either way.
+        coloured: chance that a stem gets another equaliser, drive and room.
+
+    Raises:
+        ConfigError: a chance is not between 0 and 1, or a change is too large or negative.
+    """
+
+    random_mixing: float = 0.5
+    dropped: float = 0.1
+    gain: float = 6.0
+    polarity: float = 0.5
+    panned: float = 0.5
+    moved: float = 0.25
+    pitch: float = 2.0
+    tempo: float = 0.12
+    coloured: float = 0.3
+
+    def __post_init__(self) -> None:
+        most = {"gain": 60.0, "pitch": 12.0, "tempo": 0.5}
+        for field in fields(self):
+            value, limit = getattr(self, field.name), most.get(field.name, 1.0)
+            if not 0 <= value <= limit:
+                raise ConfigError(f"{field.name} is {value:g}; it must be from 0 to {limit:g}")
+
+
+#: everything as it was recorded, for validation and tests
+NONE = Augmentation(*(0.0,) * 9)

@@ -1,0 +1,74 @@
+"""Layouts: what a folder of training data is, told from what lies in it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from audiomask.errors import DataError
+from audiomask.training.data.layouts import (
+    banks,
+    musdb,
+    recordings,
+    slakh,
+    stem_folders,
+    track_folders,
+)
+from audiomask.training.data.layouts.problems import below, tell
+from audiomask.training.data.tracks import Source
+
+#: in this order: the more a layout asks for, the earlier it is tried
+FINDERS: tuple[Callable[[Path], Source | None], ...] = (
+    slakh.find,
+    musdb.find,
+    banks.find,
+    stem_folders.find,
+    track_folders.find,
+    recordings.find,
+)
+KNOWN = (
+    "Slakh2100, MUSDB18-HQ, a note bank (guitar/LIBRARY/60_v100.wav), MIDI songs, SoundFonts, "
+    "stems by folder (guitar/SONG.wav), track folders (SONG/guitar.wav), recordings"
+)
+
+
+def recognise(folder: Path) -> Source:
+    """What a folder of training data holds.
+
+    Raises:
+        DataError: the folder is missing, empty, of no known layout, or has nothing readable.
+    """
+    if not folder.exists():
+        raise DataError(f"{folder}: no such folder")
+    if not folder.is_dir():
+        raise DataError(f"{folder}: is a file; give the folder that it lies in")
+    try:
+        if not any(folder.iterdir()):
+            raise DataError(f"{folder}: is empty")
+        found = next(filter(None, (find(folder) for find in FINDERS)), None)
+    except OSError as error:
+        where = error.filename or folder
+        raise DataError(f"{where}: cannot be read ({error.strerror})") from error
+    if found is None:
+        raise DataError(
+            f"{folder}: holds no audio, MIDI songs, SoundFonts or notes; known layouts: {KNOWN}; "
+            "see 'Train on your own sounds' in the README"
+        )
+    if not (found.tracks or found.libraries or found.songs or found.fonts):
+        reasons = "; ".join(found.problems) or "its songs have no audio"
+        raise DataError(f"{folder}: is laid out as {found.layout}, but {reasons}")
+    if found.tracks and found.layout != slakh.LAYOUT:  # which brings MIDI files of its own
+        found = dataclasses.replace(found, problems=found.problems + left_beside(folder))
+    return found
+
+
+def left_beside(folder: Path) -> tuple[str, ...]:
+    """A line about the MIDI songs and SoundFonts that lie beside audio, if there are any."""
+    songs, fonts = banks.find_scores(folder)
+    return tell(
+        below(folder, sorted(songs + fonts)),
+        "MIDI file or SoundFont lies beside the audio and is left out; give it its own folder",
+        "MIDI files and SoundFonts lie beside the audio and are left out; give them their own "
+        "folder",
+    )

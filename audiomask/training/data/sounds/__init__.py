@@ -1,0 +1,1 @@
+"""Sounds: single notes of instruments, and the SoundFonts that they may come from."""

@@ -1,0 +1,207 @@
+"""Preview: a page of excerpts to see and hear before a training run is started."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+from torch import Tensor
+
+from audiomask.audio.atomic import AtomicFile
+from audiomask.audio.writer import AudioWriter
+from audiomask.errors import AudioFileError, DataError, UsageError
+from audiomask.training.data.excerpt import Excerpt
+
+SAMPLE_RATE = 44_100
+PICTURE_FILE = "spectrograms.png"
+PAGE_FILE = "index.html"
+SILENT, UNKNOWN = "silent", "not known"
+#: what rounds to nothing in 16 bits
+QUIETEST = 0.5 / 32768
+
+_STYLE = """\
+:root { color-scheme: light; }
+body { margin: 2rem auto; max-width: 1640px; padding: 0 1rem; color: #22222c; background: #fff;
+  font: 16px/1.5 system-ui, sans-serif; }
+img { display: block; max-width: 100%; height: auto; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; margin-top: 2rem; width: 100%; }
+th, td { padding: .5rem .6rem; text-align: center; border-bottom: 1px solid #e2e2ea; }
+td { font-size: .85rem; color: #6e6e7c; white-space: nowrap; font-variant-numeric: tabular-nums; }
+audio { display: block; width: 100%; min-width: 11rem; height: 2.2rem; margin-bottom: .2rem; }
+"""
+
+
+class Sound(NamedTuple):
+    """One cell of the table.
+
+    Attributes:
+        audio: [T].
+        file: the name of its file.
+        level: its root mean square in decibels of full scale.
+        clipped: samples beyond full scale, which the file cannot hold.
+    """
+
+    audio: Tensor
+    file: str
+    level: float
+    clipped: int
+
+
+#: what is heard, or the word to say instead
+Cell = Sound | str
+
+
+def write_preview(
+    excerpts: Callable[[int], Excerpt], stems: Sequence[str], folder: Path, number: int = 6
+) -> list[Path]:
+    """Write what training hears: sound files, a picture of their spectra and a page with both.
+
+    The files of an earlier preview are replaced as far as this one has them too; everything else
+    in the folder stays. The page comes last, so that it never names a file that is missing.
+
+    Args:
+        excerpts: gives excerpt i, mixture [T] and stems [S + 1, T], 44.1 kHz mono.
+        stems: the names of the first S stems.
+        folder: where to; made if missing.
+        number: how many excerpts.
+
+    Returns:
+        The files written: ``01-mixture.wav``, ``01-<stem>.wav`` (stems that sound, of excerpts
+        whose parts are known) and so on, ``spectrograms.png``, ``index.html``.
+
+    Raises:
+        DataError: the folder cannot be written to, or Pillow is not installed.
+    """
+    if number < 1:
+        raise ValueError(f"a preview of {number} excerpts shows nothing")
+    try:
+        # here, not above: training itself does without pictures
+        from audiomask.training.spectrogram import draw_sheet
+    except ImportError:
+        raise DataError("a preview needs Pillow: pip install 'audiomask[train]'") from None
+    columns = name_columns(stems)
+    files = name_files(columns)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = [write_row(excerpts(i), folder, f"{i + 1:02d}", files) for i in range(number)]
+        if all(cell == UNKNOWN for row in rows for cell in row[1:]):
+            columns, rows = columns[:1], [row[:1] for row in rows]
+        pictures = [[shown(cell) for cell in row] for row in rows]
+        with AtomicFile(folder / PICTURE_FILE, overwrite=True) as path:
+            draw_sheet(pictures, columns, SAMPLE_RATE).save(path, format="PNG", optimize=True)
+        with AtomicFile(folder / PAGE_FILE, overwrite=True) as path:
+            path.write_text(write_page(columns, rows), encoding="utf-8")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(f"{folder}: cannot be written: {reason}; name another folder") from error
+    except (AudioFileError, UsageError) as error:
+        raise DataError(f"{error}; name another folder") from error
+    sounds = [folder / cell.file for row in rows for cell in row if isinstance(cell, Sound)]
+    return [*sounds, folder / PICTURE_FILE, folder / PAGE_FILE]
+
+
+def name_columns(stems: Sequence[str]) -> list[str]:
+    """The mixture, the stems, and a name for the rest that no stem has."""
+    rest = next(name for name in ("other", "rest", "unnamed rest") if name not in stems)
+    return ["mixture", *stems, rest]
+
+
+def name_files(columns: Sequence[str]) -> list[str]:
+    """A file name's middle for every column: allowed by all systems, and each another."""
+    names: list[str] = []
+    for column in columns:
+        name = base = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*]', "_", column)[:60]
+        again = 2
+        while name.casefold() in (other.casefold() for other in names):
+            name, again = f"{base}-{again}", again + 1
+        names.append(name)
+    return names
+
+
+def write_row(excerpt: Excerpt, folder: Path, label: str, files: Sequence[str]) -> list[Cell]:
+    """Write the sounds of one excerpt; returns what is in each column."""
+    cells: list[Cell] = []
+    for column, (name, audio) in enumerate(
+        zip(files, (excerpt.mixture, *excerpt.stems), strict=True)
+    ):
+        if column and not excerpt.separated:
+            cells.append(UNKNOWN)
+        elif column and not sounds(audio):
+            cells.append(SILENT)
+        else:
+            cells.append(write_sound(audio, folder, f"{label}-{name}.wav"))
+    return cells
+
+
+def write_sound(audio: Tensor, folder: Path, file: str) -> Sound:
+    """Write a passage [T] as a WAV file of 16 bits."""
+    with AudioWriter(folder / file, SAMPLE_RATE, 1, "PCM_16", overwrite=True) as out:
+        out.write(audio[None])
+    level = 10 * float(audio.double().square().mean().clamp_min(1e-20).log10())
+    return Sound(audio, file, level, out.clipped)
+
+
+def sounds(audio: Tensor) -> bool:
+    """Whether anything of a passage is left when it is stored in 16 bits."""
+    return bool(audio.abs().amax() > QUIETEST)
+
+
+def shown(cell: Cell) -> Tensor | str:
+    """What the picture has in a cell."""
+    if isinstance(cell, str):
+        return cell
+    return cell.audio if sounds(cell.audio) else SILENT
+
+
+def write_page(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """The page as HTML that needs nothing but the files beside it."""
+    first = rows[0][0]
+    assert isinstance(first, Sound)  # every excerpt has a mixture
+    title = f"{len(rows)} training excerpts of {len(first.audio) / SAMPLE_RATE:.1f} s"
+    head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
+    body = "\n".join(
+        f"<tr><th>{number}</th>{''.join(cell_html(cell) for cell in row)}</tr>"
+        for number, row in enumerate(rows, start=1)
+    )
+    return f"""\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>audiomask: {title}</title>
+<style>
+{_STYLE}</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p>What training hears, after augmentation: each mixture and the stems it is the sum of. Levels
+are root mean squares in decibels of full scale; the colours of the picture are decibels under
+its loudest place.</p>
+<img src="{PICTURE_FILE}" alt="Mel spectrograms: a row an excerpt, a column a stem">
+<div class="wide">
+<table>
+<tr><th></th>{head}</tr>
+{body}
+</table>
+</div>
+</body>
+</html>
+"""
+
+
+def cell_html(cell: Cell) -> str:
+    """One cell of the table: a player and a level, or a word."""
+    if isinstance(cell, str):
+        return f"<td>{cell}</td>"
+    level = f"{cell.level:.1f} dB".replace("-", "−") if sounds(cell.audio) else SILENT
+    if cell.clipped:
+        level += f", {cell.clipped} samples clipped"
+    # the browser must not load all sounds at once: there may be dozens
+    source = html.escape(quote(cell.file))
+    return f'<td><audio controls preload="none" src="{source}"></audio>{level}</td>'
