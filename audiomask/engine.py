@@ -115,6 +115,15 @@ class Engine:
         return folder
 
     @property
+    def fingerprints(self) -> dict[str, str]:
+        """What identifies the weights of each checkpoint there is, by its kind."""
+        return {
+            kind: read_config(folder)["sha256"][:16]
+            for kind, folder in self._folders.items()
+            if (folder / CONFIG_FILE).exists()
+        }
+
+    @property
     def stems(self) -> tuple[str, ...]:
         """What the MLM can separate; read from its configuration alone."""
         stems = read_config(self._mlm_folder)["config"].get("stems", ())

@@ -54,6 +54,13 @@ def reader(tmp_path: Path) -> Path:
         track.append(mido.Message("note_on", note=pitch, velocity=80))
         track.append(mido.Message("note_off", note=pitch, time=480))
     song.save(tmp_path / "midi" / "scale.mid")
+    shutil.copytree(tmp_path / "notes" / "guitar", tmp_path / "mine" / "guitar")
+    for number in range(2):
+        folder = tmp_path / "songs" / f"song {number}"
+        folder.mkdir(parents=True)
+        for stem in ("guitar", "piano", "bass", "drums"):
+            soundfile.write(folder / f"{stem}.wav", samples[: 7 * rate], rate)
+    (tmp_path / "run.toml").write_text('batch_size = 1\n[schedule]\nlearning_rate = 3e-4\n')
     return tmp_path
 
 
@@ -78,7 +85,7 @@ def run(command: str, folder: Path) -> None:
 def test_commands(block: int, reader: Path) -> None:
     for command in commands(BLOCKS[block]):
         # minutes and thousands are the reader's; a second shows that it does what it says
-        command = command.replace("--max-time 9m", "--max-time 1s --set warmup=1")
+        command = re.sub(r"--max-time (9m|1h)", "--max-time 1s --set warmup=1", command)
         run(command.replace("--keep-tokens 1000", "--keep-tokens 8"), reader)
 
 

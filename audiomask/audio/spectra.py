@@ -82,21 +82,27 @@ def mel_magnitudes(audio: Tensor, size: int, hop: int, bands: int, sample_rate: 
     return torch.einsum("...kf,kb->...bf", magnitude, filters)
 
 
-def mel_distance(a: Tensor, b: Tensor, sample_rate: int) -> Tensor:
+def mel_distance(
+    a: Tensor, b: Tensor, sample_rate: int, within: tuple[int, int] | None = None
+) -> Tensor:
     """Mean absolute difference of log10 mel magnitudes, the project's measure of timbre.
 
     Floor 1e-4; the mean of window 2048 with 80 bands and window 512 with 40, hop a quarter.
 
     Args:
         a, b: audio [..., T].
+        sample_rate: samples a second.
+        within: samples [start, stop); only frames that cover some of them count. All by default.
 
     Returns:
         [...]
     """
     total = torch.zeros(a.shape[:-1], device=a.device)
     for size, bands in ((2048, 80), (512, 40)):
+        hop = size // 4
+        frames = slice(None) if within is None else slice(within[0] // hop, -(-within[1] // hop))
         mels = [
-            mel_magnitudes(x, size, size // 4, bands, sample_rate).clamp_min(1e-4).log10()
+            mel_magnitudes(x, size, hop, bands, sample_rate)[..., frames].clamp_min(1e-4).log10()
             for x in (a, b)
         ]
         total = total + (mels[0] - mels[1]).abs().mean(dim=(-1, -2))

@@ -9,9 +9,11 @@ import typer
 
 import audiomask
 from audiomask.cli.detokenize import detokenize
+from audiomask.cli.evaluate import evaluate
 from audiomask.cli.exits import exit_as_sigpipe
 from audiomask.cli.infill import infill
 from audiomask.cli.options import command
+from audiomask.cli.panels import PanelledCommand
 from audiomask.cli.separate import separate
 from audiomask.cli.tokenize import tokenize
 from audiomask.cli.train import train
@@ -29,7 +31,8 @@ app.command()(command()(tokenize))
 app.command()(command()(detokenize))
 app.command()(command()(infill))
 app.command()(command()(separate))
-app.command()(command("model", "overwrite", "skip_existing")(train))
+app.command(cls=PanelledCommand)(command("overwrite", "skip_existing")(evaluate))
+app.command(cls=PanelledCommand)(command("model", "overwrite", "skip_existing")(train))
 
 
 def _show_version(wanted: bool) -> None:

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from audiomask import parallel
 from audiomask.mlm.vocabulary import Vocabulary
 
 #: share of positions chosen, and of those: made MASK, made random; the rest is kept
@@ -27,12 +28,11 @@ def bert_mask(
     Returns:
         the model's input and which positions the loss is on (bool), both [B, levels, F].
     """
-    draw = torch.rand(ids.shape, generator=generator, device=ids.device)
+    draw = parallel.rand(*ids.shape, generator=generator, device=ids.device)
     chosen = (draw < CHOSEN) & (ids < vocabulary.codebook_size)
-    fate = torch.rand(ids.shape, generator=generator, device=ids.device)
-    random = torch.randint(
-        vocabulary.codebook_size, ids.shape, generator=generator, device=ids.device
-    )
+    fate = parallel.rand(*ids.shape, generator=generator, device=ids.device)
+    other = parallel.rand(*ids.shape, generator=generator, device=ids.device)
+    random = (other * vocabulary.codebook_size).long()
     inputs = torch.where(chosen & (fate < TO_MASK), vocabulary.mask, ids)
     swapped = chosen & (fate >= TO_MASK) & (fate < TO_MASK + TO_RANDOM)
     return torch.where(swapped, random, inputs), chosen
@@ -56,15 +56,16 @@ def gap_mask(
     batch, levels, frames = ids.shape
 
     def uniform() -> Tensor:
-        return torch.rand(batch, generator=generator, device=ids.device)
+        return parallel.rand(batch, generator=generator, device=ids.device)
 
     length = (frames * (0.02 * 25 ** uniform())).long().clamp_min(1)
     start = ((frames - length + 1) * uniform()).long()
     place = torch.arange(frames, device=ids.device)
     inside = (place >= start[:, None]) & (place < (start + length)[:, None])
-    level = torch.randint(levels, (batch,), generator=generator, device=ids.device)
+    level = (levels * uniform()).long()
     rate = torch.cos(math.pi / 2 * uniform())
-    drawn = torch.rand(batch, frames, generator=generator, device=ids.device) < rate[:, None]
+    share = parallel.rand(batch, frames, generator=generator, device=ids.device)
+    drawn = share < rate[:, None]
     order = torch.arange(levels, device=ids.device)[None, :, None]
     current = order == level[:, None, None]
     finer = order > level[:, None, None]
@@ -85,9 +86,8 @@ def random_mask(
     Returns:
         the model's input and the masked positions (bool), both [B, levels, F].
     """
-    rate = torch.cos(
-        math.pi / 2 * torch.rand(len(ids), 1, 1, generator=generator, device=ids.device)
-    )
-    draw = torch.rand(ids.shape, generator=generator, device=ids.device)
+    share = parallel.rand(len(ids), 1, 1, generator=generator, device=ids.device)
+    rate = torch.cos(math.pi / 2 * share)
+    draw = parallel.rand(*ids.shape, generator=generator, device=ids.device)
     chosen = (draw < rate) & (ids < vocabulary.codebook_size)
     return torch.where(chosen, vocabulary.mask, ids), chosen

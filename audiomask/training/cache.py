@@ -25,9 +25,9 @@ from audiomask.checkpoint import write_json, write_tensors
 from audiomask.errors import AudiomaskError, DataError
 from audiomask.training.data.blend import Blend
 from audiomask.training.data.excerpt import Excerpt
-from audiomask.training.feed import Feed, feed_of
-from audiomask.training.loop import leave_signals, move
+from audiomask.training.feed import Feed, feed_of, move
 from audiomask.training.mlm import Scene, Scenes, encode
+from audiomask.training.signals import leave_signals
 
 MANIFEST = "manifest.json"
 #: how many scenes are coded at once while the cache is made
@@ -144,7 +144,8 @@ class TokenCache(Dataset[Scene]):
 
     def feed(self) -> Feed:
         """What a training loop reads."""
-        return Feed(self)
+        config = self.scenes.config
+        return Feed(self, seconds=config.window * config.hop_length / config.sample_rate)
 
 
 @lru_cache(maxsize=2)

@@ -1,257 +1,286 @@
-"""The one training loop: schedule, precision, clipping, EMA weights, checkpoints, exact resume."""
+"""The one training loop: steps, validation and checkpoints, in one process or in many."""
 
 from __future__ import annotations
 
-import json
-import math
-import signal
-import sys
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.distributed.tensor import DTensor
+from torch.utils.data import DataLoader
 
-from audiomask.errors import AudiomaskError
-from audiomask.training.feed import Feed
-from audiomask.training.state import load_state, save_state
+from audiomask import parallel
+from audiomask.errors import AudiomaskError, DataError
+from audiomask.training.averages import Averages
+from audiomask.training.feed import Feed, Steps, move
+from audiomask.training.processes import Shared
+from audiomask.training.report import Report
+from audiomask.training.schedule import Schedule
+from audiomask.training.signals import Stop, leave_signals
+from audiomask.training.state import Place, load_state, save_state, whole
+from audiomask.training.task import Task
+from audiomask.training.watch import Watch
 
-
-class Task(Protocol):
-    """What a model wants of the loop: a loss for a batch, and a way to be saved."""
-
-    @property
-    def model(self) -> nn.Module:
-        """What is trained."""
-
-    def loss(self, batch: Any) -> tuple[Tensor, dict[str, float]]:
-        """Scalar loss of a batch and the numbers worth logging."""
-
-    def save(self, folder: Path, weights: dict[str, Tensor], notes: dict[str, Any]) -> None:
-        """Write an inference checkpoint with these weights."""
+#: gradient steps in a row that half precision may lose to overflow
+OVERFLOWS = 20
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """How a run proceeds.
+class Run:
+    """Where and how a run is carried out, as opposed to what it does.
 
     Attributes:
-        steps: optimiser steps in all; the learning rate falls to a hundredth by a cosine.
-        batch_size: items a step.
-        learning_rate: the peak.
-        warmup: steps until the peak.
-        clip: largest gradient norm.
-        ema: decay of the averaged weights that are saved for use.
-        weight_decay: of matrices.
-        save_every: steps between checkpoints.
-        log_every: steps between lines of the log.
+        device: this process's.
+        precision: ``fp32``, ``bf16`` or ``fp16`` for the heavy products.
+        workers: processes that load data, for each process that trains.
+        seed: of the random numbers drawn in steps.
+        max_time: seconds after which the run is saved and ends.
+        resume: go on with the run in the folder.
+        quiet: nothing on the screen.
+        compile: compile the model's blocks.
+        shard: spread weights and moments over the processes.
+        tensorboard: write for TensorBoard as well.
     """
 
-    steps: int
-    batch_size: int
-    learning_rate: float = 5e-4
-    warmup: int = 200
-    clip: float = 1.0
-    ema: float = 0.999
-    weight_decay: float = 0.01
-    save_every: int = 500
-    log_every: int = 20
+    device: torch.device
+    precision: str = "fp32"
+    workers: int = 0
+    seed: int = 0
+    max_time: float | None = None
+    resume: bool = False
+    quiet: bool = False
+    compile: bool = False
+    shard: bool = False
+    tensorboard: bool = False
 
-    def rate(self, step: int) -> float:
-        """Learning rate of a step: linear warm-up, then cosine."""
-        if step < self.warmup:
-            return self.learning_rate * (step + 1) / self.warmup
-        progress = min(1.0, (step - self.warmup) / max(1, self.steps - self.warmup))
-        return self.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
-
-
-class Averages:
-    """Exponential moving average of a model's floating-point state."""
-
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.decay = decay
-        self.weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
-        self.learned = {name for name, _ in model.named_parameters()}
-
-    @torch.no_grad()
-    def update(self, model: nn.Module, step: int) -> None:
-        """Move towards the model; the first steps count for more. Buffers are copied."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        for name, value in model.state_dict().items():
-            if name in self.learned:
-                self.weights[name].lerp_(value, 1 - decay)
-            else:
-                self.weights[name].copy_(value)
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The precision of the heavy products."""
+        kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
+        if self.precision not in kinds:
+            return nullcontext()
+        return torch.autocast(self.device.type, kinds[self.precision])
 
 
-class Stop:
-    """Notes SIGTERM and SIGINT, so that the step under way ends and is saved."""
+class Trainer:
+    """One run: see :func:`train`."""
 
-    def __init__(self) -> None:
-        self.asked = False
-        self._before: dict[int, Any] = {}
+    def __init__(
+        self, task: Task, feed: Feed, schedule: Schedule, out: Path, run: Run, check: Feed | None
+    ) -> None:
+        self.task, self.feed, self.schedule, self.out, self.run = task, feed, schedule, out, run
+        self.check = check
+        self.model = task.model.to(run.device).train()
+        if run.compile:
+            for block in task.blocks():
+                block.compile()
+        self.shared = Shared(task, run.device, run.shard)
+        self.optimiser = optimiser_of(self.model, schedule)
+        half = run.precision == "fp16"
+        self.scaler = torch.amp.GradScaler(run.device.type, enabled=half)  # type: ignore[attr-defined]
+        self.overflows = 0
+        torch.manual_seed(run.seed)
+        self.averages = Averages(self.model, schedule.ema)
+        self.place = Place()
+        if run.resume:
+            self.place = load_state(out, self.model, self.averages.weights, self.optimiser)
+            if half and self.place.scaler:
+                self.scaler.load_state_dict(self.place.scaler)
+        self.watch = Watch(out)
+        self.began, self.before = time.monotonic(), self.place.seconds
 
-    def __enter__(self) -> Stop:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._before[number] = signal.signal(number, self._note)
-        return self
+    def batches(self) -> Iterator[Any]:
+        """This process's batches, from where the run is."""
+        world = parallel.world()
+        left = (self.schedule.steps - self.place.step) * self.schedule.accumulate
+        first, size = self.place.items, self.schedule.batch_size
+        items = Steps(
+            self.feed.data, first, first + left * size * world, size, parallel.rank(), world
+        )
+        return self.load(self.feed, items, self.run.workers)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
+    def load(self, feed: Feed, items: Steps, workers: int) -> Iterator[Any]:
+        """Batches of items, on the device."""
+        loader: DataLoader[Any] = DataLoader(
+            items,
+            batch_size=items.batch,
+            collate_fn=feed.collate,
+            num_workers=workers,
+            pin_memory=self.run.device.type == "cuda",
+            worker_init_fn=leave_signals,
+            prefetch_factor=2 if workers else None,
+            # its own: by default it draws from the random state that a resumed run has put back
+            generator=torch.Generator().manual_seed(self.run.seed),
+        )
+        arriving = iter(loader)
+        try:
+            for arrived in arriving:
+                yield feed.finish(move(arrived, self.run.device))
+        except (AudiomaskError, OSError) as error:
+            # a worker's error arrives as its whole traceback, whose last line says it
+            reason = str(error).strip().splitlines()[-1].removeprefix("audiomask.errors.")
+            reason = reason.removeprefix("DataError: ")
+            # frames kept for a traceback would keep the loader, and so its workers, alive
+            cause = error.with_traceback(None)
+            raise DataError(f"{reason}; the run stopped, its last checkpoint stays") from cause
+        finally:
+            del arriving
 
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+    def step(self, batches: Iterator[Any]) -> dict[str, Tensor]:
+        """One step of the optimiser; returns its numbers, the loss among them.
 
+        Raises:
+            AudiomaskError: the loss or the gradient is no number, or has exploded.
+        """
+        schedule = self.schedule
+        for group in self.optimiser.param_groups:
+            group["lr"] = schedule.rate(self.place.step)
+        self.optimiser.zero_grad(set_to_none=True)
+        sums: dict[str, Tensor] = {}
+        for number in range(schedule.accumulate):
+            batch = next(batches)
+            with self.shared.quietly(more=number < schedule.accumulate - 1):
+                with self.run.autocast():
+                    loss, numbers = self.shared.loss(batch)
+                torch.autograd.backward(self.scaler.scale(loss / schedule.accumulate))
+            for name, value in ({"loss": loss.detach()} | numbers).items():
+                sums[name] = sums.get(name, 0) + value / schedule.accumulate
+        sums["loss"] = parallel.mean(sums["loss"])
+        self.watch.follow(float(sums["loss"]), self.place.step)
+        self.scaler.unscale_(self.optimiser)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), schedule.clip)
+        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
+        if self.scaler.is_enabled() and not torch.isfinite(norm) and self.overflows < OVERFLOWS:
+            self.overflows += 1  # the scale was too large: this step is left out, the next smaller
+        else:
+            self.watch.number(float(norm), "gradient", self.place.step)
+            self.overflows = 0
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.place.step += 1
+        self.place.items += schedule.batch_size * schedule.accumulate * parallel.world()
+        self.averages.update(self.model, self.place.step)
+        return sums | {"gradient": norm.detach()}
 
-def leave_signals(worker: int) -> None:
-    """Leave signals to the main process: one to the whole group must not end a worker first.
+    def save(self) -> None:
+        """Write the run's state, and the averaged weights for use.
 
-    Leave the progress bar to it as well: what a forked worker has to say goes past the bar, whose
-    lock may have been held when the worker began.
-    """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
-    sys.stderr = sys.__stderr__
+        Raises:
+            CheckpointError: they cannot be written; those from before stay.
+        """
+        self.place.seconds = self.before + time.monotonic() - self.began
+        self.place.scaler = self.scaler.state_dict()
+        save_state(self.out, self.model, self.averages.weights, self.optimiser, self.place)
+        self.save_for_use(self.out)
 
+    def save_for_use(self, folder: Path) -> None:
+        """Write a checkpoint of the averaged weights."""
+        weights = {name: whole(value) for name, value in self.averages.weights.items()}
+        if parallel.rank() == 0:
+            place = self.place
+            notes: dict[str, Any] = {"step": place.step, "seconds": round(place.seconds)}
+            notes |= {"device": self.run.device.type, "processes": parallel.world()}
+            self.task.save(folder, weights, notes)
 
-class Steps(Dataset[Any]):
-    """The items of the steps still to do: item i of the run is item i of the data."""
+    def validate(self, report: Report) -> None:
+        """Measure the averaged weights on data that is not trained on; keep the best."""
+        if self.check is None:
+            return
+        world, size = parallel.world(), self.schedule.batch_size
+        rounds = max(1, self.schedule.validate_items // (size * world))
+        items = Steps(self.check.data, 0, rounds * size * world, size, parallel.rank(), world)
+        sums: dict[str, Tensor] = {}
+        device = self.run.device
+        cuda = [device] if device.type == "cuda" else []
+        self.model.eval()
+        with self.averages.within(self.model), torch.no_grad(), torch.random.fork_rng(cuda):
+            torch.manual_seed(0)  # the same masks every time
+            for number, batch in enumerate(self.load(self.check, items, 0)):
+                with self.run.autocast():
+                    loss, numbers = self.shared.alone(batch)
+                for name, value in ({"loss": loss} | numbers).items():
+                    sums[name] = sums.get(name, 0) + value / rounds
+                if number == 0 and report.writer is not None:
+                    report.hear(self.place, self.task.sounds(batch))
+        self.model.train()
+        means = {name: float(parallel.mean(value)) for name, value in sums.items()}
+        place = self.place
+        if place.best is None or means["loss"] < place.best:
+            place.best, place.best_step = means["loss"], place.step
+            self.save_for_use(self.out / "best")
+        report.validated(place, means)
 
-    def __init__(self, data: Dataset[Any], first: int, last: int) -> None:
-        self.data, self.first, self.last = data, first, last
-
-    def __len__(self) -> int:
-        return self.last - self.first
-
-    def __getitem__(self, index: int) -> Any:
-        return self.data[self.first + index]
+    def loop(self) -> str:
+        """Train to the end; returns why it came."""
+        schedule, place, run = self.schedule, self.place, self.run
+        batches = self.batches()
+        with (
+            Stop() as stop,
+            Report(self.out, schedule.steps, place, run.quiet, run.tensorboard) as report,
+        ):
+            if self.check is None:
+                report.say("no validation data: the best checkpoint is not kept apart")
+            marked, marked_at = place.items, time.monotonic()
+            why = "" if place.step < schedule.steps else "all steps done"
+            while not why:
+                numbers = self.step(batches)
+                now = time.monotonic()
+                place.seconds = self.before + now - self.began
+                report.advance(place.step)
+                if place.step % schedule.log_every == 0:
+                    values = {name: float(parallel.mean(v)) for name, v in numbers.items()}
+                    speed = (place.items - marked) * self.feed.seconds / max(now - marked_at, 1e-9)
+                    report.step(place, values, speed)
+                    marked, marked_at = place.items, now
+                late = run.max_time is not None and now - self.began > run.max_time
+                if place.step == schedule.steps:
+                    why = "all steps done"
+                elif parallel.any_of(stop.asked or late, run.device):
+                    why = f"{'out of time' if late else 'stopped by a signal'}; --resume goes on"
+                if place.step % schedule.validate_every == 0 or place.step == schedule.steps:
+                    self.validate(report)
+                if not why and place.step % schedule.save_every == 0 and self.watch.calm:
+                    self.save()
+            self.save()
+        report.summary(place, why)
+        return why
 
 
 def train(
-    task: Task,
-    feed: Feed,
-    schedule: Schedule,
-    out: Path,
-    *,
-    device: torch.device,
-    precision: str = "fp32",
-    workers: int = 0,
-    seed: int = 0,
-    max_time: float | None = None,
-    resume: bool = False,
-    quiet: bool = False,
+    task: Task, feed: Feed, schedule: Schedule, out: Path, run: Run, check: Feed | None = None
 ) -> int:
-    """Train until ``schedule.steps``, ``max_time`` seconds or a signal; returns the step reached.
+    """Train until ``schedule.steps``, the time's end or a signal; returns the step reached.
+
+    ``state.safetensors`` in ``out`` holds all that ``run.resume`` needs, beside it lies the
+    checkpoint of the averaged weights, and in ``best`` the one that validated best.
+
+    Args:
+        task: what is trained, and how its loss is computed.
+        feed: what it is trained on.
+        schedule: what the run does.
+        out: its folder.
+        run: where and how.
+        check: what it is validated on.
 
     Raises:
-        AudiomaskError: the loss is not finite (the last checkpoint stays as it was).
+        AudiomaskError: the loss is no number or explodes (the last checkpoint stays as it was),
+            the data fails, or the folder cannot be written.
     """
-    began = time.monotonic()
-    model = task.model.to(device).train()
-    decayed = [p for p in model.parameters() if p.dim() > 1]
+    trainer = Trainer(task, feed, schedule, out, run, check)
+    trainer.loop()
+    return trainer.place.step
+
+
+def optimiser_of(model: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
+    """AdamW, whose weight decay leaves biases and scales alone."""
+    matrices = [p for p in model.parameters() if p.dim() > 1]
     others = [p for p in model.parameters() if p.dim() <= 1]
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": decayed, "weight_decay": schedule.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ],
-        lr=schedule.learning_rate,
-        betas=(0.9, 0.98),
-    )
-    torch.manual_seed(seed)
-    averages = Averages(model, schedule.ema)
-    step, trained = 0, 0.0
-    if resume:
-        step, trained = load_state(out, model, averages.weights, optimiser)
-    items = Steps(feed.data, step * schedule.batch_size, schedule.steps * schedule.batch_size)
-    loader: DataLoader[Any] = DataLoader(
-        items,
-        batch_size=schedule.batch_size,
-        collate_fn=feed.collate,
-        num_workers=workers,
-        pin_memory=device.type == "cuda",
-        worker_init_fn=leave_signals,
-        prefetch_factor=2 if workers else None,
-        # its own: by default it draws from the random state that a resumed run has put back
-        generator=torch.Generator().manual_seed(seed),
-    )
-    out.mkdir(parents=True, exist_ok=True)
-    log = (out / "log.jsonl").open("a", encoding="utf-8")
-
-    def save() -> None:
-        seconds = trained + time.monotonic() - began
-        notes = {"step": step, "seconds": round(seconds), "device": device.type}
-        save_state(out, model, averages.weights, optimiser, step, seconds)
-        task.save(out, averages.weights, notes)
-
-    with Stop() as stop, log, progress(quiet) as bar:
-        line = bar.add_task("training", total=schedule.steps, completed=step, status="")
-        for arrived in loader:
-            batch = feed.finish(move(arrived, device))
-            for group in optimiser.param_groups:
-                group["lr"] = schedule.rate(step)
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-                loss, numbers = task.loss(batch)
-            finite(loss, "loss", step, out)
-            optimiser.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            norm = nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
-            finite(norm, "gradient", step, out)
-            optimiser.step()
-            step += 1
-            averages.update(model, step)
-            elapsed = time.monotonic() - began
-            if step % schedule.log_every == 0:
-                numbers = {"loss": float(loss.detach()), **numbers, "gradient": float(norm)}
-                entry = {"step": step, "seconds": round(trained + elapsed, 1), **numbers}
-                log.write(json.dumps(entry) + "\n")
-                log.flush()
-                bar.update(line, status=f"loss {float(loss.detach()):.3f}")
-            bar.update(line, completed=step)
-            late = max_time is not None and elapsed > max_time
-            if stop.asked or late or step == schedule.steps:
-                break
-            if step % schedule.save_every == 0:
-                save()
-        save()
-    return step
-
-
-def finite(value: Tensor, what: str, step: int, out: Path) -> None:
-    """Raise AudiomaskError for a loss or gradient that would spoil the weights."""
-    if not torch.isfinite(value):
-        raise AudiomaskError(
-            f"the {what} is {float(value.detach())} at step {step}; {out} holds the last "
-            "checkpoint before it: lower the learning rate and --resume"
-        )
-
-
-def move(batch: Any, device: torch.device) -> Any:
-    """A tensor, or tuples of them, on the device; nested ones keep their shape."""
-    if batch is None:
-        return None
-    if isinstance(batch, Tensor):
-        return batch.to(device, non_blocking=True)
-    if hasattr(batch, "_fields"):
-        return type(batch)(*(move(part, device) for part in batch))
-    return type(batch)(move(part, device) for part in batch)
-
-
-def progress(quiet: bool) -> Progress:
-    """The bar on stderr."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[status]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=quiet,
-    )
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "weight_decay": schedule.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=(0.9, 0.98))

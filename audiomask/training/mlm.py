@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from audiomask import parallel
 from audiomask.audio.spectra import band_weights, stft, to_bands
 from audiomask.checkpoint import save_checkpoint
 from audiomask.mlm.config import MLMConfig
 from audiomask.mlm.masking import bert_mask, gap_mask, random_mask
 from audiomask.mlm.model import MaskedLM, band_features
-from audiomask.mlm.separation import separation_ids, separation_loss
+from audiomask.mlm.separation import separation_ids, separation_loss, stem_codes
+from audiomask.mlm.transformer import Layer
 from audiomask.training.data.excerpt import Excerpt, generator
 from audiomask.vqvae import AnyVQVAE
 
@@ -111,10 +114,20 @@ def band_sums(mixture: Tensor, stems: Tensor, config: MLMConfig) -> tuple[Tensor
 class MLMTask:
     """Guess masked tokens of plain sequences and of stems, and share mixtures out to stems."""
 
-    def __init__(self, model: MaskedLM, preset: str, notes: dict[str, Any]) -> None:
-        self.model, self.preset, self.notes = model, preset, notes
+    def __init__(
+        self,
+        model: MaskedLM,
+        preset: str,
+        notes: dict[str, Any],
+        vqvae: AnyVQVAE | None = None,
+    ) -> None:
+        self.model, self.preset, self.notes, self.vqvae = model, preset, notes, vqvae
 
-    def loss(self, batch: Scene) -> tuple[Tensor, dict[str, float]]:
+    def blocks(self) -> Iterator[nn.Module]:
+        """The transformer's layers."""
+        return (part for part in self.model.modules() if isinstance(part, Layer))
+
+    def loss(self, batch: Scene) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of a batch of scenes."""
         terms = (
             self.concatenated(batch)
@@ -123,7 +136,7 @@ class MLMTask:
         )
         weights = {"plain": PLAIN, "stem": STEM, "amplitude": AMPLITUDE, "ratio": RATIO}
         loss = torch.stack([weights[name] * value for name, value in terms.items()]).sum()
-        return loss, {name: float(value.detach()) for name, value in terms.items()}
+        return loss, {name: value.detach() for name, value in terms.items()}
 
     def concatenated(self, batch: Scene) -> dict[str, Tensor]:
         """The paper's: BERT's masking of plain windows and of ``mixture SEP stem``."""
@@ -154,12 +167,12 @@ class MLMTask:
         mixture, stem = batch.mixture, batch.stem
         model, vocabulary = self.model, self.model.vocabulary
         rows = torch.arange(len(mixture), device=mixture.device)
-        # infill: half of the rows, BERT's masking and gaps in turn, a stem alone now and then
-        half = max(len(mixture) // 2, 1)
-        alone = torch.rand(half, 1, 1, device=mixture.device) < STEM_ALONE
-        plain = torch.where(alone, stem[:half], mixture[:half])
+        # infill: every other row, BERT's masking and gaps in turn, a stem alone now and then
+        half = (len(mixture) + 1) // 2
+        alone = parallel.rand(half, 1, 1, device=mixture.device) < STEM_ALONE
+        plain = torch.where(alone, stem[::2], mixture[::2])
         bert, gaps = bert_mask(plain, vocabulary), gap_mask(plain, vocabulary)
-        turn = torch.rand(half, 1, 1, device=mixture.device) < 0.5
+        turn = parallel.rand(half, 1, 1, device=mixture.device) < 0.5
         inputs, chosen = (torch.where(turn, a, b) for a, b in zip(bert, gaps, strict=True))
         terms = {"plain": self.nll(model.target(model.context(inputs)), plain, chosen)}
         # separation: all stems masked share the mixture; one of them is also partly shown
@@ -191,7 +204,23 @@ class MLMTask:
             # only the chosen positions go through the large output layer
             logits = self.model.level_logits(hidden[where], level).float()
             total = total + F.cross_entropy(logits, ids[:, level][where], reduction="sum")
-        return total / chosen.sum().clamp_min(1)
+        # over the positions of all processes, though each has others and another number of them
+        everywhere = parallel.total(chosen.sum().float()).clamp_min(1)
+        return total * parallel.world() / everywhere
+
+    def sounds(self, batch: Scene) -> dict[str, Tensor]:
+        """The first scene's mixture and one of its stems, as tokens sound, and the stem found."""
+        if self.vqvae is None:
+            return {}
+        mixture, stem, number = batch.mixture[:1], batch.stem[:1], int(batch.number[0])
+        bands = band_features(batch.mixture_power[:1]) if self.model.config.bands else None
+        if self.model.config.layout == "concatenated":
+            half = (self.model.config.window - 1) // 2
+            mixture, stem = mixture[..., :half], stem[..., :half]
+        found = stem_codes(self.model, mixture, number, bands)
+        name = self.model.config.stems[number]
+        codes = {"mixture": mixture, f"{name}": stem, f"{name} found": found}
+        return {what: self.vqvae.decode(code)[0] for what, code in codes.items()}
 
     def save(self, folder: Path, weights: dict[str, Tensor], notes: dict[str, Any]) -> None:
         """Write the MLM's checkpoint; it names the VQ-VAE that it belongs to."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -86,23 +87,35 @@ def write_preview(
         raise DataError("a preview needs Pillow: pip install 'audiomask[train]'") from None
     columns = name_columns(stems)
     files = name_files(columns)
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        rows = [write_row(excerpts(i), folder, f"{i + 1:02d}", files) for i in range(number)]
-        if all(cell == UNKNOWN for row in rows for cell in row[1:]):
-            columns, rows = columns[:1], [row[:1] for row in rows]
-        pictures = [[shown(cell) for cell in row] for row in rows]
+    rows = []
+    for index in range(number):
+        excerpt = excerpts(index)  # whose own errors are none of the folder's
+        with writing(folder):
+            rows.append(write_row(excerpt, folder, f"{index + 1:02d}", files))
+    if all(cell == UNKNOWN for row in rows for cell in row[1:]):
+        columns, rows = columns[:1], [row[:1] for row in rows]
+    picture = draw_sheet([[shown(cell) for cell in row] for row in rows], columns, SAMPLE_RATE)
+    with writing(folder):
         with AtomicFile(folder / PICTURE_FILE, overwrite=True) as path:
-            draw_sheet(pictures, columns, SAMPLE_RATE).save(path, format="PNG", optimize=True)
+            picture.save(path, format="PNG", optimize=True)
         with AtomicFile(folder / PAGE_FILE, overwrite=True) as path:
             path.write_text(write_page(columns, rows), encoding="utf-8")
+    sounds = [folder / cell.file for row in rows for cell in row if isinstance(cell, Sound)]
+    return [*sounds, folder / PICTURE_FILE, folder / PAGE_FILE]
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn what goes wrong while a folder is written to into a DataError of one line."""
+    try:
+        yield
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(f"{folder}: cannot be written: {reason}; name another folder") from error
     except (AudioFileError, UsageError) as error:
         raise DataError(f"{error}; name another folder") from error
-    sounds = [folder / cell.file for row in rows for cell in row if isinstance(cell, Sound)]
-    return [*sounds, folder / PICTURE_FILE, folder / PAGE_FILE]
 
 
 def name_columns(stems: Sequence[str]) -> list[str]:

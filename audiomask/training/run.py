@@ -7,24 +7,31 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from audiomask.checkpoint import bundled_folder, load_checkpoint, load_weights, restore
-from audiomask.device import choose_device
-from audiomask.errors import ConfigError, UsageError
+from audiomask import parallel
+from audiomask.checkpoint import (
+    Checkpoint,
+    bundled_folder,
+    load_checkpoint,
+    load_weights,
+    restore,
+)
+from audiomask.errors import CheckpointError
 from audiomask.mlm import build_mlm
 from audiomask.mlm.config import STEMS
-from audiomask.training.cache import TokenCache
-from audiomask.training.data import Augmentation, Blend, open_data
-from audiomask.training.data.layouts import recognise
-from audiomask.training.data.survey import show
-from audiomask.training.data.tracks import Source, signature
+from audiomask.training.data import Augmentation
 from audiomask.training.feed import Feed, feed_of
-from audiomask.training.loop import Schedule, train
+from audiomask.training.fit import largest_batch
+from audiomask.training.loop import Run, train
 from audiomask.training.mlm import MLMTask, Scenes
-from audiomask.training.options import TrainOptions
-from audiomask.training.preview import write_preview
+from audiomask.training.options import BUNDLED, TrainOptions
+from audiomask.training.plan import Plan, precision_of, prepare, survey
+from audiomask.training.preliminaries import kept, pack_data, preview
+from audiomask.training.processes import processes
+from audiomask.training.record import describe, record
+from audiomask.training.schedule import Schedule
+from audiomask.training.settings import resolve
+from audiomask.training.task import Task
 from audiomask.training.vqvae import Crops, VQVAETask
 from audiomask.vqvae import build_vqvae
 
@@ -39,34 +46,38 @@ def train_vqvae(options: TrainOptions) -> int:
     Raises:
         AudiomaskError: of data, configuration, checkpoint or a loss that is not finite.
     """
-    prepare(options)
-    init = load_checkpoint(options.init, "vqvae") if options.init else None
-    preset, base = (options.preset, {}) if init is None else (init.preset, init.config)
-    plan = build_vqvae(preset, base).config
-    model_settings, schedule_settings, augmentation_settings = split(
-        options.overrides, plan, Schedule(1, 1), Augmentation()
-    )
-    model = build_vqvae(preset, base | model_settings)
-    if init is not None:
-        load_weights(model, init)
-    rate, hop = model.config.sample_rate, model.config.hop_length
-    sources = survey(options)
-    blend = open_data(
-        sources,
-        # which stem is which makes no difference here: those of the data
-        sorted({stem for source in sources for stem in source.stems}) or STEMS,
-        round(EXCERPT_SECONDS * rate),
-        options.seed,
-        augmentation=Augmentation(**augmentation_settings),
-        cache=options.cache,
-    )
-    schedule = schedule_of(options, Schedule(steps=20_000, batch_size=2), schedule_settings)
-    if options.dry_run:
-        return preview(options, blend, model, schedule)
-    crops = Crops(round(0.75 * rate / hop) * hop, CROPS, options.seed)
-    task = VQVAETask(model, preset, {"data": [path.name for path in options.data]})
-    feed = feed_of(blend, crops, choose_device(options.device))
-    return train(task, feed, schedule, options.out, **how(options))
+    if options.pack is not None:
+        return pack_data(options, options.pack)
+    with processes(options.device) as device:
+        prepare(options)
+        init = starting_point(options, "vqvae")
+        preset, base = (options.preset, {}) if init is None else (init.preset, init.config)
+        config, schedule, augmentation = resolve(
+            options,
+            build_vqvae(preset, base).config,
+            Schedule(steps=20_000, batch_size=2),
+            Augmentation(),
+        )
+        torch.manual_seed(options.seed)
+        model = build_vqvae(preset, dataclasses.asdict(config))
+        if init is not None:
+            load_weights(model, init)
+        sources = survey(options)
+        rate, hop = config.sample_rate, config.hop_length
+        plan = Plan(
+            options, device, schedule, augmentation, sources,
+            # which stem is which makes no difference here: those of the data
+            sorted({stem for source in sources for stem in source.stems}) or STEMS,
+            round(EXCERPT_SECONDS * rate),
+            need_stems=False,
+        )  # fmt: skip
+        blend = plan.open("train")
+        if options.dry_run:
+            return preview(plan, blend, model)
+        crops = Crops(round(0.75 * rate / hop) * hop, CROPS, options.seed)
+        task = VQVAETask(model, preset, {"data": [path.name for path in options.data]})
+        feed = feed_of(blend, crops, device)
+        return carry_out(plan, "vqvae", task, feed, plan.check(crops), config, preset, {})
 
 
 def train_mlm(options: TrainOptions) -> int:
@@ -75,186 +86,103 @@ def train_mlm(options: TrainOptions) -> int:
     Raises:
         AudiomaskError: of data, configuration, checkpoint or a loss that is not finite.
     """
-    prepare(options)
-    source = load_checkpoint(options.vqvae or bundled_folder() / "vqvae", "vqvae")
-    vqvae = restore(source, build_vqvae)
-    codebooks = vqvae.codebooks()
-    belongs = {
-        "levels": codebooks.shape[0],
-        "codebook_size": codebooks.shape[1],
-        "code_dim": codebooks.shape[2],
-        "hop_length": vqvae.config.hop_length,
-        "sample_rate": vqvae.config.sample_rate,
-    }
-    init = load_checkpoint(options.init, "mlm") if options.init else None
-    base = belongs if init is None else init.config
-    plan = build_mlm(options.preset, base).config
-    model_settings, schedule_settings, augmentation_settings = split(
-        options.overrides, plan, Schedule(1, 1), Augmentation()
-    )
-    model = build_mlm(options.preset, base | model_settings, codebooks)
-    if init is not None:
-        load_weights(model, init)
-    augmentation = Augmentation(**augmentation_settings)
-    sources = survey(options)
-    blend = open_data(
-        sources,
-        model.config.stems,
-        model.config.window * model.config.hop_length,
-        options.seed,
-        augmentation=augmentation,
-        cache=options.cache,
-        need_stems=True,
-    )
-    schedule = schedule_of(options, Schedule(steps=20_000, batch_size=4), schedule_settings)
-    if options.dry_run:
-        return preview(options, blend, model, schedule)
-    device = choose_device(options.device)
-    scenes = Scenes(model.config, vqvae.to(device), options.seed)
-    if options.keep_tokens is None:
-        feed = feed_of(blend, scenes, device)
-    else:
-        identity = {
-            "vqvae": source.fingerprint,
-            "data": signature(sources),
-            "seed": options.seed,
-            "stems": list(model.config.stems),
-            "window": model.config.window,
-            "bands": model.config.bands,
-            "band_stft": model.config.band_stft,
-            "augmentation": dataclasses.asdict(augmentation),
+    if options.pack is not None:
+        return pack_data(options, options.pack)
+    with processes(options.device) as device:
+        prepare(options)
+        source = load_checkpoint(options.vqvae or bundled_folder() / "vqvae", "vqvae")
+        vqvae = restore(source, build_vqvae).to(device).eval()
+        codebooks = vqvae.codebooks()
+        belongs = {
+            "levels": codebooks.shape[0],
+            "codebook_size": codebooks.shape[1],
+            "code_dim": codebooks.shape[2],
+            "hop_length": vqvae.config.hop_length,
+            "sample_rate": vqvae.config.sample_rate,
         }
-        feed = kept(options, identity, scenes, blend, device)
-    notes = {
-        "vqvae": source.fingerprint,
-        "data": [path.name for path in options.data],
-    }
-    task = MLMTask(model, options.preset, notes)
-    return train(task, feed, schedule, options.out, **how(options))
+        init = starting_point(options, "mlm")
+        if init is not None and init.notes.get("vqvae") != source.fingerprint:
+            raise CheckpointError(
+                f"{init.folder}: learned the tokens of another VQ-VAE; name that one with --vqvae"
+            )
+        preset, base = (options.preset, {}) if init is None else (init.preset, init.config)
+        config, schedule, augmentation = resolve(
+            options,
+            build_mlm(preset, base | belongs).config,
+            Schedule(steps=20_000, batch_size=4),
+            Augmentation(),
+            fixed=belongs,
+        )
+        torch.manual_seed(options.seed)
+        model = build_mlm(preset, dataclasses.asdict(config), codebooks.cpu())
+        if init is not None:
+            load_weights(model, init)
+        plan = Plan(
+            options, device, schedule, augmentation, survey(options),
+            config.stems, config.window * config.hop_length, need_stems=True,
+        )  # fmt: skip
+        blend = plan.open("train")
+        if options.dry_run:
+            return preview(plan, blend, model)
+        scenes = Scenes(config, vqvae, options.seed)
+        feed = feed_of(blend, scenes, device)
+        if options.keep_tokens is not None:
+            feed = kept(plan, source.fingerprint, scenes, blend)
+        notes = {"vqvae": source.fingerprint, "data": [path.name for path in options.data]}
+        task = MLMTask(model, preset, notes, vqvae)
+        origin = {"vqvae_fingerprint": source.fingerprint}
+        return carry_out(plan, "mlm", task, feed, plan.check(scenes), config, preset, origin)
 
 
-def survey(options: TrainOptions) -> list[Source]:
-    """What is in the data folders, told on stderr as well.
+def starting_point(options: TrainOptions, kind: str) -> Checkpoint | None:
+    """The checkpoint that ``--init`` names, if there is one.
 
     Raises:
-        DataError: a folder is of no known layout.
+        CheckpointError: it cannot be read, or is of another kind.
     """
-    sources = [recognise(folder) for folder in options.data]
-    if not options.quiet:
-        show(sources, Console(stderr=True))
-    return sources
+    if options.init is None:
+        return None
+    named = options.init
+    if named == BUNDLED and not named.is_dir():
+        named = bundled_folder() / kind
+    return load_checkpoint(named, kind)
 
 
-def preview(options: TrainOptions, blend: Blend, model: torch.nn.Module, schedule: Schedule) -> int:
-    """Write a page of what would be trained on, and say how much that is; returns 0 steps."""
-    size = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    hours = schedule.steps * schedule.batch_size * blend.samples / 44100 / 3600
-    files = write_preview(blend.excerpt, blend.names, options.out / "dry-run")
-    console = Console(stderr=True, quiet=options.quiet)
-    console.print(
-        f"{size / 1e6:.1f} M parameters; {schedule.steps:,} steps of {schedule.batch_size} "
-        f"excerpts of {blend.samples / 44100:.1f} s are {hours:,.1f} h of audio"
+def carry_out(
+    plan: Plan,
+    kind: str,
+    task: Task,
+    feed: Feed,
+    check: Feed | None,
+    config: Any,
+    preset: str,
+    origin: Mapping[str, Any],
+) -> int:
+    """Write down what the run is, and train; returns the step reached.
+
+    Raises:
+        AudiomaskError: of a folder, of data, or a loss that is not finite.
+    """
+    options, schedule, device = plan.options, plan.schedule, plan.device
+    run = Run(
+        device=device,
+        precision=precision_of(options.precision, device),
+        workers=options.workers,
+        seed=options.seed,
+        max_time=options.max_time,
+        resume=options.resume,
+        quiet=options.quiet,
+        # on a CPU compiling takes longer than it saves in runs of hours
+        compile=device.type == "cuda" if options.compile is None else options.compile,
+        shard=options.shard,
+        tensorboard=options.tensorboard,
     )
-    console.print(f"{len(files)} files in {options.out / 'dry-run'}; nothing was trained")
-    return 0
-
-
-def kept(
-    options: TrainOptions,
-    identity: Mapping[str, Any],
-    scenes: Scenes,
-    blend: Blend,
-    device: torch.device,
-) -> Feed:
-    """A feed of scenes that are coded once and kept; made here as far as they are missing.
-
-    Raises:
-        UsageError: there is no folder to keep them in.
-        DataError: the folder cannot be used.
-    """
-    if options.cache is None or options.keep_tokens is None:
-        raise UsageError("--keep-tokens needs a folder to keep them in: add --cache DIR")
-    cache = TokenCache(options.cache, identity, options.keep_tokens, scenes)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    console = Console(stderr=True)
-    with Progress(
-        *columns, TimeRemainingColumn(), console=console, disable=options.quiet
-    ) as progress:
-        task = progress.add_task("tokens", total=cache.items)
-        for done in cache.fill(blend, device, options.workers):
-            progress.update(task, completed=done)
-    return cache.feed()
-
-
-def prepare(options: TrainOptions) -> None:
-    """Check where the run goes, and set the number of threads.
-
-    Raises:
-        UsageError: the folder holds another run, and --resume was not asked for.
-    """
-    fresh = not (options.resume or options.dry_run)
-    if fresh and (options.out / "state.safetensors").exists():
-        raise UsageError(f"{options.out}: holds a run already; --resume it or name another folder")
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    # a model starts from the same weights when the seed is the same
-    torch.manual_seed(options.seed)
-
-
-def how(options: TrainOptions) -> dict[str, Any]:
-    """The loop's arguments that do not depend on the model."""
-    device = choose_device(options.device)
-    precision = options.precision
-    if precision == "auto":
-        fast = device.type == "cuda" or torch.cpu._is_amx_tile_supported()
-        precision = "bf16" if fast else "fp32"
-    return {
-        "device": device,
-        "precision": precision,
-        "workers": options.workers,
-        "seed": options.seed,
-        "max_time": options.max_time,
-        "resume": options.resume,
-        "quiet": options.quiet,
-    }
-
-
-def schedule_of(options: TrainOptions, default: Schedule, settings: Mapping[str, Any]) -> Schedule:
-    """The preset's schedule with the options over it."""
-    given = {
-        "steps": options.steps,
-        "batch_size": options.batch_size,
-        "save_every": options.save_every,
-    }
-    chosen = {name: value for name, value in given.items() if value is not None}
-    return dataclasses.replace(default, **(dict(settings) | chosen))
-
-
-def convert(text: str, kind: type) -> Any:
-    """What a setting of type ``kind`` is when written as ``text``; raises ValueError."""
-    if kind is bool:
-        return text.lower() in ("1", "true", "yes")
-    return text.split(",") if kind is tuple else kind(text)
-
-
-def split(overrides: Mapping[str, str], *configs: Any) -> list[dict[str, Any]]:
-    """Sort ``key=value`` settings by the configuration that has the key, converted to its type.
-
-    Raises:
-        ConfigError: no configuration has the key, or the value does not fit.
-    """
-    found: list[dict[str, Any]] = [{} for _ in configs]
-    for key, text in overrides.items():
-        for config, settings in zip(configs, found, strict=True):
-            fields = {field.name for field in dataclasses.fields(config)}
-            if key not in fields:
-                continue
-            kind = type(getattr(config, key))
-            try:
-                settings[key] = convert(text, kind)
-            except ValueError as error:
-                raise ConfigError(f"--set {key}: '{text}' is no {kind.__name__}") from error
-            break
-        else:
-            raise ConfigError(f"--set {key}: no such setting")
-    return found
+    if options.batch_size == "auto":
+        size = largest_batch(task, feed, device, run.autocast())
+        schedule = dataclasses.replace(schedule, batch_size=size)
+    if parallel.rank() == 0:
+        found = {"precision": run.precision, "preset": preset, "batch_size": schedule.batch_size}
+        came = {**origin, "processes": parallel.world()}
+        now = describe(kind, options, config, schedule, plan.augmentation, found, came)
+        record(options.out, now, options.resume)
+    return train(task, feed, schedule, options.out, run, check)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from math import log10
 
@@ -21,6 +22,8 @@ WINDOW_SECONDS = 0.08
 MEL_BANDS = 128
 #: magnitudes below this count as this: -160 dB
 FLOOR = 1e-8
+#: the lightest colour never stands for less: silence stays dark
+LOWEST_TOP_DB = -70.0
 
 #: a colour map whose lightness rises steadily, from black over purple and orange to pale yellow
 ANCHORS = (
@@ -64,9 +67,13 @@ def mel_decibels(audio: Tensor, sample_rate: int, width: int, height: int) -> Te
     size = 2 ** (round(WINDOW_SECONDS * sample_rate) - 1).bit_length()
     # a whole number of frames a pixel (but for rounding), close enough that none misses a sample
     pixels = max(1, -(-4 * len(audio) // (width * size)))
-    hop = max(1, min(len(audio) // (width * pixels), size // 4))
+    hop = max(1, len(audio) // (width * pixels))
     bands = min(height, MEL_BANDS)
-    magnitudes = mel_magnitudes(audio.detach().float().cpu(), size, hop, bands, sample_rate)
+    # mirrored at both ends: a sound that stops in the middle of a window seems to click
+    beyond = min(size // 2, len(audio) - 1) // hop
+    mirrored = F.pad(audio.detach().float().cpu()[None], (beyond * hop,) * 2, "reflect")[0]
+    magnitudes = mel_magnitudes(mirrored, size, hop, bands, sample_rate)
+    magnitudes = magnitudes[:, beyond : beyond + -(-len(audio) // hop)]
     power = F.adaptive_avg_pool1d(magnitudes.square(), width)
     decibels = 10 * power.clamp_min(FLOOR**2).log10()
     if height != bands:
@@ -95,7 +102,12 @@ def spectrogram_image(
         range_db: what lies this far below is drawn in the darkest colour.
     """
     decibels = mel_decibels(audio, sample_rate, width, height)
-    return paint(decibels, float(decibels.max()) if top_db is None else top_db, range_db)
+    return paint(decibels, loudest([decibels]) if top_db is None else top_db, range_db)
+
+
+def loudest(pictures: Sequence[Tensor]) -> float:
+    """The level that the lightest colour stands for when these share a scale."""
+    return max([LOWEST_TOP_DB, *(float(decibels.max()) for decibels in pictures)])
 
 
 def paint(decibels: Tensor, top_db: float, range_db: float = RANGE_DB) -> Image.Image:
@@ -135,7 +147,7 @@ def draw_sheet(
         for row in rows
     ]
     passages = [cell for row in rows for cell in row if isinstance(cell, Tensor)]
-    top = max((float(c.max()) for row in found for c in row if isinstance(c, Tensor)), default=0)
+    top = loudest([cell for row in found for cell in row if isinstance(cell, Tensor)])
     across = [_LEFT + number * (width + _GAP) for number in range(count)]
     down = [_TOP + number * (_CELL_HEIGHT + _GAP) for number in range(len(rows))]
     right, bottom = across[-1] + width, down[-1] + _CELL_HEIGHT
@@ -167,7 +179,12 @@ def draw_sheet(
 
 
 def shorten(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: float) -> str:
-    """A text that is at most ``width`` pixels wide, with its end left out if need be."""
+    """A text that is at most ``width`` pixels wide, with its end left out if need be.
+
+    Pillow's own font has hardly more than ASCII: accents go, and other letters become "?".
+    """
+    letters = (c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    text = "".join(letters).encode("ascii", "replace").decode()
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(f"{text}…") > width:
@@ -223,6 +240,5 @@ def _draw_scale(
     for level in range(0, int(RANGE_DB) + 1, 10):
         tick = top + round(level / RANGE_DB * (height - 1))
         draw.line((x + _BAR_WIDTH + 1, tick, x + _BAR_WIDTH + 5, tick), _FAINT)
-        text = f"−{level}" if level else "0"
-        draw.text((x + _BAR_WIDTH + 9, tick), text, _FAINT, font, anchor="lm")
+        draw.text((x + _BAR_WIDTH + 9, tick), f"{-level}", _FAINT, font, anchor="lm")
     draw.text((x, top - 14), "dB", _FAINT, font, anchor="ls")

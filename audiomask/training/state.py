@@ -1,47 +1,88 @@
 """Training state: everything a resumed run needs to go on as if it had never stopped.
 
 ``state.safetensors`` holds weights, averages, the optimiser's moments and the random states, with
-the step and the seconds trained in its metadata: one file, so that a kill cannot tear it.
+the run's place in its metadata: one file, so that a kill cannot tear it.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
 
+from audiomask import parallel
 from audiomask.checkpoint import write_tensors
 from audiomask.errors import AudioFileError, CheckpointError
 
 STATE_FILE = "state.safetensors"
 
 
+@dataclass
+class Place:
+    """How far a run has come.
+
+    Attributes:
+        step: steps done.
+        items: items of the data that they took; the next one comes next.
+        seconds: time spent, over all resumptions.
+        best: the smallest validation loss so far, if there is one.
+        best_step: the step it is of.
+        scaler: state of the scaling of half-precision gradients.
+    """
+
+    step: int = 0
+    items: int = 0
+    seconds: float = 0.0
+    best: float | None = None
+    best_step: int = 0
+    scaler: dict[str, Any] = field(default_factory=dict)
+
+
+def whole(value: Tensor) -> Tensor:
+    """A tensor on the CPU, put together from all processes if they hold parts of it."""
+    full = value.full_tensor() if isinstance(value, DTensor) else value
+    return full.detach().cpu().clone()
+
+
+def as_held(value: Tensor, like: Tensor) -> Tensor:
+    """A whole tensor in the way that another is held: on its device, in parts if it is."""
+    value = value.to(like.device, like.dtype)
+    if isinstance(like, DTensor):
+        return distribute_tensor(value, like.device_mesh, like.placements)
+    return value
+
+
 def save_state(
     folder: Path,
     model: nn.Module,
-    averages: dict[str, Tensor],
+    averages: Mapping[str, Tensor],
     optimiser: torch.optim.Optimizer,
-    step: int,
-    seconds: float,
+    place: Place,
 ) -> None:
-    """Write the state of a run atomically into its folder.
+    """Write the state of a run atomically into its folder; called by all processes.
 
     Raises:
         CheckpointError: the folder cannot be written.
     """
-    tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
-    tensors |= {f"average/{name}": value for name, value in averages.items()}
+    tensors = {f"model/{name}": whole(value) for name, value in model.state_dict().items()}
+    tensors |= {f"average/{name}": whole(value) for name, value in averages.items()}
     for number, moments in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser/{number}/{name}": value for name, value in moments.items()}
+        tensors |= {f"optimiser/{number}/{name}": whole(v) for name, v in moments.items()}
     tensors["random/cpu"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["random/cuda"] = torch.cuda.get_rng_state()
-    on_cpu = {name: value.detach().cpu().clone() for name, value in tensors.items()}
-    metadata = {"step": str(step), "seconds": repr(seconds)}
+    if parallel.rank() != 0:
+        return
+    metadata = {"place": json.dumps(asdict(place))}
     try:
-        write_tensors(folder / STATE_FILE, on_cpu, metadata)
+        write_tensors(folder / STATE_FILE, tensors, metadata)
     except (OSError, SafetensorError, AudioFileError) as error:
         raise CheckpointError(f"{folder}: cannot write the training state ({error})") from error
 
@@ -49,10 +90,10 @@ def save_state(
 def load_state(
     folder: Path,
     model: nn.Module,
-    averages: dict[str, Tensor],
+    averages: Mapping[str, Tensor],
     optimiser: torch.optim.Optimizer,
-) -> tuple[int, float]:
-    """Put a run's state back; returns the step and the seconds trained so far.
+) -> Place:
+    """Put a run's state back; returns how far it has come.
 
     Raises:
         CheckpointError: there is none, or it is of another model.
@@ -64,25 +105,45 @@ def load_state(
         with safe_open(file, framework="pt") as stored:
             metadata = stored.metadata() or {}
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-        model.load_state_dict(part(tensors, "model/"))
-        for name, value in part(tensors, "average/").items():
-            averages[name].copy_(value)
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in part(tensors, "optimiser/").items():
-            number, key = name.split("/")
-            moments.setdefault(int(number), {})[key] = value
-        state = optimiser.state_dict()
-        state["state"] = moments
-        optimiser.load_state_dict(state)
+        place = Place(**json.loads(metadata["place"]))
+        restore_weights(model.state_dict(), part(tensors, "model/"))
+        restore_weights(averages, part(tensors, "average/"))
+        restore_moments(optimiser, part(tensors, "optimiser/"))
         torch.set_rng_state(tensors["random/cpu"])
         if torch.cuda.is_available() and "random/cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random/cuda"])
-        return int(metadata["step"]), float(metadata["seconds"])
-    except (SafetensorError, RuntimeError, KeyError, ValueError) as error:
+    except (OSError, SafetensorError, RuntimeError, KeyError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{file}: cannot resume from it ({reason})") from error
+    return place
 
 
-def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+@torch.no_grad()
+def restore_weights(weights: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> None:
+    """Copy saved tensors into those of a model; raises KeyError or RuntimeError if they differ."""
+    if weights.keys() != saved.keys():
+        different = sorted(weights.keys() ^ saved.keys())[0]
+        raise KeyError(f"it is of another model: {different}")
+    for name, value in weights.items():
+        if value.shape != saved[name].shape:
+            raise RuntimeError(f"it is of another model: {name} is {list(saved[name].shape)}")
+        value.copy_(as_held(saved[name], value))
+
+
+def restore_moments(optimiser: torch.optim.Optimizer, saved: Mapping[str, Tensor]) -> None:
+    """Put the optimiser's moments back."""
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, value in saved.items():
+        number, key = name.split("/")
+        parameter = parameters[int(number)]
+        held = as_held(value, parameter) if value.shape == parameter.shape else value
+        moments.setdefault(int(number), {})[key] = held
+    state = optimiser.state_dict()
+    state["state"] = moments
+    optimiser.load_state_dict(state)
+
+
+def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors below a prefix, without it."""
     return {n.removeprefix(prefix): value for n, value in tensors.items() if n.startswith(prefix)}

@@ -2,33 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from audiomask import parallel
 from audiomask.checkpoint import save_checkpoint
 from audiomask.training.data.excerpt import Excerpt, generator
 from audiomask.vqvae import AnyVQVAE
+from audiomask.vqvae.convnext import ConvNeXtBlock
 
 
 class VQVAETask:
     """Reconstruct crops of mixtures and stems."""
 
+    #: weight of a step in the running usage of codes, and the share of the mean usage under which
+    #: a code counts as dead
+    USAGE, DEAD = 0.02, 0.01
+
     def __init__(self, model: AnyVQVAE, preset: str, notes: dict[str, Any]) -> None:
         self.model = model
         self.preset = preset
         self.notes = notes
+        self.usage: Tensor | None = None
 
-    def loss(self, batch: Tensor) -> tuple[Tensor, dict[str, float]]:
+    def blocks(self) -> Iterator[nn.Module]:
+        """The ConvNeXt blocks."""
+        return (part for part in self.model.modules() if isinstance(part, ConvNeXtBlock))
+
+    def loss(self, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of crops [B, N, T]."""
         output = self.model(batch.flatten(0, 1))
-        numbers = {name: float(value.detach()) for name, value in output.losses.items()}
-        for level, value in enumerate(output.perplexity.tolist(), start=1):
+        numbers = {name: value.detach() for name, value in output.losses.items()}
+        for level, value in enumerate(output.perplexity, start=1):
             numbers[f"perplexity_{level}"] = value
+        if self.model.training:
+            for level, dead in enumerate(self.dead(output.codes), start=1):
+                numbers[f"dead_{level}"] = dead
         return output.loss, numbers
+
+    def dead(self, codes: Tensor) -> Tensor:
+        """How many codes of each level are hardly used of late, [levels].
+
+        Args:
+            codes: of a batch [B, levels, F].
+        """
+        size = self.model.config.codebook_size
+        counts = torch.stack(
+            [torch.bincount(level.flatten(), minlength=size) for level in codes.unbind(dim=1)]
+        ).float()
+        counts = parallel.total(counts)
+        self.usage = counts if self.usage is None else self.usage.lerp(counts, self.USAGE)
+        return (self.usage < self.DEAD * self.usage.mean(dim=1, keepdim=True)).float().sum(dim=1)
+
+    def sounds(self, batch: Tensor) -> dict[str, Tensor]:
+        """The first crops of a batch [B, N, T], and what became of them."""
+        crops = batch[:4, 0]
+        output = self.model(crops)
+        pairs = zip(crops, output.reconstruction, strict=True)
+        return {
+            f"{number}-{name}": audio
+            for number, pair in enumerate(pairs, start=1)
+            for name, audio in zip(("original", "reconstruction"), pair, strict=True)
+        }
 
     def save(self, folder: Path, weights: dict[str, Tensor], notes: dict[str, Any]) -> None:
         """Write the VQ-VAE's checkpoint."""

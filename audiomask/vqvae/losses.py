@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from audiomask import parallel
 from audiomask.audio.spectra import mel_filters, stft
 
 #: window -> mel bands; short windows hear onsets, long ones pitch. Hops are half a window:
@@ -33,6 +34,6 @@ def spectral_loss(target: Tensor, estimate: Tensor, sample_rate: int) -> dict[st
         filters = mel_filters(size, bands, sample_rate).to(a.device)
         logs = [torch.einsum("bkf,km->bmf", x, filters).clamp_min(FLOOR).log10() for x in (a, b)]
         mel = mel + (logs[0] - logs[1]).abs().mean()
-        convergence = convergence + (a - b).abs().mean() / (a.mean() + 1e-3)
+        convergence = convergence + (a - b).abs().mean() / (parallel.mean(a.mean()) + 1e-3)
     number = len(MEL_SCALES)
     return {"mel": mel / number, "convergence": convergence / number}

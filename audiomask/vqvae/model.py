@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from audiomask import parallel
 from audiomask.audio.spectra import istft, stft
 from audiomask.vqvae.config import VQVAEConfig
 from audiomask.vqvae.convnext import ConvNeXtStack
@@ -85,8 +86,8 @@ class VQVAE(nn.Module):
         used = None
         if self.training and self.config.level_dropout > 0:
             batch, levels = len(audio), self.config.levels
-            fewer = torch.randint(1, levels + 1, (batch,), device=audio.device)
-            drop = torch.rand(batch, device=audio.device) < self.config.level_dropout
+            fewer = 1 + (levels * parallel.rand(batch, device=audio.device)).long()
+            drop = parallel.rand(batch, device=audio.device) < self.config.level_dropout
             used = torch.where(drop, fewer, levels)
         latents = self.latents(audio)
         # look-ups in bfloat16 would pick wrong codes: the quantiser runs in full precision

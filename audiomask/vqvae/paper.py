@@ -9,10 +9,10 @@ from math import ceil
 from typing import cast
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from audiomask import parallel
 from audiomask.errors import ConfigError
 from audiomask.vqvae.output import VQVAEOutput
 from audiomask.vqvae.usage import perplexity
@@ -280,7 +280,7 @@ class PaperVQVAE(nn.Module):
         """Standardise the latents and draw the codebook from them, unless ``audio`` is silent."""
         # Autocast would keep its half-precision copy of the weights that are changed below.
         with torch.autocast(audio.device.type, enabled=False):
-            latents = self._latents(audio).flatten(0, 1)
+            latents = parallel.gather(self._latents(audio).flatten(0, 1))
         mean, spread = latents.mean(dim=0), latents.std(dim=0, unbiased=False)
         projection = cast(nn.Conv1d, self.encoder[-1])
         weight, bias = projection.weight, cast(Tensor, projection.bias)
@@ -293,6 +293,3 @@ class PaperVQVAE(nn.Module):
             # Silent stretches give equal latents, and of equal codes only one would ever be used.
             self.codebook.copy_(latents[drawn] + 0.01 * torch.randn_like(self.codebook))
             self.initialised.fill_(True)
-        if dist.is_available() and dist.is_initialized():
-            for tensor in (weight, bias, self.codebook, self.initialised):
-                dist.broadcast(tensor, src=0)  # each process saw another batch

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from audiomask import parallel
+
 
 class Codebook(nn.Module):
     """One level: K vectors of dimension D, learned as running means of what chose them.
@@ -48,6 +50,7 @@ class Codebook(nn.Module):
     @torch.no_grad()
     def start(self, data: Tensor) -> None:
         """Seed the whole table from the first batch [N, D], so that no code starts far away."""
+        data = parallel.gather(data)
         noise = self.START_NOISE * data.std() * torch.randn_like(self.vectors)
         everything = torch.ones(len(self.vectors), dtype=torch.bool, device=data.device)
         self._seed(everything, data, noise)
@@ -55,15 +58,16 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def update(self, data: Tensor, codes: Tensor) -> None:
-        """Move the running means towards a batch [N, D] with codes [N]."""
+        """Move the running means towards a batch [N, D] with codes [N], of all processes."""
         size = self.vectors.shape[0]
         chosen = F.one_hot(codes, size).to(data.dtype)
-        self.counts.lerp_(chosen.sum(dim=0), 1 - self.decay)
-        self.sums.lerp_(chosen.T @ data, 1 - self.decay)
+        self.counts.lerp_(parallel.total(chosen.sum(dim=0)), 1 - self.decay)
+        self.sums.lerp_(parallel.total(chosen.T @ data), 1 - self.decay)
         self.vectors.copy_(self.sums / self.counts.clamp_min(1e-6)[:, None])
-        dead = self.counts < self.dead_below * len(data) / size
+        dead = self.counts < self.dead_below * len(data) * parallel.world() / size
         if dead.any():
-            self._seed(dead, data)
+            # every process has the same counts and draws the same of all vectors
+            self._seed(dead, parallel.gather(data))
 
     def _seed(self, which: Tensor, data: Tensor, noise: Tensor | float = 0.0) -> None:
         """Give the codes ``which`` [K] random vectors of the batch [N, D]."""
@@ -102,8 +106,9 @@ class Standardise(nn.Module):
                 flat = x.flatten(0, -2)
                 # the first batches count fully: nothing is known before them
                 weight = max(self.momentum, 1 / (int(self.updates) + 1))
-                self.mean.lerp_(flat.mean(dim=0), weight)
-                self.variance.lerp_((flat - self.mean).square().mean(dim=0), weight)
+                self.mean.lerp_(parallel.mean(flat.mean(dim=0)), weight)
+                spread = (flat - self.mean).square().mean(dim=0)
+                self.variance.lerp_(parallel.mean(spread), weight)
                 self.updates += 1
         # copies: the next batch must not move what this one's gradient needs
         scale = (self.variance.clone() + 1e-5).mul(x.shape[-1]).rsqrt()

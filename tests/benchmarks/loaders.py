@@ -1,12 +1,12 @@
 """How fast training data is made, beside a plain loop of soundfile.read on the same excerpts.
 
-    python tests/benchmarks/loaders.py NOTES MIDI,NOTES SLAKH MUSIC --workers 2
+    python tests/benchmarks/loaders.py NOTES MIDI,NOTES SLAKH MUSIC SHARDS --workers 2
 
-One row for every argument, a folder that ``audiomask train --data`` takes or several with commas
-between them. Seconds of mixture a second: the loader with its workers, everything done that
-a training step needs; the loader in this process alone; the plain loop, which only reads what
-the loader has read, one file after the other. Bands read nothing: for them the loop reads their
-stems from FLAC files, as if somebody had rendered and stored them all.
+One row for every argument, a folder or address that ``audiomask train --data`` takes or several
+with commas between them. Seconds of mixture a second: the loader with its workers, everything
+done that a training step needs; the loader in this process alone; the plain loop, which only
+reads what the loader has read, one file after the other. Bands and shards read no files: for them
+the loop reads their stems from FLAC files, as if somebody had rendered and stored them all.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ from rich.table import Table
 from torch.utils.data import DataLoader
 
 from audiomask.training.data import Blend, open_data, reading
+from audiomask.training.data.augmentation import NONE
 from audiomask.training.data.blend import Finished, Numbered
 from audiomask.training.data.excerpt import Excerpt
 from audiomask.training.data.layouts import recognise
 from audiomask.training.data.plan import Plan
-from audiomask.training.loop import Steps
+from audiomask.training.feed import Steps
 
 RATE = 44_100
 SAMPLES = 577 * 512  # 6.7 s, the default window
@@ -52,7 +53,7 @@ class Everything:
 def loaded(blend: Blend, items: int, batch: int, workers: int) -> float:
     """Seconds of mixture a second from a loader, its start left out."""
     loader = DataLoader(
-        Steps(Numbered(blend, Everything()), 0, batch * max(workers, 1) + items),
+        Steps(Numbered(blend, Everything()), 0, batch * max(workers, 1) + items, batch),
         batch_size=batch,
         collate_fn=Finished(blend, Everything()),
         num_workers=workers,
@@ -115,10 +116,13 @@ def plans(blend: Blend, items: int) -> float | None:
 
 def main(
     data: Annotated[list[str], typer.Argument(metavar="FOLDER[,FOLDER]...")],
-    items: Annotated[int, typer.Option(min=1, help="Excerpts to count.")] = 96,
+    items: Annotated[int, typer.Option(min=1, help="Excerpts to count.")] = 400,
     batch: Annotated[int, typer.Option(min=1)] = 4,
     workers: Annotated[int, typer.Option(min=1)] = 2,
     cache: Annotated[Path | None, typer.Option(help="As --cache of audiomask train.")] = None,
+    recorded: Annotated[
+        bool, typer.Option(help="Without augmentation: read and mix alone.")
+    ] = False,
 ) -> None:
     """Measure the loaders."""
     torch.set_num_threads(1)
@@ -126,10 +130,10 @@ def main(
     for column in ("data", "layout", f"{workers} workers", "no worker", "plain loop", "plans"):
         table.add_column(column, justify="left" if column in ("data", "layout") else "right")
     for argument in data:
-        folders = [Path(name) for name in argument.split(",")]
-        sources = [recognise(folder) for folder in folders]
+        sources = [recognise(name) for name in argument.split(",")]
         names = sorted({stem for source in sources for stem in source.stems} - {"other"})
-        blend = open_data(sources, names[:4], SAMPLES, seed=0, cache=cache)
+        varied = NONE if recorded else None
+        blend = open_data(sources, names[:4], SAMPLES, 0, augmentation=varied, cache=cache)
         note(f"{argument}: {len(names[:4])} stems, {', '.join(names[:4]) or 'recordings'}")
         helped = loaded(blend, items, batch, workers)
         alone = loaded(blend, items, batch, 0)
@@ -139,7 +143,7 @@ def main(
         made = plans(blend, items)
         numbers = [f"{value:,.0f}" for value in (helped, alone, peer)]
         layout = " + ".join(source.layout for source in sources)
-        label = ", ".join(folder.name for folder in folders)
+        label = ", ".join(source.folder.name for source in sources)
         table.add_row(label, layout, *numbers, "" if made is None else f"{made:,.0f}")
     Console(width=120).print(table)
 

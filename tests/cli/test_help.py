@@ -8,7 +8,7 @@ import pytest
 
 import audiomask
 
-COMMANDS = ("tokenize", "detokenize", "infill", "separate", "train")
+COMMANDS = ("tokenize", "detokenize", "infill", "separate", "evaluate", "train")
 
 
 def test_help_names_every_command(run):
@@ -66,9 +66,16 @@ def test_module_is_the_command():
         ),
         ("separate", "-o --stem --residual --template --format --subtype --overwrite"),
         (
+            "evaluate",
+            "--data --split --limit --seconds --mono --seed --levels --fit --rounds --gap-length "
+            "--gaps-per-file --json --model --device --quiet",
+        ),
+        (
             "train",
             "--data --out --preset --steps --max-time --resume --precision --workers "
-            "--batch-size --seed --save-every --init --vqvae --set --device --threads",
+            "--batch-size --seed --save-every --init --vqvae --set --device --threads "
+            "--config --accumulate --compile --shard --tensorboard --validate-every --pack "
+            "--cache --keep-tokens --dry-run",
         ),
     ],
 )

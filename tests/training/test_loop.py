@@ -7,19 +7,22 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from audiomask.errors import AudiomaskError
-from audiomask.training.feed import Feed
-from audiomask.training.loop import Averages, Schedule, train
+from audiomask.errors import AudiomaskError, DataError
+from audiomask.training.feed import Feed, Steps
+from audiomask.training.loop import Run, train
+from audiomask.training.schedule import Schedule
 from audiomask.training.state import STATE_FILE
 from audiomask.training.vqvae import VQVAETask
 from audiomask.vqvae.config import VQVAEConfig
@@ -43,18 +46,28 @@ class Doubling:
         self.model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 4))
         self.at = at or {}
         self.batches: list[Tensor] = []
+        self.validated: list[Tensor] = []
         self.saved: list[dict[str, Any]] = []
 
-    def loss(self, batch: Tensor) -> tuple[Tensor, dict[str, float]]:
+    def blocks(self) -> list[nn.Module]:
+        return [self.model[0]]
+
+    def loss(self, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         noise = 0.01 * torch.randn_like(batch)
         loss = (self.model(batch + noise) - 2 * batch).square().mean()
+        if not self.model.training:
+            self.validated.append(batch.clone())
+            return loss, {"noise": noise.mean()}
         self.batches.append(batch.clone())
         changed = self.at.get(len(self.batches), lambda loss: None)(loss)
-        return loss if changed is None else changed, {"noise": float(noise.mean())}
+        return loss if changed is None else changed, {"noise": noise.mean()}
+
+    def sounds(self, batch: Tensor) -> dict[str, Tensor]:
+        return {"input": batch.flatten()}
 
     def save(self, folder: Path, weights: dict[str, Tensor], notes: dict[str, Any]) -> None:
         copies = {name: value.clone() for name, value in weights.items()}
-        self.saved.append(notes | {"weights": copies})
+        self.saved.append(notes | {"weights": copies, "folder": folder.name})
 
 
 def schedule(steps: int, **more: Any) -> Schedule:
@@ -63,8 +76,9 @@ def schedule(steps: int, **more: Any) -> Schedule:
 
 def run(task: Any, out: Path, steps: int = 8, **more: Any) -> int:
     plan = {k: more.pop(k) for k in list(more) if k in Schedule.__dataclass_fields__}
-    data = more.pop("data", Numbers())
-    return train(task, Feed(data), schedule(steps, **plan), out, device=CPU, quiet=True, **more)
+    data, check = more.pop("data", Numbers()), more.pop("check", None)
+    how = Run(CPU, quiet=True, **more)
+    return train(task, Feed(data, seconds=0.5), schedule(steps, **plan), out, how, check)
 
 
 def log(out: Path) -> list[dict[str, float]]:
@@ -73,36 +87,6 @@ def log(out: Path) -> list[dict[str, float]]:
 
 def terminate(loss: Tensor) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-# Its parts
-
-
-def test_the_learning_rate_by_hand() -> None:
-    plan = Schedule(steps=110, batch_size=1, learning_rate=1.0, warmup=10)
-    assert [plan.rate(step) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
-    assert plan.rate(10) == pytest.approx(1.0)
-    assert plan.rate(60) == pytest.approx(0.01 + 0.99 / 2)
-    assert plan.rate(110) == pytest.approx(0.01)
-    assert plan.rate(500) == pytest.approx(0.01)
-    falling = [plan.rate(step) for step in range(10, 111)]
-    assert falling == sorted(falling, reverse=True)
-
-
-def test_averages_by_hand() -> None:
-    model = nn.BatchNorm1d(1)
-    averages = Averages(model, decay=0.5)
-    with torch.no_grad():
-        model.weight.fill_(3.0)
-        model.running_mean.fill_(5.0)
-    averages.update(model, 0)  # the first steps count for more: decay 1 / 10
-    assert float(averages.weights["weight"]) == pytest.approx(0.1 * 1 + 0.9 * 3)
-    assert float(averages.weights["running_mean"]) == 5  # buffers are copied
-    before = float(averages.weights["weight"])
-    with torch.no_grad():
-        model.weight.fill_(0.0)
-    averages.update(model, 10_000)
-    assert float(averages.weights["weight"]) == pytest.approx(0.5 * before)
 
 
 # A run
@@ -208,6 +192,141 @@ def test_the_seed_decides(tmp_path: Path) -> None:
     assert not same(tmp_path / "a", tmp_path / "c")
 
 
+@pytest.mark.parametrize("world", [1, 3])
+def test_batches_are_dealt_out_to_the_processes(world: int) -> None:
+    parts = [Steps(range(100), 10, 34, 2, rank, world) for rank in range(world)]  # type: ignore[arg-type]
+    assert {len(part) for part in parts} == {24 // world}
+    dealt = [[part[index] for index in range(len(part))] for part in parts]
+    assert sorted(item for items in dealt for item in items) == list(range(10, 34))
+    if world == 3:
+        assert dealt[0][:4] == [10, 11, 16, 17]
+        assert dealt[2][:4] == [14, 15, 20, 21]
+
+
+def test_accumulated_batches_are_one_large_one(tmp_path: Path) -> None:
+    class Plain(Doubling):
+        """Without noise and running statistics, whose draws and means are of a batch."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 4))
+
+        def loss(self, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+            self.batches.append(batch.clone())
+            return (self.model(batch) - 2 * batch).square().mean(), {}
+
+    torch.manual_seed(0)
+    large = Plain()
+    torch.manual_seed(0)
+    small = Plain()
+    small.model.load_state_dict(large.model.state_dict())
+    plan = Schedule(6, batch_size=8, warmup=3, log_every=1)
+    train(large, Feed(Numbers()), plan, tmp_path / "a", Run(CPU, quiet=True))
+    plan = replace(plan, batch_size=2, accumulate=4)
+    train(small, Feed(Numbers()), plan, tmp_path / "b", Run(CPU, quiet=True))
+    assert torch.equal(torch.cat(large.batches), torch.cat(small.batches))
+    assert [len(batch) for batch in small.batches] == [2] * 24
+    pairs = zip(log(tmp_path / "a"), log(tmp_path / "b"), strict=True)
+    for one, other in pairs:
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-5)
+    for a, b in zip(large.model.parameters(), small.model.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-5)
+
+
+def test_compiled_blocks_learn_the_same(tmp_path: Path) -> None:
+    plain, compiled = Doubling(), Doubling()
+    run(plain, tmp_path / "a")
+    run(compiled, tmp_path / "b", compile=True)
+    assert compiled.model[0]._compiled_call_impl is not None
+    losses = [[entry["loss"] for entry in log(tmp_path / name)] for name in "ab"]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_overflowing_half_precision_is_left_out(tmp_path: Path) -> None:
+    task = Doubling({3: lambda loss: loss + (0 * loss).sqrt()})
+    assert run(task, tmp_path, steps=6, precision="fp16") == 6
+    assert not math.isfinite(log(tmp_path)[2]["gradient"])
+    for value in task.model.state_dict().values():
+        assert value.double().isfinite().all()
+    # but not for ever
+    bad = dict.fromkeys(range(1, 40), lambda loss: loss + (0 * loss).sqrt())
+    with pytest.raises(AudiomaskError, match="gradient is"):
+        run(Doubling(bad), tmp_path / "b", steps=40, precision="fp16")
+
+
+# Validation
+
+
+class Others(Dataset[Tensor]):
+    """Item i is always the same, and none of Numbers."""
+
+    def __getitem__(self, index: int) -> Tensor:
+        return torch.from_numpy(np.random.default_rng([8, index]).normal(size=4)).float()
+
+
+def test_validation_is_on_the_same_items_and_leaves_no_trace(tmp_path: Path) -> None:
+    checked, plain = Doubling(), Doubling()
+    more = {"validate_every": 3, "validate_items": 8}
+    run(checked, tmp_path / "a", check=Feed(Others()), **more)
+    run(plain, tmp_path / "b")
+    expected = torch.stack([Others()[i] for i in range(8)])
+    assert len(checked.validated) == 3 * 2  # after steps 3, 6 and 8
+    for first in (0, 2, 4):
+        assert torch.equal(torch.cat(checked.validated[first : first + 2]), expected)
+    states = [load_file(tmp_path / name / STATE_FILE) for name in "ab"]
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+    entries = [entry for entry in log(tmp_path / "a") if "validation_loss" in entry]
+    assert [entry["step"] for entry in entries] == [3, 6, 8]
+    # of the averaged weights
+    task = Doubling()
+    task.model.load_state_dict(checked.saved[-1]["weights"])
+    task.model.eval()
+    torch.manual_seed(0)
+    with torch.no_grad():
+        losses = [float(task.loss(batch)[0]) for batch in expected.split(4)]
+    assert entries[-1]["validation_loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_the_best_checkpoint_is_kept(tmp_path: Path) -> None:
+    # the loss rises after the fifth step: its weights are spoilt on purpose
+    def spoil(loss: Tensor) -> None:
+        with torch.no_grad():
+            task.model[2].bias += 100
+            loss *= 0
+
+    task = Doubling({6: spoil})
+    run(task, tmp_path, validate_every=1, validate_items=4, check=Feed(Others()), ema=0.0)
+    losses = [e["validation_loss"] for e in log(tmp_path) if "validation_loss" in e]
+    best = int(np.argmin(losses)) + 1
+    assert best <= 5
+    kept = [notes["step"] for notes in task.saved if notes["folder"] == "best"]
+    assert kept[-1] == best
+    # and stays the best after a resumption
+    place = json.loads(read_metadata(tmp_path)["place"])
+    assert (place["best_step"], place["best"]) == (best, pytest.approx(min(losses)))
+
+
+def read_metadata(out: Path) -> dict[str, str]:
+    with safe_open(out / STATE_FILE, framework="pt") as stored:
+        return dict(stored.metadata())
+
+
+def test_tensorboard_gets_numbers_sounds_and_pictures(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    more = {"validate_every": 4, "validate_items": 4, "check": Feed(Others())}
+    run(Doubling(), tmp_path, tensorboard=True, **more)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    tags = events.Tags()
+    assert {"train/loss", "train/gradient", "train/speed", "validation/loss"} <= set(
+        tags["scalars"]
+    )
+    assert [event.step for event in events.Scalars("train/loss")] == list(range(1, 9))
+    assert tags["audio"] == ["input"]
+    assert tags["images"] == ["input"]
+
+
 # Stopping and going on
 
 
@@ -260,7 +379,7 @@ def test_a_resumed_vqvae_does_too(tmp_path: Path) -> None:
     class Killed(VQVAETask):
         count = 0
 
-        def loss(self, batch: Tensor) -> tuple[Tensor, dict[str, float]]:
+        def loss(self, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             self.count += 1
             if self.count == 6:
                 raise KeyboardInterrupt
@@ -311,6 +430,64 @@ def test_a_finished_run_has_nothing_left_to_do(tmp_path: Path) -> None:
     # unless it is asked for more steps
     assert run(again, tmp_path, steps=10, resume=True) == 10
     assert torch.equal(again.batches[0][0], Numbers()[32])
+
+
+def test_a_run_goes_on_where_its_items_ended_whatever_the_batch(tmp_path: Path) -> None:
+    run(Doubling(), tmp_path, steps=3)
+    again = Doubling()
+    plan = Schedule(5, batch_size=6, warmup=3, log_every=1)
+    train(again, Feed(Numbers()), plan, tmp_path, Run(CPU, quiet=True, resume=True))
+    expected = torch.stack([Numbers()[i] for i in range(12, 24)])
+    assert torch.equal(torch.cat(again.batches), expected)
+
+
+def test_what_a_kill_undid_is_taken_out_of_the_log(tmp_path: Path) -> None:
+    def kill(loss: Tensor) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(Doubling({7: kill}), tmp_path, save_every=4)
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"step": 6, "lo')  # cut by the kill
+    assert [entry["step"] for entry in log_lines(tmp_path)] == [1, 2, 3, 4, 5, 6]
+    run(Doubling(), tmp_path, resume=True)
+    assert [entry["step"] for entry in log(tmp_path)] == list(range(1, 9))
+
+
+def log_lines(out: Path) -> list[dict[str, float]]:
+    lines = (out / "log.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+# Data that fails
+
+
+class Failing(Dataset[Tensor]):
+    """Has ten items."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __getitem__(self, index: int) -> Tensor:
+        if index >= 10:
+            raise self.error
+        return Numbers()[index]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(
+    "error", [DataError("nothing in songs/ could be read"), FileNotFoundError(2, "gone", "a.wav")]
+)
+def test_data_that_is_gone_is_one_line_and_keeps_the_checkpoint(
+    tmp_path: Path, workers: int, error: Exception
+) -> None:
+    task = Doubling()
+    with pytest.raises(DataError, match=r"(nothing in songs/|gone).*the run stopped") as caught:
+        run(task, tmp_path, data=Failing(error), save_every=1, workers=workers)
+    assert "\n" not in str(caught.value)
+    assert "Traceback" not in str(caught.value)
+    assert [notes["step"] for notes in task.saved] == [1, 2]
+    assert run(Doubling(), tmp_path, resume=True) == 8
 
 
 # Spoilt losses

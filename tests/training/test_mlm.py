@@ -167,7 +167,7 @@ def test_the_loss_is_the_weighted_sum_and_trains_every_part(preset: str) -> None
     if preset == "default":
         weights |= {"amplitude": module.AMPLITUDE, "ratio": module.RATIO}
     assert terms.keys() == weights.keys()
-    expected = sum(weights[name] * value for name, value in terms.items())
+    expected = float(sum(weights[name] * value for name, value in terms.items()))
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-5)
     torch.autograd.backward(loss)
     for name, parameter in task.model.named_parameters():

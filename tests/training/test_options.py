@@ -1,11 +1,11 @@
-"""Times and settings as written on the command line."""
+"""Times, sizes and settings as written on the command line."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from audiomask.errors import UsageError
-from audiomask.training.options import parse_overrides, parse_time
+from audiomask.training.options import parse_batch_size, parse_overrides, parse_time
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,14 @@ def test_overrides():
 def test_refused_overrides(pairs):
     with pytest.raises(UsageError, match="--set"):
         parse_overrides(pairs)
+
+
+@pytest.mark.parametrize(("text", "size"), [("1", 1), ("64", 64), ("auto", "auto")])
+def test_batch_sizes(text, size):
+    assert parse_batch_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["0", "01", "-1", "1.5", "many", "", "AUTO", "٣", "9" * 5000])
+def test_what_is_no_batch_size(text):
+    with pytest.raises(UsageError, match="--batch-size"):
+        parse_batch_size(text)

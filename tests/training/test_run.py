@@ -1,6 +1,7 @@
 """Whole runs on a tiny bank: from options to checkpoints that belong together."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,17 +10,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from audiomask.checkpoint import load_checkpoint, load_weights
+from audiomask.checkpoint import bundled_folder, load_checkpoint, load_weights
 from audiomask.errors import CheckpointError, ConfigError, DataError, UsageError
 from audiomask.mlm import build_mlm
 from audiomask.mlm.config import MLMConfig
 from audiomask.training import run as module
-from audiomask.training.loop import Schedule
 from audiomask.training.options import TrainOptions
-from audiomask.training.run import schedule_of, split, train_mlm, train_vqvae
+from audiomask.training.run import train_mlm, train_vqvae
 from audiomask.training.vqvae import VQVAETask
 from audiomask.vqvae import build_vqvae
-from audiomask.vqvae.config import VQVAEConfig
 
 VQVAE = {
     "encoder_dim": "8", "encoder_blocks": "1", "decoder_dim": "8", "decoder_blocks": "1",
@@ -176,6 +175,52 @@ def test_tokens_are_kept_and_trained_on(
     assert len(list((tmp_path / "cache").glob("tokens-*"))) == 2
 
 
+def test_held_out_songs_and_instruments_validate(
+    options: Callable[..., TrainOptions], bank: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(bank, tmp_path / "data" / "train")
+    shutil.copytree(bank / "piano", tmp_path / "data" / "validation" / "piano")
+    run = replace(options("vqvae", overrides=VQVAE, validate_every=1), data=(tmp_path / "data",))
+    train_vqvae(run)
+    entries = [json.loads(line) for line in (run.out / "log.jsonl").read_text().splitlines()]
+    losses = {e["step"]: e["validation_loss"] for e in entries if "validation_loss" in e}
+    assert losses.keys() == {1, 2}
+    best = load_checkpoint(run.out / "best", "vqvae")
+    assert best.notes["step"] == min(losses, key=lambda step: losses[step])
+    second = options("mlm", overrides=MLM, vqvae=run.out)
+    train_mlm(replace(second, data=run.data))
+    assert load_checkpoint(second.out / "best", "mlm").notes["step"] == 2
+    # a bank with nothing held out cannot tell
+    third = options("c", overrides=VQVAE)
+    train_vqvae(third)
+    assert not (third.out / "best").exists()
+
+
+def test_a_run_goes_on_only_as_it_began(options: Callable[..., TrainOptions]) -> None:
+    train_vqvae(options("a", overrides=VQVAE, steps=1))
+    with pytest.raises(UsageError, match=r"seed is 4, and was 0 when the run began"):
+        train_vqvae(options("a", overrides=VQVAE, steps=2, seed=4, resume=True))
+    assert train_vqvae(options("a", overrides=VQVAE, steps=2, resume=True)) == 2
+
+
+def test_the_bundled_models_can_be_gone_on_from(
+    options: Callable[..., TrainOptions], tmp_path: Path
+) -> None:
+    still = {"learning_rate": "0", "warmup": "0"}
+    for train, kind in ((train_vqvae, "vqvae"), (train_mlm, "mlm")):
+        run = options(kind, init=Path("bundled"), steps=1, batch_size=1, overrides=still)
+        train(run)
+        found, expected = load_checkpoint(run.out, kind), bundled_folder() / kind
+        assert found.config == load_checkpoint(expected).config
+        for name, value in load_checkpoint(expected).tensors.items():
+            if value.is_floating_point() and not name.startswith("quantiser."):
+                torch.testing.assert_close(found.tensors[name], value, rtol=1e-2, atol=1e-4)
+    # a language model of other tokens is no place to start
+    train_vqvae(options("other", overrides=VQVAE, steps=1))
+    with pytest.raises(CheckpointError, match="tokens of another VQ-VAE"):
+        train_mlm(options("b", init=Path("bundled"), vqvae=tmp_path / "other"))
+
+
 def test_songs_on_disk_train_both_models(
     options: Callable[..., TrainOptions], slakh: Callable[..., Path]
 ) -> None:
@@ -191,42 +236,6 @@ def test_songs_on_disk_train_both_models(
         train_mlm(replace(options("b", overrides=MLM, vqvae=first.out), data=(folder,)))
     with pytest.raises(ConfigError, match="random_mixing is 2"):
         train_vqvae(options("c", overrides=VQVAE | {"random_mixing": "2"}))
-
-
-# Settings
-
-
-def test_settings_go_where_they_belong() -> None:
-    model, schedule = split(
-        {"levels": "2", "commitment": "0.5", "learning_rate": "1e-3", "warmup": "7"},
-        VQVAEConfig(),
-        Schedule(1, 1),
-    )
-    assert model == {"levels": 2, "commitment": 0.5}
-    assert schedule == {"learning_rate": 1e-3, "warmup": 7}
-    config = MLMConfig(1, 2, 3, 4, 5)
-    (found,) = split({"stems": "guitar,bass", "layout": "folded"}, config)
-    assert build_mlm("default", vars(config) | found).config.stems == ("guitar", "bass")
-
-
-@pytest.mark.parametrize(
-    ("key", "text", "reason"),
-    [
-        ("colour", "1", "no such setting"),
-        ("levels", "two", "no int"),
-        ("commitment", "x", "no float"),
-    ],
-)
-def test_settings_that_do_not_fit_are_named(key: str, text: str, reason: str) -> None:
-    with pytest.raises(ConfigError, match=f"--set {key}.*{reason}"):
-        split({key: text}, VQVAEConfig(), Schedule(1, 1))
-
-
-def test_options_go_over_settings_over_the_preset(options: Callable[..., TrainOptions]) -> None:
-    default = Schedule(steps=100, batch_size=8, save_every=50)
-    given = options("a", steps=5, batch_size=None)
-    found = schedule_of(given, default, {"steps": 9, "batch_size": 3})
-    assert (found.steps, found.batch_size, found.save_every) == (5, 3, 50)
 
 
 def test_a_device_that_is_not_there_is_refused(options: Callable[..., TrainOptions]) -> None:

@@ -1,5 +1,6 @@
 """Training state: saved whole, restored whole, refused when it is not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ from torch import nn
 
 from audiomask import checkpoint as module
 from audiomask.errors import CheckpointError
-from audiomask.training.state import STATE_FILE, load_state, part, save_state
+from audiomask.training.state import STATE_FILE, Place, load_state, part, save_state
+
+PLACE = Place(7, 56, 12.5, 0.25, 5, {"scale": 1024.0})
 
 
 def trained(width: int = 4) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -24,19 +27,19 @@ def trained(width: int = 4) -> tuple[nn.Module, torch.optim.Optimizer]:
 def save(folder: Path, step: int = 7) -> tuple[nn.Module, dict[str, torch.Tensor]]:
     model, optimiser = trained()
     averages = {name: value + 1 for name, value in model.state_dict().items()}
-    save_state(folder, model, averages, optimiser, step, 12.5)
+    save_state(folder, model, averages, optimiser, replace(PLACE, step=step))
     return model, averages
 
 
 def test_everything_comes_back(tmp_path: Path) -> None:
     model, optimiser = trained()
     averages = {name: value + 1 for name, value in model.state_dict().items()}
-    save_state(tmp_path, model, averages, optimiser, 7, 12.5)
+    save_state(tmp_path, model, averages, optimiser, PLACE)
     expected = torch.rand(3)
     other, fresh = trained()
     empty = {name: torch.zeros_like(value) for name, value in averages.items()}
     torch.manual_seed(123)
-    assert load_state(tmp_path, other, empty, fresh) == (7, 12.5)
+    assert load_state(tmp_path, other, empty, fresh) == PLACE
     assert torch.equal(torch.rand(3), expected)  # the random generator goes on where it was
     for name, value in model.state_dict().items():
         assert torch.equal(other.state_dict()[name], value)
@@ -85,7 +88,7 @@ def test_a_failed_save_leaves_the_old_state(
         save(tmp_path, step=8)
     model, optimiser = trained()
     averages = {name: value.clone() for name, value in model.state_dict().items()}
-    assert load_state(tmp_path, model, averages, optimiser)[0] == 7
+    assert load_state(tmp_path, model, averages, optimiser).step == 7
     assert [path.name for path in tmp_path.iterdir()] == [STATE_FILE]
 
 

@@ -14,6 +14,7 @@ from audiomask.training.data.bands import BandDataset
 from audiomask.training.data.blend import Blend
 from audiomask.training.data.excerpt import Excerpt
 from audiomask.training.data.plan import Plan
+from audiomask.training.data.shards.dataset import ShardDataset
 from audiomask.training.data.songs import TrackDataset
 from audiomask.training.data.sounds.fonts import render_fonts
 from audiomask.training.data.sounds.notes import NoteBank
@@ -36,8 +37,8 @@ def open_data(
     """The excerpts of one split of all sources.
 
     A note bank becomes bands, which play the MIDI songs of the other sources and the project's
-    own patterns. Tracks give excerpts of themselves, each source being drawn from as often as
-    any other.
+    own patterns. Tracks, on disk or packed into shards, give excerpts of themselves. Each source
+    is drawn from as often as any other.
 
     Args:
         sources: what ``layouts.recognise`` found.
@@ -46,7 +47,8 @@ def open_data(
         seed: decides everything, together with the index of an excerpt.
         split: ``train``, ``validation`` or ``test``.
         augmentation: of recorded tracks; the usual one by default.
-        cache: where decoded notes, and the notes of SoundFonts, are kept.
+        cache: where decoded notes, the notes of SoundFonts, and for a while shards that come as
+            streams, are kept.
         need_stems: refuse recordings whose parts are unknown, and sources that hide a stem.
 
     Raises:
@@ -67,13 +69,19 @@ def open_data(
         parts.append(BandDataset(bank, stems, samples, seed, songs))
     elif songs and not any(source.libraries or source.fonts for source in sources):
         raise DataError(f"{songs[0]}: MIDI files need a note bank to play them (--data NOTES)")
+    chosen = Augmentation() if augmentation is None else augmentation
     for source in sources:
         tracks = [track for track in source.tracks if track.split == split]
         if tracks:
-            chosen = Augmentation() if augmentation is None else augmentation
             parts.append(TrackDataset(tracks, stems, samples, seed, chosen))
+        if source.shards is not None and source.shards.manifest.of(split):
+            packed = source.shards
+            parts.append(ShardDataset(packed, split, stems, samples, seed, chosen, cache=cache))
+    for part in parts:
+        if isinstance(part, ShardDataset):
+            part.every = len(parts)
     if not parts:
-        names = ", ".join(str(source.folder) for source in sources)
+        names = ", ".join(source.where for source in sources)
         raise DataError(f"{names}: nothing in the split '{split}'; put some below {split}/")
     return Blend(parts, seed, stems, samples, notes)
 
@@ -85,15 +93,16 @@ def check_stems(sources: Sequence[Source], stems: Sequence[str]) -> None:
         DataError: recordings alone, a stem that no source has, or one that a source hides.
     """
     for source in sources:
-        if source.tracks and not source.stems:
+        songs = source.tracks or source.shards
+        if songs and not source.stems:
             raise DataError(
-                f"{source.folder}: recordings alone, but the MLM learns to separate as well; give "
+                f"{source.where}: recordings alone, but the MLM learns to separate as well; give "
                 "it songs with stems or a note bank"
             )
         hidden = [stem for stem in stems if stem not in source.stems]
-        if source.tracks and not source.complete and hidden:
+        if songs and not source.complete and hidden:
             raise DataError(
-                f"{source.folder}: {source.layout} does not tell {hidden[0]} from the rest; add "
+                f"{source.where}: {source.layout} does not tell {hidden[0]} from the rest; add "
                 f"--set stems={','.join(source.stems)}"
             )
     known = {stem for source in sources for stem in source.stems}

@@ -21,7 +21,8 @@ class Augmentation:
         panned: chance that a stem is moved in the stereo field before the excerpt becomes mono.
         moved: share of excerpts whose pitch and tempo are changed.
         pitch: largest change of pitch, semitones either way.
-        tempo: largest change of tempo, share of it either way.
+        tempo: largest change of tempo, share of it either way. Half of the moves change it with
+            the pitch instead, as a faster tape does.
         coloured: chance that a stem gets another equaliser, drive and room.
 
     Raises:

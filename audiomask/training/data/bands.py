@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from audiomask.training.data.effects import Colours, draw_colours
 from audiomask.training.data.excerpt import draw_loudness
+from audiomask.training.data.layouts.splits import library_key
 from audiomask.training.data.music.arrangement import Arrangement, Note, compose, read_midi
 from audiomask.training.data.plan import FADE, Plan
 from audiomask.training.data.sounds.notes import SAMPLE_RATE, Instrument, NoteBank, Sample
@@ -62,6 +63,7 @@ class BandDataset(Dataset[Plan]):
         self.samples = samples
         self.seed = seed
         self.songs = list(songs)
+        self.families = {stem: families(group) for stem, group in bank.instruments.items()}
 
     def __len__(self) -> int:
         return 1 << 30  # endless: every index is another song
@@ -137,9 +139,11 @@ class BandDataset(Dataset[Plan]):
 
         The first ``LEAD_IN`` seconds only ring into the excerpt.
         """
-        group = self.bank.instruments.get(stem)
-        if not group or not notes:
+        makers = self.families.get(stem)
+        if not makers or not notes:
             return []
+        # a SoundFont's eight guitars together come as often as one that somebody recorded
+        group = makers[rng.integers(len(makers))]
         instrument = group[rng.integers(len(group))]
         choice = int(rng.integers(1 << 16))
         # recorded decays are cut by the key's release, unless the player lets all notes ring
@@ -166,6 +170,15 @@ class BandDataset(Dataset[Plan]):
                 gain = (note.velocity / 127) ** 1.5
                 placed.append(Placed(sample.start, onset, length, held, ratio, gain))
         return placed
+
+
+def families(instruments: Sequence[Instrument]) -> list[list[Instrument]]:
+    """Instruments by who made them: those of one SoundFont together, every other by itself."""
+    found: dict[str, list[Instrument]] = {}
+    for instrument in instruments:
+        key = library_key(Path(instrument.stem, instrument.library))
+        found.setdefault(key, []).append(instrument)
+    return list(found.values())
 
 
 def choose(

@@ -18,8 +18,11 @@ from audiomask.training.data.rendering import render
 class Blend(Dataset[Plan | Excerpt]):
     """Data sets of excerpts, or of plans of them; every index belongs to one, always the same.
 
+    Of as many indices in a row as there are data sets, each has one: with that, those that go
+    through epochs know their place (``ShardDataset.every``).
+
     Args:
-        parts: the data sets, drawn from with equal chances.
+        parts: the data sets.
         seed: with the index, decides which.
         names: the stems' names; an excerpt has a last place for the rest.
         samples: length of an excerpt.
@@ -43,8 +46,9 @@ class Blend(Dataset[Plan | Excerpt]):
         return len(self.names) + 1
 
     def __getitem__(self, index: int) -> Plan | Excerpt:
-        rng = np.random.default_rng([self.seed, index, 1])
-        return self.parts[int(rng.integers(len(self.parts)))][index]
+        row, place = divmod(index, len(self.parts))
+        order = np.random.default_rng([self.seed, row, 1]).permutation(len(self.parts))
+        return self.parts[int(order[place])][index]
 
     def excerpt(self, index: int) -> Excerpt:
         """An item as sound, mixture [T] and stems [S + 1, T]; made on the CPU."""

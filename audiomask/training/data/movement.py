@@ -6,12 +6,18 @@ is then still missing of the wanted tempo a phase vocoder adds, which leaves the
 
 from __future__ import annotations
 
+import functools
 import math
 
+import numpy as np
+import numpy.typing as npt
 import soxr
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+Turns = npt.NDArray[np.complex64]
+Bins = npt.NDArray[np.intp]
 
 WINDOW, HOP = 2048, 512
 #: a remaining change of tempo too small to be worth a phase vocoder
@@ -73,23 +79,40 @@ def stretch(lines: Tensor, tempo: float) -> Tensor:
     before = torch.fft.rfft(padded[:, places] * window)
     frames = torch.fft.rfft(padded[:, places + HOP] * window)
     power, earlier = (torch.view_as_real(x).square().sum(dim=-1) for x in (frames, before))
-    partial = nearest_peak(power)
-    struck = power.sum(dim=2, keepdim=True) > STRUCK * earlier.sum(dim=2, keepdim=True)
-    out = frames.clone()
-    for number in range(1, frames.shape[1]):
-        turn = torch.sgn(out[:, number - 1] * before[:, number].conj())
-        turn = turn.gather(1, partial[:, number])
-        # an attack is left as it is: it has no past to continue, and turned it would smear
-        turn = torch.where(struck[:, number], 1, turn)
-        out[:, number] *= turn
+    struck = power.sum(dim=2) > STRUCK * earlier.sum(dim=2)
+    # by how much each bin of the frame before is ahead of where it has to be continued
+    ahead = torch.sgn(frames[:, :-1] * before[:, 1:].conj())
+    ahead = torch.where(ahead == 0, 1, ahead)
+    turns = continue_phases(ahead.numpy(), nearest_peak(power.numpy()), struck.numpy())
+    out = frames * torch.from_numpy(turns)
     return torch.istft(out.transpose(1, 2), WINDOW, HOP, window=window, length=length)
 
 
-def nearest_peak(power: Tensor) -> Tensor:
+def continue_phases(ahead: Turns, partial: Bins, struck: npt.NDArray[np.bool_]) -> Turns:
+    """The turn of every bin [L, F, K], as numbers of absolute value 1.
+
+    Args:
+        ahead: the turn from a frame to the next, [L, F - 1, K].
+        partial: for every bin the one that it turns with, [L, F, K].
+        struck: frames that are left as they are, having no past to continue: turned, an attack
+            would smear; [L, F].
+    """
+    lines, frames, bins = partial.shape
+    turns: Turns = np.ones((lines, frames, bins), dtype=np.complex64)
+    for line, number in np.ndindex(lines, frames - 1):
+        if not struck[line, number + 1]:
+            turn = turns[line, number] * ahead[line, number]
+            turns[line, number + 1] = turn[partial[line, number + 1]]
+    return turns
+
+
+def nearest_peak(power: npt.NDArray[np.float32]) -> Bins:
     """For every bin of [..., K] the nearest one that is louder than two on either side."""
     bins = power.shape[-1]
-    around = F.max_pool1d(power.flatten(0, -2), 5, stride=1, padding=2).view_as(power)
-    number = torch.arange(bins, dtype=torch.int32)
-    below = torch.where(power == around, number, -bins).cummax(dim=-1).values
-    above = torch.where(power == around, number, 2 * bins).flip(-1).cummin(dim=-1).values.flip(-1)
-    return torch.where(number - below <= above - number, below, above).long()
+    wide = np.pad(power, [(0, 0)] * (power.ndim - 1) + [(2, 2)])
+    around = functools.reduce(np.maximum, (wide[..., n : n + bins] for n in range(5)))
+    peak, number = power == around, np.arange(bins, dtype=np.int32)
+    below = np.maximum.accumulate(np.where(peak, number, -bins), axis=-1)
+    above = np.where(peak, number, 2 * bins)[..., ::-1]
+    above = np.minimum.accumulate(above, axis=-1)[..., ::-1]
+    return np.where(number - below <= above - number, below, above).astype(np.intp)

@@ -13,8 +13,8 @@ import math
 import multiprocessing
 import struct
 import subprocess
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +154,17 @@ def read_span(file: Path, start: int, stop: int, sample_rate: int = SAMPLE_RATE)
     Raises:
         DataError: the file is missing, not audio, or damaged there.
     """
+    with open_source(file) as source:
+        return ResampledSource(source, sample_rate).read(start, stop)
+
+
+@contextmanager
+def open_source(file: Path) -> Iterator[SeekingSource | PipedSource]:
+    """A file as an AudioSource at its own rate.
+
+    Raises:
+        DataError: the file is missing or not audio.
+    """
     if not file.is_file():
         raise DataError(f"{file}: no such file")
     try:
@@ -166,7 +177,7 @@ def read_span(file: Path, start: int, stop: int, sample_rate: int = SAMPLE_RATE)
         source = SeekingSource(opened, str(file)) if seekable else PipedSource(file)
         if source.sample_rate not in RATES:
             raise DataError(f"{file}: has an impossible sample rate: {source.sample_rate}")
-        return ResampledSource(source, sample_rate).read(start, stop)
+        yield source
 
 
 class Reader:

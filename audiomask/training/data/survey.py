@@ -41,7 +41,7 @@ def table(sources: Sequence[Source]) -> Table:
 
 def rows(source: Source) -> list[tuple[str, ...]]:
     """The rows of one source: its name, layout and unit, a number a split, hours, stems."""
-    name = source.folder.name or source.folder.resolve().name
+    name = source.folder.name or source.folder.resolve().name or source.where
     made: list[tuple[str, ...]] = []
 
     def add(layout: str, unit: str, splits: Iterable[str], hours: str, stems: str) -> None:
@@ -53,6 +53,10 @@ def rows(source: Source) -> list[tuple[str, ...]]:
         stems = Counter(stem for track in source.tracks for stem in track.stems)
         splits = (track.split for track in source.tracks)
         add(source.layout, "tracks", splits, hours_of(seconds), listing(stems))
+    if source.shards is not None:
+        manifest = source.shards.manifest
+        splits = (shard.split for shard in manifest.shards for _ in shard.segments)
+        add(source.layout, "segments", splits, hours_of(manifest.seconds), listing(manifest.stems))
     if source.libraries:
         stems = Counter(library.parent.name for library, _ in source.libraries)
         add(BANK, "instruments", splits_of(source.libraries), "endless", listing(stems))
@@ -88,4 +92,4 @@ def show(sources: Sequence[Source], console: Console) -> None:
     console.print(table(sources))
     for source in sources:
         for problem in source.problems:
-            console.print(Text(f"warning: {source.folder}: {problem}"), soft_wrap=True)
+            console.print(Text(f"warning: {source.where}: {problem}"), soft_wrap=True)

@@ -6,8 +6,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from audiomask.errors import DataError
+
+if TYPE_CHECKING:
+    from audiomask.training.data.shards.address import Shards
+
+TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class Source:
         complete: whether a stem that a track does not name is silent in it. MUSDB18-HQ's
             ``other`` hides guitars and pianos: there it is not.
         problems: one line for everything that had to be left out.
+        shards: songs that are packed into tar shards, which are not among ``tracks``.
     """
 
     folder: Path
@@ -53,11 +60,19 @@ class Source:
     fonts: tuple[tuple[Path, str], ...] = ()
     complete: bool = True
     problems: tuple[str, ...] = field(default=())
+    shards: Shards | None = None
+
+    @property
+    def where(self) -> str:
+        """What to call it in messages: its folder, or the address of shards elsewhere."""
+        return str(self.folder) if self.shards is None else self.shards.address.text
 
     @property
     def stems(self) -> tuple[str, ...]:
         """The stems' names, sorted, over all splits."""
         names = {name for track in self.tracks for name in track.stems}
+        if self.shards is not None:
+            names.update(self.shards.manifest.stems)
         return tuple(sorted(names | {library.parent.name for library, _ in self.libraries}))
 
 
@@ -69,6 +84,8 @@ def signature(sources: Sequence[Source]) -> str:
     """
     known = hashlib.sha256()
     for source in sources:
+        if source.shards is not None:
+            known.update(source.shards.manifest.fingerprint.encode())
         files = [
             (track.split, file)
             for track in source.tracks

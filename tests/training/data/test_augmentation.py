@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from audiomask.errors import ConfigError
-from audiomask.training.data import songs
+from audiomask.training.data import mixing
 from audiomask.training.data.augmentation import NONE, Augmentation
 from audiomask.training.data.excerpt import Excerpt
 from audiomask.training.data.songs import TrackDataset
@@ -61,7 +61,7 @@ def as_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
     def mix(stems: torch.Tensor, rng: object) -> Excerpt:
         return Excerpt(stems.sum(dim=0), stems, torch.tensor(True))
 
-    monkeypatch.setattr(songs, "mix", mix)
+    monkeypatch.setattr(mixing, "mix", mix)
 
 
 def test_random_mixing(write: Write) -> None:
@@ -127,7 +127,7 @@ def test_a_panned_stem_keeps_its_power(write: Write, monkeypatch: pytest.MonkeyP
     track = write("song", guitar=0.1)
     sides = []
     for listening in ((1.0, 0.0), (0.0, 1.0)):
-        monkeypatch.setattr(songs, "LISTENING", (listening,))
+        monkeypatch.setattr(mixing, "LISTENING", (listening,))
         sides.append(levels(items([track], only(panned=1.0), count=50))[:, 0] / 0.1)
     left, right = sides
     assert torch.allclose(left**2 + right**2, torch.full((50,), 2.0))
@@ -191,14 +191,14 @@ def test_coloured(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
         write("plain", mixture=noise(3)),
     ]
     chances, names = [], []
-    draw = songs.draw_colours
+    draw = mixing.draw_colours
 
     def spy(stems: Sequence[str], *given: object) -> object:
         names.append(tuple(stems))
         chances.append(given[-1])
         return draw(stems, *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(songs, "draw_colours", spy)
+    monkeypatch.setattr(mixing, "draw_colours", spy)
     as_it_was = items(tracks, only(gain=1e-9), 4_096, count=60)
     assert not chances
     coloured = items(tracks, only(gain=1e-9, coloured=0.5), 4_096, count=60)

@@ -1,5 +1,6 @@
 """Bands: an item is decided by (seed, index), its stems sum to the mixture, notes sound in time."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -167,3 +168,18 @@ def test_a_note_is_never_read_beyond_its_end() -> None:
             if number:
                 last = int((number - 1) * ratio)
                 assert last + (0 if ratio == 1 else 1) < length
+
+
+def test_makers_play_equally_often_whatever_they_made(bank: Path, tmp_path: Path) -> None:
+    for library in ("big-024", "big-025", "big-026", "big-027", "mine"):
+        shutil.copytree(bank / "guitar" / "nylon", tmp_path / "guitar" / library)
+    players = BandDataset(NoteBank(find_libraries(tmp_path)), ("guitar",), SAMPLES)
+    spans = [
+        (one.library, one.notes[0].start, one.notes[-1].start)
+        for one in players.bank.instruments["guitar"]
+    ]
+    note, rng = [Note(LEAD_IN, 0.3, 60, 100)], np.random.default_rng(0)
+    starts = [players.play(note, "guitar", rng, 0.0, 1.0)[0].start for _ in range(400)]
+    owners = [next(name for name, low, high in spans if low <= s <= high) for s in starts]
+    assert 160 < owners.count("mine") < 240
+    assert {owners.count(f"big-{number:03d}") > 25 for number in range(24, 28)} == {True}

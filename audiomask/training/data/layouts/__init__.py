@@ -11,15 +11,18 @@ from audiomask.training.data.layouts import (
     banks,
     musdb,
     recordings,
+    shards,
     slakh,
     stem_folders,
     track_folders,
 )
 from audiomask.training.data.layouts.problems import below, tell
+from audiomask.training.data.shards.address import is_address
 from audiomask.training.data.tracks import Source
 
 #: in this order: the more a layout asks for, the earlier it is tried
 FINDERS: tuple[Callable[[Path], Source | None], ...] = (
+    shards.find,
     slakh.find,
     musdb.find,
     banks.find,
@@ -29,16 +32,24 @@ FINDERS: tuple[Callable[[Path], Source | None], ...] = (
 )
 KNOWN = (
     "Slakh2100, MUSDB18-HQ, a note bank (guitar/LIBRARY/60_v100.wav), MIDI songs, SoundFonts, "
-    "stems by folder (guitar/SONG.wav), track folders (SONG/guitar.wav), recordings"
+    "stems by folder (guitar/SONG.wav), track folders (SONG/guitar.wav), recordings, tar shards "
+    "(shards.json)"
 )
 
 
-def recognise(folder: Path) -> Source:
-    """What a folder of training data holds.
+def recognise(data: Path | str) -> Source:
+    """What a folder of training data holds, or the shards at an address.
+
+    Args:
+        data: a folder, or what ``shards.address`` understands: ``https://host/shards/``,
+            ``pipe:ssh host cat /shards/``, ``shards/train/{000000..000099}.tar`` …
 
     Raises:
         DataError: the folder is missing, empty, of no known layout, or has nothing readable.
     """
+    if is_address(str(data)):
+        return shards.find_at(str(data))
+    folder = Path(data)
     if not folder.exists():
         raise DataError(f"{folder}: no such folder")
     if not folder.is_dir():
@@ -55,7 +66,7 @@ def recognise(folder: Path) -> Source:
             f"{folder}: holds no audio, MIDI songs, SoundFonts or notes; known layouts: {KNOWN}; "
             "see 'Train on your own sounds' in the README"
         )
-    if not (found.tracks or found.libraries or found.songs or found.fonts):
+    if not (found.tracks or found.libraries or found.songs or found.fonts or found.shards):
         reasons = "; ".join(found.problems) or "its songs have no audio"
         raise DataError(f"{folder}: is laid out as {found.layout}, but {reasons}")
     if found.tracks and found.layout != slakh.LAYOUT:  # which brings MIDI files of its own

@@ -12,7 +12,11 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
+from audiomask.training.data.tracks import SPLITS as SPLITS
+from audiomask.training.data.tracks import TEST as TEST
+from audiomask.training.data.tracks import TRAIN as TRAIN
+from audiomask.training.data.tracks import VALIDATION as VALIDATION
+
 #: what people call the folders of the splits
 WORDS = {
     "train": TRAIN, "training": TRAIN,

@@ -222,15 +222,16 @@ def _parse(path: str) -> Song:
         raise DataError(f"{path}: this MIDI file has no notes; leave it out")
     pop = all(name in POP909 for name, _ in played)
     ticks, seconds = _tempo_map(file)
-    parts: dict[str, list[NDArray[np.float64]]] = {}
+    parts: dict[str, list[tuple[int, int, int, int]]] = {}
     for name, rows in played:
         for stem, begin, until, pitch, velocity in rows:
-            onset, end = np.interp([begin, until], ticks, seconds)
-            row = np.array([onset, max(0.03, end - onset), pitch, velocity])
+            row = (begin, until, pitch, velocity)
             parts.setdefault(name if pop else stem, []).append(row)
     arrays = {}
     for part, found in parts.items():
-        table = np.stack(found)
+        table = np.array(found, dtype=np.float64)
+        onset, end = np.interp(table[:, :2], ticks, seconds).T
+        table[:, 0], table[:, 1] = onset, np.maximum(end - onset, 0.03)
         arrays[part] = table[np.lexsort((table[:, 2], table[:, 0]))]
     last = max(float((table[:, 0] + table[:, 1]).max()) for table in arrays.values())
     final = float(np.interp(last, seconds, ticks)) / file.ticks_per_beat

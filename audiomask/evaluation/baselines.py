@@ -1,0 +1,87 @@
+"""Baselines: what can be had without a model, and what could be had if the answer were known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from audiomask.audio.gaps import Gap
+from audiomask.audio.source import MemorySource
+from audiomask.audio.spectra import istft, stft
+from audiomask.audio.splice import Patch
+from audiomask.inference.autoregressive import interpolate, order_for
+from audiomask.inference.infill import ramp
+
+#: the ratio mask's spectrum
+SIZE, HOP = 4096, 512
+#: frames of it that are masked at a time, and more on each side than a window reaches
+BLOCK, CONTEXT = 1024, 2 * SIZE // HOP
+#: seconds of sound a side that autoregressive models are estimated from
+SIDE = 0.1
+
+
+def ratio_mask(mixture: Tensor, stems: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Every stem masked out of the mixture by its true share of the power: an oracle.
+
+    About the most that a mask which leaves the mixture's phase alone can reach. The rest of the
+    mixture is a source as well.
+
+    Args:
+        mixture: [C, T].
+        stems: [C, T] each.
+    """
+    length = mixture.shape[-1]
+    frames = -(-length // HOP)
+    rest = mixture - torch.stack(list(stems.values())).sum(dim=0)
+    sources = F.pad(torch.stack([*stems.values(), rest]), (0, frames * HOP - length))
+    whole = F.pad(mixture, (0, frames * HOP - length))
+    parts = []
+    for start in range(0, frames, BLOCK):
+        stop = min(start + BLOCK, frames)
+        low, high = max(start - CONTEXT, 0), min(stop + CONTEXT, frames)
+        view = slice(low * HOP, high * HOP)
+        power = stft(sources[..., view], SIZE, HOP).abs().square()
+        shares = power[:-1] / power.sum(dim=0).clamp_min(1e-12)
+        audio = istft(shares * stft(whole[..., view], SIZE, HOP), SIZE, HOP)
+        parts.append(audio[..., (start - low) * HOP : (stop - low) * HOP])
+    made = torch.cat(parts, dim=-1)[..., :length]
+    return dict(zip(stems, made, strict=True))
+
+
+def repeat(audio: Tensor, gap: Gap, fade: int) -> Patch:
+    """A gap filled with the sound just before it, cross-faded into what is on its sides.
+
+    Args:
+        audio: [C, T], with ``gap.length + 3 * fade`` samples before the gap, ``fade`` after it.
+        gap: where.
+        fade: samples of the cross-fade on each side.
+    """
+    start, stop = gap.start - fade, gap.stop + fade
+    copy = audio[:, 2 * start - stop : start]
+    weight = F.pad(ramp(fade), (0, gap.length + fade), value=1.0)
+    weight[gap.length + fade :] = ramp(fade).flip(0)
+    return Patch(start, torch.lerp(audio[:, start:stop], copy, weight))
+
+
+def autoregressive(audio: Tensor, gap: Gap, sample_rate: int) -> Patch:
+    """A gap filled by autoregressive interpolation (``audiomask.inference.autoregressive``).
+
+    Args:
+        audio: [C, T].
+        gap: where.
+        sample_rate: samples a second.
+    """
+    side = round(SIDE * sample_rate)
+    start = max(gap.start - side, 0)
+    stop = min(gap.stop + side, audio.shape[1])
+    near = MemorySource(audio, sample_rate).read(start, stop)
+    order = order_for(gap.length, max(gap.start - start, stop - gap.stop))
+    return Patch(gap.start, interpolate(near, gap.start - start, gap.stop - start, order))
+
+
+def silence(audio: Tensor, gap: Gap) -> Patch:
+    """A gap of [C, T] left as it is: digital silence."""
+    return Patch(gap.start, audio.new_zeros(len(audio), gap.length))

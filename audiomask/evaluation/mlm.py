@@ -1,0 +1,227 @@
+"""Masked language model: how well it knows the tokens of songs that it never saw.
+
+It sees windows of its own size, plain sequences without SEP or spectrum, every channel by itself.
+Three maskings, each several times with a fixed seed:
+
+- BERT: 15 % of the tokens; of those 80 % MASK, 10 % random, 10 % kept; measured on them all;
+- BERT, MASK only: the same, measured where the model really saw MASK;
+- frames: 15 % of the frames lose all their levels, as in a gap. In BERT's masking the other
+  levels of a masked token's frame are mostly there to guess from; here they are not.
+
+Measured in bits a token: the negative log-likelihood, beside baselines on the same tokens:
+
+- unigram entropy: of the guessed tokens' own distribution. No unigram can do better on them, and
+  as it is fitted to what it is tested on, it looks better than any real one when tokens are few;
+- unigram, bigram: counted on other songs (see ``bigram.py``); the bigram knows the true token one
+  frame before on the same level, masked or not.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from audiomask.audio.source import MemorySource
+from audiomask.engine import Engine
+from audiomask.errors import AudiomaskError
+from audiomask.evaluation.bigram import Bigram, fit
+from audiomask.evaluation.guesses import (
+    COLUMNS,
+    Guesses,
+    Mask,
+    baseline_bits,
+    batches,
+    frame_mask,
+    guess,
+    joined,
+)
+from audiomask.evaluation.measurement import SILENT
+from audiomask.evaluation.measures import SILENCE, entropy, level
+from audiomask.evaluation.report import SPREAD, Report, Sheet, summarise, watched
+from audiomask.evaluation.songs import Piece, Song
+from audiomask.mlm.masking import bert_mask
+
+BERT, MASKED, FRAMES = "bert", "bert, MASK only", "frames"
+BASELINES = ("entropy", "unigram", "bigram")
+HEADINGS = (
+    *("model", "unigram entropy", "unigram", "bigram"),
+    *("under entropy", "under unigram", "under bigram", "top-1"),
+)
+
+logger = logging.getLogger("audiomask")
+
+
+class MLMMeasurement:
+    """Measures an engine's masked language model.
+
+    Args:
+        engine: the models.
+        rounds: how often every window is masked.
+        seed: decides what is masked.
+        shown: whether to show progress.
+    """
+
+    def __init__(self, engine: Engine, rounds: int = 4, seed: int = 0, shown: bool = True) -> None:
+        self.engine, self.model = engine, engine.mlm
+        self.rounds, self.seed, self.shown = rounds, seed, shown
+        self.names: list[str] = []
+        self.clips: list[Tensor] = []
+        self.baselines: list[Bigram] = []
+        self.fitted: dict[str, Any] = {"songs": 0, "from": None}
+
+    def fit(self, pieces: Sequence[Piece], origin: str) -> None:
+        """Count unigram and bigram on songs; those that cannot be read are named and left out.
+
+        Args:
+            pieces: none of which will be measured.
+            origin: where they are from, in words.
+        """
+        clips: list[Tensor] = []
+        songs = 0
+        for piece in watched(pieces, "counting baselines", self.shown):
+            try:
+                song = piece.read()
+            except AudiomaskError as error:
+                logger.warning("%s; not counted", error)
+                continue
+            if level(song.mixture) >= SILENCE:
+                clips += self.tokenise(song)
+                songs += 1
+        if len(clips) == 1:  # the smoothing is chosen on what was not counted
+            clips = [half for half in clips[0].tensor_split(2, dim=1) if half.shape[1] > 1]
+        if len(clips) < 2:
+            logger.warning("no songs to count unigram and bigram on: both are left out")
+            return
+        size = self.model.config.codebook_size
+        levels = self.model.config.levels
+        self.baselines = [
+            fit([clip[number].long() for clip in clips], size) for number in range(levels)
+        ]
+        self.fitted = {
+            "songs": songs,
+            "from": origin,
+            "levels": [
+                {
+                    "tokens": int(sum(clip.shape[1] for clip in clips)),
+                    "alpha": m.alpha,
+                    "beta": m.beta,
+                }
+                for m in self.baselines
+            ],
+        }
+
+    def add(self, song: Song) -> str | None:
+        """Tokenise a song: it is guessed at the end, with all others."""
+        if level(song.mixture) < SILENCE:
+            return SILENT
+        clips = self.tokenise(song)
+        window = self.model.config.window
+        if clips[0].shape[1] < window:
+            return f"shorter than the model's window of {window} frames"
+        self.clips += clips
+        self.names += [song.name] * len(clips)
+        return None
+
+    def tokenise(self, song: Song) -> list[Tensor]:
+        """Codes [levels, F] of every channel."""
+        tokens = self.engine.tokenize(MemorySource(song.mixture, song.sample_rate))
+        return list(tokens.codes.unbind())
+
+    def finish(self) -> Report:
+        """Guess, and make a table for every masking."""
+        found: dict[str, dict[str, Any]] = {}
+        vocabulary = self.model.vocabulary
+        maskings: dict[str, Mask] = {
+            BERT: lambda ids, generator: bert_mask(ids, vocabulary, generator),
+            FRAMES: lambda ids, generator: frame_mask(ids, vocabulary.mask, generator),
+        }
+        for name, mask in maskings.items():
+            guesses = self.guess(name, mask)
+            found[name] = self.table(guesses)
+            if name == BERT:
+                found[MASKED] = self.table(guesses.where(guesses.masked))
+        levels = self.model.config.levels
+        own = [
+            entropy(torch.cat([clip[number] for clip in self.clips]).long())
+            for number in range(levels)
+        ]
+        notes = [f"entropy of all tokens, guessed or not: {sum(own) / levels:.3f} bits"]
+        if self.baselines:
+            counted = self.fitted
+            notes.append(
+                f"unigram and bigram: counted on {counted['songs']} songs, {counted['from']}"
+            )
+        else:
+            notes.append("unigram and bigram: left out, there were no songs to count them on")
+        sheets = [sheet for name, entry in found.items() for sheet in self.sheets(name, entry)]
+        data = {
+            "window": self.model.config.window,
+            "rounds": self.rounds,
+            "fit": self.fitted,
+            "entropy_of_all": own,
+            "maskings": found,
+        }
+        return Report(data, sheets, notes)
+
+    def guess(self, name: str, mask: Mask) -> Guesses:
+        """Guess tokens of every window ``rounds`` times."""
+        beside = [baseline_bits(clip, self.baselines) for clip in self.clips]
+        generator = torch.Generator().manual_seed(self.seed)
+        work = batches(self.clips, self.model.config.window) * self.rounds
+        return joined(
+            [
+                guess(self.model, self.clips, beside, batch, mask, generator)
+                for batch in watched(work, f"guessing, {name}", self.shown)
+            ]
+        )
+
+    def table(self, guesses: Guesses) -> dict[str, Any]:
+        """Bits a token by level and over all levels, and the model's by song."""
+        rows: list[dict[str, Any]] = []
+        for number in range(self.model.config.levels):
+            part = guesses.where(guesses.level == number)
+            means = dict(zip(COLUMNS, part.values.mean(dim=0).tolist(), strict=True))
+            rows.append({"tokens": len(part.code), "entropy": entropy(part.code), **means})
+        total = sum(row["tokens"] for row in rows)
+        overall = {
+            key: sum(row[key] * row["tokens"] for row in rows) / total
+            for key in ("entropy", *COLUMNS)
+        }
+        named = {f"level {number}": row for number, row in enumerate(rows, start=1)}
+        named["all levels"] = {"tokens": total, **overall}
+        for row in named.values():
+            for baseline in BASELINES:
+                # there is nothing to be under where all tokens are one
+                known = row[baseline] or math.nan
+                row[f"under_{baseline}"] = 1 - row["nll"] / known
+        songs = list(dict.fromkeys(self.names))
+        owner = torch.tensor([songs.index(name) for name in self.names])[guesses.clip]
+        bits = {
+            name: float(guesses.values[owner == number, 0].mean())
+            for number, name in enumerate(songs)
+        }
+        return {"levels": named, "by_song": summarise(list(bits.values())), "songs": bits}
+
+    def sheets(self, name: str, found: dict[str, Any]) -> list[Sheet]:
+        """A masking's tables."""
+        lines = []
+        for part, row in found["levels"].items():
+            cells = [blank(row[key], ".3f") for key in ("nll", *BASELINES)]
+            shares = [blank(row[f"under_{key}"], ".1%") for key in BASELINES]
+            lines.append([part, f"{row['tokens']:,}", *cells, *shares, f"{row['right']:.1%}"])
+        by_song = Sheet(
+            f"{name}: the model's bits a token, by song",
+            ("", *SPREAD),
+            [["", *found["by_song"].cells()]],
+        )
+        return [Sheet(f"{name}: bits a token", ("", "tokens", *HEADINGS), lines), by_song]
+
+
+def blank(value: float, form: str) -> str:
+    """A number as text; nothing for NaN."""
+    return "" if math.isnan(value) else format(value, form)

@@ -1,0 +1,143 @@
+"""Reports: what a list of numbers amounts to, as tables for people or JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from rich.text import Text
+
+T = TypeVar("T")
+
+#: columns of a table where stdout is no terminal and has no width of its own
+WIDTH = 160
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Average and spread of measurements.
+
+    Attributes:
+        number: how many.
+        mean: their mean.
+        error: its standard error; NaN of one measurement.
+        median: their median.
+        lower: the first quartile.
+        upper: the third quartile.
+        least: the least of them.
+        most: the greatest.
+    """
+
+    number: int
+    mean: float
+    error: float
+    median: float
+    lower: float
+    upper: float
+    least: float
+    most: float
+
+    def cells(self) -> list[str]:
+        """The median, the mean with its error, the quartiles, the least and the most."""
+        error = "" if math.isnan(self.error) else f" ± {self.error:.2f}"
+        return [
+            f"{self.median:.2f}",
+            f"{self.mean:.2f}{error}",
+            f"{self.lower:.2f} … {self.upper:.2f}",
+            f"{self.least:.2f}",
+            f"{self.most:.2f}",
+        ]
+
+
+#: headings of Summary.cells
+SPREAD = ("median", "mean ± s.e.", "quartiles", "least", "most")
+
+
+def summarise(values: Sequence[float]) -> Summary:
+    """Average and spread of at least one value, none of them NaN."""
+    lower, median, upper = (float(q) for q in np.quantile(values, (0.25, 0.5, 0.75)))
+    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return Summary(
+        len(values), statistics.fmean(values), error, median, lower, upper, min(values), max(values)
+    )
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One table of a report: a title, headings, and rows of text; the first column is names."""
+
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured.
+
+    Attributes:
+        data: all of it, for programs.
+        sheets: what of it people look at.
+        notes: what to know when reading it, a line each.
+    """
+
+    data: dict[str, Any]
+    sheets: Sequence[Sheet]
+    notes: Sequence[str] = field(default=())
+
+    def show(self, console: Console | None = None) -> None:
+        """Print the tables and the notes, on stdout by default."""
+        if console is None:
+            console = Console(highlight=False)
+            if not console.is_terminal:
+                console = Console(highlight=False, width=WIDTH)
+        for sheet in self.sheets:
+            # rather wrapped by a narrow terminal than cut short
+            console.print(table(sheet), crop=False)
+        for note in self.notes:
+            console.print(Text(note), soft_wrap=True)
+
+
+def table(sheet: Sheet) -> Table:
+    """A sheet as a table: the first column left-aligned, the others right, no number cut short."""
+    made = Table(title=Text(sheet.title), title_justify="left", box=box.SIMPLE_HEAD)
+    for index, heading in enumerate(sheet.headings):
+        widest = max((len(row[index]) for row in sheet.rows), default=0)
+        made.add_column(Text(heading), justify="right" if index else "left", min_width=widest)
+    for row in sheet.rows:
+        made.add_row(*map(Text, row))
+    return made
+
+
+def as_json(data: dict[str, Any]) -> str:
+    """Measurements as JSON: summaries become objects, what is no finite number becomes null."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Summary):
+            return plain(asdict(value))
+        if isinstance(value, dict):
+            return {str(key): plain(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(item) for item in value]
+        if isinstance(value, float) and not math.isfinite(value):
+            return None
+        return value
+
+    return json.dumps(plain(data), indent=2, ensure_ascii=False)
+
+
+def watched(items: Iterable[T], what: str, shown: bool) -> Iterator[T]:
+    """Items, with a progress bar on stderr while they are worked on, if that is a terminal."""
+    console = Console(stderr=True)
+    hidden = not (shown and sys.stderr.isatty())
+    yield from track(items, what, console=console, transient=True, disable=hidden)

@@ -1,0 +1,236 @@
+"""Separation: how much nearer to the true stems the model comes than the mixture is.
+
+Measured over all channels of a song as one signal:
+
+- SI-SDR, the scale-invariant signal-to-distortion ratio of the whole song;
+- SDR by the museval package's definition, the median over windows of a second.
+
+Both are given as improvements over taking the mixture for the stem, beside the same of the ideal
+ratio mask, an oracle. A stem below -60 dBFS in a song has no such ratio: how loud the model
+renders it is given instead, if the song is known not to have it. A stem that plays (almost) alone
+is left out: the mixture is already it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from audiomask.audio.source import MemorySource
+from audiomask.engine import Engine
+from audiomask.errors import DataError
+from audiomask.evaluation.baselines import ratio_mask
+from audiomask.evaluation.measurement import SILENT
+from audiomask.evaluation.measures import SILENCE, check_installed, level, sdr, si_sdr
+from audiomask.evaluation.report import SPREAD, Report, Sheet, Summary, summarise
+from audiomask.evaluation.songs import Song
+
+#: SI-SDR of the mixture, in dB, above which there is nothing to separate
+ALONE = 40.0
+#: what is measured of the model and of the oracle, as the row's key and as a heading
+MEASURES = {"si_sdr": "SI-SDR", "sdr": "SDR"}
+#: a measure's columns: of the mixture, the model and the oracle; the last two also as improvements
+MIXTURE, MODEL, ORACLE = "mixture", "model", "ratio_mask"
+COLUMNS = (MIXTURE, MODEL, ORACLE, "improvement", "ratio_mask_improvement")
+
+Row = dict[str, Any]
+
+
+class SeparationMeasurement:
+    """Measures an engine's separation.
+
+    Args:
+        engine: the models.
+
+    Raises:
+        CheckpointError: there is no model that separates.
+        DataError: what measures with is not installed.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        check_installed()
+        self.engine, self.stems = engine, engine.stems
+        self.rows: list[Row] = []
+        self.speeds: list[float] = []
+        _ = engine.vqvae, engine.mlm  # loaded now: a song's time is to be its own
+
+    def add(self, song: Song) -> str | None:
+        """Separate a song and compare with its stems."""
+        if level(song.mixture) < SILENCE:
+            return SILENT
+        began = time.perf_counter()
+        estimates = self.separate(song)
+        taken = time.perf_counter() - began
+        rows = compare(song, estimates)
+        if not any(MODEL in row.get("si_sdr", ()) for row in rows):
+            return f"none of {', '.join(self.stems)} sounds in it beside others"
+        self.speeds.append(song.mixture.shape[-1] / song.sample_rate / taken)
+        self.rows += rows
+        return None
+
+    def separate(self, song: Song) -> dict[str, Tensor]:
+        """The engine's stems, [C, T] each."""
+        source = MemorySource(song.mixture, song.sample_rate)
+        blocks = list(self.engine.separate(source, self.stems))
+        return {stem: torch.cat([block[stem] for block in blocks], dim=-1) for stem in self.stems}
+
+    def finish(self) -> Report:
+        """Tables by stem."""
+        found = {
+            name: {stem: summaries(self.rows, stem, name) for stem in self.stems}
+            for name in MEASURES
+        }
+        leaks = {
+            stem: summarise(known)
+            for stem in self.stems
+            if (known := values(self.rows, stem, "leak"))
+        }
+        sheets = [
+            sheet
+            for name, entries in found.items()
+            for sheet in (self.spread(name, entries), beside(name, entries))
+        ]
+        if leaks:
+            sheets.append(leakage(leaks))
+        speed = summarise(self.speeds)
+        notes = [f"speed: {speed.median:.1f} s of audio a second, all stems at once (median)"]
+        for word in ("silent", "alone", "unknown"):
+            if number := sum(word in row for row in self.rows):
+                notes.append(f"stems left out because they are {word}: {number}")
+        data: dict[str, Any] = {
+            name: {"stems": entries, "mean_of_stems": over_stems(entries)}
+            for name, entries in found.items()
+        }
+        return Report(data | {"leak": leaks, "speed": speed, "rows": self.rows}, sheets, notes)
+
+    def spread(self, measure: str, found: dict[str, dict[str, Summary]]) -> Sheet:
+        """How much is gained, stem by stem, and where the least."""
+        lines = []
+        for stem, entry in found.items():
+            if "improvement" not in entry:
+                continue
+            rows = [row for row in self.rows if row["stem"] == stem and measure in row]
+            rows = [row for row in rows if "improvement" in row[measure]]
+            worst = min(rows, key=lambda row: float(row[measure]["improvement"]))["song"]
+            better = sum(row[measure]["improvement"] > 0 for row in rows)
+            cells = entry["improvement"].cells()
+            lines.append([stem, str(len(rows)), *cells, f"{better}/{len(rows)}", worst])
+        if lines:
+            mean = over_stems(found)["improvement"]
+            both = (f"{mean['median']:.2f}", f"{mean['mean']:.2f}")
+            lines.append(["mean of stems", "", *both, "", "", "", "", ""])
+        headings = ["stem", "songs", *SPREAD, "above 0", "least in"]
+        return Sheet(f"{MEASURES[measure]} improvement over the mixture, dB", headings, lines)
+
+
+def compare(song: Song, estimates: dict[str, Tensor]) -> list[Row]:
+    """One row for every stem of a song: what was measured, or why nothing was.
+
+    Args:
+        song: with its true stems.
+        estimates: the model's, [C, T] each.
+    """
+    rows: dict[str, Row] = {stem: {"song": song.name, "stem": stem} for stem in estimates}
+    measured: dict[str, dict[str, Tensor]] = {}
+    for stem, row in rows.items():
+        true = song.stems.get(stem)
+        if true is None and not song.complete:
+            row["unknown"] = True
+        elif true is None or level(true) < SILENCE:
+            row["silent"] = True
+            row["leak"] = level(estimates[stem]) - level(song.mixture)
+        elif si_sdr(song.mixture, true) > ALONE:
+            row["alone"] = True
+        else:
+            measured[stem] = {MIXTURE: song.mixture, MODEL: estimates[stem]}
+    if not measured:
+        return list(rows.values())
+    for stem, audio in ratio_mask(song.mixture, song.stems).items():
+        if stem in measured:
+            measured[stem][ORACLE] = audio
+    for stem, systems in measured.items():
+        known = {name: si_sdr(audio, song.stems[stem]) for name, audio in systems.items()}
+        rows[stem]["si_sdr"] = improved(known)
+    targets = [song.stems[stem] for stem in measured]
+    medians = {
+        name: sdr([systems[name] for systems in measured.values()], targets, song.sample_rate)
+        for name in (MIXTURE, MODEL, ORACLE)
+    }
+    for number, stem in enumerate(measured):
+        rows[stem]["sdr"] = improved({name: found[number] for name, found in medians.items()})
+    return list(rows.values())
+
+
+def improved(known: dict[str, float]) -> dict[str, float]:
+    """Ratios of mixture, model and oracle, with the improvements; nothing if there are none."""
+    if any(value != value for value in known.values()):
+        return {}
+    return known | {
+        "improvement": known[MODEL] - known[MIXTURE],
+        "ratio_mask_improvement": known[ORACLE] - known[MIXTURE],
+    }
+
+
+def values(rows: Sequence[Row], stem: str, key: str) -> list[Any]:
+    """What the rows of a stem have under a key."""
+    return [row[key] for row in rows if row["stem"] == stem and key in row]
+
+
+def summaries(rows: Sequence[Row], stem: str, measure: str) -> dict[str, Summary]:
+    """What every column of one measure of a stem amounts to, where there is anything."""
+    entries = values(rows, stem, measure)
+    columns = {name: [entry[name] for entry in entries if name in entry] for name in COLUMNS}
+    return {name: summarise(found) for name, found in columns.items() if found}
+
+
+def over_stems(found: dict[str, dict[str, Summary]]) -> dict[str, dict[str, float]]:
+    """Means over the stems of their means and of their medians: every stem counts alike."""
+    known = [entry for entry in found.values() if entry]
+    return {
+        name: {
+            "mean": sum(entry[name].mean for entry in known) / len(known),
+            "median": sum(entry[name].median for entry in known) / len(known),
+        }
+        for name in (COLUMNS if known else ())
+    }
+
+
+def beside(measure: str, found: dict[str, dict[str, Summary]]) -> Sheet:
+    """The model beside mixture and oracle, median / mean."""
+    columns = (MIXTURE, MODEL, "improvement", "ratio_mask_improvement")
+    headings = ("stem", "mixture", "model", "improvement", "ideal ratio mask's improvement")
+    lines = [
+        [stem, *(f"{entry[name].median:.2f} / {entry[name].mean:.2f}" for name in columns)]
+        for stem, entry in found.items()
+        if entry
+    ]
+    title = f"{MEASURES[measure]} beside the baselines, dB, median / mean"
+    return Sheet(title, headings, lines)
+
+
+def leakage(leaks: dict[str, Summary]) -> Sheet:
+    """How loud the model renders stems that a song does not have."""
+    lines = [[stem, str(entry.number), *entry.cells()] for stem, entry in leaks.items()]
+    return Sheet(
+        "Level of stems that are silent, dB over the mixture", ("stem", "songs", *SPREAD), lines
+    )
+
+
+def check_stems(known: Sequence[str], stems: Sequence[str], where: str) -> None:
+    """Raise DataError if data has none of a model's stems.
+
+    Args:
+        known: the stems of the data.
+        stems: the model's.
+        where: what to call the data.
+    """
+    if not set(known) & set(stems):
+        there = ", ".join(known) or "none"
+        raise DataError(
+            f"{where}: has none of the stems that this model separates ({', '.join(stems)}); "
+            f"it has: {there}"
+        )

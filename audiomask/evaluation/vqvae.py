@@ -1,0 +1,172 @@
+"""VQ-VAE: what it keeps of the sound, at how many bits, and how well it uses its codes.
+
+Of 1 to N levels, from the same codes:
+
+- bitrate: levels · log2 K · frame rate · channels, and that of an ideal static entropy coder
+  (the codes' entropy in place of log2 K; below the truth where there are few tokens per code);
+- mel distance (``audiomask.audio.spectra.mel_distance``), and that of the sound below 4 kHz alone;
+- SI-SDR over all channels as one signal. A decoder that makes up its phases scores low here while
+  sounding right.
+
+Silence stands beside them: what it costs to decode nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from audiomask.audio.source import MemorySource, ResampledSource, resample
+from audiomask.audio.spectra import mel_distance
+from audiomask.engine import Engine
+from audiomask.errors import UsageError
+from audiomask.evaluation.measurement import SILENT
+from audiomask.evaluation.measures import SILENCE, check_installed, level, si_sdr, usage
+from audiomask.evaluation.report import SPREAD, Report, Sheet, summarise
+from audiomask.evaluation.songs import Song
+
+#: a rate whose highest frequency is 4 kHz
+LOW_RATE = 8000
+NOTHING = "silence"
+#: what is measured, and what its table is called
+MEASURES = {
+    "mel_distance": "Mel distance (lower is better)",
+    "mel_distance_low": "Mel distance below 4 kHz",
+    "si_sdr": "SI-SDR, dB (higher is better)",
+}
+
+
+class VQVAEMeasurement:
+    """Measures an engine's VQ-VAE.
+
+    Args:
+        engine: its model.
+        levels: the most levels that are measured; all when None.
+
+    Raises:
+        UsageError: the VQ-VAE has fewer levels.
+        DataError: what measures with is not installed.
+    """
+
+    def __init__(self, engine: Engine, levels: int | None = None) -> None:
+        check_installed()
+        self.engine, self.config = engine, engine.vqvae.config
+        self.levels = levels or self.config.levels
+        if self.levels > self.config.levels:
+            raise UsageError(f"--levels {levels}: this VQ-VAE has 1 to {self.config.levels}")
+        self.rows: list[dict[str, Any]] = []
+        self.counts = torch.zeros(self.levels, self.config.codebook_size, dtype=torch.int64)
+        self.channels: set[int] = set()
+        self.speeds: dict[str, list[float]] = {"encoding": [], "decoding": []}
+
+    def add(self, song: Song) -> str | None:
+        """Code a song and decode 1 to N levels of it, at the model's sample rate."""
+        if level(song.mixture) < SILENCE:
+            return SILENT
+        rate = self.config.sample_rate
+        source = ResampledSource(MemorySource(song.mixture, song.sample_rate), rate)
+        audio = source.read(0, source.frames)
+        seconds = audio.shape[-1] / rate
+        began = time.perf_counter()
+        tokens = self.engine.tokenize(MemorySource(audio, rate), self.levels)
+        self.speeds["encoding"].append(seconds / (time.perf_counter() - began))
+        rows: list[dict[str, Any]] = []
+        for levels in range(1, self.levels + 1):
+            part = dataclasses.replace(tokens, codes=tokens.codes[:, :levels].contiguous())
+            began = time.perf_counter()
+            decoded = torch.cat(list(self.engine.detokenize(part)), dim=-1)
+            if levels == self.levels:
+                self.speeds["decoding"].append(seconds / (time.perf_counter() - began))
+            rows.append({"system": name_of(levels)} | quality(decoded, audio, rate))
+        nothing = quality(torch.zeros_like(audio), audio, rate)
+        rows.append({"system": NOTHING} | nothing | {"si_sdr": -math.inf})
+        self.rows += [{"song": song.name} | row for row in rows]
+        self.channels.add(len(audio))
+        for number, codes in enumerate(tokens.codes.long().unbind(dim=1)):
+            counted = torch.bincount(codes.flatten(), minlength=self.config.codebook_size)
+            self.counts[number] += counted
+        return None
+
+    def finish(self) -> Report:
+        """Tables by number of levels, and of the codebooks."""
+        books = [usage(counts)._asdict() for counts in self.counts]
+        rates = [self.bitrate(books[:levels]) for levels in range(1, self.levels + 1)]
+        names = [*map(name_of, range(1, self.levels + 1)), NOTHING]
+        found: dict[str, dict[str, Any]] = {}
+        for name in names:
+            rows = [row for row in self.rows if row["system"] == name]
+            # silence has no SI-SDR
+            kept = [key for key in MEASURES if (name, key) != (NOTHING, "si_sdr")]
+            found[name] = {key: summarise([row[key] for row in rows]) for key in kept}
+        speed = {name: summarise(taken) for name, taken in self.speeds.items()}
+        sheets = [self.rates(rates)]
+        for key, title in MEASURES.items():
+            lines = [[name, *entry[key].cells()] for name, entry in found.items() if key in entry]
+            sheets.append(Sheet(title, ("", *SPREAD), lines))
+        sheets.append(codebooks(books))
+        times = ", ".join(f"{name} {entry.median:.0f}" for name, entry in speed.items())
+        notes = [f"times real time (median): {times}"]
+        data = {
+            "bitrates": rates,
+            "codebooks": books,
+            "levels": found,
+            "speed": speed,
+            "rows": self.rows,
+        }
+        return Report(data, sheets, notes)
+
+    def bitrate(self, books: list[dict[str, Any]]) -> dict[str, float]:
+        """Bitrates in kbit/s a channel, of levels with these statistics."""
+        frames = self.config.sample_rate / self.config.hop_length / 1000
+        bits = len(books) * math.log2(self.config.codebook_size)
+        entropy = sum(float(book["bits"]) for book in books)
+        return {"kbps": bits * frames, "entropy_kbps": entropy * frames}
+
+    def rates(self, rates: list[dict[str, float]]) -> Sheet:
+        """A table of bitrates, for every number of channels that songs had."""
+        lines = [
+            [
+                f"{name_of(levels)}{'' if channels == 1 else f', {channels} channels'}",
+                f"{channels * rate['kbps']:.2f}",
+                f"{channels * rate['entropy_kbps']:.2f}",
+            ]
+            for levels, rate in enumerate(rates, start=1)
+            for channels in sorted(self.channels)
+        ]
+        return Sheet("Bitrate, kbit/s", ("", "bitrate", "entropy coded"), lines)
+
+
+def name_of(levels: int) -> str:
+    """What a number of levels is called."""
+    return f"{levels} level{'s' * (levels > 1)}"
+
+
+def quality(decoded: Tensor, audio: Tensor, sample_rate: int) -> dict[str, float]:
+    """How near decoded audio is to the original, both [C, T]."""
+    low = [resample(x, sample_rate, LOW_RATE) for x in (audio, decoded)]
+    return {
+        "mel_distance": float(mel_distance(audio, decoded, sample_rate).mean()),
+        "mel_distance_low": float(mel_distance(low[0], low[1], LOW_RATE).mean()),
+        "si_sdr": si_sdr(decoded, audio),
+    }
+
+
+def codebooks(books: list[dict[str, Any]]) -> Sheet:
+    """A table of how the codebooks are used."""
+    lines = [
+        [
+            f"level {number}",
+            f"{book['perplexity']:.0f}",
+            f"{book['used']:.1%}",
+            str(book["dead"]),
+            f"{book['bits']:.2f}",
+        ]
+        for number, book in enumerate(books, start=1)
+    ]
+    title = f"Codebooks over {books[0]['tokens']:,} tokens a level"
+    return Sheet(title, ("", "perplexity", "codes used", "dead codes", "entropy, bits"), lines)

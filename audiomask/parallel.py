@@ -1,0 +1,73 @@
+"""Parallel: what the processes of one training run share. In a single process nothing happens.
+
+Every process draws the same random numbers and takes its own rows of them, so that N processes
+with a batch of B each take the very steps of one process with a batch of N * B.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def world() -> int:
+    """How many processes train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """The number of this process among them, from 0."""
+    return dist.get_rank() if world() > 1 else 0
+
+
+def total(values: Tensor) -> Tensor:
+    """The sum over all processes, without gradient."""
+    if world() == 1:
+        return values
+    summed = values.detach().clone()
+    dist.all_reduce(summed)
+    return summed
+
+
+def mean(values: Tensor) -> Tensor:
+    """The mean over all processes, without gradient."""
+    return values if world() == 1 else total(values) / world()
+
+
+def gather(rows: Tensor) -> Tensor:
+    """The rows [N, …] of all processes in their order, without gradient; each has as many."""
+    if world() == 1:
+        return rows
+    parts = [torch.empty_like(rows) for _ in range(world())]
+    dist.all_gather(parts, rows.detach().contiguous())
+    return torch.cat(parts)
+
+
+def any_of(flag: bool, device: torch.device) -> bool:
+    """Whether it is so in any process."""
+    return flag if world() == 1 else bool(total(torch.tensor(int(flag), device=device)))
+
+
+def rand(*shape: int, device: torch.device, generator: torch.Generator | None = None) -> Tensor:
+    """Uniform numbers of a shape whose first dimension counts the rows of this process's batch.
+
+    With a generator of one's own the numbers are this process's alone.
+    """
+    if generator is not None or world() == 1:
+        return torch.rand(shape, generator=generator, device=device)
+    everybody = torch.rand(world() * shape[0], *shape[1:], device=device)
+    return everybody[rank() * shape[0] : (rank() + 1) * shape[0]]
+
+
+@contextmanager
+def first_alone() -> Iterator[None]:
+    """The first process goes ahead while the others wait: it makes what all of them then find."""
+    if rank() != 0:
+        dist.barrier()
+    yield
+    if world() > 1 and rank() == 0:
+        dist.barrier()

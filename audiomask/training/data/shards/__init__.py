@@ -1,0 +1,1 @@
+"""Shards: songs packed into tar files, for data beyond one disk."""

@@ -1,0 +1,95 @@
+"""Type hints of settings: what they admit, read from a text or from TOML, and in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+_NAMES = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a text",
+    Path: "a folder",
+}
+_TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
+def hints_of(owner: type) -> dict[str, Any]:
+    """The type hint of every field of a dataclass."""
+    found = get_type_hints(owner)
+    return {name: found[name] for name in owner.__dataclass_fields__}  # type: ignore[attr-defined]
+
+
+def fit(value: Any, hint: Any) -> Any:
+    """A value from TOML as the hint wants it: a list becomes a tuple, a whole number a float.
+
+    Raises ValueError, without a text, where it does not fit. ``None`` never does: TOML has none.
+    """
+    return _first(_fit, value, hint)
+
+
+def convert(text: str, hint: Any) -> Any:
+    """What a setting of that type is when written as ``text``; raises ValueError."""
+    return _first(_convert, text, hint)
+
+
+def wanted(hint: Any) -> str:
+    """What a hint admits, in words."""
+    names: list[str] = []
+    for kind in _alternatives(hint):
+        if get_origin(kind) is Literal:
+            names += get_args(kind)
+        elif get_origin(kind) is tuple:
+            names.append(f"a list of {wanted(get_args(kind)[0]).removeprefix('a ')}s")
+        else:
+            names.append(_NAMES[kind])
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    """The members of a union but for None, or the hint alone."""
+    union = get_origin(hint) in (Union, UnionType)
+    return tuple(kind for kind in get_args(hint) if kind is not NoneType) if union else (hint,)
+
+
+def _first(change: Callable[[Any, Any], Any], value: Any, hint: Any) -> Any:
+    for kind in _alternatives(hint):
+        try:
+            return change(value, kind)
+        except ValueError:
+            continue
+    raise ValueError
+
+
+def _fit(value: Any, kind: Any) -> Any:
+    if get_origin(kind) is Literal:
+        if isinstance(value, str) and value in get_args(kind):
+            return value
+    elif get_origin(kind) is tuple:
+        if isinstance(value, list):
+            return tuple(fit(item, get_args(kind)[0]) for item in value)
+    elif kind is Path:
+        if isinstance(value, str) and value.strip():
+            return Path(value)
+    elif kind is float:
+        # no bool, though Python takes it for a number
+        if type(value) in (int, float) and math.isfinite(value):
+            return float(value)
+    elif type(value) is kind:
+        return value
+    raise ValueError
+
+
+def _convert(text: str, kind: Any) -> Any:
+    if get_origin(kind) is tuple:
+        return tuple(convert(item.strip(), get_args(kind)[0]) for item in text.split(","))
+    if kind is bool:
+        if text.lower() not in _TRUTH:
+            raise ValueError
+        return _TRUTH[text.lower()]
+    return fit(kind(text) if kind in (int, float) else text, kind)

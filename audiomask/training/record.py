@@ -1,0 +1,182 @@
+"""Record: what a run came to, kept as ``run.toml`` beside its checkpoint.
+
+It is a run file, so that the same run can be had again from other folders, and so that a run is
+not gone on with by mistake under other settings. Folders are in it by name only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from audiomask import __version__
+from audiomask.audio.atomic import AtomicFile
+from audiomask.errors import AudiomaskError, CheckpointError, UsageError
+from audiomask.training.options import RunFile, TrainOptions
+from audiomask.training.runfile import RUN_FILE, saved_run
+from audiomask.training.settings import OPTIONS, TABLES
+
+#: options that say what a run is; folders are not among them
+RECORDED = (
+    "preset", "steps", "batch_size", "accumulate", "precision", "seed", "save_every",
+    "validate_every", "keep_tokens", "workers", "compile", "shard", "tensorboard",
+)  # fmt: skip
+#: what a run may be gone on with under another value: it says how far to go, how to tell of it or
+#: how a machine does the same sums
+FREE = frozenset({
+    "steps", "save_every", "validate_every", "workers", "compile", "shard", "tensorboard",
+    "validate_items", "log_every",
+})  # fmt: skip
+#: what is compared of where a run came from
+ORIGIN = ("kind", "data", "vqvae_fingerprint")
+
+
+def describe(
+    kind: str,
+    options: TrainOptions,
+    model: Any,
+    schedule: Any,
+    augmentation: Any,
+    found: Mapping[str, Any] | None = None,
+    origin: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """All that a run came to, as its run file holds it.
+
+    Args:
+        kind: "vqvae" or "mlm".
+        options: what was asked for.
+        model: the model's configuration, as resolved.
+        schedule: likewise; its fields that have an option of their own stand among the options.
+        augmentation: likewise.
+        found: options that were left to preset, machine or checkpoint, as they were decided:
+            ``{"precision": "bf16", "preset": "paper", "batch_size": 16}``.
+        origin: further entries of [origin]: ``{"vqvae_fingerprint": "…", "processes": 2}``.
+    """
+    fields = {"schedule": dataclasses.asdict(schedule), "model": dataclasses.asdict(model)}
+    fields["augmentation"] = dataclasses.asdict(augmentation)
+    chosen = {name: getattr(options, name) for name in RECORDED}
+    chosen["accumulate"] = options.accumulate or 1
+    chosen |= {name: value for name, value in fields["schedule"].items() if name in RECORDED}
+    chosen |= found or {}
+    places = {"vqvae": options.vqvae, "init": options.init}
+    came: dict[str, Any] = {
+        "kind": kind,
+        "version": __version__,
+        "data": [_name(folder) for folder in options.data],
+    }
+    came |= {key: _name(folder) for key, folder in places.items() if folder is not None}
+    document: dict[str, Any] = {name: chosen[name] for name in RECORDED}
+    for table in TABLES:
+        document[table] = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in fields[table].items()
+            if name not in OPTIONS
+        }
+    document["origin"] = came | dict(origin or {})
+    return _without_none(document)
+
+
+def write_run(folder: Path, document: Mapping[str, Any]) -> None:
+    """Write what :func:`describe` gave as the folder's ``run.toml``, atomically.
+
+    Raises:
+        UsageError: the library that writes TOML is missing.
+        CheckpointError: the folder cannot be written.
+    """
+    try:
+        import tomli_w
+    except ImportError:
+        raise UsageError("training needs tomli-w: pip install 'audiomask[train]'") from None
+    kind = document["origin"]["kind"]
+    again = f"audiomask train {kind} --config {RUN_FILE} --data DIR --out DIR"
+    try:
+        with AtomicFile(folder / RUN_FILE, overwrite=True) as temporary:
+            text = f"# the same run again: {again}\n{tomli_w.dumps(document)}"
+            temporary.write_text(text, encoding="utf-8")
+    except (OSError, AudiomaskError) as error:
+        raise CheckpointError(f"{folder}: cannot write {RUN_FILE} ({error})") from error
+
+
+def differences(saved: RunFile, now: Mapping[str, Any]) -> list[str]:
+    """What would make a resumed run another than it was, a line each; nothing if it is the same.
+
+    Args:
+        saved: the run file of the run.
+        now: what :func:`describe` makes of the options that it is to be gone on with.
+    """
+    lines = [
+        (name, saved.options.get(name), now.get(name))
+        for name in RECORDED
+        if name not in FREE and name != "batch_size"
+    ]
+    # half of them in each of two processes are the same
+    before, after = _batch(saved.options, saved.origin), _batch(now, now["origin"])
+    if before[0] * before[1] != after[0] * after[1]:
+        lines.append(("batch_size", _batch_shown(*before), _batch_shown(*after)))
+    for table in TABLES:
+        old = saved.tables.get(table, {})
+        # a setting that only one has is one that the version of the other does not know
+        both = [name for name in now[table] if name in old and name not in FREE]
+        lines += [(name, old[name], now[table][name]) for name in both]
+    for name in ORIGIN:
+        if name in saved.origin:
+            lines.append((name, saved.origin[name], now["origin"].get(name)))
+    return [
+        f"{name} is {_shown(new)}, and was {_shown(began)} when the run began"
+        for name, began, new in lines
+        if began != new
+    ]
+
+
+def record(folder: Path, now: Mapping[str, Any], resume: bool = False) -> None:
+    """Write a run's ``run.toml`` as it begins, or as it goes on in the same way.
+
+    Raises:
+        UsageError: it is to go on in another way (see :func:`differences`), or the library that
+            writes TOML is missing.
+        CheckpointError: the folder cannot be written.
+    """
+    saved = saved_run(folder, now["origin"]["kind"]) if resume else None
+    if saved is None:
+        write_run(folder, now)
+        return
+    changed = differences(saved, now)
+    if changed:
+        raise UsageError(
+            f"--resume {folder}: {'; '.join(changed)}: resume with the settings in its {RUN_FILE}, "
+            "or start another run from it with --init"
+        )
+    # what it once started from is not asked for again
+    write_run(folder, {**now, "origin": {**saved.origin, **now["origin"]}})
+
+
+def _name(folder: Path) -> str:
+    """A folder's own name, as text that every file may hold."""
+    return os.fsencode(folder.resolve().name).decode("utf-8", "replace")
+
+
+def _batch(options: Mapping[str, Any], origin: Mapping[str, Any]) -> tuple[int, int]:
+    """Excerpts at once in a process, and how many processes."""
+    return options.get("batch_size", 0), origin.get("processes", 1)
+
+
+def _batch_shown(size: int, processes: int) -> str:
+    return f"{size} in each of {processes} processes" if processes > 1 else str(size)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "not set" if value is None else str(value)
+
+
+def _without_none(document: dict[str, Any]) -> dict[str, Any]:
+    """TOML has no null: what is not set is left out."""
+    return {
+        name: _without_none(value) if isinstance(value, dict) else value
+        for name, value in document.items()
+        if value is not None
+    }

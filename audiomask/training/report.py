@@ -1,0 +1,193 @@
+"""Report: what a run tells of itself, on the screen, in ``log.jsonl`` and in TensorBoard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from torch import Tensor
+
+from audiomask import parallel
+from audiomask.audio.atomic import AtomicFile
+from audiomask.errors import DataError, UsageError
+from audiomask.training.state import Place
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+LOG_FILE = "log.jsonl"
+SAMPLE_RATE = 44100
+
+
+class Report:
+    """Tells how a run goes; of several processes only the first does. A context manager.
+
+    Args:
+        out: the run's folder.
+        steps: how many there will be.
+        place: where the run begins; what the log says of later steps, which a kill undid, is
+            taken out of it.
+        quiet: nothing on the screen.
+        tensorboard: write for TensorBoard as well, into ``out/tensorboard``.
+
+    Raises:
+        UsageError: TensorBoard is asked for but not installed.
+        DataError: the log cannot be written.
+    """
+
+    def __init__(
+        self, out: Path, steps: int, place: Place, quiet: bool = False, tensorboard: bool = False
+    ) -> None:
+        self.out, self.steps, self.first = out, steps, place.step
+        self.speaks = parallel.rank() == 0
+        self.console = Console(stderr=True, quiet=quiet or not self.speaks)
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[status]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=quiet or not self.speaks,
+        )
+        self.losses: list[float] = []
+        self.speed = 0.0
+        self.writer: SummaryWriter | None = None
+        if not self.speaks:
+            return
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            forget(out / LOG_FILE, place.step)
+            self.log = (out / LOG_FILE).open("a", encoding="utf-8")
+        except OSError as error:
+            raise DataError(f"{out}: cannot be written ({error.strerror})") from error
+        if tensorboard:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                raise UsageError(
+                    "--tensorboard needs TensorBoard: pip install 'audiomask[tensorboard]'"
+                ) from None
+            self.writer = SummaryWriter(str(out / "tensorboard"), purge_step=place.step)
+
+    def __enter__(self) -> Self:
+        self.bar.start()
+        self.line = self.bar.add_task("training", total=self.steps, completed=self.first, status="")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bar.stop()
+        if self.speaks:
+            # what could not be written has been told already
+            with suppress(OSError):
+                self.log.close()
+        if self.writer is not None:
+            self.writer.close()
+
+    def advance(self, step: int) -> None:
+        """A step is done."""
+        self.bar.update(self.line, completed=step)
+
+    def step(self, place: Place, numbers: Mapping[str, float], speed: float) -> None:
+        """Tell the numbers of a step.
+
+        Args:
+            place: how far the run has come.
+            numbers: the loss and what else is worth knowing.
+            speed: seconds of audio a second, of all processes.
+        """
+        self.losses.append(numbers["loss"])
+        self.speed = speed
+        self.bar.update(self.line, status=f"loss {numbers['loss']:.3f}, {speed:,.0f} s/s")
+        self.write(place, dict(numbers) | {"speed": round(speed, 1)}, "train")
+
+    def validated(self, place: Place, numbers: Mapping[str, float]) -> None:
+        """Tell the numbers of a validation."""
+        self.bar.console.print(
+            f"step {place.step:,}: validation loss {numbers['loss']:.4f}"
+            + (", the best so far" if place.best_step == place.step else "")
+        )
+        self.write(place, {f"validation_{name}": value for name, value in numbers.items()}, "")
+
+    def write(self, place: Place, numbers: Mapping[str, float], kind: str) -> None:
+        """One line of the log, and the same for TensorBoard."""
+        if not self.speaks:
+            return
+        entry: dict[str, Any] = {"step": place.step, "seconds": round(place.seconds, 1)}
+        try:
+            self.log.write(json.dumps(entry | dict(numbers)) + "\n")
+            self.log.flush()
+        except OSError as error:
+            reason = f"cannot be written ({error.strerror})"
+            raise DataError(f"{self.out / LOG_FILE}: {reason}; --resume goes on") from error
+        if self.writer is not None:
+            for name, value in numbers.items():
+                tag = f"{kind}/{name}" if kind else name.replace("_", "/", 1)
+                self.writer.add_scalar(tag, value, place.step)
+
+    def hear(self, place: Place, sounds: Mapping[str, Tensor]) -> None:
+        """Passages [T] for TensorBoard, to listen to and as spectrograms."""
+        if self.writer is None:
+            return
+        from audiomask.training.spectrogram import spectrogram_image  # and with it Pillow
+
+        for name, audio in sounds.items():
+            audio = audio.detach().float().cpu()
+            self.writer.add_audio(name, audio.clamp(-1, 1)[None], place.step, SAMPLE_RATE)
+            picture = spectrogram_image(audio, SAMPLE_RATE, 480, 160)
+            self.writer.add_image(name, np.asarray(picture), place.step, dataformats="HWC")
+
+    def say(self, text: str) -> None:
+        """A line on the screen."""
+        self.bar.console.print(text, highlight=False)
+
+    def summary(self, place: Place, why: str) -> None:
+        """How it ended: a few lines after the last step."""
+        table = Table(box=None, show_header=False, pad_edge=False)
+        tail = self.losses[-5:]
+        rows = [
+            ("ended", f"step {place.step:,} of {self.steps:,}: {why}"),
+            ("time", f"{place.seconds / 3600:.2f} h in all, {self.speed:,.0f} s of audio a second"),
+            ("loss", f"{sum(tail) / len(tail):.4f}" if tail else "not measured"),
+            ("checkpoint", str(self.out)),
+        ]
+        if place.best is not None:
+            best = (
+                f"{self.out / 'best'}: validation loss {place.best:.4f}, step {place.best_step:,}"
+            )
+            rows.append(("best", best))
+        for row in rows:
+            table.add_row(*row)
+        self.console.print(table)
+
+
+def forget(log: Path, step: int) -> None:
+    """Take what is said of steps after ``step`` out of a log; a line cut by a kill goes as well.
+
+    Raises:
+        OSError: it cannot be read or written.
+    """
+    if not log.is_file():
+        return
+    kept = []
+    for line in log.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+        except (ValueError, KeyError, TypeError):
+            continue
+    with AtomicFile(log, overwrite=True) as temporary:
+        temporary.write_text("".join(kept), encoding="utf-8")

@@ -1,0 +1,148 @@
+"""Run files: the TOML that ``--config`` reads, and that a run leaves beside its checkpoint.
+
+Above its tables a run file has options of ``audiomask train`` by their long names, with dashes or
+underscores; relative paths start at the file's folder. The tables hold settings::
+
+    data = ["notes", "midi"]
+    max-time = "9m"
+    batch_size = 4
+
+    [model]             # fields of VQVAEConfig (or PaperConfig), or of MLMConfig
+    levels = 3
+    [schedule]          # fields of training.schedule.Schedule that have no option
+    learning_rate = 3e-4
+    [augmentation]      # fields of training.data.Augmentation
+    moved = 0.5
+    [origin]            # which run wrote the file: no settings
+
+What writes them is :mod:`audiomask.training.record`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from audiomask.errors import ConfigError, UsageError
+from audiomask.training.hints import fit, hints_of, wanted
+from audiomask.training.options import LEAST, RunFile, TrainOptions, parse_time
+from audiomask.training.settings import OPTIONS, TABLES, homes_of, unknown
+
+RUN_FILE = "run.toml"
+#: what one call is asked to do, not what the run is
+CALL = frozenset({"resume", "dry_run", "pack", "quiet", "verbose", "debug", "config"})
+_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
+
+
+def read_run(path: Path, kind: str) -> RunFile:
+    """Read a run file for training a ``kind`` ("vqvae" or "mlm"); its settings are not checked yet.
+
+    Raises:
+        ConfigError: it cannot be read, is no TOML, is of another kind, or an option in it is
+            unknown or does not fit.
+    """
+    document = _parse(path)
+    options: dict[str, Any] = {}
+    tables: dict[str, Mapping[str, Any]] = {}
+    origin: Mapping[str, Any] = {}
+    for name, value in document.items():
+        key = name.replace("-", "_")
+        if key in (*TABLES, "origin"):
+            if not isinstance(value, dict):
+                raise ConfigError(f"{path}: {name} is {value!r}, not a table: write [{name}]")
+            if key == "origin":
+                origin = value
+            else:
+                tables[key] = value
+        elif key in options:
+            raise ConfigError(f"{path}: {key} is given twice, as {name}, too")
+        elif key in CALL:
+            raise ConfigError(f"{path}: --{name} is for the command line only")
+        elif key in OPTIONS:
+            options[key] = _option(path, key, value)
+        elif isinstance(value, dict):
+            near = difflib.get_close_matches(name, TABLES, 1)
+            hint = f"did you mean [{near[0]}]?" if near else f"there are [{'], ['.join(TABLES)}]"
+            raise ConfigError(f"{path}: no table [{name}]; {hint}")
+        else:
+            raise ConfigError(f"{path}: {unknown(key, _homes(kind), '')}")
+    if origin.get("kind", kind) != kind:
+        raise ConfigError(f"{path}: is of 'audiomask train {origin['kind']}'")
+    return RunFile(path, options, tables, origin)
+
+
+def saved_run(folder: Path, kind: str) -> RunFile | None:
+    """The run file that the run in a folder left, or None.
+
+    Raises:
+        ConfigError: it was spoilt, or is of another kind.
+    """
+    file = folder / RUN_FILE
+    return read_run(file, kind) if file.is_file() else None
+
+
+def merge(files: Sequence[RunFile], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of run files, later over earlier ones, and of the command line over them all."""
+    merged: dict[str, Any] = {}
+    for options in (*(file.options for file in files), given):
+        merged |= options
+    return merged
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    """A file's TOML; ConfigError names the line where it is none."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"--config {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not TOML, nor a text in UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        line = _LINE.search(str(error))
+        where = f", line {line[1]}" if line else ""
+        raise ConfigError(f"{path}{where}: not TOML ({_LINE.sub('', str(error))})") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: not TOML that can be read (too deep)") from error
+
+
+def _option(path: Path, key: str, value: Any) -> Any:
+    """The value of an option in the file, converted; paths start at the file's folder."""
+    hint = hints_of(TrainOptions)[key]
+    if key == "max_time" and isinstance(value, str):
+        try:
+            return parse_time(value)
+        except UsageError as error:
+            raise ConfigError(f"{path}: {key}: {error}") from error
+    try:
+        fitted = fit(value, hint)
+    except ValueError as error:
+        need = "a time such as '9m'" if key == "max_time" else wanted(hint)
+        raise ConfigError(f"{path}: {key} is {value!r}, not {need}") from error
+    if key == "max_time" and fitted <= 0:
+        raise ConfigError(f"{path}: {key} is {value!r}; a time must be more than zero")
+    if key in LEAST and isinstance(fitted, int) and fitted < LEAST[key]:
+        raise ConfigError(f"{path}: {key} is {value!r}; it must be at least {LEAST[key]}")
+    if isinstance(fitted, Path):
+        return path.parent / fitted.expanduser()
+    if isinstance(fitted, tuple):
+        return tuple(path.parent / folder.expanduser() for folder in fitted)
+    return fitted
+
+
+def _homes(kind: str) -> dict[str, str]:
+    """Where every name belongs. Imports torch: for the hint of an error only."""
+    from audiomask.mlm.config import MLMConfig
+    from audiomask.training.data import Augmentation
+    from audiomask.training.schedule import Schedule
+    from audiomask.vqvae.config import VQVAEConfig
+    from audiomask.vqvae.paper import PaperConfig
+
+    models: tuple[type, ...] = (VQVAEConfig, PaperConfig) if kind == "vqvae" else (MLMConfig,)
+    homes: dict[str, str] = {}
+    for model in models:
+        homes |= homes_of(dict(zip(TABLES, (model, Schedule, Augmentation), strict=True)))
+    return {name: home for name, home in homes.items() if name not in CALL}

@@ -1,0 +1,152 @@
+"""Settings: the fields of model, schedule and augmentation, as files and ``--set`` change them."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
+
+from audiomask.errors import ConfigError
+from audiomask.training.hints import convert, fit, hints_of, wanted
+from audiomask.training.options import RunFile, TrainOptions
+
+#: the tables of a run file: what each sets, in the order of ``resolve``
+TABLES = ("model", "schedule", "augmentation")
+#: the options; a setting of the same name is set by its option alone
+OPTIONS = frozenset(hints_of(TrainOptions)) - {"overrides", "files"}
+
+Model = TypeVar("Model")
+Schedule = TypeVar("Schedule")
+Augmentation = TypeVar("Augmentation")
+
+
+def resolve(
+    options: TrainOptions,
+    model: Model,
+    schedule: Schedule,
+    augmentation: Augmentation,
+    fixed: Collection[str] = (),
+) -> tuple[Model, Schedule, Augmentation]:
+    """The presets' configurations with all that was asked for put over them.
+
+    Lowest first: the presets as they are given, the tables of ``options.files``, ``--set``, and
+    for the schedule the options that are fields of it (steps, batch_size, …; an "auto" leaves
+    the preset's).
+
+    Args:
+        options: the run.
+        model: configuration of the model.
+        schedule: how the run proceeds.
+        augmentation: how excerpts are varied.
+        fixed: settings of the model that may be named but not changed, as another decides them.
+
+    Raises:
+        ConfigError: an unknown name, a value that does not fit, or one that is out of range.
+    """
+    configs = dict(zip(TABLES, (model, schedule, augmentation), strict=True))
+    found: dict[str, dict[str, Any]] = {table: {} for table in TABLES}
+    source: dict[str, str] = {}  # of every setting, as a message about it begins
+    for file in options.files:
+        for table, entries in _fitted(file, configs).items():
+            found[table] |= entries
+            source |= dict.fromkeys(entries, f"{file.path}: ")
+    texts = split(options.overrides, *configs.values())
+    for table, entries in zip(TABLES, texts, strict=True):
+        found[table] |= entries
+        source |= dict.fromkeys(entries, "--set: ")
+    for key in OPTIONS & hints_of(type(schedule)).keys():
+        value = getattr(options, key)
+        if value is not None and value != "auto":
+            found["schedule"][key] = value
+    for key in fixed:
+        own = getattr(model, key)
+        if found["model"].get(key, own) != own:
+            raise ConfigError(
+                f"{source[key]}{key} is {found['model'][key]}, but {own} in the VQ-VAE: leave it "
+                "out, or name another --vqvae"
+            )
+    return (
+        _replaced(model, found["model"], source),
+        _replaced(schedule, found["schedule"], source),
+        _replaced(augmentation, found["augmentation"], source),
+    )
+
+
+def split(overrides: Mapping[str, str], *configs: Any) -> list[dict[str, Any]]:
+    """Sort ``key=value`` settings by the configuration that has the key, converted to its type.
+
+    Raises:
+        ConfigError: no configuration has the key, or the value does not fit.
+    """
+    found: list[dict[str, Any]] = [{} for _ in configs]
+    homes = homes_of({str(number): type(config) for number, config in enumerate(configs)})
+    for key, text in overrides.items():
+        if not homes.get(key):
+            raise ConfigError(f"--set: {unknown(key, homes, None)}")
+        number = int(homes[key])
+        hint = hints_of(type(configs[number]))[key]
+        try:
+            found[number][key] = convert(text, hint)
+        except ValueError as error:
+            raise ConfigError(f"--set {key}: '{text}' is not {wanted(hint)}") from error
+    return found
+
+
+def homes_of(configs: Mapping[str, type]) -> dict[str, str]:
+    """Where every name belongs: the table of each setting, and "" for all options."""
+    homes = {key: table for table, config in configs.items() for key in hints_of(config)}
+    return homes | dict.fromkeys(OPTIONS, "")
+
+
+def unknown(key: str, homes: Mapping[str, str], here: str | None) -> str:
+    """What is wrong with a name that is not known where it stands, and the nearest that is.
+
+    Args:
+        key: the name.
+        homes: where every name that there is belongs: a table, or "" above all tables.
+        here: where it stands, likewise; None for ``--set``.
+    """
+    where = f" in [{here}]" if here else ""
+    # the very name, standing elsewhere, is the nearest to itself
+    match = difflib.get_close_matches(key, homes, 1)
+    if not match:
+        names = sorted(name for name in homes if homes[name] == here or here is None)
+        return f"no setting '{key}'{where}; there are {', '.join(names)}"
+    (name,) = match
+    home = homes[name]
+    if here is None:
+        nearest = f"'{name}'" if home else f"--{name.replace('_', '-')}"
+    elif home == here:
+        nearest = f"'{name}'"
+    else:
+        nearest = f"'{name}' in [{home}]" if home else f"'{name}' above the tables"
+    return f"no setting '{key}'{where}; did you mean {nearest}?"
+
+
+def _fitted(file: RunFile, configs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The settings of a run file, converted; ConfigError for a name or type that is wrong."""
+    homes = homes_of({table: type(config) for table, config in configs.items()})
+    fitted: dict[str, dict[str, Any]] = {}
+    for table, entries in file.tables.items():
+        hints = hints_of(type(configs[table]))
+        fitted[table] = {}
+        for key, value in entries.items():
+            if homes.get(key) != table:
+                raise ConfigError(f"{file.path}: {unknown(key, homes, table)}")
+            try:
+                fitted[table][key] = fit(value, hints[key])
+            except ValueError as error:
+                need = wanted(hints[key])
+                raise ConfigError(f"{file.path}: {key} is {value!r}, not {need}") from error
+    return fitted
+
+
+def _replaced(config: Any, settings: Mapping[str, Any], source: Mapping[str, str]) -> Any:
+    """The configuration with other settings; an error names where the wrong one was written."""
+    try:
+        return dataclasses.replace(config, **settings)
+    except ConfigError as error:
+        # its message begins with the name of the setting
+        named = str(error).partition(" ")[0]
+        raise ConfigError(f"{source.get(named, '')}{error}") from error

@@ -1,0 +1,146 @@
+"""Training steps a second: the loop beside a bare one, and two processes beside one.
+
+    python tests/benchmarks/steps.py --steps 20 --threads 2
+
+The bare loop is what PyTorch's tutorials have: forward, backward, clipping, AdamW, on one batch
+of synthetic tensors made beforehand. The project's loop gets the same tensors and does all it
+always does: averages, watching, logging, the signals. Then two processes (Gloo, one thread each)
+share the batch that one process with two threads takes.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from report import note, show
+from torch import nn
+from torch.utils.data import Dataset
+
+from audiomask.mlm import build_mlm
+from audiomask.training.feed import Feed
+from audiomask.training.loop import Run, optimiser_of, train
+from audiomask.training.mlm import MLMTask, Scene
+from audiomask.training.schedule import Schedule
+from audiomask.training.task import Task
+from audiomask.training.vqvae import VQVAETask
+from audiomask.vqvae import build_vqvae
+
+CPU = torch.device("cpu")
+
+
+class Same(Dataset[Any]):
+    """The same item at every index."""
+
+    def __init__(self, item: Any) -> None:
+        self.item = item
+
+    def __getitem__(self, index: int) -> Any:
+        return self.item
+
+
+def vqvae() -> tuple[Task, Any, int]:
+    """The default VQ-VAE, an item of crops, and how many of them are a batch."""
+    torch.manual_seed(0)
+    return VQVAETask(build_vqvae("default", {}), "default", {}), 0.1 * torch.randn(6, 65 * 512), 2
+
+
+def mlm() -> tuple[Task, Any, int]:
+    """The default MLM, a scene, and how many of them are a batch."""
+    torch.manual_seed(0)
+    belongs = {"levels": 2, "codebook_size": 1024, "code_dim": 16, "hop_length": 512}
+    model = build_mlm("default", belongs | {"sample_rate": 44_100})
+    config = model.config
+    shape = (config.bands, config.window)
+    item = Scene(
+        torch.randint(1024, (2, config.window)),
+        torch.randint(1024, (2, config.window)),
+        torch.tensor(1),
+        torch.rand(shape),
+        torch.rand(len(config.stems) + 1, *shape) / 5,
+        torch.rand(len(config.stems) + 1, *shape) / 5,
+    )
+    return MLMTask(model, "default", {}), item, 4
+
+
+def bare(task: Task, item: Any, size: int, steps: int, run: Run) -> float:
+    """Steps a second of a bare loop; the first is not counted."""
+    model = task.model.train()
+    optimiser = optimiser_of(model, Schedule(steps, size))
+    batch = torch.utils.data.default_collate([item] * size)
+    began = 0.0
+    for step in range(steps + 1):
+        if step == 1:
+            began = time.perf_counter()
+        optimiser.zero_grad(set_to_none=True)
+        with run.autocast():
+            loss, _ = task.loss(batch)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+    return steps / (time.perf_counter() - began)
+
+
+def ours(task: Task, item: Any, size: int, steps: int, run: Run) -> float:
+    """Steps a second of the project's loop, by its own log; the first is not counted."""
+    with tempfile.TemporaryDirectory() as folder:
+        task.save = lambda *_: None  # type: ignore[method-assign]
+        plan = Schedule(steps + 1, size, log_every=1, save_every=10**9)
+        train(task, Feed(Same(item)), plan, Path(folder), run)
+        lines = (Path(folder) / "log.jsonl").read_text().splitlines()
+    seconds = [json.loads(line)["seconds"] for line in lines]
+    return steps / (seconds[-1] - seconds[0])
+
+
+def spread(data: Path, steps: int, processes: int) -> float:
+    """Seconds of audio a second of the installed command on ``processes`` x one core."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable]
+        if processes > 1:
+            command += ["-m", "torch.distributed.run", "--standalone"]
+            command += [f"--nproc-per-node={processes}"]
+        command += ["-m", "audiomask", "train", "vqvae", "--data", str(data), "--out", folder]
+        command += ["--steps", str(steps), "--threads", str(2 // processes), "--device", "cpu"]
+        command += ["--batch-size", str(2 // processes), "--set", f"log_every={steps // 2}"]
+        subprocess.run([*command, "--quiet"], check=True)
+        lines = (Path(folder) / "log.jsonl").read_text().splitlines()
+    return float(json.loads(lines[-1])["speed"])
+
+
+def main(
+    steps: Annotated[int, typer.Option(min=2)] = 20,
+    threads: Annotated[int, typer.Option(min=1)] = 2,
+    precision: Annotated[str, typer.Option()] = "fp32",
+    data: Annotated[Path | None, typer.Option(help="Training data, for the processes.")] = None,
+) -> None:
+    """Measure steps a second."""
+    torch.set_num_threads(threads)
+    run = Run(CPU, precision=precision, quiet=True)
+    rows = []
+    made: list[tuple[str, Callable[[], tuple[Task, Any, int]]]] = [("vqvae", vqvae), ("mlm", mlm)]
+    for name, make in made:
+        # in turn, so that a machine that slows down slows both
+        pairs = [
+            (bare(*make(), steps, run), ours(*make(), steps, run)),
+            (bare(*make(), steps, run), ours(*make(), steps, run)),
+        ]
+        peer, own = (max(values) for values in zip(*pairs, strict=True))
+        rows.append([name, f"{peer:.3f}", f"{own:.3f}", f"{100 * own / peer:.0f} %"])
+        note(f"{name}: {pairs}")
+    show("steps a second", ["model", "bare loop", "this loop", "of it"], rows)
+    if data is not None:
+        speeds = [spread(data, steps, processes) for processes in (1, 2)]
+        cells = [f"{speed:.1f}" for speed in speeds]
+        show("seconds of audio a second", ["vqvae", "1 process", "2 processes"], [["", *cells]])
+
+
+if __name__ == "__main__":
+    typer.run(main)

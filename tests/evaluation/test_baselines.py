@@ -1,0 +1,73 @@
+"""Baselines: an oracle that is right where it can be, and fillings sample by sample."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from audiomask.audio.gaps import Gap
+from audiomask.evaluation import baselines
+from audiomask.evaluation.baselines import autoregressive, ratio_mask, repeat, silence
+from audiomask.evaluation.measures import si_sdr, snr
+
+RATE = 44_100
+
+
+def sine(hz: float, seconds: float = 1.0, channels: int = 1) -> Tensor:
+    time = torch.arange(round(seconds * RATE)) / RATE
+    return torch.sin(2 * torch.pi * hz * time).expand(channels, -1) * 0.3
+
+
+def test_ratio_mask_parts_what_lies_apart() -> None:
+    stems = {"low": sine(200, channels=2), "high": sine(5000, channels=2)}
+    rest = sine(12_000, channels=2)
+    mixture = stems["low"] + stems["high"] + rest
+    found = ratio_mask(mixture, stems)
+    assert list(found) == ["low", "high"]
+    for name, audio in found.items():
+        assert audio.shape == mixture.shape
+        assert si_sdr(mixture, stems[name]) < 0
+        assert si_sdr(audio, stems[name]) > 20
+    # of a mixture that is one stem alone, all is its
+    alone = ratio_mask(rest, {"only": rest})["only"]
+    assert torch.allclose(alone, rest, atol=1e-4)
+
+
+def test_ratio_mask_is_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    stems = {name: torch.randn(1, 50_001, generator=generator) for name in ("a", "b")}
+    mixture = stems["a"] + stems["b"] + torch.randn(1, 50_001, generator=generator)
+    whole = ratio_mask(mixture, stems)
+    monkeypatch.setattr(baselines, "BLOCK", 20)
+    for name, audio in ratio_mask(mixture, stems).items():
+        assert torch.allclose(audio, whole[name], atol=1e-5)
+
+
+def test_repeat_sample_by_sample() -> None:
+    audio = torch.arange(40.0)[None].clone()
+    gap = Gap(20, 25)
+    audio[:, 20:25] = 0
+    patch = repeat(audio, gap, fade=2)
+    assert (patch.start, patch.stop) == (18, 27)
+    # the nine samples before 18, each cross-faded by thirds where the gap's sides are
+    expected = [
+        *(18 * 2 / 3 + 9 * 1 / 3, 19 * 1 / 3 + 10 * 2 / 3),
+        *(11, 12, 13, 14, 15),
+        *(25 * 1 / 3 + 16 * 2 / 3, 26 * 2 / 3 + 17 * 1 / 3),
+    ]
+    assert patch.samples[0].tolist() == pytest.approx(expected)
+
+
+def test_silence() -> None:
+    patch = silence(torch.ones(2, 10), Gap(3, 7))
+    assert patch.start == 3
+    assert torch.equal(patch.samples, torch.zeros(2, 4))
+
+
+def test_autoregressive_goes_on_with_a_tone() -> None:
+    audio = sine(440, channels=2) + 0.5 * sine(1234.5, channels=2)
+    gap = Gap(20_000, 20_400)
+    holed = audio.clone()
+    holed[:, gap.start : gap.stop] = 0
+    patch = autoregressive(holed, gap, RATE)
+    assert (patch.start, patch.stop) == (gap.start, gap.stop)
+    assert snr(patch.samples, audio[:, gap.start : gap.stop]) > 50

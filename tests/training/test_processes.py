@@ -1,0 +1,67 @@
+"""Many processes take the very steps that one does with as large a batch as they have together."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+VQVAE = "encoder_dim=8 encoder_blocks=1 decoder_dim=8 decoder_blocks=1 levels=2 codebook_size=8"
+SETTINGS = {
+    # levels are dropped, codes re-seeded and codebooks moved by what all processes saw
+    "vqvae": f"{VQVAE} code_dim=4 log_every=1 warmup=3",
+    "paper": "blocks=6 channels=4 codebook_size=8 code_dim=4 log_every=1 warmup=3",
+    "mlm": "dim=8 heads=2 layers=2 bands=16 band_stft=1024 window=40 log_every=1 warmup=3",
+}
+
+
+def train(kind: str, data: Path, out: Path, batch: int, processes: int = 1, *more: str) -> None:
+    command = [sys.executable]
+    if processes > 1:
+        command += ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--standalone"]
+    command += ["-m", "audiomask", "train", "mlm" if kind == "mlm" else "vqvae"]
+    command += ["--data", str(data), "--out", str(out), "--batch-size", str(batch)]
+    command += ["--steps", "6", "--device", "cpu", "--threads", "1", "--precision", "fp32", *more]
+    if kind == "paper":
+        command += ["--preset", "paper"]
+    for setting in SETTINGS[kind].split():
+        command += ["--set", setting]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def losses(out: Path) -> list[float]:
+    lines = (out / "log.jsonl").read_text().splitlines()
+    return [json.loads(line)["loss"] for line in lines]
+
+
+@pytest.mark.parametrize("kind", ["vqvae", "paper", "mlm"])
+def test_two_processes_take_the_steps_of_one(kind: str, bank: Path, tmp_path: Path) -> None:
+    train(kind, bank, tmp_path / "one", batch=4)
+    train(kind, bank, tmp_path / "two", 2, 2)
+    one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
+    assert len(one) == 6
+    assert two == pytest.approx(one, rel=2e-4)
+    states = [load_file(tmp_path / name / "state.safetensors") for name in ("one", "two")]
+    for name, value in states[0].items():
+        if name.startswith("model/"):
+            torch.testing.assert_close(states[1][name], value, rtol=2e-2, atol=2e-3, msg=name)
+
+
+def test_a_run_of_two_is_resumed_by_two_and_shards(bank: Path, tmp_path: Path) -> None:
+    train("mlm", bank, tmp_path / "whole", 2, 2)
+    train("mlm", bank, tmp_path / "parts", 2, 2, "--steps", "3", "--shard")
+    assert len(losses(tmp_path / "parts")) == 3
+    train("mlm", bank, tmp_path / "parts", 2, 2, "--resume", "--shard")
+    # the learning rate follows the number of steps asked for: only the first three agree
+    assert losses(tmp_path / "parts")[:3] == pytest.approx(losses(tmp_path / "whole")[:3], rel=2e-4)
+    whole = load_file(tmp_path / "whole" / "state.safetensors")
+    parts = load_file(tmp_path / "parts" / "state.safetensors")
+    assert {name: value.shape for name, value in whole.items()} == {
+        name: value.shape for name, value in parts.items()
+    }
