@@ -52,6 +52,13 @@ def any_of(flag: bool, device: torch.device) -> bool:
     return flag if world() == 1 else bool(total(torch.tensor(int(flag), device=device)))
 
 
+def least(number: int, device: torch.device) -> int:
+    """The smallest of all processes' numbers."""
+    if world() == 1:
+        return number
+    return int(gather(torch.tensor([number], device=device)).min())
+
+
 def rand(*shape: int, device: torch.device, generator: torch.Generator | None = None) -> Tensor:
     """Uniform numbers of a shape whose first dimension counts the rows of this process's batch.
 

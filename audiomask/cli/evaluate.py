@@ -10,6 +10,7 @@ from audiomask.cli.inputs import Input
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job as Task
 from audiomask.cli.report import Meter, run_jobs
+from audiomask.errors import DataError
 from audiomask.evaluation.options import EvaluateOptions, Job, Split
 
 
@@ -94,8 +95,13 @@ def evaluate(
     )
     options.check()
 
-    from audiomask.evaluation.report import as_json
-    from audiomask.evaluation.run import Evaluation
+    try:
+        from audiomask.evaluation.report import as_json
+        from audiomask.evaluation.run import Evaluation
+    except ModuleNotFoundError as error:
+        raise DataError(
+            f"evaluating needs {error.name}: pip install 'audiomask[evaluate]'"
+        ) from error
 
     evaluation = Evaluation(options, common.open_engine())
     pieces = {piece.place: piece for piece in evaluation.pieces}

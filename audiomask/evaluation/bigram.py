@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ from torch import Tensor
 #: pseudo-counts tried: of the uniform distribution in the unigram, of the unigram in the bigram
 UNIFORM = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 BACKOFF = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
-#: every so many clips, one is kept from the fit to choose the pseudo-counts on
+#: every so many songs, one is kept from the fit to choose the pseudo-counts on
 HELD = 5
 
 
@@ -54,22 +55,23 @@ def count(clips: Sequence[Tensor], size: int, alpha: float, beta: float) -> Bigr
     return Bigram(unigram, counts, alpha, beta)
 
 
-def fit(clips: Sequence[Tensor], size: int) -> Bigram:
-    """A model of at least two clips; pseudo-counts chosen on some kept apart, then all are counted.
+def fit(songs: Sequence[Sequence[Tensor]], size: int) -> Bigram:
+    """A model of at least two songs; pseudo-counts chosen on some kept apart, then all counted.
 
     Args:
-        clips: codes int64 [F] each.
+        songs: the channels of each, codes int64 [F].
         size: K.
     """
-    held = list(clips[HELD - 1 :: HELD]) or [clips[-1]]
-    kept = [clip for index, clip in enumerate(clips) if (index + 1) % HELD]
-    kept = kept if len(kept) < len(clips) else list(clips[:-1])
+    held = list(songs[HELD - 1 :: HELD]) or [songs[-1]]
+    kept = [song for index, song in enumerate(songs) if (index + 1) % HELD]
+    kept = kept if len(kept) < len(songs) else list(songs[:-1])
+    known, new = list(chain.from_iterable(kept)), list(chain.from_iterable(held))
 
     def cost(alpha: float, beta: float, pairs: bool) -> float:
-        model = count(kept, size, alpha, beta)
+        model = count(known, size, alpha, beta)
         bits = model.bigram_bits if pairs else model.unigram_bits
-        return float(sum(bits(clip).sum() for clip in held))
+        return float(sum(bits(clip).sum() for clip in new))
 
     beta = min(UNIFORM, key=lambda beta: cost(1.0, beta, False))
     alpha = min(BACKOFF, key=lambda alpha: cost(alpha, beta, True))
-    return count(clips, size, alpha, beta)
+    return count(known + new, size, alpha, beta)

@@ -27,7 +27,7 @@ def check_installed() -> None:
         import torchmetrics.functional.audio  # noqa: F401
     except ImportError as error:
         raise DataError(
-            "measuring needs torchmetrics: pip install 'audiomask[evaluate]'"
+            "evaluating needs torchmetrics: pip install 'audiomask[evaluate]'"
         ) from error
 
 

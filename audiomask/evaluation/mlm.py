@@ -81,8 +81,7 @@ class MLMMeasurement:
             pieces: none of which will be measured.
             origin: where they are from, in words.
         """
-        clips: list[Tensor] = []
-        songs = 0
+        songs: list[list[Tensor]] = []
         for piece in watched(pieces, "counting baselines", self.shown):
             try:
                 song = piece.read()
@@ -90,29 +89,22 @@ class MLMMeasurement:
                 logger.warning("%s; not counted", error)
                 continue
             if level(song.mixture) >= SILENCE:
-                clips += self.tokenise(song)
-                songs += 1
-        if len(clips) == 1:  # the smoothing is chosen on what was not counted
-            clips = [half for half in clips[0].tensor_split(2, dim=1) if half.shape[1] > 1]
-        if len(clips) < 2:
-            logger.warning("no songs to count unigram and bigram on: both are left out")
+                songs.append([codes.long() for codes in self.tokenise(song)])
+        if len(songs) < 2:  # how much to trust the counts is found on songs not counted
+            logger.warning("unigram and bigram take two songs to count on: both are left out")
             return
-        size = self.model.config.codebook_size
-        levels = self.model.config.levels
+        size, levels = self.model.config.codebook_size, self.model.config.levels
         self.baselines = [
-            fit([clip[number].long() for clip in clips], size) for number in range(levels)
+            fit([[channel[number] for channel in song] for song in songs], size)
+            for number in range(levels)
         ]
+        tokens = sum(channel.shape[1] for song in songs for channel in song)
+        smoothing = [{"alpha": model.alpha, "beta": model.beta} for model in self.baselines]
         self.fitted = {
-            "songs": songs,
+            "songs": len(songs),
             "from": origin,
-            "levels": [
-                {
-                    "tokens": int(sum(clip.shape[1] for clip in clips)),
-                    "alpha": m.alpha,
-                    "beta": m.beta,
-                }
-                for m in self.baselines
-            ],
+            "tokens_a_level": tokens,
+            "levels": smoothing,
         }
 
     def add(self, song: Song) -> str | None:
@@ -157,7 +149,7 @@ class MLMMeasurement:
                 f"unigram and bigram: counted on {counted['songs']} songs, {counted['from']}"
             )
         else:
-            notes.append("unigram and bigram: left out, there were no songs to count them on")
+            notes.append("unigram and bigram: left out, there were not two songs to count them on")
         sheets = [sheet for name, entry in found.items() for sheet in self.sheets(name, entry)]
         data = {
             "window": self.model.config.window,

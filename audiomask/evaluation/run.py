@@ -44,7 +44,6 @@ class Evaluation:
 
     def __init__(self, options: EvaluateOptions, engine: Engine) -> None:
         self.options, self.engine = options, engine
-        self.measurement = self._open()
         sources = open_sources(options.data)
         choice = Choice(
             split=options.split.value,
@@ -60,11 +59,13 @@ class Evaluation:
             known = sorted({stem for source in sources for stem in source.stems})
             if known:
                 check_stems(known, choice.stems, names_of(sources))
-        if isinstance(self.measurement, MLMMeasurement):
+        if options.job is Job.mlm:
             self.pieces, fit, origin = apart(sources, choice, open_sources(options.fit))
-            self.measurement.fit(fit, origin)
         else:
             self.pieces = find_pieces(sources, choice)
+        self.measurement = self._open()
+        if isinstance(self.measurement, MLMMeasurement):
+            self.measurement.fit(fit, origin)
         self.measured: list[str] = []
         self.left_out: dict[str, str] = {}
 

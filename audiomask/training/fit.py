@@ -60,5 +60,4 @@ def largest_batch(task: Task, feed: Feed, device: torch.device, autocast: Any) -
     if fitting == 0:
         raise UsageError("not even one item fits into the GPU's memory: make the model smaller")
     # processes with less memory decide for all
-    sizes = parallel.gather(torch.tensor([fitting], device=device))
-    return int(sizes.min())
+    return parallel.least(fitting, device)

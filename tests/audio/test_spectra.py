@@ -156,6 +156,19 @@ def test_mel_distance_by_brute_force(gain: float) -> None:
     assert float(found) == pytest.approx(expected, rel=1e-4)
 
 
+def test_mel_distance_within_a_span() -> None:
+    a, b = noise(2, 16_384), noise(2, 16_384)
+    # far louder where no frame of the span reaches: ten times in it, nothing else counts
+    b[:, 6_144:9_216] *= 10
+    b[:, :4_096] *= 1_000
+    found = mel_distance(a, b, 44_100, (7_168, 8_192))
+    assert torch.allclose(found, torch.ones(2), atol=0.02)
+    assert mel_distance(a, b, 44_100, (12_288, 16_384)).max() == 0
+    assert torch.equal(mel_distance(a, b, 44_100, (0, 16_384)), mel_distance(a, b, 44_100))
+    # a frame that the span only begins in counts as well
+    assert mel_distance(a, b, 44_100, (7_168, 7_169)).min() > 0.9
+
+
 # Bands
 
 

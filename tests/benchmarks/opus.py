@@ -1,4 +1,10 @@
-"""Opus: the codec to be measured beside, through opus-tools' opusenc and opusdec."""
+"""Opus: what it keeps of the sound, by the measures of `audiomask evaluate vqvae`, beside it.
+
+    python tests/benchmarks/opus.py --data FOLDER [--split all] [--limit N]
+
+FOLDER is what `audiomask evaluate` takes; songs are mixed down to mono. opus-tools' opusenc and
+opusdec have to be installed. The bitrate is that of the whole file.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +12,25 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Annotated
 
 import torch.nn.functional as F
+import typer
+from report import note, show
 from torch import Tensor
 
 from audiomask.audio.files import read_audio, write_audio
+from audiomask.audio.source import MemorySource, ResampledSource
+from audiomask.errors import AudiomaskError, DataError
+from audiomask.evaluation.measures import SILENCE, level
+from audiomask.evaluation.options import Split
+from audiomask.evaluation.report import SPREAD, summarise
+from audiomask.evaluation.songs import Choice, find_pieces
+from audiomask.evaluation.vqvae import MEASURES, quality
+from audiomask.training.data.layouts import recognise
 
-
-def available() -> bool:
-    """Whether opusenc and opusdec are installed."""
-    return shutil.which("opusenc") is not None and shutil.which("opusdec") is not None
+KBPS = (6, 8, 12)
+RATE = 44_100
 
 
 def round_trip(audio: Tensor, sample_rate: int, kbps: float) -> tuple[Tensor, int]:
@@ -25,15 +40,16 @@ def round_trip(audio: Tensor, sample_rate: int, kbps: float) -> tuple[Tensor, in
     on the container. No metadata padding.
 
     Args:
-        audio: [T].
+        audio: [1, T].
+        sample_rate: samples a second.
         kbps: the target; what comes out is often below it.
 
     Returns:
-        the decoded audio [T] at ``sample_rate``, and the size of the file in bytes.
+        the decoded audio [1, T] at ``sample_rate``, and the size of the file in bytes.
     """
     with tempfile.TemporaryDirectory() as folder:
         original, coded, decoded = (Path(folder, name) for name in ("a.wav", "a.opus", "b.wav"))
-        write_audio(original, audio[None], sample_rate, "PCM_24")
+        write_audio(original, audio, sample_rate, "PCM_24")
         encode = ["opusenc", "--quiet", "--bitrate", f"{kbps:g}", "--framesize", "60"]
         encode += ["--music", "--padding", "0", "--discard-comments", str(original), str(coded)]
         decode = ["opusdec", "--quiet", "--rate", str(sample_rate), "--float"]
@@ -43,4 +59,42 @@ def round_trip(audio: Tensor, sample_rate: int, kbps: float) -> tuple[Tensor, in
         back, _ = read_audio(decoded)
         size = coded.stat().st_size
     length = audio.shape[-1]
-    return F.pad(back[0, :length], (0, max(0, length - back.shape[-1]))), size
+    return F.pad(back[:1, :length], (0, max(0, length - back.shape[-1]))), size
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="Folder of data.")],
+    split: Annotated[Split, typer.Option(help="Songs of this split only.")] = Split.test,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many songs.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Only the middle of every song.")] = None,
+) -> None:
+    """Measure Opus at low rates on a folder of data."""
+    found: dict[int, list[dict[str, float]]] = {kbps: [] for kbps in KBPS}
+    try:
+        if not (shutil.which("opusenc") and shutil.which("opusdec")):
+            raise DataError("opusenc or opusdec is missing: install opus-tools")
+        choice = Choice(split.value, limit, seconds, mono=True)
+        for piece in find_pieces([recognise(data)], choice):
+            song = piece.read()
+            if level(song.mixture) < SILENCE:
+                note(f"{song.name}: left out, silent")
+                continue
+            source = ResampledSource(MemorySource(song.mixture, song.sample_rate), RATE)
+            audio = source.read(0, source.frames)
+            for kbps, rows in found.items():
+                decoded, size = round_trip(audio, RATE, kbps)
+                rate = 8 * size / (audio.shape[-1] / RATE) / 1000
+                rows.append({"kbps": rate} | quality(decoded, audio, RATE))
+    except AudiomaskError as error:
+        note(f"opus: error: {error}")
+        raise typer.Exit(error.exit_code) from None
+    for key, title in {"kbps": "Bitrate of the file, kbit/s", **MEASURES}.items():
+        lines = [
+            [f"Opus {kbps}", *summarise([row[key] for row in rows]).cells()]
+            for kbps, rows in found.items()
+        ]
+        show(title, ("", *SPREAD), lines)
+
+
+if __name__ == "__main__":
+    typer.run(main)

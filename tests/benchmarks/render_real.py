@@ -18,11 +18,11 @@ import soundfile as sf
 import torch
 import typer
 import yaml
-from clips import level
 from report import note
 from torch import Tensor
 
 from audiomask.errors import AudiomaskError, DataError
+from audiomask.evaluation.measures import level
 from audiomask.training.data.bands import BandDataset
 from audiomask.training.data.blend import Blend
 from audiomask.training.data.sounds.notes import SAMPLE_RATE, NoteBank, find_libraries

@@ -133,13 +133,10 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
 
 
 @pytest.fixture
-def invoke(
-    engine: type[FakeEngine],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfdbinary: pytest.CaptureFixture[bytes],
+def call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> Iterator[Callable[..., Outcome]]:
-    """``invoke("separate", "song.wav")``: the command in this process, over the fake engine."""
+    """``call("separate", "song.wav")``: the command in this process, in tmp_path."""
     import logging
     import signal
     import warnings
@@ -149,19 +146,25 @@ def invoke(
     monkeypatch.chdir(tmp_path)
     handler = signal.getsignal(signal.SIGTERM)
 
-    def call(*arguments: object) -> Outcome:
+    def start(*arguments: object) -> Outcome:
         capfdbinary.readouterr()
         with warnings.catch_warnings(), pytest.raises(SystemExit) as ending:
             main([str(argument) for argument in arguments])
         out, err = capfdbinary.readouterr()
         return Outcome(int(ending.value.code or 0), out, err.decode())
 
-    yield call
+    yield start
     signal.signal(signal.SIGTERM, handler)
     logger = logging.getLogger("audiomask")
     logger.handlers.clear()
     logger.setLevel(logging.NOTSET)
     logger.propagate = True
+
+
+@pytest.fixture
+def invoke(engine: type[FakeEngine], call: Callable[..., Outcome]) -> Callable[..., Outcome]:
+    """``invoke("separate", "song.wav")``: the same, over the fake engine."""
+    return call
 
 
 def names(folder: Path) -> Sequence[str]:

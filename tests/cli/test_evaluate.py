@@ -1,6 +1,8 @@
 """``audiomask evaluate`` from end to end, with tiny models on songs of a second."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,9 +47,9 @@ def test_separate_as_json(run, data, tiny):
             assert entry["ratio_mask_improvement"]["median"] > entry["improvement"]["median"]
 
 
-def test_mlm_says_what_its_baselines_were_counted_on(run, data, tiny):
+def test_mlm_says_what_its_baselines_were_counted_on(call, data, tiny):
     data(*SONGS)
-    done = run("evaluate", "mlm", "--data", "data", "--model", tiny, "--rounds", 1)
+    done = call("evaluate", "mlm", "--data", "data", "--model", tiny, "--rounds", 1)
     assert done.status == 0, done.err
     out = done.out.decode()
     assert "2 songs of data, split test" in out
@@ -56,20 +58,20 @@ def test_mlm_says_what_its_baselines_were_counted_on(run, data, tiny):
     assert "all levels" in out
 
 
-def test_vqvae_and_infill_on_recordings(run, data, tiny):
+def test_vqvae_and_infill_on_recordings(call, data, tiny):
     data("music/one.wav", "music/two.wav", "music/three.wav")
     common = ("--data", "music", "--model", tiny, "--split", "all", "--limit", 2)
-    done = run("evaluate", "vqvae", *common, "--json", "--mono")
+    done = call("evaluate", "vqvae", *common, "--json", "--mono")
     assert done.status == 0, done.err
     found = json.loads(done.out)
     assert found["songs"] == ["one", "three"]
     assert list(found["levels"]) == ["1 level", "2 levels", "silence"]
-    done = run("evaluate", "infill", *common, "--gap-length", 30, "--gap-length", 60)
+    done = call("evaluate", "infill", *common, "--gap-length", 30, "--gap-length", 60)
     assert done.status == 0, done.err
     out = done.out.decode()
     for method in ("audiomask", "repeat", "autoregressive", "silence"):
         assert f"60 ms, {method}" in out
-    again = run("evaluate", "infill", *common, "--gap-length", 30, "--gap-length", 60)
+    again = call("evaluate", "infill", *common, "--gap-length", 30, "--gap-length", 60)
     assert again.out == done.out
 
 
@@ -80,7 +82,9 @@ def test_a_broken_song_is_named_and_the_others_are_measured(run, data, tiny, tmp
         (tmp_path / "data/test/c/bass.wav").read_bytes()[:4000]
     )
     soundfile.write(tmp_path / "data/test/d/bass.wav", np.ones(RATE), RATE // 2)
-    done = run("evaluate", "separate", "--data", "data", "--model", tiny, "--json", "--split", "all")
+    done = run(
+        "evaluate", "separate", "--data", "data", "--model", tiny, "--json", "--split", "all"
+    )
     assert done.status == 1
     found = json.loads(done.out)
     assert "test/d" in found["failed"]
@@ -105,10 +109,28 @@ def test_a_broken_song_is_named_and_the_others_are_measured(run, data, tiny, tmp
         (["vqvae", "--data", "music", "--limit", "0"], 2, "--limit"),
     ],
 )
-def test_what_cannot_be_measured_is_one_line(run, data, tiny, tmp_path, arguments, status, words):
+def test_what_cannot_be_measured_is_one_line(call, data, tiny, tmp_path, arguments, status, words):
     data("music/one.wav")
     (tmp_path / "empty").mkdir()
-    done = run("evaluate", *arguments, "--model", tiny)
+    done = call("evaluate", *arguments, "--model", tiny)
     assert done.status == status
     assert words in done.error_line()
     assert done.out == b""
+
+
+@pytest.mark.parametrize("module", ["yaml", "torchmetrics"])
+def test_what_is_not_installed_is_named_with_its_cure(data, tiny, tmp_path, module):
+    data("music/one.wav")
+    # None in its place is what Python takes for a module that is not there
+    code = (
+        f"import sys; sys.modules[{module!r}] = None; from audiomask.cli import main; main("
+        f"['evaluate', 'vqvae', '--data', 'music', '--split', 'all', '--model', {str(tiny)!r}])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        f"audiomask: error: evaluating needs {module}: pip install 'audiomask[evaluate]'"
+    ]

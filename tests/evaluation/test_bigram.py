@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from audiomask.evaluation.bigram import count, fit
+from audiomask.evaluation.bigram import UNIFORM, count, fit
 
 
 def test_probabilities_by_hand() -> None:
@@ -44,7 +44,7 @@ def chain(length: int, table: Tensor, seed: int) -> Tensor:
 
 def test_a_chain_is_learned() -> None:
     table = torch.tensor([[0.05, 0.9, 0.05], [0.1, 0.0, 0.9], [0.8, 0.1, 0.1]])
-    model = fit([chain(2000, table, seed) for seed in range(6)], 3)
+    model = fit([[chain(2000, table, seed)] for seed in range(6)], 3)
     new = chain(2000, table, 99)
     truth = float(-table[new[:-1], new[1:]].log2().mean())
     assert float(model.bigram_bits(new)[1:].mean()) == pytest.approx(truth, abs=0.02)
@@ -52,6 +52,13 @@ def test_a_chain_is_learned() -> None:
 
 
 @pytest.mark.parametrize("number", [2, 3, 5, 11])
-def test_any_number_of_clips_from_two_is_counted_in_the_end(number: int) -> None:
-    clips = [torch.tensor([0, 1, 1])] * number
-    assert fit(clips, 2).counts.sum() == 2 * number
+def test_any_number_of_songs_from_two_is_counted_in_the_end(number: int) -> None:
+    songs = [[torch.tensor([0, 1, 1]), torch.tensor([1, 0])]] * number
+    assert fit(songs, 2).counts.sum() == 3 * number
+
+
+def test_smoothing_is_not_chosen_on_a_songs_other_channel() -> None:
+    # both channels of a song are alike, and no two songs are: counts are little to be trusted
+    songs = [[torch.full((200,), code)] * 2 for code in range(4)]
+    assert fit(songs, 8).beta == max(UNIFORM)
+    assert fit([[channel] for song in songs for channel in song], 8).beta == min(UNIFORM)

@@ -36,7 +36,11 @@ def test_every_job_tells_what_it_takes_to_repeat_it(
     for number, name in enumerate(("train/a", "train/b", "test/c")):
         song(f"data/{name}", guitar=number, bass=number + 1)
     options = EvaluateOptions(
-        job, (tmp_path / "data",), seconds=1.0, seed=5, gap_length=(20.0,) if job is Job.infill else ()
+        job,
+        (tmp_path / "data",),
+        seconds=1.0,
+        seed=5,
+        gap_length=(20.0,) if job is Job.infill else (),
     )
     options.check()
     found = measured(Evaluation(options, engine))

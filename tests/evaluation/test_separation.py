@@ -42,9 +42,7 @@ class Knowing:
     vqvae = mlm = None
     leak = math.sqrt(0.1)
 
-    def separate(
-        self, source: AudioSource, stems: Sequence[str]
-    ) -> Iterator[dict[str, Tensor]]:
+    def separate(self, source: AudioSource, stems: Sequence[str]) -> Iterator[dict[str, Tensor]]:
         for start in range(0, source.frames, 5000):
             stop = min(start + 5000, source.frames)
             mixture = source.read(start, stop)
@@ -100,7 +98,7 @@ def test_the_report(measurement: SeparationMeasurement) -> None:
 
 
 def test_what_a_layout_does_not_tell_is_unknown_rather_than_silent() -> None:
-    estimates = {stem: MIXTURE for stem in ("guitar", "drums")}
+    estimates = dict.fromkeys(("guitar", "drums"), MIXTURE)
     guitar, drums = compare(song(complete=False), estimates)
     assert "si_sdr" in guitar
     assert drums == {"song": "one", "stem": "drums", "unknown": True}
@@ -108,7 +106,7 @@ def test_what_a_layout_does_not_tell_is_unknown_rather_than_silent() -> None:
 
 def test_a_stem_that_plays_alone_is_left_out(measurement: SeparationMeasurement) -> None:
     alone = song(guitar=STEMS["guitar"], bass=1e-4 * STEMS["bass"])
-    rows = compare(alone, {stem: alone.mixture for stem in ("guitar", "bass")})
+    rows = compare(alone, dict.fromkeys(("guitar", "bass"), alone.mixture))
     assert rows[0]["alone"]
     assert rows[1]["silent"]
     reason = measurement.add(alone)
@@ -133,5 +131,5 @@ def test_other_stems_count_as_the_rest() -> None:
 
 def test_no_stem_in_common() -> None:
     check_stems(["bass", "vocals"], ["guitar", "bass"], "data")
-    with pytest.raises(DataError, match="data: has none of .*guitar, bass.*it has: vocals"):
+    with pytest.raises(DataError, match=r"data: has none of .*guitar, bass.*it has: vocals"):
         check_stems(["vocals"], ["guitar", "bass"], "data")

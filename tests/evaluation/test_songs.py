@@ -82,7 +82,7 @@ def test_files_that_differ_are_refused(song: Callable[..., Path], tmp_path: Path
     folder = song("data/test/a", guitar=1, bass=2)
     soundfile.write(folder / "bass.wav", np.zeros((8000, 1)), 8000)
     (piece,) = find_pieces([recognise(tmp_path / "data")], Choice("test", stems=BOTH))
-    with pytest.raises(DataError, match="differs from .* in sample rate or channels"):
+    with pytest.raises(DataError, match=r"differs from .* in sample rate or channels"):
         piece.read()
 
 
@@ -108,7 +108,9 @@ def note_bank(folder: Path, stems: tuple[str, ...] = (*BOTH, "drums")) -> Path:
         library = folder / stem / "lib"
         library.mkdir(parents=True)
         for pitch in range(28, 90, 6):
-            tone = 0.3 * np.exp(-9 * time) * np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * time)
+            tone = (
+                0.3 * np.exp(-9 * time) * np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * time)
+            )
             name = f"kick_{pitch}" if stem == "drums" else f"{pitch}_v100"
             soundfile.write(library / f"{name}.wav", tone, RATE)
     return folder

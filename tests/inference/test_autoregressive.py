@@ -84,7 +84,8 @@ def test_tones_go_on_through_a_gap(length: int) -> None:
     audio = torch.stack(
         [
             0.5 * torch.sin(2 * torch.pi * 440 * time),
-            0.3 * torch.sin(2 * torch.pi * 311 * time) + 0.2 * torch.sin(2 * torch.pi * 2500 * time),
+            0.3 * torch.sin(2 * torch.pi * 311 * time)
+            + 0.2 * torch.sin(2 * torch.pi * 2500 * time),
         ]
     )
     start, stop = 9000, 9000 + length
@@ -140,5 +141,5 @@ def test_orders() -> None:
     [(5, 5, 3, 1), (-1, 5, 3, 1), (5, 200, 3, 1), (5, 9, 0, 1), (5, 9, 3, 0)],
 )
 def test_what_cannot_be_is_refused(start: int, stop: int, order: int, iterations: int) -> None:
-    with pytest.raises(ValueError, match="gap|order"):
+    with pytest.raises(ValueError, match=r"gap|order"):
         interpolate(torch.zeros(1, 100), start, stop, order, iterations)

@@ -221,6 +221,20 @@ def test_the_bundled_models_can_be_gone_on_from(
         train_mlm(options("b", init=Path("bundled"), vqvae=tmp_path / "other"))
 
 
+def test_songs_are_packed_and_trained_on(
+    options: Callable[..., TrainOptions], slakh: Callable[..., Path], tmp_path: Path
+) -> None:
+    for _ in range(2):
+        folder = slakh({"S00": (25, False), "S01": (33, False)}, seconds=6.0)
+    packing = replace(options("a", pack=tmp_path / "shards"), data=(folder,))
+    assert train_mlm(packing) == 0
+    assert not packing.out.exists()
+    assert list((tmp_path / "shards").rglob("*.tar"))
+    packed = replace(options("b", overrides=VQVAE), data=(tmp_path / "shards",))
+    assert train_vqvae(packed) == 2
+    assert load_checkpoint(packed.out).notes["data"] == ["shards"]
+
+
 def test_songs_on_disk_train_both_models(
     options: Callable[..., TrainOptions], slakh: Callable[..., Path]
 ) -> None:

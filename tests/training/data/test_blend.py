@@ -13,8 +13,7 @@ from audiomask.training.data.blend import Blend, Finished, Finisher, Numbered, c
 from audiomask.training.data.excerpt import Excerpt
 from audiomask.training.data.plan import Plan
 from audiomask.training.data.sounds.notes import NoteBank, find_libraries
-from audiomask.training.feed import feed_of
-from audiomask.training.feed import Steps
+from audiomask.training.feed import Steps, feed_of
 
 STEMS = ("guitar", "piano")
 SAMPLES = 11_025

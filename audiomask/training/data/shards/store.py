@@ -164,7 +164,7 @@ class Streamed:
                     kept.append((used, path))
                 elif path.suffix == ".part" and time.time() - used > DEAD:
                     path.unlink()
-        for _, path in sorted(kept)[: len(kept) - self.keep + 1]:
+        for _, path in sorted(kept)[: max(len(kept) - self.keep + 1, 0)]:
             with contextlib.suppress(OSError):
                 path.unlink()
 
@@ -241,4 +241,4 @@ class MemberReader:
                 raise DataError(f"{name} is damaged ({reason}); copy or pack it again") from error
             with file:
                 source = ResampledSource(SeekingSource(file, name), SAMPLE_RATE)
-                return source.read(start, stop) * member.gain
+                return source.read(start, stop) * 1.0

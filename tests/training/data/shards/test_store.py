@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +17,7 @@ from audiomask.errors import DataError
 from audiomask.training.data.layouts import recognise
 from audiomask.training.data.shards import store as stores
 from audiomask.training.data.shards.address import Address, Shards
+from audiomask.training.data.shards.packing import pack
 from audiomask.training.data.shards.store import Folder, MemberReader, Streamed
 
 
@@ -69,11 +71,15 @@ def test_what_is_kept_has_bounds(packed: Path, tmp_path: Path) -> None:
         for name in names[1:]:
             store.open(names[1]).close()  # in use all the time
             store.open(name).close()
-            assert len(list((tmp_path / "cache").rglob("*.tar"))) <= 3
+            assert len(list((tmp_path / "cache").rglob("*.tar"))) == min(names.index(name) + 1, 3)
             time.sleep(0.01)
         assert first.read() == (packed / names[0]).read_bytes()  # gone, but open
     kept = {path.name for path in (tmp_path / "cache").rglob("*.tar")}
     assert Path(names[1]).name in kept
+    roomy = streamed(shards, keep=len(names), folder=tmp_path / "roomy")
+    for name in names:
+        roomy.open(name).close()
+    assert len(list((tmp_path / "roomy").rglob("*.tar"))) == len(names)
     assert not dead.exists()
 
 
@@ -200,3 +206,18 @@ def test_only_what_is_asked_for_is_read(packed: Path) -> None:
     assert audio.shape == (1, 30_100)
     assert torch.equal(audio[:, :100], torch.zeros(1, 100))
     assert audio[:, 100:20_000].any()
+
+
+def test_members_come_at_one_rate_and_at_their_level(
+    tmp_path: Path, save: Callable[..., Path]
+) -> None:
+    time = np.arange(22_050) / 22_050
+    sine = np.sin(2 * np.pi * 440 * time)[:, None]
+    save(tmp_path / "in" / "song" / "guitar.wav", 3 * sine, "FLOAT", 22_050)
+    pack([recognise(tmp_path / "in")], tmp_path / "out")
+    shards = shards_at(tmp_path / "out")
+    (member,) = shards.manifest.shards[0].segments[0].stems["guitar"]
+    assert member.gain == 4
+    audio = MemberReader(Folder(shards.address), shards.address).read(member, 0, 44_100)
+    expected = 3 * np.sin(2 * np.pi * 440 * np.arange(44_100) / 44_100)
+    assert np.abs(audio[0].numpy() - expected)[500:-500].max() < 1e-3

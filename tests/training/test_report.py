@@ -1,0 +1,74 @@
+"""Report: the log, its truncation, the bar and the summary."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from audiomask.errors import DataError
+from audiomask.training import report as module
+from audiomask.training.report import Report, forget
+from audiomask.training.state import Place
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What is shown."""
+    shown = io.StringIO()
+
+    def console(**options: bool) -> Console:
+        return Console(file=shown, width=120, quiet=options.get("quiet", False))
+
+    monkeypatch.setattr(module, "Console", console)
+    return shown
+
+
+def tell(out: Path, quiet: bool = False) -> None:
+    place = Place()
+    with Report(out, 8, place, quiet) as report:
+        for step in range(1, 5):
+            place.step, place.seconds = step, 1.5 * step
+            report.advance(step)
+            report.step(place, {"loss": 4.0 / step, "gradient": 0.5}, speed=123.456)
+        place.best, place.best_step = 0.75, 4
+        report.validated(place, {"loss": 0.75, "mel": 0.5})
+        report.say("a line")
+    report.summary(place, "out of time; --resume goes on")
+
+
+def test_all_numbers_are_in_the_log(tmp_path: Path, screen: io.StringIO) -> None:
+    tell(tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert lines[1] == {"step": 2, "seconds": 3.0, "loss": 2.0, "gradient": 0.5, "speed": 123.5}
+    expected = {"step": 4, "seconds": 6.0, "validation_loss": 0.75, "validation_mel": 0.5}
+    assert lines[4] == expected
+
+
+def test_the_screen_tells_how_it_went(tmp_path: Path, screen: io.StringIO) -> None:
+    tell(tmp_path)
+    shown = screen.getvalue()
+    assert "4/8" in shown
+    assert "loss 1.000, 123 s/s" in shown
+    assert "step 4: validation loss 0.7500, the best so far" in shown
+    assert "step 4 of 8: out of time; --resume goes on" in shown
+    assert f"{tmp_path / 'best'}: validation loss 0.7500, step 4" in shown.replace("\n", "")
+    tell(tmp_path / "quiet", quiet=True)
+    assert screen.getvalue() == shown
+
+
+def test_a_log_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot be written"):
+        Report(tmp_path / "file" / "run", 1, Place(), quiet=True)
+
+
+def test_later_steps_are_forgotten(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    forget(log, 3)
+    assert not log.exists()
+    lines = [json.dumps({"step": step, "loss": 1}) for step in range(1, 7)]
+    log.write_text("\n".join([*lines, '{"step": 2, "lo', "[]"]))
+    forget(log, 3)
+    assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == [1, 2, 3]
