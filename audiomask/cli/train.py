@@ -18,6 +18,7 @@ from audiomask.training.options import (
     parse_batch_size,
     parse_overrides,
     parse_time,
+    place_of,
 )
 from audiomask.training.runfile import merge, read_run, saved_run
 
@@ -63,7 +64,9 @@ def train(
     common: Common,
     context: typer.Context,
     kind: Annotated[Kind, typer.Argument(metavar="vqvae|mlm", help="What to train.")],
-    data: Annotated[list[Path] | None, _data("--data", "Folder; repeatable.", "DIR")] = None,
+    data: Annotated[
+        list[str] | None, _data("--data", "Folder, or address of shards; repeatable.", "DIR")
+    ] = None,
     vqvae: Annotated[
         Path | None, _data("--vqvae", "VQ-VAE whose tokens the mlm learns.", "DIR")
     ] = None,
@@ -148,7 +151,7 @@ def train(
     a run leaves in --out is such a file.
     """
     asked: dict[str, Any] = {
-        "data": tuple(data or ()),
+        "data": tuple(place_of(text) for text in data or ()),
         "vqvae": vqvae,
         "init": init,
         "cache": cache,
@@ -239,9 +242,9 @@ def _chosen(kind: str, config: Path | None, given: Mapping[str, Any]) -> dict[st
 
 def _check(kind: Kind, options: TrainOptions) -> None:
     """Raise UsageError for what can be seen to be wrong before any work."""
-    for folder in options.data:
-        if not folder.is_dir():
-            raise UsageError(f"--data {folder} is not a folder")
+    for place in options.data:
+        if isinstance(place, Path) and not place.is_dir():
+            raise UsageError(f"--data {place} is not a folder")
     if kind is Kind.vqvae and options.vqvae is not None:
         raise UsageError("--vqvae belongs to 'train mlm'; --init names a checkpoint to start from")
     if kind is Kind.vqvae and options.keep_tokens is not None:

@@ -270,7 +270,7 @@ def nothing(sources: Sequence[Source], choice: Choice, recorded: bool) -> DataEr
         choice: what for.
         recorded: whether there were recordings, of which no stems are known.
     """
-    names = ", ".join(str(source.folder) for source in sources)
+    names = ", ".join(source.where for source in sources)
     if recorded:
         return DataError(f"{names}: recordings alone; separation is measured on songs with stems")
     counts: Counter[str] = Counter()

@@ -44,7 +44,9 @@ def wanted(hint: Any) -> str:
         if get_origin(kind) is Literal:
             names += get_args(kind)
         elif get_origin(kind) is tuple:
-            names.append(f"a list of {wanted(get_args(kind)[0]).removeprefix('a ')}s")
+            # the first alternative names it: a list of folders may hold addresses as well
+            element = _alternatives(get_args(kind)[0])[0]
+            names.append(f"a list of {wanted(element).removeprefix('a ')}s")
         else:
             names.append(_NAMES[kind])
     *others, last = names

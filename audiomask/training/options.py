@@ -28,6 +28,29 @@ LEAST = {
 }
 
 
+#: ``http:``, ``pipe:``, ``gs:`` …; one letter is a drive of Windows
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+#: a set of shards written as one, ``train/{000000..000099}.tar``
+PATTERN = re.compile(r"\{.*\}.*\.tar")
+
+
+def is_address(text: str) -> bool:
+    """Whether a ``--data`` argument is that of shards, and not the name of a folder."""
+    return bool(SCHEME.match(text) or PATTERN.search(text)) and not Path(text).exists()
+
+
+def place_of(text: str, above: Path = Path()) -> Path | str:
+    """What a ``--data`` argument names: a folder, or shards at an address, which stays as it is."""
+    return text if is_address(text) else above / Path(text).expanduser()
+
+
+def name_of(place: Path | str) -> str:
+    """The last name of a folder or address: all that is told of it to others."""
+    if isinstance(place, Path):
+        return place.resolve().name
+    return place.rstrip("/").rpartition("/")[2]
+
+
 @dataclass(frozen=True)
 class RunFile:
     """A run file as it was read; :mod:`audiomask.training.runfile` reads and writes them.
@@ -53,7 +76,7 @@ class TrainOptions:
     ``None`` leaves a choice to the preset or, for ``compile``, to the machine.
 
     Attributes:
-        data: folders of data.
+        data: folders of data, and addresses of shards.
         out: folder of the checkpoint and all that the run writes.
         preset: the model's sizes and recipe.
         steps: the optimiser's steps since the run began, over all its resumptions.
@@ -84,7 +107,7 @@ class TrainOptions:
         quiet: say nothing but warnings and errors.
     """
 
-    data: tuple[Path, ...]
+    data: tuple[Path | str, ...]
     out: Path
     preset: Literal["default", "paper"] = "default"
     steps: int | None = None

@@ -96,7 +96,7 @@ def survey(options: TrainOptions) -> list[Source]:
     Raises:
         DataError: a folder is of no known layout.
     """
-    sources = [recognise(folder) for folder in options.data]
+    sources = [recognise(place) for place in options.data]
     if not options.quiet and parallel.rank() == 0:
         show(sources, Console(stderr=True))
     return sources

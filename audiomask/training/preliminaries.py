@@ -41,6 +41,8 @@ def pack_data(options: TrainOptions, out: Path) -> int:
     shards = packed.manifest.shards
     console = Console(stderr=True, quiet=options.quiet)
     console.print(f"{len(shards)} shards in {out}; train with --data {out}")
+    if packed.left_out:
+        console.print(f"left out, being unreadable: {', '.join(packed.left_out)}", highlight=False)
     return 0
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from audiomask import __version__
 from audiomask.audio.atomic import AtomicFile
 from audiomask.errors import AudiomaskError, CheckpointError, UsageError
-from audiomask.training.options import RunFile, TrainOptions
+from audiomask.training.options import RunFile, TrainOptions, name_of
 from audiomask.training.runfile import RUN_FILE, saved_run
 from audiomask.training.settings import OPTIONS, TABLES
 
@@ -65,7 +65,7 @@ def describe(
     came: dict[str, Any] = {
         "kind": kind,
         "version": __version__,
-        "data": [_name(folder) for folder in options.data],
+        "data": [_name(place) for place in options.data],
     }
     came |= {key: _name(folder) for key, folder in places.items() if folder is not None}
     document: dict[str, Any] = {name: chosen[name] for name in RECORDED}
@@ -153,9 +153,9 @@ def record(folder: Path, now: Mapping[str, Any], resume: bool = False) -> None:
     write_run(folder, {**now, "origin": {**saved.origin, **now["origin"]}})
 
 
-def _name(folder: Path) -> str:
+def _name(place: Path | str) -> str:
     """A folder's own name, as text that every file may hold."""
-    return os.fsencode(folder.resolve().name).decode("utf-8", "replace")
+    return os.fsencode(name_of(place)).decode("utf-8", "replace")
 
 
 def _batch(options: Mapping[str, Any], origin: Mapping[str, Any]) -> tuple[int, int]:

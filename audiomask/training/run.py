@@ -24,7 +24,7 @@ from audiomask.training.feed import Feed, feed_of
 from audiomask.training.fit import largest_batch
 from audiomask.training.loop import Run, train
 from audiomask.training.mlm import MLMTask, Scenes
-from audiomask.training.options import BUNDLED, TrainOptions
+from audiomask.training.options import BUNDLED, TrainOptions, name_of
 from audiomask.training.plan import Plan, precision_of, prepare, survey
 from audiomask.training.preliminaries import kept, pack_data, preview
 from audiomask.training.processes import processes
@@ -75,7 +75,7 @@ def train_vqvae(options: TrainOptions) -> int:
         if options.dry_run:
             return preview(plan, blend, model)
         crops = Crops(round(0.75 * rate / hop) * hop, CROPS, options.seed)
-        task = VQVAETask(model, preset, {"data": [path.name for path in options.data]})
+        task = VQVAETask(model, preset, {"data": [name_of(place) for place in options.data]})
         feed = feed_of(blend, crops, device)
         return carry_out(plan, "vqvae", task, feed, plan.check(crops), config, preset, {})
 
@@ -128,7 +128,7 @@ def train_mlm(options: TrainOptions) -> int:
         feed = feed_of(blend, scenes, device)
         if options.keep_tokens is not None:
             feed = kept(plan, source.fingerprint, scenes, blend)
-        notes = {"vqvae": source.fingerprint, "data": [path.name for path in options.data]}
+        notes = {"vqvae": source.fingerprint, "data": [name_of(place) for place in options.data]}
         task = MLMTask(model, preset, notes, vqvae)
         origin = {"vqvae_fingerprint": source.fingerprint}
         return carry_out(plan, "mlm", task, feed, plan.check(scenes), config, preset, origin)

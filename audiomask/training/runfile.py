@@ -29,7 +29,7 @@ from typing import Any
 
 from audiomask.errors import ConfigError, UsageError
 from audiomask.training.hints import fit, hints_of, wanted
-from audiomask.training.options import LEAST, RunFile, TrainOptions, parse_time
+from audiomask.training.options import LEAST, RunFile, TrainOptions, parse_time, place_of
 from audiomask.training.settings import OPTIONS, TABLES, homes_of, unknown
 
 RUN_FILE = "run.toml"
@@ -129,7 +129,7 @@ def _option(path: Path, key: str, value: Any) -> Any:
     if isinstance(fitted, Path):
         return path.parent / fitted.expanduser()
     if isinstance(fitted, tuple):
-        return tuple(path.parent / folder.expanduser() for folder in fitted)
+        return tuple(place_of(text, path.parent) for text in value)
     return fitted
 
 

@@ -17,8 +17,8 @@ from audiomask.training.data.layouts import (
     track_folders,
 )
 from audiomask.training.data.layouts.problems import below, tell
-from audiomask.training.data.shards.address import is_address
 from audiomask.training.data.tracks import Source
+from audiomask.training.options import is_address
 
 #: in this order: the more a layout asks for, the earlier it is tried
 FINDERS: tuple[Callable[[Path], Source | None], ...] = (

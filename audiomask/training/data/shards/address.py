@@ -11,13 +11,10 @@ from typing import Any
 
 from audiomask.errors import DataError
 from audiomask.training.data.shards.manifest import MANIFEST, NAME, Manifest, from_json
+from audiomask.training.options import SCHEME
 
 #: bytes read at once
 BLOCK = 1 << 20
-#: ``http:``, ``pipe:``, ``gs:`` …; one letter is a drive of Windows
-SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
-#: a set of shards written as one, ``train/{000000..000099}.tar``
-PATTERN = re.compile(r"\{.*\}.*\.tar")
 #: what it means when curl, which fetches what http and https name, ends with a status
 CURL = {
     "6": "its host is not known",
@@ -75,11 +72,6 @@ def load(address: Address) -> Shards:
             raise DataError(f"{where}: cannot be read ({error.strerror})") from error
     manifest = from_json(text, where)
     return Shards(address, manifest if address.names is None else manifest.only(address.names))
-
-
-def is_address(text: str) -> bool:
-    """Whether a ``--data`` argument is one, and not the name of a folder."""
-    return bool(SCHEME.match(text) or PATTERN.search(text)) and not Path(text).exists()
 
 
 def parse(text: str) -> Address:

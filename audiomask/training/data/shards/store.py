@@ -241,4 +241,4 @@ class MemberReader:
                 raise DataError(f"{name} is damaged ({reason}); copy or pack it again") from error
             with file:
                 source = ResampledSource(SeekingSource(file, name), SAMPLE_RATE)
-                return source.read(start, stop) * 1.0
+                return source.read(start, stop) * member.gain

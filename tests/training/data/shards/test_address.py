@@ -8,8 +8,9 @@ import pytest
 
 from audiomask.errors import DataError
 from audiomask.training.data.layouts import recognise
-from audiomask.training.data.shards.address import Address, is_address, parse, stream
+from audiomask.training.data.shards.address import Address, parse, stream
 from audiomask.training.data.tracks import signature
+from audiomask.training.options import is_address
 
 ALL = ("http://host/shards/", "http://host/shards", "http://host/shards/shards.json")
 
