@@ -44,7 +44,8 @@ def level(lines: Tensor) -> Tensor:
     Summed in double precision, so that the order of the sum, and with it the number of threads,
     does not show in the result.
     """
-    return lines.double().square().mean(dim=1).sqrt().to(lines.dtype)
+    norm = torch.linalg.vector_norm(lines, dim=1, dtype=torch.float64)
+    return (norm / lines.shape[1] ** 0.5).to(lines.dtype)
 
 
 def at_loudness(stems: Tensor, loudness: Tensor) -> Excerpt:
