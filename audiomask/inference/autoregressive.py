@@ -7,6 +7,8 @@ that the squared prediction errors are as small as they can be. All of it in dou
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -75,21 +77,29 @@ def burg(parts: list[Tensor], order: int) -> Tensor:
     Returns:
         double [order + 1]: e(t) = Σ a(j) x(t - j), a(0) = 1.
     """
-    ahead, back = list(parts), list(parts)
-    noise = 2 * NOISE * sum(float(part.square().sum()) for part in parts)
-    coefficients = parts[0].new_zeros(order + 1)
+    # NumPy, for its small operations stay on one core: shared out, each would wait for the others
+    ahead = [part.numpy() for part in parts]
+    back = list(ahead)
+    noise = 2 * NOISE * sum(energy(part) for part in ahead)
+    coefficients = np.zeros(order + 1)
     coefficients[0] = 1
     for done in range(1, order + 1):
-        pairs = [(f[1:], b[:-1]) for f, b in zip(ahead, back, strict=True)]
-        product = sum(float(f @ b) for f, b in pairs)
-        power = sum(float(f @ f + b @ b) for f, b in pairs) + noise
+        ahead, back = [f[1:] for f in ahead], [b[:-1] for b in back]
+        product = sum(float(np.einsum("t,t", f, b)) for f, b in zip(ahead, back, strict=True))
+        power = sum(energy(f) + energy(b) for f, b in zip(ahead, back, strict=True)) + noise
         if power == 0:  # silence
             break
         reflection = -2 * product / power
-        coefficients[1 : done + 1] += reflection * coefficients[:done].flip(0)
+        coefficients[1 : done + 1] += reflection * coefficients[:done][::-1]
+        pairs = list(zip(ahead, back, strict=True))
         ahead = [f + reflection * b for f, b in pairs]
         back = [b + reflection * f for f, b in pairs]
-    return coefficients
+    return torch.from_numpy(coefficients)
+
+
+def energy(audio: npt.NDArray[np.float64]) -> float:
+    """The sum of the squares of audio [T]."""
+    return float(np.einsum("t,t", audio, audio))
 
 
 def least_squares(audio: Tensor, start: int, stop: int, coefficients: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ def level(lines: Tensor) -> Tensor:
     Summed in double precision, so that the order of the sum, and with it the number of threads,
     does not show in the result.
     """
-    norm = torch.linalg.vector_norm(lines, dim=1, dtype=torch.float64)
+    norm: Tensor = torch.linalg.vector_norm(lines, dim=1, dtype=torch.float64)
     return (norm / lines.shape[1] ** 0.5).to(lines.dtype)
 
 
