@@ -60,7 +60,7 @@ def reader(tmp_path: Path) -> Path:
         folder.mkdir(parents=True)
         for stem in ("guitar", "piano", "bass", "drums"):
             soundfile.write(folder / f"{stem}.wav", samples[: 7 * rate], rate)
-    (tmp_path / "run.toml").write_text('batch_size = 1\n[schedule]\nlearning_rate = 3e-4\n')
+    (tmp_path / "run.toml").write_text("batch_size = 1\n[schedule]\nlearning_rate = 3e-4\n")
     return tmp_path
 
 

@@ -45,7 +45,8 @@ def level(lines: Tensor) -> Tensor:
     does not show in the result.
     """
     norm: Tensor = torch.linalg.vector_norm(lines, dim=1, dtype=torch.float64)
-    return (norm / lines.shape[1] ** 0.5).to(lines.dtype)
+    root: Tensor = norm / lines.shape[1] ** 0.5
+    return root.to(lines.dtype)
 
 
 def at_loudness(stems: Tensor, loudness: Tensor) -> Excerpt:
