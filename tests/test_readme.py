@@ -58,8 +58,8 @@ def reader(tmp_path: Path) -> Path:
     for number in range(2):
         folder = tmp_path / "songs" / f"song {number}"
         folder.mkdir(parents=True)
-        for stem in ("guitar", "piano", "bass", "drums"):
-            soundfile.write(folder / f"{stem}.wav", samples[: 7 * rate], rate)
+        for place, stem in enumerate(("guitar", "piano", "bass", "drums")):
+            soundfile.write(folder / f"{stem}.wav", np.roll(samples, place * rate), rate)
     (tmp_path / "run.toml").write_text("batch_size = 1\n[schedule]\nlearning_rate = 3e-4\n")
     return tmp_path
 
@@ -91,7 +91,7 @@ def test_commands(block: int, reader: Path) -> None:
 
 def test_there_are_commands_of_every_subcommand() -> None:
     text = "\n".join(BLOCKS)
-    for subcommand in ("separate", "infill", "tokenize", "detokenize", "train"):
+    for subcommand in ("separate", "infill", "tokenize", "detokenize", "train", "evaluate"):
         assert f"audiomask {subcommand}" in text
 
 
