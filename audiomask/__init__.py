@@ -7,12 +7,12 @@ The names below are imported on first use (PEP 562), so that ``import audiomask`
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from audiomask.version import __version__
+
 if TYPE_CHECKING:
     from audiomask.audio.files import read_audio, write_audio
     from audiomask.engine import Engine
     from audiomask.tokens import Tokens
-
-__version__ = "0.1.0"
 
 __all__ = ["Engine", "Tokens", "read_audio", "write_audio", "__version__"]
 

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from audiomask import __version__
 from audiomask.audio.atomic import AtomicFile
 from audiomask.errors import AudiomaskError, CheckpointError, UsageError
 from audiomask.training.options import RunFile, TrainOptions, name_of
 from audiomask.training.runfile import RUN_FILE, saved_run
 from audiomask.training.settings import OPTIONS, TABLES
+from audiomask.version import __version__
 
 #: options that say what a run is; folders are not among them
 RECORDED = (
