@@ -90,14 +90,20 @@ def bare(task: Task, item: Any, size: int, steps: int, run: Run) -> float:
 
 
 def ours(task: Task, item: Any, size: int, steps: int, run: Run) -> float:
-    """Steps a second of the project's loop, by its own log; the first is not counted."""
+    """Steps a second of the project's loop; the first is not counted, nor is saving at the end."""
+    stamps = []
+    loss = task.loss
+
+    def stamped(batch: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        stamps.append(time.perf_counter())
+        return loss(batch)
+
+    task.loss = stamped  # type: ignore[method-assign]
+    task.save = lambda *_: None  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
-        task.save = lambda *_: None  # type: ignore[method-assign]
-        plan = Schedule(steps + 1, size, log_every=1, save_every=10**9)
+        plan = Schedule(steps + 2, size, log_every=1, save_every=10**9)
         train(task, Feed(Same(item)), plan, Path(folder), run)
-        lines = (Path(folder) / "log.jsonl").read_text().splitlines()
-    seconds = [json.loads(line)["seconds"] for line in lines]
-    return steps / (seconds[-1] - seconds[0])
+    return steps / (stamps[-1] - stamps[1])
 
 
 def spread(data: Path, steps: int, processes: int) -> float:
