@@ -1,6 +1,7 @@
 """Every command of the README is run, in a folder that has what its reader would have.
 
-The two ``bash`` lines that make an environment are run by ``.ci/run``.
+The two ``bash`` lines that make an environment are run by ``.ci/run``; the Slurm script, which
+needs a cluster, is run by nobody.
 """
 
 import re
@@ -17,6 +18,7 @@ import soundfile
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL)
+(TOML,) = re.findall(r"```toml\n(.*?)```", README, flags=re.DOTALL)
 PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
@@ -60,7 +62,7 @@ def reader(tmp_path: Path) -> Path:
         folder.mkdir(parents=True)
         for place, stem in enumerate(("guitar", "piano", "bass", "drums")):
             soundfile.write(folder / f"{stem}.wav", np.roll(samples, place * rate), rate)
-    (tmp_path / "run.toml").write_text("batch_size = 1\n[schedule]\nlearning_rate = 3e-4\n")
+    (tmp_path / "run.toml").write_text(TOML)
     return tmp_path
 
 
