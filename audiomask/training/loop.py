@@ -245,7 +245,10 @@ class Trainer:
                     self.validate(report)
                 if not why and place.step % schedule.save_every == 0 and self.watch.calm:
                     self.save()
-            self.save()
+            if self.watch.calm or place.step == schedule.steps:
+                self.save()
+            else:
+                why += "; the loss was out of range, so the checkpoint before that stays"
         report.summary(place, why)
         return why
 

@@ -73,6 +73,9 @@ class Plan:
                 *(track.split for track in source.tracks),
                 *(split for _, split in (*source.libraries, *source.fonts)),
             )
+        ) or any(
+            source.shards is not None and source.shards.manifest.of("validation")
+            for source in self.sources
         )
         return feed_of(self.open("validation"), work, self.device) if found else None
 

@@ -508,6 +508,20 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_checkpoint(
     assert run(Doubling(), tmp_path, resume=True) == 8
 
 
+def test_a_run_stopped_while_its_loss_is_out_of_range_keeps_the_checkpoint(tmp_path: Path) -> None:
+    def spike(loss: Tensor) -> Tensor:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return 1e6 * (1 + loss)
+
+    task = Doubling({55: spike})
+    assert run(task, tmp_path, steps=80, save_every=10) == 55
+    assert [notes["step"] for notes in task.saved] == [10, 20, 30, 40, 50]
+    # a resumed run goes on from before the spike
+    again = Doubling()
+    run(again, tmp_path, steps=80, resume=True)
+    assert torch.equal(again.batches[0][0], Numbers()[200])
+
+
 def test_a_gradient_that_is_not_finite_does_too(tmp_path: Path) -> None:
     # the square root of zero has a finite value and an infinite slope
     task = Doubling({3: lambda loss: loss + (0 * loss).sqrt()})

@@ -226,6 +226,10 @@ def test_songs_are_packed_and_trained_on(
 ) -> None:
     for _ in range(2):
         folder = slakh({"S00": (25, False), "S01": (33, False)}, seconds=6.0)
+    (folder / "train").mkdir()
+    (folder / "validation").mkdir()
+    for split, track in (("train", "Track00001"), ("validation", "Track00002")):
+        (folder / track).rename(folder / split / track)
     packing = replace(options("a", pack=tmp_path / "shards"), data=(folder,))
     assert train_mlm(packing) == 0
     assert not packing.out.exists()
@@ -233,6 +237,7 @@ def test_songs_are_packed_and_trained_on(
     packed = replace(options("b", overrides=VQVAE), data=(tmp_path / "shards",))
     assert train_vqvae(packed) == 2
     assert load_checkpoint(packed.out).notes["data"] == ["shards"]
+    assert load_checkpoint(packed.out / "best").notes["step"] == 2  # what is held out validates
 
 
 def test_songs_on_disk_train_both_models(
