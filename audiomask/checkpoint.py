@@ -39,7 +39,7 @@ class Checkpoint:
     Attributes:
         folder: where it came from.
         kind: "vqvae" or "mlm".
-        preset: "default" or "paper".
+        preset: what ``config`` belongs to: "default", "paper" …
         config: what builds the model.
         fingerprint: identifies the exact weights.
         tensors: the state dict, floats in the precision they were saved in.

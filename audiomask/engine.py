@@ -22,12 +22,12 @@ from audiomask.checkpoint import (
 )
 from audiomask.device import choose_device
 from audiomask.errors import CheckpointError, TokensError, UsageError
-from audiomask.inference.codec import CHUNK, DecodedSource, encode
+from audiomask.inference.codec import CHUNK, DecodedSource, LeftRight, MidSide, encode
 from audiomask.inference.infill import Infiller
 from audiomask.inference.separation import Separator
 from audiomask.mlm import build_mlm
 from audiomask.mlm.model import MaskedLM
-from audiomask.tokens import Tokens
+from audiomask.tokens import MID_SIDE, SEPARATE, Tokens
 from audiomask.vqvae import AnyVQVAE, build_vqvae
 
 
@@ -136,13 +136,16 @@ class Engine:
         source: AudioSource,
         levels: int | None = None,
         progress: Callable[[float], None] | None = None,
+        stereo: str = SEPARATE,
     ) -> Tokens:
         """Tokens of a recording.
 
         Args:
-            source: any rate, any number of channels; each channel is coded by itself.
+            source: any rate, any number of channels.
             levels: keep only the first levels; all when None.
             progress: told the seconds of audio just done.
+            stereo: "separate" codes each channel by itself, "mid-side" the mean of left and right
+                and half their difference; what is not stereo is coded separately in any case.
 
         Raises:
             UsageError: the VQ-VAE has fewer levels.
@@ -150,7 +153,10 @@ class Engine:
         config = self.vqvae.config
         if levels is not None and not 1 <= levels <= config.levels:
             raise UsageError(f"--levels {levels}: this VQ-VAE has 1 to {config.levels}")
-        codes = encode(self.vqvae, source, self.device, progress)[:, :levels]
+        if source.channels != 2:
+            stereo = SEPARATE
+        heard = MidSide(source) if stereo == MID_SIDE else source
+        codes = encode(self.vqvae, heard, self.device, progress)[:, :levels]
         return Tokens(
             codes=codes.contiguous(),
             sample_rate=source.sample_rate,
@@ -159,6 +165,7 @@ class Engine:
             codebook_size=config.codebook_size,
             fingerprint=self._vqvae_checkpoint.fingerprint,
             model_sample_rate=config.sample_rate,
+            stereo=stereo,
         )
 
     def detokenize(self, tokens: Tokens) -> Iterator[Tensor]:
@@ -182,8 +189,9 @@ class Engine:
                 raise TokensError(f"{name} is {value} in these tokens, {true} in their VQ-VAE")
         if tokens.levels > config.levels:
             raise TokensError(f"{tokens.levels} levels, but their VQ-VAE has {config.levels}")
-        decoded = DecodedSource(self.vqvae, tokens.codes, self.device)
-        audio = ResampledSource(decoded, tokens.sample_rate)
+        apart = tokens.stereo == MID_SIDE
+        decoded: AudioSource = DecodedSource(self.vqvae, tokens.codes, together=not apart)
+        audio = ResampledSource(LeftRight(decoded) if apart else decoded, tokens.sample_rate)
         for start in range(0, tokens.num_samples, CHUNK):
             yield audio.read(start, min(start + CHUNK, tokens.num_samples))
 

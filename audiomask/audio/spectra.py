@@ -51,17 +51,24 @@ def istft(spectrum: Tensor, size: int, hop: int) -> Tensor:
     """
     window = _hann(size, spectrum.device)
     scale = window.square().sum().sqrt()
-    frames = torch.fft.irfft(spectrum.transpose(-1, -2), n=size) * window * scale
+    frames = torch.fft.irfft(spectrum.mT, n=size) * (window * scale)
     num_frames = frames.shape[-2]
-    shape = frames.shape[:-2]
-    total = (num_frames - 1) * hop + size
-    flat = frames.reshape(-1, num_frames, size)
-    audio = F.fold(flat.transpose(1, 2), (1, total), (1, size), stride=(1, hop)).reshape(-1, total)
-    squares = window.square().reshape(1, size, 1).expand(1, size, num_frames)
-    weight = F.fold(squares, (1, total), (1, size), stride=(1, hop)).reshape(total)
+    weight = _overlap_add(window.square().expand(num_frames, size), hop)
     left = (size - hop) // 2
     kept = slice(left, left + num_frames * hop)
-    return (audio[:, kept] / weight[kept].clamp_min(1e-8)).reshape(*shape, num_frames * hop)
+    return _overlap_add(frames, hop)[..., kept] / weight[kept].clamp_min(1e-8)
+
+
+def _overlap_add(frames: Tensor, hop: int) -> Tensor:
+    """Sum of frames [..., F, size] that begin ``hop`` samples apart, [..., at least F * hop]."""
+    size = frames.shape[-1]
+    hops = -(-size // hop)
+    *others, number, _ = frames.shape
+    parts = F.pad(frames, (0, hops * hop - size)).reshape(*others, number, hops, hop)
+    total = frames.new_zeros(*others, number + hops - 1, hop)
+    for part in range(hops):
+        total[..., part : part + number, :] += parts[..., part, :]
+    return total.flatten(-2)
 
 
 @lru_cache(maxsize=32)

@@ -46,6 +46,10 @@ def evaluate(
         Path | None, _data("--cache", "Keep decoded notes and SoundFonts here.", "DIR")
     ] = None,
     levels: Annotated[int | None, _vqvae("--levels", "Measure 1 to N levels.", "N", 1)] = None,
+    opinion: Annotated[
+        bool,
+        _vqvae("--opinion", "Also predict listeners' opinions: ViSQOL and Zimtohrli (slow)."),
+    ] = False,
     fit: Annotated[
         list[Path] | None,
         _mlm("--fit", "Count unigram and bigram on this folder of data; repeatable.", "DIR"),
@@ -84,6 +88,7 @@ def evaluate(
         seed=seed,
         cache=cache,
         levels=levels,
+        opinion=opinion,
         fit=tuple(fit or ()),
         rounds=rounds,
         gap_length=tuple(gap_length or ()),

@@ -20,6 +20,13 @@ class TokenFormat(StrEnum):
     text = "text"
 
 
+class Stereo(StrEnum):
+    """What the two channels of a stereo recording are coded as."""
+
+    separate = "separate"
+    mid_side = "mid-side"
+
+
 _SUFFIXES = {TokenFormat.safetensors: ".tokens.safetensors", TokenFormat.text: ".tokens.txt"}
 
 
@@ -42,6 +49,12 @@ def tokenize(
         int | None,
         typer.Option("--levels", metavar="N", min=1, help="Codebooks to keep (default: all)."),
     ] = None,
+    stereo: Annotated[
+        Stereo,
+        typer.Option(
+            "--stereo", help="Code left and right, or mid and side (keeps width, blurs places)."
+        ),
+    ] = Stereo.separate,
 ) -> int:
     """Turn audio into tokens.
 
@@ -68,7 +81,7 @@ def tokenize(
     def work(job: Job, meter: Meter) -> None:
         with AudioFile(job.input.source) as source:
             meter.start(job.input.label, source.frames / source.sample_rate)
-            tokens = engine.tokenize(source, levels, meter.advance)
+            tokens = engine.tokenize(source, levels, meter.advance, stereo.value)
             report_nonfinite(source)
         save_tokens(tokens, job.output, chosen.value, overwrite=common.overwrite)
 

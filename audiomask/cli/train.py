@@ -34,6 +34,7 @@ class Preset(StrEnum):
     """The sizes and recipes that come with the project."""
 
     default = "default"
+    one_level = "one-level"
     paper = "paper"
 
 
@@ -113,7 +114,8 @@ def train(
         _recipe("--config", "TOML file of options and settings; those given here win.", "FILE"),
     ] = None,
     preset: Annotated[
-        Preset, _recipe("--preset", "Sizes and recipe of the model.")
+        Preset,
+        _recipe("--preset", "Sizes and recipe of the model; one-level is for the vqvae only."),
     ] = Preset.default,
     overrides: Annotated[
         list[str] | None, _recipe("--set", "Change one setting; repeatable.", "KEY=VALUE")
@@ -247,6 +249,11 @@ def _check(kind: Kind, options: TrainOptions) -> None:
             raise UsageError(f"--data {place} is not a folder")
     if kind is Kind.vqvae and options.vqvae is not None:
         raise UsageError("--vqvae belongs to 'train mlm'; --init names a checkpoint to start from")
+    if kind is Kind.mlm and options.preset == "one-level":
+        raise UsageError(
+            "--preset one-level belongs to 'train vqvae'; an mlm of any preset learns its tokens: "
+            "name that VQ-VAE with --vqvae"
+        )
     if kind is Kind.vqvae and options.keep_tokens is not None:
         raise UsageError("--keep-tokens belongs to 'train mlm'")
     if options.keep_tokens is not None and options.cache is None:

@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from audiomask.audio.spectra import stft
 from audiomask.errors import DataError
 
 #: root mean square below which a signal counts as silent, in dBFS
@@ -41,6 +43,36 @@ def si_sdr(estimate: Tensor, target: Tensor) -> float:
     # in double: a float's sums over a minute are only good to 60 dB
     pair = (estimate.flatten().double(), target.flatten().double())
     return float(scale_invariant_signal_distortion_ratio(*pair, zero_mean=False))
+
+
+def partials(estimate: Tensor, target: Tensor, sample_rate: int) -> float:
+    """How well single partials are kept: 1 when all are, 0 for noise of the same colour.
+
+    Mel distance and the predicted opinions hardly tell notes from noise with the notes'
+    envelope. This is the correlation of what stands out: log10 magnitudes under 5 kHz in windows of
+    some 93 ms, less their mean over 190 Hz around, in frames within 60 dB of the loudest.
+
+    Args:
+        estimate, target: [C, T], a window or longer.
+        sample_rate: samples a second.
+
+    Returns:
+        Pearson's correlation over all channels, NaN if nothing stands out.
+    """
+    size = 1 << round(math.log2(0.093 * sample_rate))
+    hop = size // 4
+    last = target.shape[-1] // hop * hop
+    spectra = [stft(x[..., :last], size, hop).abs() for x in (estimate, target)]
+    hertz = sample_rate / size
+    heard = spectra[1].square().sum(dim=-2)
+    loud = heard > 1e-6 * heard.max()
+    width = 2 * round(95 / hertz) + 1
+    details = []
+    for magnitude in spectra:
+        logs = (magnitude[..., : round(5000 / hertz), :] + 1e-5).log10().mT
+        around = F.avg_pool1d(logs, width, 1, width // 2, count_include_pad=False)
+        details.append((logs - around)[loud].flatten().double())
+    return float(torch.corrcoef(torch.stack(details))[0, 1])
 
 
 def snr(estimate: Tensor, target: Tensor) -> float:

@@ -121,7 +121,8 @@ class MLMMeasurement:
 
     def tokenise(self, song: Song) -> list[Tensor]:
         """Codes [levels, F] of every channel."""
-        tokens = self.engine.tokenize(MemorySource(song.mixture, song.sample_rate))
+        source = MemorySource(song.mixture, song.sample_rate)
+        tokens = self.engine.tokenize(source, self.model.config.levels)
         return list(tokens.codes.unbind())
 
     def finish(self) -> Report:

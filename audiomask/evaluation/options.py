@@ -31,6 +31,7 @@ GAP_LENGTHS = (20.0, 50.0, 100.0, 250.0, 500.0, 1000.0)
 #: the job that an option belongs to, if not to all
 OWNERS = {
     "levels": Job.vqvae,
+    "opinion": Job.vqvae,
     "fit": Job.mlm,
     "rounds": Job.mlm,
     "gap_length": Job.infill,
@@ -58,6 +59,7 @@ class EvaluateOptions:
     seed: int = 0
     cache: Path | None = None
     levels: int | None = None
+    opinion: bool = False
     fit: tuple[Path, ...] = ()
     rounds: int | None = None
     gap_length: Sequence[float] = ()
@@ -76,7 +78,9 @@ class EvaluateOptions:
                 if folders.count(folder) > 1:
                     raise UsageError(f"--{name} {folder} is given twice")
         for name, owner in OWNERS.items():
-            if getattr(self, name) not in (None, ()) and self.job is not owner:
+            # what a dataclass's field defaults to is an attribute of the class
+            given = getattr(self, name) != getattr(EvaluateOptions, name)
+            if given and self.job is not owner:
                 option = name.replace("_", "-")
                 raise UsageError(f"--{option} belongs to 'evaluate {owner.value}'")
         for length in self.gap_length:

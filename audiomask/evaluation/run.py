@@ -73,7 +73,7 @@ class Evaluation:
         """The measurement of the job."""
         options, engine = self.options, self.engine
         if options.job is Job.vqvae:
-            return VQVAEMeasurement(engine, options.levels)
+            return VQVAEMeasurement(engine, options.levels, options.opinion)
         if options.job is Job.mlm:
             rounds = given(rounds=options.rounds)
             return MLMMeasurement(engine, **rounds, seed=options.seed, shown=not options.quiet)

@@ -2,11 +2,15 @@
 
 Of 1 to N levels, from the same codes:
 
-- bitrate: levels · log2 K · frame rate · channels, and that of an ideal static entropy coder
-  (the codes' entropy in place of log2 K; below the truth where there are few tokens per code);
+- bitrate: levels · log2 K · frame rate · channels, log2 K rounded up as in a token file, and that
+  of an ideal static entropy coder (the codes' entropy in place of log2 K; below the truth where
+  there are few tokens per code);
 - mel distance (``audiomask.audio.spectra.mel_distance``), and that of the sound below 4 kHz alone;
+- the correlation of partials (``evaluation.measures.partials``): the others hardly tell notes from
+  noise of the same colour;
 - SI-SDR over all channels as one signal. A decoder that makes up its phases scores low here while
-  sounding right.
+  sounding right;
+- where asked for, the opinions that listeners are predicted to have (``evaluation.opinion``).
 
 Silence stands beside them: what it costs to decode nothing.
 """
@@ -26,9 +30,11 @@ from audiomask.audio.spectra import mel_distance
 from audiomask.engine import Engine
 from audiomask.errors import UsageError
 from audiomask.evaluation.measurement import SILENT
-from audiomask.evaluation.measures import SILENCE, check_installed, level, si_sdr, usage
+from audiomask.evaluation.measures import SILENCE, check_installed, level, partials, si_sdr, usage
+from audiomask.evaluation.opinion import LEAST_SECONDS, OPINIONS, TOO_SHORT, Listeners
 from audiomask.evaluation.report import SPREAD, Report, Sheet, summarise
 from audiomask.evaluation.songs import Song
+from audiomask.tokens.packing import code_bits
 
 #: a rate whose highest frequency is 4 kHz
 LOW_RATE = 8000
@@ -37,8 +43,11 @@ NOTHING = "silence"
 MEASURES = {
     "mel_distance": "Mel distance (lower is better)",
     "mel_distance_low": "Mel distance below 4 kHz",
+    "partials": "Correlation of partials (1: all kept, 0: noise of the same colour)",
     "si_sdr": "SI-SDR, dB (higher is better)",
 }
+#: what silence has no number for
+NOT_OF_SILENCE = ("partials", "si_sdr", "visqol")
 
 
 class VQVAEMeasurement:
@@ -47,14 +56,18 @@ class VQVAEMeasurement:
     Args:
         engine: its model.
         levels: the most levels that are measured; all when None.
+        opinion: also predict listeners' opinions, which takes ViSQOL some 0.15 s for a second of
+            sound, every number of levels and every channel.
 
     Raises:
         UsageError: the VQ-VAE has fewer levels.
         DataError: what measures with is not installed.
     """
 
-    def __init__(self, engine: Engine, levels: int | None = None) -> None:
+    def __init__(self, engine: Engine, levels: int | None = None, opinion: bool = False) -> None:
         check_installed()
+        self.listeners = Listeners() if opinion else None
+        self.measures = MEASURES | (OPINIONS if opinion else {})
         self.engine, self.config = engine, engine.vqvae.config
         self.levels = levels or self.config.levels
         if self.levels > self.config.levels:
@@ -72,6 +85,8 @@ class VQVAEMeasurement:
         source = ResampledSource(MemorySource(song.mixture, song.sample_rate), rate)
         audio = source.read(0, source.frames)
         seconds = audio.shape[-1] / rate
+        if self.listeners is not None and seconds < LEAST_SECONDS:
+            return TOO_SHORT
         began = time.perf_counter()
         tokens = self.engine.tokenize(MemorySource(audio, rate), self.levels)
         self.speeds["encoding"].append(seconds / (time.perf_counter() - began))
@@ -82,15 +97,23 @@ class VQVAEMeasurement:
             decoded = torch.cat(list(self.engine.detokenize(part)), dim=-1)
             if levels == self.levels:
                 self.speeds["decoding"].append(seconds / (time.perf_counter() - began))
-            rows.append({"system": name_of(levels)} | quality(decoded, audio, rate))
-        nothing = quality(torch.zeros_like(audio), audio, rate)
-        rows.append({"system": NOTHING} | nothing | {"si_sdr": -math.inf})
+            found = quality(decoded, audio, rate, self.listeners)
+            rows.append({"system": name_of(levels)} | found)
+        rows.append({"system": NOTHING} | self.nothing(audio))
         self.rows += [{"song": song.name} | row for row in rows]
         self.channels.add(len(audio))
         for number, codes in enumerate(tokens.codes.long().unbind(dim=1)):
             counted = torch.bincount(codes.flatten(), minlength=self.config.codebook_size)
             self.counts[number] += counted
         return None
+
+    def nothing(self, audio: Tensor) -> dict[str, float]:
+        """What silence is worth where there should be audio [C, T]."""
+        silence, rate = torch.zeros_like(audio), self.config.sample_rate
+        found = quality(silence, audio, rate) | {"si_sdr": -math.inf}
+        if self.listeners is not None:
+            found["zimtohrli"] = self.listeners.zimtohrli(silence, audio, rate)
+        return found
 
     def finish(self) -> Report:
         """Tables by number of levels, and of the codebooks."""
@@ -100,12 +123,11 @@ class VQVAEMeasurement:
         found: dict[str, dict[str, Any]] = {}
         for name in names:
             rows = [row for row in self.rows if row["system"] == name]
-            # silence has no SI-SDR
-            kept = [key for key in MEASURES if (name, key) != (NOTHING, "si_sdr")]
+            kept = [key for key in self.measures if name != NOTHING or key not in NOT_OF_SILENCE]
             found[name] = {key: summarise([row[key] for row in rows]) for key in kept}
         speed = {name: summarise(taken) for name, taken in self.speeds.items()}
         sheets = [self.rates(rates)]
-        for key, title in MEASURES.items():
+        for key, title in self.measures.items():
             lines = [[name, *entry[key].cells()] for name, entry in found.items() if key in entry]
             sheets.append(Sheet(title, ("", *SPREAD), lines))
         sheets.append(codebooks(books))
@@ -123,7 +145,7 @@ class VQVAEMeasurement:
     def bitrate(self, books: list[dict[str, Any]]) -> dict[str, float]:
         """Bitrates in kbit/s a channel, of levels with these statistics."""
         frames = self.config.sample_rate / self.config.hop_length / 1000
-        bits = len(books) * math.log2(self.config.codebook_size)
+        bits = len(books) * code_bits(self.config.codebook_size)
         entropy = sum(float(book["bits"]) for book in books)
         return {"kbps": bits * frames, "entropy_kbps": entropy * frames}
 
@@ -146,14 +168,24 @@ def name_of(levels: int) -> str:
     return f"{levels} level{'s' * (levels > 1)}"
 
 
-def quality(decoded: Tensor, audio: Tensor, sample_rate: int) -> dict[str, float]:
-    """How near decoded audio is to the original, both [C, T]."""
+def quality(
+    decoded: Tensor, audio: Tensor, sample_rate: int, listeners: Listeners | None = None
+) -> dict[str, float]:
+    """How near decoded audio is to the original, both [C, T]; with opinions if there are listeners.
+
+    Raises:
+        DataError: listeners have no opinion on it, as ``Listeners.scores`` says.
+    """
     low = [resample(x, sample_rate, LOW_RATE) for x in (audio, decoded)]
-    return {
+    found = {
         "mel_distance": float(mel_distance(audio, decoded, sample_rate).mean()),
         "mel_distance_low": float(mel_distance(low[0], low[1], LOW_RATE).mean()),
+        "partials": partials(decoded, audio, sample_rate),
         "si_sdr": si_sdr(decoded, audio),
     }
+    if listeners is not None:
+        found |= listeners.scores(decoded, audio, sample_rate)
+    return found
 
 
 def codebooks(books: list[dict[str, Any]]) -> Sheet:

@@ -11,7 +11,7 @@ from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.vqvae import AnyVQVAE
 
 #: samples a chunk, before its context: some seconds, so that memory stays flat
-CHUNK = 1 << 19
+CHUNK = 1 << 20
 
 
 def encode(
@@ -68,13 +68,13 @@ class DecodedSource:
     """The sound of tokens as an audio source: what is asked for is decoded.
 
     Args:
-        vqvae: in evaluation mode, on ``device``.
+        vqvae: in evaluation mode.
         codes: [C, levels, F].
-        device: where to decode.
+        together: whether channels share their phases; not where they are as unlike as mid and side.
     """
 
-    def __init__(self, vqvae: AnyVQVAE, codes: Tensor, device: torch.device) -> None:
-        self.vqvae, self.codes, self.device = vqvae, codes, device
+    def __init__(self, vqvae: AnyVQVAE, codes: Tensor, together: bool = True) -> None:
+        self.vqvae, self.codes, self.together = vqvae, codes, together
         self.sample_rate = vqvae.config.sample_rate
         self.channels = codes.shape[0]
         self.frames = codes.shape[-1] * vqvae.config.hop_length
@@ -82,13 +82,37 @@ class DecodedSource:
     @torch.inference_mode()
     def read(self, start: int, stop: int) -> Tensor:
         """Samples [start, stop) as float32 [C, stop - start]; zeros outside."""
-        hop, context = self.vqvae.config.hop_length, self.vqvae.config.context
+        hop = self.vqvae.config.hop_length
         out = torch.zeros(self.channels, stop - start)
         first, last = max(start, 0), min(stop, self.frames)
         if first >= last:
             return out
-        low = max(first // hop - context, 0)
-        high = min(-(-last // hop) + context, self.codes.shape[-1])
-        audio = self.vqvae.decode(self.codes[..., low:high].long().to(self.device)).cpu()
+        low = first // hop
+        audio = self.vqvae.decode(self.codes, low, -(-last // hop), self.together).cpu()
         out[:, first - start : last - start] = audio[:, first - low * hop : last - low * hop]
         return out
+
+
+class MidSide:
+    """A stereo recording as mid and side: the mean of left and right, half of left less right.
+
+    Args:
+        source: of two channels.
+    """
+
+    def __init__(self, source: AudioSource) -> None:
+        self.source = source
+        self.sample_rate, self.channels, self.frames = source.sample_rate, 2, source.frames
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Samples [start, stop) as float32 [2, stop - start]; zeros outside."""
+        left, right = self.source.read(start, stop)
+        return torch.stack([left + right, left - right]) / 2
+
+
+class LeftRight(MidSide):
+    """A recording's left and right, of its mid and side."""
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Samples [start, stop) as float32 [2, stop - start]; zeros outside."""
+        return 2 * super().read(start, stop)

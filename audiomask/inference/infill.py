@@ -105,9 +105,9 @@ class Infiller:
         wanted[first - low : last - low] = True
         generator = torch.Generator().manual_seed((self.seed << 20) ^ gap.start)
         with torch.inference_mode():
-            codes = self.vqvae.encode(samples.to(self.device))
+            codes = self.vqvae.encode(samples.to(self.device), self.mlm.config.levels)
             codes = self.fill_codes(codes, unknown, wanted, generator)
-        decoded = DecodedSource(self.vqvae, codes, self.device)
+        decoded = DecodedSource(self.vqvae, codes)
         gain = self.match(decoded, samples, unknown)
         shifted = Shifted(decoded, low * self.hop, audio.frames, gain)
         return ResampledSource(shifted, source.sample_rate).read(start, stop)

@@ -89,7 +89,8 @@ class Separator:
         )
         if not self.headed:
             return self._shares_of_tokens(audio, power)
-        context = self.mlm.context(self.vqvae.encode(audio)[None], band_features(power[None]))
+        codes = self.vqvae.encode(audio, self.mlm.config.levels)
+        context = self.mlm.context(codes[None], band_features(power[None]))
         logits = self.mlm.mask_logits(context, self.mlm.all_stems(context))
         return logits[0].float().softmax(dim=0)
 
@@ -100,7 +101,7 @@ class Separator:
         """
         powers = []
         for stem in range(len(self.mlm.config.stems)):
-            sound = DecodedSource(self.vqvae, self.predict(audio, stem), self.device)
+            sound = DecodedSource(self.vqvae, self.predict(audio, stem))
             spectrum = stft(sound.read(0, audio.shape[-1]).to(self.device), self.size, HOP)
             powers.append(
                 to_bands(
@@ -117,7 +118,7 @@ class Separator:
         Args:
             audio: [C, T] at the model's rate, T a multiple of its hop.
         """
-        codes = self.vqvae.encode(audio)
+        codes = self.vqvae.encode(audio, self.mlm.config.levels)
         window = self.mlm.config.window
         if self.mlm.config.layout == "concatenated":
             window = (window - 1) // 2  # mixture and stem share the model's window

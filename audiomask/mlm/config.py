@@ -14,7 +14,8 @@ class MLMConfig:
     """Bidirectional transformer over the tokens of one VQ-VAE.
 
     Attributes:
-        levels, codebook_size, code_dim: of the VQ-VAE whose tokens it reads.
+        levels: of the VQ-VAE's, the first that it reads and guesses.
+        codebook_size, code_dim: of the VQ-VAE.
         hop_length, sample_rate: likewise; they make frames into seconds.
         stems: what SEP tokens there are.
         window: frames it is trained on and sees at once.

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from audiomask.errors import TokensError
+from audiomask.tokens.packing import code_bits
 
 NAME = "audiomask tokens"
-VERSION = f"{NAME} 1"
-#: what every file tells, and the largest value that can be meant
+VERSION = f"{NAME} 2"
+#: numbers that every file tells, and the largest value that can be meant
 FIELDS = {
     "sample_rate": 1_000_000,
     "hop_length": 1 << 20,
@@ -21,8 +22,13 @@ FIELDS = {
     "codebook_size": (1 << 31) - 1,
     "model_sample_rate": 1_000_000,
 }
-#: the axes before the frames, and the largest that can be meant
-SHAPE = {"channels": 1024, "levels": 1024}
+#: the axes of the codes, and the largest that can be meant
+SHAPE = {"channels": 1024, "levels": 1024, "frames": 1 << 53}
+#: what the channels of the codes are: the recording's own, or the mean of left and right and half
+#: their difference
+SEPARATE, MID_SIDE = STEREO = ("separate", "mid-side")
+#: all that a file tells besides its version and the codes
+TOLD = (*FIELDS, "fingerprint", "stereo", *SHAPE)
 # Frames that padding may add to what num_samples needs. It keeps a header from promising hours.
 _SLACK = 8
 
@@ -39,6 +45,8 @@ class Tokens:
         codebook_size: codes lie in [0, codebook_size).
         fingerprint: of the VQ-VAE that made them, and alone understands them.
         model_sample_rate: the rate that VQ-VAE works at.
+        stereo: "separate" when each channel is coded by itself, or "mid-side" when channel 0 is
+            the mean of left and right and channel 1 half their difference (left minus right).
     """
 
     codes: Tensor
@@ -48,10 +56,11 @@ class Tokens:
     codebook_size: int
     fingerprint: str
     model_sample_rate: int
+    stereo: str = SEPARATE
 
     @property
     def channels(self) -> int:
-        """Number of channels, each coded by itself."""
+        """Number of channels of the sound, and of the codes."""
         return self.codes.shape[0]
 
     @property
@@ -71,9 +80,8 @@ class Tokens:
 
     @property
     def bitrate(self) -> float:
-        """Bits a second when every token takes whole bits and nothing is compressed further."""
-        bits = (self.codebook_size - 1).bit_length()
-        return self.channels * self.levels * self.frames * bits / self.duration
+        """Bits a second that the codes take in a file, packed but not compressed further."""
+        return self.codes.numel() * code_bits(self.codebook_size) / self.duration
 
     def validate(self) -> None:
         """Check that everything fits together.
@@ -93,6 +101,10 @@ class Tokens:
         for axis, (name, largest) in enumerate(SHAPE.items()):
             if not 1 <= self.codes.shape[axis] <= largest:
                 raise TokensError(f"{name} is {self.codes.shape[axis]}, not in 1 … {largest}")
+        if self.stereo not in STEREO:
+            raise TokensError(f"stereo is {self.stereo[:20]!r}, not {' or '.join(STEREO)}")
+        if self.stereo == MID_SIDE and self.channels != 2:
+            raise TokensError(f"stereo is mid-side, but channels is {self.channels}, not 2")
         needed = -(-self.num_samples * self.model_sample_rate // self.sample_rate)
         needed = -(-needed // self.hop_length)
         if not max(needed - 1, 1) <= self.frames <= needed + _SLACK:
@@ -108,7 +120,7 @@ class Tokens:
 
 def describe(tokens: Tokens) -> dict[str, str]:
     """What a file tells besides the codes."""
-    return {field: str(getattr(tokens, field)) for field in (*FIELDS, "fingerprint")}
+    return {field: str(getattr(tokens, field)) for field in TOLD}
 
 
 def from_fields(codes: Tensor, fields: dict[str, str]) -> Tokens:
@@ -118,9 +130,12 @@ def from_fields(codes: Tensor, fields: dict[str, str]) -> Tokens:
         TokensError: a field is missing or is no number; the tokens are yet to be validated.
     """
     numbers = {field: number(fields, field, largest) for field, largest in FIELDS.items()}
-    if "fingerprint" not in fields:
-        raise TokensError("does not tell fingerprint")
-    return Tokens(codes=codes, fingerprint=fields["fingerprint"], **numbers)
+    for field in ("fingerprint", "stereo"):
+        if field not in fields:
+            raise TokensError(f"does not tell {field}")
+    return Tokens(
+        codes=codes, fingerprint=fields["fingerprint"], stereo=fields["stereo"], **numbers
+    )
 
 
 def number(fields: dict[str, str], field: str, largest: int) -> int:

@@ -1,64 +1,70 @@
-"""Tokens as safetensors: one tensor ``codes`` [channels, levels, frames] and string metadata."""
+"""Tokens as safetensors: one tensor of bytes, the packed codes, and string metadata."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import safetensors
+import torch
 
 from audiomask.errors import TokensError
 from audiomask.tokens.content import (
+    FIELDS,
+    SHAPE,
     VERSION,
     Tokens,
     check_version,
     code_type,
     describe,
     from_fields,
+    number,
 )
+from audiomask.tokens.packing import code_bits, pack, packed_size, unpack
 
 
 def write_tensors(tokens: Tokens) -> Iterator[bytes]:
     """The file as its format defines it; the library orders metadata at random on every run."""
-    kind = code_type(tokens.codebook_size)
-    codes = np.ascontiguousarray(tokens.codes.cpu().numpy(), dtype=np.dtype(kind).newbyteorder("<"))
+    packed = pack(tokens.codes.cpu().numpy(), code_bits(tokens.codebook_size))
     about = {
         "__metadata__": {"format": VERSION, **describe(tokens)},
-        "codes": {
-            "dtype": "I16" if kind is np.int16 else "I32",
-            "shape": list(codes.shape),
-            "data_offsets": [0, codes.nbytes],
-        },
+        "codes": {"dtype": "U8", "shape": [len(packed)], "data_offsets": [0, len(packed)]},
     }
     head = json.dumps(about).encode()
     head += b" " * (-len(head) % 8)
     yield len(head).to_bytes(8, "little") + head
-    yield codes.tobytes()
+    yield packed
 
 
 def read_tensors(path: Path) -> Tokens:
-    """Read a file whose header and size agree, which the library checks before it allocates.
+    """Read a file whose header and size agree, which is checked before anything is allocated.
+
+    The library checks that the tensor it describes is there; that this is the size of the codes
+    that the metadata describe is checked here.
 
     Raises:
         TokensError: it is damaged, or holds something else.
     """
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
+        with safetensors.safe_open(path, framework="np") as file:
             fields = file.metadata() or {}
             check_version(fields)
             if list(file.keys()) != ["codes"]:
                 raise TokensError("must hold one tensor, 'codes'")
+            shape = [number(fields, name, largest) for name, largest in SHAPE.items()]
+            size = number(fields, "codebook_size", FIELDS["codebook_size"])
+            count, bits = math.prod(shape), code_bits(size)
             part = file.get_slice("codes")
-            kind, shape = part.get_dtype(), part.get_shape()
-            if kind not in ("I16", "I32") or len(shape) != 3 or 0 in shape:
-                raise TokensError(
-                    f"codes are {kind} {shape}, not I16 or I32 [channels, levels, frames]"
-                )
-            # A copy, so that the file can be closed or replaced.
-            codes = file.get_tensor("codes").clone()
+            found = f"{part.get_dtype()} {part.get_shape()}"
+            expected = f"U8 [{packed_size(count, bits)}]"
+            if found != expected:
+                told = ", ".join(f"{fields[name]} {name}" for name in SHAPE)
+                raise TokensError(f"codes are {found[:40]}; {told} of {bits} bits are {expected}")
+            packed = file.get_tensor("codes").tobytes()
     except safetensors.SafetensorError as error:
         words = " ".join(str(error).split())
         raise TokensError(f"is not a whole safetensors file ({words[:200]})") from error
-    return from_fields(codes, fields)
+    codes = unpack(packed, bits, count).reshape(shape).astype(code_type(size), copy=False)
+    return from_fields(torch.from_numpy(codes), fields)

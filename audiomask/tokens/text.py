@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -14,6 +15,7 @@ from audiomask.tokens.content import (
     FIELDS,
     NAME,
     SHAPE,
+    TOLD,
     VERSION,
     Tokens,
     check_version,
@@ -25,7 +27,6 @@ from audiomask.tokens.content import (
 
 #: how every file begins
 MAGIC = f"# {NAME} ".encode()
-_HEADER = (*FIELDS, *SHAPE, "frames", "fingerprint")
 _LONGEST_LINE = 4096
 _CODE_LENGTH = 11  # ten digits and a space
 _BLOCK_FRAMES = 4096
@@ -33,9 +34,8 @@ _BLOCK_FRAMES = 4096
 
 def write_text(tokens: Tokens) -> Iterator[bytes]:
     """The file, block by block."""
-    shape = {name: str(getattr(tokens, name)) for name in (*SHAPE, "frames")}
-    header = {**describe(tokens), **shape}
-    lines = [f"# {VERSION}", *(f"# {field}: {value}" for field, value in header.items()), ""]
+    header = [f"# {field}: {value}" for field, value in describe(tokens).items()]
+    lines = [f"# {VERSION}", *header, ""]
     yield "\n".join(lines).encode()
     for start in range(0, tokens.frames, _BLOCK_FRAMES):
         block = tokens.codes[:, :, start : start + _BLOCK_FRAMES]
@@ -59,26 +59,28 @@ def read_text(stream: BinaryIO) -> Tokens:
             raise TokensError(f"{where}: is {'too long' if len(line) == limit else 'cut short'}")
         if line.startswith(b"#"):
             _read_header(line, where, fields)
-            if fields.keys() >= SHAPE.keys():
-                limit = max(limit, _CODE_LENGTH * _width(fields) + 2)
+            if fields.keys() >= {"channels", "levels"}:
+                limit = max(limit, _CODE_LENGTH * math.prod(_columns(fields)) + 2)
             continue
         if not width:
             check_version(fields)
-            width, size = _width(fields), number(fields, "codebook_size", FIELDS["codebook_size"])
+            width = math.prod(_columns(fields))
+            size = number(fields, "codebook_size", FIELDS["codebook_size"])
         _read_frame(line.split(), where, width, size, codes)
     if not width:
         raise TokensError(f"line {count}: ends without codes")
     frames = len(codes) // width
-    if "frames" in fields and number(fields, "frames", 1 << 53) != frames:
+    if "frames" in fields and number(fields, "frames", SHAPE["frames"]) != frames:
         raise TokensError(f"has {frames} frames, not the {fields['frames']} its header tells")
-    shape = [number(fields, field, largest) for field, largest in SHAPE.items()]
-    table = np.frombuffer(codes, dtype=np.intc).reshape(frames, *shape).transpose(1, 2, 0)
+    table = np.frombuffer(codes, dtype=np.intc).reshape(frames, *_columns(fields))
+    table = table.transpose(1, 2, 0)
     return from_fields(torch.from_numpy(np.ascontiguousarray(table, dtype=code_type(size))), fields)
 
 
-def _width(fields: dict[str, str]) -> int:
-    channels, levels = (number(fields, field, largest) for field, largest in SHAPE.items())
-    return channels * levels
+def _columns(fields: dict[str, str]) -> tuple[int, int]:
+    """Channels and levels, whose codes make a line."""
+    channels, levels = (number(fields, name, SHAPE[name]) for name in ("channels", "levels"))
+    return channels, levels
 
 
 def _read_frame(row: list[bytes], where: str, width: int, size: int, codes: array[int]) -> None:
@@ -101,7 +103,7 @@ def _read_header(line: bytes, where: str, fields: dict[str, str]) -> None:
     field = field.strip()
     if text.startswith(f"# {NAME} "):
         field, value = "format", text[2:]
-    elif not colon or field not in _HEADER:
+    elif not colon or field not in TOLD:
         return
     if field in fields:
         raise TokensError(f"{where}: tells {field} again")

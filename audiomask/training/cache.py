@@ -50,8 +50,9 @@ class AllStems:
     def __call__(self, excerpts: Excerpt, drawn: Tensor) -> Scene:
         """Scenes of excerpts [B, …] with all stems' codes."""
         named = excerpts.stems[:, :-1]
-        mixture = encode(self.scenes.vqvae, excerpts.mixture)
-        stems = encode(self.scenes.vqvae, named.flatten(0, 1))
+        vqvae, levels = self.scenes.vqvae, self.scenes.config.levels
+        mixture = encode(vqvae, excerpts.mixture, levels)
+        stems = encode(vqvae, named.flatten(0, 1), levels)
         told = stems.view(*named.shape[:2], *stems.shape[1:])
         return Scene(mixture, told, drawn, *self.scenes.sums(excerpts))
 

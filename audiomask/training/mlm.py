@@ -68,7 +68,8 @@ class Scenes:
         """Scenes of excerpts [B, …] that tell the stems ``drawn`` [B]."""
         rows = torch.arange(len(drawn), device=drawn.device)
         told = excerpts.stems[rows, drawn]
-        mixture, stem = encode(self.vqvae, torch.cat([excerpts.mixture, told])).chunk(2)
+        audio = torch.cat([excerpts.mixture, told])
+        mixture, stem = encode(self.vqvae, audio, self.config.levels).chunk(2)
         return Scene(mixture, stem, drawn, *self.sums(excerpts))
 
     def sums(self, excerpts: Excerpt) -> tuple[Tensor, ...]:
@@ -83,13 +84,13 @@ class Scenes:
         return tuple(map(torch.stack, zip(*sums, strict=True)))
 
 
-def encode(vqvae: AnyVQVAE, audio: Tensor) -> Tensor:
-    """Codes [B, levels, F] of audio [B, T].
+def encode(vqvae: AnyVQVAE, audio: Tensor, levels: int) -> Tensor:
+    """Codes [B, levels, F] of audio [B, T], of the first levels.
 
     In full precision: in half of it the VQ-VAE would choose other codes than when used.
     """
     with torch.no_grad(), torch.autocast(audio.device.type, enabled=False):
-        return vqvae.encode(audio)
+        return vqvae.encode(audio, levels)
 
 
 def band_sums(mixture: Tensor, stems: Tensor, config: MLMConfig) -> tuple[Tensor, Tensor, Tensor]:

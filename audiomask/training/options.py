@@ -78,7 +78,7 @@ class TrainOptions:
     Attributes:
         data: folders of data, and addresses of shards.
         out: folder of the checkpoint and all that the run writes.
-        preset: the model's sizes and recipe.
+        preset: the model's sizes and recipe; "one-level" is a VQ-VAE's alone.
         steps: the optimiser's steps since the run began, over all its resumptions.
         max_time: seconds until it stops and saves; counts this call only.
         resume: go on with the run in ``out``.
@@ -109,7 +109,7 @@ class TrainOptions:
 
     data: tuple[Path | str, ...]
     out: Path
-    preset: Literal["default", "paper"] = "default"
+    preset: Literal["default", "one-level", "paper"] = "default"
     steps: int | None = None
     max_time: float | None = None
     resume: bool = False

@@ -84,6 +84,7 @@ def kept(plan: Plan, fingerprint: str, scenes: Scenes, blend: Blend) -> Feed:
         "data": signature(plan.sources),
         "seed": options.seed,
         "stems": list(config.stems),
+        "levels": config.levels,
         "window": config.window,
         "bands": config.bands,
         "band_stft": config.band_stft,

@@ -16,7 +16,7 @@ from audiomask.checkpoint import (
     load_weights,
     restore,
 )
-from audiomask.errors import CheckpointError
+from audiomask.errors import CheckpointError, ConfigError
 from audiomask.mlm import build_mlm
 from audiomask.mlm.config import STEMS
 from audiomask.training.data import Augmentation
@@ -34,10 +34,13 @@ from audiomask.training.settings import resolve
 from audiomask.training.task import Task
 from audiomask.training.vqvae import Crops, VQVAETask
 from audiomask.vqvae import build_vqvae
+from audiomask.vqvae.model import VQVAE
 
 #: seconds of an excerpt that crops are cut from, and how many
-EXCERPT_SECONDS = 6.0
-CROPS = 6
+EXCERPT_SECONDS = 3.0
+CROPS = 2
+#: excerpts whose crops a VQ-VAE starts from
+EXAMPLES = 64
 
 
 def train_vqvae(options: TrainOptions) -> int:
@@ -55,7 +58,7 @@ def train_vqvae(options: TrainOptions) -> int:
         config, schedule, augmentation = resolve(
             options,
             build_vqvae(preset, base).config,
-            Schedule(steps=20_000, batch_size=2),
+            Schedule(steps=20_000, batch_size=6),
             Augmentation(),
         )
         torch.manual_seed(options.seed)
@@ -75,6 +78,10 @@ def train_vqvae(options: TrainOptions) -> int:
         if options.dry_run:
             return preview(plan, blend, model)
         crops = Crops(round(0.75 * rate / hop) * hop, CROPS, options.seed)
+        if isinstance(model, VQVAE) and init is None and not options.resume:
+            examples = feed_of(blend, crops, torch.device("cpu"))
+            found = [examples.collate([examples.data[number]]) for number in range(EXAMPLES)]
+            model.start(torch.cat(found).flatten(0, 1).to(device))
         task = VQVAETask(model, preset, {"data": [name_of(place) for place in options.data]})
         feed = feed_of(blend, crops, device)
         return carry_out(plan, "vqvae", task, feed, plan.check(crops), config, preset, {})
@@ -94,7 +101,6 @@ def train_mlm(options: TrainOptions) -> int:
         vqvae = restore(source, build_vqvae).to(device).eval()
         codebooks = vqvae.codebooks()
         belongs = {
-            "levels": codebooks.shape[0],
             "codebook_size": codebooks.shape[1],
             "code_dim": codebooks.shape[2],
             "hop_length": vqvae.config.hop_length,
@@ -108,13 +114,16 @@ def train_mlm(options: TrainOptions) -> int:
         preset, base = (options.preset, {}) if init is None else (init.preset, init.config)
         config, schedule, augmentation = resolve(
             options,
-            build_mlm(preset, base | belongs).config,
+            build_mlm(preset, {"levels": len(codebooks)} | base | belongs).config,
             Schedule(steps=20_000, batch_size=4),
             Augmentation(),
             fixed=belongs,
         )
+        if config.levels > len(codebooks):
+            raise ConfigError(f"levels is {config.levels}; the VQ-VAE has {len(codebooks)}")
         torch.manual_seed(options.seed)
-        model = build_mlm(preset, dataclasses.asdict(config), codebooks.cpu())
+        codebooks = codebooks[: config.levels].cpu()
+        model = build_mlm(preset, dataclasses.asdict(config), codebooks)
         if init is not None:
             load_weights(model, init)
         plan = Plan(

@@ -62,8 +62,7 @@ class VQVAETask:
     def sounds(self, batch: Tensor) -> dict[str, Tensor]:
         """The first crops of a batch [B, N, T], and what became of them."""
         crops = batch[:4, 0]
-        output = self.model(crops)
-        pairs = zip(crops, output.reconstruction, strict=True)
+        pairs = zip(crops, self.model.decode(self.model.encode(crops)), strict=True)
         return {
             f"{number}-{name}": audio
             for number, pair in enumerate(pairs, start=1)

@@ -1,6 +1,6 @@
-"""The VQ-VAE: audio to codes and back, in two presets behind one interface.
+"""The VQ-VAE: audio to codes and back, in presets behind one interface.
 
-Both presets have ``config`` (with ``sample_rate``, ``hop_length``, ``levels``,
+All of them have ``config`` (with ``sample_rate``, ``hop_length``, ``levels``,
 ``codebook_size``, ``context``), ``encode``, ``decode``, ``codebooks`` and a training ``forward``.
 """
 
@@ -16,22 +16,31 @@ from audiomask.vqvae.paper import PaperConfig, PaperVQVAE
 
 AnyVQVAE = VQVAE | PaperVQVAE
 
+#: what each preset changes of its model's configuration; "paper" alone is a model of its own
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    # one token a frame: a larger codebook in place of finer levels, and so no level to drop
+    "one-level": {"levels": 1, "codebook_size": 4096, "level_dropout": 0.0},
+    "paper": {},
+}
+
 
 def build_vqvae(preset: str, settings: Mapping[str, Any] | None = None) -> AnyVQVAE:
     """A VQ-VAE with random weights.
 
     Args:
-        preset: "default" or "paper".
+        preset: one of ``PRESETS``.
         settings: fields of the preset's configuration that differ from it.
 
     Raises:
         ConfigError: an unknown preset or field.
     """
+    if preset not in PRESETS:
+        raise ConfigError(f"no VQ-VAE preset '{preset}' (there are: {', '.join(PRESETS)})")
+    fields = PRESETS[preset] | dict(settings or {})
     try:
-        if preset == "default":
-            return VQVAE(VQVAEConfig(**(settings or {})))
         if preset == "paper":
-            return PaperVQVAE(PaperConfig(**(settings or {})))
+            return PaperVQVAE(PaperConfig(**fields))
+        return VQVAE(VQVAEConfig(**fields))
     except TypeError as error:
         raise ConfigError(f"VQ-VAE preset {preset}: {error}") from error
-    raise ConfigError(f"no VQ-VAE preset '{preset}' (there are: default, paper)")

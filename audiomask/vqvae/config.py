@@ -19,7 +19,7 @@ class VQVAEConfig:
         decoder_dim, decoder_blocks: width and depth of the ConvNeXt decoder.
         levels: residual quantiser stages.
         codebook_size: codes a level.
-        code_dim: dimension in which codes are looked up.
+        code_dim: dimension of latents and code vectors.
         level_dropout: probability that a training excerpt uses only its first levels.
         commitment: weight of the commitment term.
     """
@@ -31,11 +31,11 @@ class VQVAEConfig:
     encoder_blocks: int = 6
     decoder_dim: int = 288
     decoder_blocks: int = 8
-    levels: int = 2
+    levels: int = 4
     codebook_size: int = 1024
-    code_dim: int = 16
-    level_dropout: float = 0.5
-    commitment: float = 0.25
+    code_dim: int = 32
+    level_dropout: float = 0.25
+    commitment: float = 0.5
 
     #: width of every depthwise convolution, in frames
     KERNEL = 7
@@ -51,15 +51,26 @@ class VQVAEConfig:
                 raise ConfigError(f"{name} is {value!r}; it must be a whole number from 1")
         if self.stft_size % 2 or self.stft_size < self.hop_length:
             raise ConfigError(f"stft_size is {self.stft_size}; it must be even and hold a hop")
+        if self.code_dim > self.stft_size // 2 + 1:
+            raise ConfigError(f"code_dim is {self.code_dim}; a spectrum has fewer bins")
+
+    @property
+    def overlap(self) -> int:
+        """Frames a side that share samples with a frame."""
+        return -(-self.stft_size // self.hop_length) - 1
+
+    @property
+    def reach(self) -> int:
+        """Frames a side that decide one frame's spectrum in the decoder."""
+        return self.KERNEL // 2 * (1 + self.decoder_blocks)
 
     @property
     def context(self) -> int:
-        """Frames a side that decide one frame's codes, or one frame's sound, exactly."""
-        half = self.KERNEL // 2
-        overlap = -(-self.stft_size // self.hop_length)
-        return half * (1 + max(self.encoder_blocks, self.decoder_blocks)) + overlap
+        """Frames a side that decide one frame's codes."""
+        # the phase advance looks a frame further back
+        return self.KERNEL // 2 * (1 + self.encoder_blocks) + self.overlap + 1
 
     @property
     def margin(self) -> int:
-        """Frames a side of a gap whose analysis window reaches into it."""
-        return -(-(self.stft_size // 2) // self.hop_length)
+        """Frames a side of a gap whose analysis, or its advance, reaches into it."""
+        return -(-(self.stft_size // 2) // self.hop_length) + 1

@@ -1,8 +1,10 @@
-"""The default VQ-VAE: STFT, ConvNeXt encoder, residual quantiser, ConvNeXt decoder, inverse STFT.
+"""The default VQ-VAE: spectrum, ConvNeXt encoder, residual quantiser, ConvNeXt decoder, phases.
 
 All the work is done at frame rate (86 frames a second), which makes it ten times cheaper than
-strided convolutions from the waveform. Synthesis predicts magnitude and phase (Vocos, Siuzdak
-2023).
+strided convolutions from the waveform. What is coded are magnitudes and phase advances; phases are
+made up when decoding, so that training compares spectra and never has to learn them: a decoder
+that predicted phases by mel losses (as in Vocos, Siuzdak 2023, without its discriminators) gave
+noise with the envelope of music.
 """
 
 from __future__ import annotations
@@ -11,71 +13,139 @@ import torch
 from torch import Tensor, nn
 
 from audiomask import parallel
-from audiomask.audio.spectra import istft, stft
+from audiomask.vqvae import phases
 from audiomask.vqvae.config import VQVAEConfig
 from audiomask.vqvae.convnext import ConvNeXtStack
-from audiomask.vqvae.losses import spectral_loss
+from audiomask.vqvae.losses import bin_weights, spectral_loss
 from audiomask.vqvae.output import VQVAEOutput
 from audiomask.vqvae.quantiser import ResidualQuantiser
+from audiomask.vqvae.spectrum import Spectrum, analyse
 from audiomask.vqvae.usage import perplexity
 
 
 class VQVAE(nn.Module):
     """Audio [B, T] at 44.1 kHz to codes [B, levels, T / hop] and back."""
 
-    #: exponent that flattens the spectrum's range before the encoder
+    #: exponent that flattens the spectrum's range where phase advances are weighted by it
     COMPRESSION = 0.3
+    #: exponent of the principal components' relative size: 0 keeps their variances, 1 evens them
+    EVENNESS = 0.5
+    #: by how much the magnitudes of noise are raised when decoding, measured on validation clips
+    NOISE_GAIN = 0.25
+
+    centre: Tensor
+    spread: Tensor
 
     def __init__(self, config: VQVAEConfig) -> None:
         super().__init__()
         self.config = config
         bins = config.stft_size // 2 + 1
-        kernel = config.KERNEL
+        kernel, code_dim = config.KERNEL, config.code_dim
+        # what log magnitudes are on average; ``start`` measures it
+        self.register_buffer("centre", torch.full((bins,), -3.0))
+        self.register_buffer("spread", torch.ones(()))
         self.encoder = ConvNeXtStack(3 * bins, config.encoder_dim, config.encoder_blocks, kernel)
-        self.quantiser = ResidualQuantiser(
-            config.encoder_dim, config.levels, config.codebook_size, config.code_dim
-        )
-        self.decoder = ConvNeXtStack(
-            config.encoder_dim, config.decoder_dim, config.decoder_blocks, kernel
-        )
-        self.head = nn.Linear(config.decoder_dim, 2 * bins)
-        # music lies some 50 dB under full scale in most bins; start there rather than at 0 dB
-        nn.init.constant_(self.head.bias[:bins], -5.0)
+        self.inward = nn.Linear(config.encoder_dim, code_dim)
+        # a straight way past the networks: these learn what it cannot say
+        self.narrow = nn.Linear(bins, code_dim)
+        self.quantiser = ResidualQuantiser(code_dim, config.levels, config.codebook_size)
+        self.widen = nn.Linear(code_dim, bins)
+        self.decoder = ConvNeXtStack(code_dim, config.decoder_dim, config.decoder_blocks, kernel)
+        self.head = nn.Linear(config.decoder_dim, 3 * bins)
+        for parameter in (*self.inward.parameters(), *self.head.parameters()):
+            nn.init.normal_(parameter, std=1e-3)
 
-    def latents(self, audio: Tensor) -> Tensor:
-        """Encoder output [B, F, dim] of audio [B, T].
+    @torch.no_grad()
+    def start(self, audio: Tensor) -> None:
+        """Begin at principal components: the straight way codes and decodes by them.
+
+        From random weights an encoder first learns loudness, then timbre, and in 4,000 steps no
+        partials; from here it begins with what 300 steps of that would not reach.
+
+        Args:
+            audio: examples [B, T] of what will be learned, some minutes.
+        """
+        found = self.analyse(audio).log_magnitude.flatten(0, 1)
+        self.centre.copy_(found.mean(dim=0))
+        self.spread.copy_(found.std(dim=0).mean())
+        weights = bin_weights(len(self.centre), self.config.sample_rate, found.device).sqrt()
+        data = (found - self.centre) / self.spread * weights
+        sizes, axes = torch.linalg.eigh(data.T @ data / len(data))
+        sizes = sizes.flip(0)[: self.config.code_dim].clamp_min(1e-8).sqrt()
+        axes = axes.flip(1)[:, : self.config.code_dim]
+        scale = (sizes[0] / sizes).pow(self.EVENNESS) / sizes[0]
+        self.narrow.weight.copy_((axes * scale).T * weights)
+        self.widen.weight.copy_((axes / scale) * self.spread / weights[:, None])
+        nn.init.zeros_(self.narrow.bias)
+        self.widen.bias.copy_(self.centre)
+        self.quantiser.settle(self.latents(self.analyse(audio)).flatten(0, 1))
+
+    def latents(self, spectrum: Spectrum) -> Tensor:
+        """Latents [B, F, code_dim] of a spectrum."""
+        level = (spectrum.log_magnitude - self.centre) / self.spread
+        heard = 10 ** (self.COMPRESSION * spectrum.log_magnitude)
+        inputs = torch.cat([level, *(heard * spectrum.advance)], dim=-1)
+        return self.inward(self.encoder(inputs)) + self.narrow(level)  # type: ignore[no-any-return]
+
+    def analyse(self, audio: Tensor) -> Spectrum:
+        """The spectrum of audio [B, T].
 
         Raises:
             ValueError: T is no multiple of the hop length.
         """
         if audio.shape[-1] % self.config.hop_length:
             raise ValueError(f"{audio.shape[-1]} samples are no whole number of frames")
-        spectrum = stft(audio, self.config.stft_size, self.config.hop_length)
-        magnitude = spectrum.abs()
-        compressed = (magnitude + 1e-6).pow(self.COMPRESSION)
-        turn = compressed / (magnitude + 1e-6)
-        inputs = torch.cat([compressed, spectrum.real * turn, spectrum.imag * turn], dim=1)
-        return self.encoder(inputs.transpose(1, 2))  # type: ignore[no-any-return]
+        return analyse(audio, self.config.stft_size, self.config.hop_length)
 
-    def synthesise(self, quantised: Tensor) -> Tensor:
-        """Audio [B, F * hop] of quantised latents [B, F, dim]."""
-        log_magnitude, phase = self.head(self.decoder(quantised)).float().chunk(2, dim=-1)
-        # exp of an untrained network must not overflow; 1e2 is far above any real bin
-        magnitude = log_magnitude.exp().clamp_max(1e2)
-        spectrum = torch.polar(magnitude, phase).transpose(1, 2)
-        return istft(spectrum, self.config.stft_size, self.config.hop_length)
+    def describe(self, quantised: Tensor) -> Spectrum:
+        """The spectrum that quantised latents [B, F, code_dim] stand for."""
+        log_magnitude, real, imaginary = self.head(self.decoder(quantised)).float().chunk(3, -1)
+        log_magnitude = log_magnitude + self.widen(quantised).float()
+        return Spectrum(log_magnitude, torch.stack([real, imaginary]))
 
-    def encode(self, audio: Tensor) -> Tensor:
+    def encode(self, audio: Tensor, levels: int | None = None) -> Tensor:
         """Codes [B, levels, T / hop] of audio [B, T].
+
+        Args:
+            audio: at the model's rate.
+            levels: only the first levels' codes; all when None.
 
         Raises:
             ValueError: T is no multiple of the hop length.
         """
-        return self.quantiser.encode(self.latents(audio))
+        return self.quantiser.encode(self.latents(self.analyse(audio)), levels)
 
-    def decode(self, codes: Tensor) -> Tensor:
-        """Audio [B, F * hop] of codes [B, 1..levels, F]."""
-        return self.synthesise(self.quantiser.decode(codes))
+    def decode(
+        self, codes: Tensor, start: int = 0, stop: int | None = None, together: bool = False
+    ) -> Tensor:
+        """Audio [B, frames * hop] of codes [B, 1..levels, F].
+
+        Args:
+            codes: of the whole recording, of any integer type.
+            start, stop: frames [start, stop) to decode, just as if all were; all by default.
+            together: whether the rows are channels of one recording, and so share their phases:
+                what was in the middle stays there.
+        """
+        total = codes.shape[-1]
+        stop = total if stop is None else stop
+        first, last = phases.span(start, stop, total, self.config.overlap)
+        reach = self.config.reach
+        low, high = max(first - reach, 0), min(last + reach, total)
+        part = codes[..., low:high].long().to(self.head.weight.device)
+        spectrum = self.describe(self.quantiser.decode(part))
+        audio = self.synthesise(spectrum.cut(first - low, last - low), together)
+        hop = self.config.hop_length
+        return audio[:, (start - first) * hop : (stop - first) * hop]
+
+    def synthesise(self, spectrum: Spectrum, together: bool = False) -> Tensor:
+        """Audio [B, F * hop] of a spectrum whose first frame begins a block of phases."""
+        size, hop = self.config.stft_size, self.config.hop_length
+        turn = spectrum.turn(size, hop)
+        sure = turn.square().sum(dim=0).sqrt().clamp_max(1)
+        # the loss makes magnitudes medians, which are below the means wherever there is noise
+        magnitude = spectrum.magnitude() * (1 + self.NOISE_GAIN * (1 - sure))
+        found = phases.run_on(*(phases.joint(magnitude, turn) if together else (magnitude, turn)))
+        return phases.griffin_lim(magnitude, found, size, hop)
 
     def codebooks(self) -> Tensor:
         """The code vectors, [levels, K, D]."""
@@ -89,19 +159,19 @@ class VQVAE(nn.Module):
             fewer = 1 + (levels * parallel.rand(batch, device=audio.device)).long()
             drop = parallel.rand(batch, device=audio.device) < self.config.level_dropout
             used = torch.where(drop, fewer, levels)
-        latents = self.latents(audio)
+        spectrum = self.analyse(audio)
+        latents = self.latents(spectrum)
         # look-ups in bfloat16 would pick wrong codes: the quantiser runs in full precision
         with torch.autocast(audio.device.type, enabled=False):
             quantised, codes, commitment = self.quantiser(latents.float(), used)
-        reconstruction = self.synthesise(quantised)
+        estimate = self.describe(quantised)
         with torch.autocast(audio.device.type, enabled=False):
-            losses = spectral_loss(audio, reconstruction, self.config.sample_rate)
+            losses = spectral_loss(spectrum, estimate, self.config.sample_rate)
+        loss = 5 * losses["bins"] + 10 * losses["mel"] + losses["convergence"] + losses["advance"]
         losses["commitment"] = commitment
-        loss = 10 * losses["mel"] + losses["convergence"] + self.config.commitment * commitment
         return VQVAEOutput(
-            reconstruction=reconstruction,
             codes=codes,
             losses=losses,
-            loss=loss,
+            loss=loss + self.config.commitment * commitment,
             perplexity=perplexity(codes, self.config.codebook_size),
         )

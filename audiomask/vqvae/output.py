@@ -10,7 +10,6 @@ class VQVAEOutput:
     """Result of ``model(audio)`` for audio of shape ``Tensor [B, T]``.
 
     Attributes:
-        reconstruction: ``Tensor [B, T]``, the decoded audio.
         codes: ``Tensor [B, levels, frames]`` int64, the codes it was decoded from.
         losses: every term of the loss by name, a scalar each, before its weight.
         loss: scalar, the weighted sum of ``losses``; what training minimises.
@@ -18,7 +17,6 @@ class VQVAEOutput:
             batch: 1 when a single code is used, the codebook's size when all are used evenly.
     """
 
-    reconstruction: Tensor
     codes: Tensor
     losses: dict[str, Tensor]
     loss: Tensor

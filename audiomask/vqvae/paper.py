@@ -215,24 +215,38 @@ class PaperVQVAE(nn.Module):
         self.codebook = nn.Parameter(codes.uniform_(-1, 1) / config.codebook_size)
         self.register_buffer("initialised", torch.zeros((), dtype=torch.bool))
 
-    def encode(self, audio: Tensor) -> Tensor:
+    def encode(self, audio: Tensor, levels: int | None = None) -> Tensor:
         """Audio ``Tensor [B, T]`` to codes ``Tensor [B, 1, T / 2^k]`` int64.
+
+        There is one level, whatever ``levels`` asks for.
 
         Raises ValueError for another shape, or a T that is not a positive multiple of 2^k.
         """
         with torch.no_grad():
             return nearest_code(self._latents(audio), self.codebook).unsqueeze(1)
 
-    def decode(self, codes: Tensor) -> Tensor:
-        """Codes ``Tensor [B, 1, frames]`` to audio ``Tensor [B, frames * 2^k]``.
+    def decode(
+        self, codes: Tensor, start: int = 0, stop: int | None = None, together: bool = False
+    ) -> Tensor:
+        """Codes ``Tensor [B, 1, frames]`` to audio ``Tensor [B, (stop - start) * 2^k]``.
+
+        Args:
+            codes: of the whole recording, of any integer type.
+            start, stop: frames [start, stop) to decode, just as if all were; all by default.
+            together: makes no difference here; each channel has its own phases in its codes.
 
         Raises ValueError for another shape, no frames, or a code that is not in the codebook.
         """
         if codes.ndim != 3 or codes.shape[1] != 1 or codes.numel() == 0:
             raise ValueError(f"codes have shape {list(codes.shape)}; [B, 1, frames] is needed")
+        stop = codes.shape[-1] if stop is None else stop
+        low, context = max(start - self.config.context, 0), self.config.context
+        codes = codes[:, 0, low : stop + context].long().to(self.codebook.device)
         if codes.min() < 0 or codes.max() >= self.config.codebook_size:
             raise ValueError(f"codes must lie in 0 to {self.config.codebook_size - 1}")
-        return self._synthesise(F.embedding(codes.squeeze(1).long(), self.codebook))
+        audio = self._synthesise(F.embedding(codes, self.codebook))
+        hop = self.config.hop_length
+        return audio[:, (start - low) * hop : (stop - low) * hop]
 
     def codebooks(self) -> Tensor:
         """The code vectors ``Tensor [1, K, D]``, without gradient."""
@@ -254,7 +268,6 @@ class PaperVQVAE(nn.Module):
         }
         weighted = losses | {"commitment": self.config.commitment * losses["commitment"]}
         return VQVAEOutput(
-            reconstruction=reconstruction,
             codes=codes.unsqueeze(1),
             losses=losses,
             loss=torch.stack(list(weighted.values())).sum(),

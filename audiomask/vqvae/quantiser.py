@@ -19,7 +19,9 @@ class Codebook(nn.Module):
     Args:
         size: K.
         dim: D.
-        decay: of the running means (van den Oord et al. 2017, eq. 6 to 8).
+        decay: of the running means (van den Oord et al. 2017, eq. 6 to 8). Their memory must hold
+            many songs: with 0.98 and batches of two, codes of the instruments that had not been
+            heard of late died, and the residual of four levels stayed twice as large.
         dead_below: share of the mean running count under which a code is dead.
     """
 
@@ -32,7 +34,7 @@ class Codebook(nn.Module):
     sums: Tensor
     started: Tensor
 
-    def __init__(self, size: int, dim: int, decay: float = 0.98, dead_below: float = 0.1) -> None:
+    def __init__(self, size: int, dim: int, decay: float = 0.99, dead_below: float = 0.03) -> None:
         super().__init__()
         self.decay = decay
         self.dead_below = dead_below
@@ -50,11 +52,25 @@ class Codebook(nn.Module):
     @torch.no_grad()
     def start(self, data: Tensor) -> None:
         """Seed the whole table from the first batch [N, D], so that no code starts far away."""
-        data = parallel.gather(data)
+        self._begin(parallel.gather(data))
+
+    def _begin(self, data: Tensor) -> None:
         noise = self.START_NOISE * data.std() * torch.randn_like(self.vectors)
         everything = torch.ones(len(self.vectors), dtype=torch.bool, device=data.device)
         self._seed(everything, data, noise)
         self.started.fill_(True)
+
+    @torch.no_grad()
+    def settle(self, data: Tensor, rounds: int = 10) -> None:
+        """Start from vectors [N, D] that every process has, and move to the means (k-means)."""
+        self._begin(data)
+        for _ in range(rounds):
+            codes = self.nearest(data)
+            counts = torch.bincount(codes, minlength=len(self.vectors)).to(data.dtype)
+            sums = torch.zeros_like(self.vectors).index_add_(0, codes, data)
+            used = counts > 0
+            self.vectors[used] = sums[used] / counts[used, None]
+        self.sums.copy_(self.vectors * self.counts[:, None])
 
     @torch.no_grad()
     def update(self, data: Tensor, codes: Tensor) -> None:
@@ -83,6 +99,7 @@ class Codebook(nn.Module):
 class Standardise(nn.Module):
     """Zero mean and unit norm on average, by running statistics in training as in use.
 
+    One scale for all channels: what varies most weighs most, so that codes go where they save most.
     A batch's own statistics (batch normalisation) would make other codes in training than in
     use: one song's frames differ from the average's by up to ten times in variance. Without any,
     all vectors fall onto one code within the first steps.
@@ -96,7 +113,7 @@ class Standardise(nn.Module):
         super().__init__()
         self.momentum = momentum
         self.register_buffer("mean", torch.zeros(dim))
-        self.register_buffer("variance", torch.ones(dim))
+        self.register_buffer("variance", torch.ones(()))
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -107,39 +124,43 @@ class Standardise(nn.Module):
                 # the first batches count fully: nothing is known before them
                 weight = max(self.momentum, 1 / (int(self.updates) + 1))
                 self.mean.lerp_(parallel.mean(flat.mean(dim=0)), weight)
-                spread = (flat - self.mean).square().mean(dim=0)
+                spread = (flat - self.mean).square().sum(dim=-1).mean()
                 self.variance.lerp_(parallel.mean(spread), weight)
                 self.updates += 1
         # copies: the next batch must not move what this one's gradient needs
-        scale = (self.variance.clone() + 1e-5).mul(x.shape[-1]).rsqrt()
-        return (x - self.mean.clone()) * scale
+        return (x - self.mean.clone()) * (self.variance.clone() + 1e-8).rsqrt()
+
+    def undo(self, x: Tensor) -> Tensor:
+        """What ``forward`` makes x of, [..., dim]."""
+        return x * (self.variance.clone() + 1e-8).sqrt() + self.mean.clone()
 
 
 class ResidualQuantiser(nn.Module):
     """Levels of codebooks, each coding what the ones before left (Zeghidour et al. 2021, alg. 1).
 
-    Latents are projected to ``code_dim`` standardised channels, quantised there, and projected
-    back: in few dimensions all codes are found and used (Kumar et al. 2023, section 3.2). The
-    distance is Euclidean: with DAC's cosine look-up and a projection for every level, the finer
+    The distance is Euclidean: with DAC's cosine look-up and a projection for every level, the finer
     levels added nothing in 2,000 steps, since nothing made them code what was left.
+
+    Args:
+        dim: of latents and code vectors.
+        levels: codebooks.
+        size: codes in each.
     """
 
-    def __init__(self, dim: int, levels: int, size: int, code_dim: int) -> None:
+    def __init__(self, dim: int, levels: int, size: int) -> None:
         super().__init__()
-        self.inward = nn.Linear(dim, code_dim)
-        self.standardise = Standardise(code_dim)
-        self.outward = nn.Linear(code_dim, dim)
-        self.codebooks = nn.ModuleList(Codebook(size, code_dim) for _ in range(levels))
+        self.standardise = Standardise(dim)
+        self.codebooks = nn.ModuleList(Codebook(size, dim) for _ in range(levels))
 
     def tables(self) -> list[Codebook]:
         """The levels' codebooks."""
         return [table for table in self.codebooks if isinstance(table, Codebook)]
 
-    def encode(self, latents: Tensor) -> Tensor:
-        """Codes [B, levels, F] of latents [B, F, dim]."""
-        residual = self.standardise(self.inward(latents))
+    def encode(self, latents: Tensor, levels: int | None = None) -> Tensor:
+        """Codes [B, levels, F] of latents [B, F, dim]: of the first levels, or of all."""
+        residual = self.standardise(latents)
         codes = []
-        for table in self.tables():
+        for table in self.tables()[:levels]:
             code = table.nearest(residual.flatten(0, 1)).view(residual.shape[:2])
             residual = residual - table.vectors[code]
             codes.append(code)
@@ -151,7 +172,17 @@ class ResidualQuantiser(nn.Module):
             table.vectors[level]
             for table, level in zip(self.tables(), codes.unbind(dim=1), strict=False)
         ]
-        return self.outward(torch.stack(parts).sum(dim=0))  # type: ignore[no-any-return]
+        return self.standardise.undo(torch.stack(parts).sum(dim=0))
+
+    @torch.no_grad()
+    def settle(self, latents: Tensor) -> None:
+        """Begin with codes that fit latents [N, dim]; every process is given the same."""
+        self.standardise.train()(latents)
+        residual = self.standardise.eval()(latents)
+        self.standardise.train(self.training)
+        for table in self.tables():
+            table.settle(residual)
+            residual = residual - table.vectors[table.nearest(residual)]
 
     def forward(self, latents: Tensor, used: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Quantise with gradients; in training mode, move the codebooks.
@@ -162,10 +193,10 @@ class ResidualQuantiser(nn.Module):
 
         Returns:
             quantised latents [B, F, dim], codes [B, levels, F], commitment term (scalar): the
-            mean squared distance of the projected latents to their quantised sum.
+            mean squared distance of the standardised latents to their quantised sum.
         """
-        projected = self.standardise(self.inward(latents))
-        residual = projected.detach()
+        scaled = self.standardise(latents)
+        residual = scaled.detach()
         total = torch.zeros_like(residual)
         codes = []
         for level, table in enumerate(self.tables()):
@@ -180,6 +211,6 @@ class ResidualQuantiser(nn.Module):
             total = total + vectors * live
             residual = residual - vectors
             codes.append(code.view(residual.shape[:2]))
-        commitment = (projected - total).square().sum(dim=-1).mean()
-        straight = projected + (total - projected).detach()
-        return self.outward(straight), torch.stack(codes, dim=1), commitment
+        commitment = (scaled - total).square().sum(dim=-1).mean()
+        straight = scaled + (total - scaled).detach()
+        return self.standardise.undo(straight), torch.stack(codes, dim=1), commitment

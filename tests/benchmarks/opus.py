@@ -1,9 +1,10 @@
 """Opus: what it keeps of the sound, by the measures of `audiomask evaluate vqvae`, beside it.
 
-    python tests/benchmarks/opus.py --data FOLDER [--split all] [--limit N]
+    python tests/benchmarks/opus.py --data FOLDER [--split all] [--limit N] [--opinion]
 
 FOLDER is what `audiomask evaluate` takes; songs are mixed down to mono. opus-tools' opusenc and
-opusdec have to be installed. The bitrate is that of the whole file.
+opusdec have to be installed, and for --opinion what `audiomask evaluate vqvae --opinion` needs.
+The bitrate is that of the whole file.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ from audiomask.audio.files import read_audio, write_audio
 from audiomask.audio.source import MemorySource, ResampledSource
 from audiomask.errors import AudiomaskError, DataError
 from audiomask.evaluation.measures import SILENCE, level
+from audiomask.evaluation.opinion import LEAST_SECONDS, OPINIONS, TOO_SHORT, Listeners
 from audiomask.evaluation.options import Split
 from audiomask.evaluation.report import SPREAD, summarise
 from audiomask.evaluation.songs import Choice, find_pieces
 from audiomask.evaluation.vqvae import MEASURES, quality
 from audiomask.training.data.layouts import recognise
 
-KBPS = (6, 8, 12)
+KBPS = (6, 8, 12, 16)
 RATE = 44_100
 
 
@@ -67,12 +69,14 @@ def main(
     split: Annotated[Split, typer.Option(help="Songs of this split only.")] = Split.test,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many songs.")] = None,
     seconds: Annotated[float | None, typer.Option(help="Only the middle of every song.")] = None,
+    opinion: Annotated[bool, typer.Option(help="Also predict listeners' opinions.")] = False,
 ) -> None:
     """Measure Opus at low rates on a folder of data."""
     found: dict[int, list[dict[str, float]]] = {kbps: [] for kbps in KBPS}
     try:
         if not (shutil.which("opusenc") and shutil.which("opusdec")):
             raise DataError("opusenc or opusdec is missing: install opus-tools")
+        listeners = Listeners() if opinion else None
         choice = Choice(split.value, limit, seconds, mono=True)
         for piece in find_pieces([recognise(data)], choice):
             song = piece.read()
@@ -81,14 +85,20 @@ def main(
                 continue
             source = ResampledSource(MemorySource(song.mixture, song.sample_rate), RATE)
             audio = source.read(0, source.frames)
+            if listeners is not None and audio.shape[-1] < LEAST_SECONDS * RATE:
+                note(f"{song.name}: left out, {TOO_SHORT}")
+                continue
             for kbps, rows in found.items():
                 decoded, size = round_trip(audio, RATE, kbps)
                 rate = 8 * size / (audio.shape[-1] / RATE) / 1000
-                rows.append({"kbps": rate} | quality(decoded, audio, RATE))
+                rows.append({"kbps": rate} | quality(decoded, audio, RATE, listeners))
+        if not all(found.values()):
+            raise DataError(f"{data}: no song was measured")
     except AudiomaskError as error:
         note(f"opus: error: {error}")
         raise typer.Exit(error.exit_code) from None
-    for key, title in {"kbps": "Bitrate of the file, kbit/s", **MEASURES}.items():
+    measures = MEASURES | (OPINIONS if opinion else {})
+    for key, title in {"kbps": "Bitrate of the file, kbit/s", **measures}.items():
         lines = [
             [f"Opus {kbps}", *summarise([row[key] for row in rows]).cells()]
             for kbps, rows in found.items()

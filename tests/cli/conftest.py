@@ -85,7 +85,7 @@ class FakeEngine:
     def __init__(self, model: object = None, device: str = "auto", threads: object = None) -> None:
         self.arguments = (model, device, threads)
 
-    def tokenize(self, source, levels=None, progress=None):
+    def tokenize(self, source, levels=None, progress=None, stereo="separate"):
         from audiomask.tokens import Tokens
 
         progress(source.frames / source.sample_rate)
@@ -99,6 +99,7 @@ class FakeEngine:
             codebook_size=1024,
             fingerprint="0123456789abcdef",
             model_sample_rate=RATE,
+            stereo=stereo if source.channels == 2 else "separate",
         )
 
     def detokenize(self, tokens):

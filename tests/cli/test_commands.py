@@ -31,7 +31,7 @@ def test_default_names(invoke, wav, listing):
 def test_text_tokens_by_name_or_option(invoke, wav, arguments):
     wav("song.wav")
     assert invoke("tokenize", "song.wav", *arguments).status == 0
-    assert Path("x.txt").read_text().startswith("# audiomask tokens 1\n")
+    assert Path("x.txt").read_text().startswith("# audiomask tokens 2\n")
 
 
 def test_text_format_gives_the_default_name(invoke, wav, listing):
@@ -41,11 +41,25 @@ def test_text_format_gives_the_default_name(invoke, wav, listing):
     assert "# levels: 2\n" in Path("song.tokens.txt").read_text()
 
 
+def test_stereo_is_coded_as_it_is_asked_for(invoke, wav):
+    wav("song.wav", channels=1)
+    wav("both.wav")
+    for arguments, name, told in (
+        ([], "both.wav", "separate"),
+        (["--stereo", "mid-side"], "both.wav", "mid-side"),
+        (["--stereo", "mid-side"], "song.wav", "separate"),
+    ):
+        done = invoke("tokenize", name, "-o", "x.txt", "--overwrite", *arguments)
+        assert done.status == 0
+        assert f"# stereo: {told}\n" in Path("x.txt").read_text()
+    assert invoke("tokenize", "both.wav", "--stereo", "wide").status == 2
+
+
 def test_tokens_to_standard_output_are_data_only(invoke, wav):
     wav("song.wav")
     done = invoke("tokenize", "song.wav", "-o", "-", "--format", "text")
     assert done.status == 0
-    assert done.out.startswith(b"# audiomask tokens 1\n")
+    assert done.out.startswith(b"# audiomask tokens 2\n")
     assert len(done.out.splitlines()) > 20
 
 

@@ -158,6 +158,18 @@ def test_kept_tokens_need_a_place_and_an_mlm(invoke, runs, folders):
     assert not runs
 
 
+def test_one_level_is_for_a_vqvae(invoke, runs, folders):
+    write(folders, "preset = 'one-level'\n", "a.toml")
+    more = ("--data", "d", "--out", "run")
+    for named in (("--preset", "one-level"), ("--config", "a.toml")):
+        done = invoke("train", "mlm", *more, *named)
+        assert done.status == 2
+        assert "--preset one-level belongs to 'train vqvae'" in done.error_line()
+        assert not runs
+        assert invoke("train", "vqvae", *more, *named).status == 0
+        assert runs.pop()[1].preset == "one-level"
+
+
 def test_a_dry_run_may_look_beside_a_finished_checkpoint(invoke, runs, folders):
     (folders / "run").mkdir()
     (folders / "run" / "config.json").touch()

@@ -14,6 +14,7 @@ from audiomask.evaluation.measures import (
     check_installed,
     entropy,
     level,
+    partials,
     sdr,
     si_sdr,
     snr,
@@ -108,3 +109,30 @@ def test_what_is_not_installed_is_named_with_its_cure(monkeypatch: pytest.Monkey
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(DataError, match=r"pip install 'audiomask\[evaluate\]'"):
         check_installed()
+
+
+# Partials
+
+
+def tones(seconds: float, *pitches: float) -> Tensor:
+    time = torch.arange(int(seconds * 44_100)) / 44_100
+    return 0.1 * torch.stack([torch.sin(2 * math.pi * p * time) for p in pitches]).sum(0)[None]
+
+
+def test_partials_tell_notes_from_other_notes_and_from_noise() -> None:
+    torch.manual_seed(0)
+    notes = tones(2, 220, 440, 660, 880, 1100)
+    hiss = 0.003 * torch.randn_like(notes)
+    assert partials(notes, notes, 44_100) == pytest.approx(1)
+    assert partials(0.2 * notes + 0.2 * hiss, notes + hiss, 44_100) > 0.9
+    assert partials(tones(2, 247, 494, 741, 988, 1235), notes, 44_100) < 0.6
+    noise = torch.randn_like(notes)
+    assert abs(partials(noise, notes + hiss, 44_100)) < 0.2
+
+
+def test_partials_count_where_something_sounds() -> None:
+    torch.manual_seed(0)
+    notes = torch.cat([tones(1, 300, 600), torch.zeros(1, 44_100)], dim=1)
+    wrong = notes + 1e-5 * torch.cat([torch.zeros(1, 60_000), tones(1, 500)[:, :28_200]], dim=1)
+    assert partials(wrong, notes, 44_100) > 0.99
+    assert math.isnan(partials(0 * notes, 0 * notes, 44_100))

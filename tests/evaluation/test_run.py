@@ -177,6 +177,7 @@ def test_spread() -> None:
     ("changes", "words"),
     [
         ({"levels": 1, "job": Job.mlm}, "--levels belongs to 'evaluate vqvae'"),
+        ({"opinion": True, "job": Job.infill}, "--opinion belongs to 'evaluate vqvae'"),
         ({"gaps_per_file": 2}, "--gaps-per-file belongs to 'evaluate infill'"),
         ({"fit": (Path("."),)}, "--fit belongs to 'evaluate mlm'"),
         ({"temperature": 0.0}, "--temperature belongs to 'evaluate infill'"),

@@ -1,16 +1,19 @@
 """VQ-VAE: bitrates by hand, measures that agree with the engine's own sound, and silence."""
 
+import dataclasses
 import json
 import math
 
 import pytest
 import torch
+from torch import Tensor
 
 from audiomask.audio.source import MemorySource
 from audiomask.audio.spectra import mel_distance
 from audiomask.engine import Engine
 from audiomask.errors import UsageError
 from audiomask.evaluation.measures import si_sdr
+from audiomask.evaluation.opinion import TOO_SHORT, Listeners
 from audiomask.evaluation.report import as_json
 from audiomask.evaluation.songs import Song
 from audiomask.evaluation.vqvae import VQVAEMeasurement
@@ -86,6 +89,65 @@ def test_fewer_levels(engine: Engine) -> None:
     assert len(data["codebooks"]) == 1
     with pytest.raises(UsageError, match="1 to 2"):
         VQVAEMeasurement(engine, levels=3)
+
+
+class Peaks(Listeners):
+    """Listeners whose opinion is the decoded sound's greatest sample, and ten times that."""
+
+    def __init__(self) -> None:
+        """Nothing has to be installed."""
+
+    def visqol(self, decoded: Tensor, audio: Tensor, sample_rate: int) -> float:
+        assert decoded.any()
+        return float(decoded.max())
+
+    def zimtohrli(self, decoded: Tensor, audio: Tensor, sample_rate: int) -> float:
+        assert sample_rate == RATE
+        return 10 * float(decoded.max())
+
+
+def test_opinions_of_every_number_of_levels_where_asked_for(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audiomask.evaluation.vqvae.Listeners", Peaks)
+    measurement = VQVAEMeasurement(engine, opinion=True)
+    one = song(channels=2)
+    measurement.add(one)
+    report = measurement.finish()
+    found = json.loads(as_json(report.data))
+    tokens = engine.tokenize(MemorySource(one.mixture, RATE))
+    for number, name in enumerate(("1 level", "2 levels"), start=1):
+        part = dataclasses.replace(tokens, codes=tokens.codes[:, :number].contiguous())
+        peak = float(torch.cat(list(engine.detokenize(part)), dim=-1).max())
+        assert found["levels"][name]["visqol"]["median"] == pytest.approx(peak)
+        assert found["levels"][name]["zimtohrli"]["median"] == pytest.approx(10 * peak)
+        row = next(row for row in found["rows"] if row["system"] == name)
+        assert (row["visqol"], row["zimtohrli"]) == pytest.approx((peak, 10 * peak))
+    # of silence only the one who can has an opinion
+    assert "visqol" not in found["levels"]["silence"]
+    assert found["levels"]["silence"]["zimtohrli"]["median"] == 0
+    names = {sheet.title.split(",")[0]: [row[0] for row in sheet.rows] for sheet in report.sheets}
+    assert names["ViSQOL"] == ["1 level", "2 levels"]
+    assert names["Zimtohrli"] == ["1 level", "2 levels", "silence"]
+
+
+def test_no_opinions_where_not_asked_for(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audiomask.evaluation.vqvae.Listeners", None)
+    measurement = VQVAEMeasurement(engine)
+    measurement.add(song())
+    report = measurement.finish()
+    assert not {"visqol", "zimtohrli"} & report.data["levels"]["2 levels"].keys()
+    assert not [sheet for sheet in report.sheets if "ViSQOL" in sheet.title]
+
+
+def test_what_is_too_short_for_an_opinion_is_left_out(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audiomask.evaluation.vqvae.Listeners", Peaks)
+    measurement = VQVAEMeasurement(engine, opinion=True)
+    assert measurement.add(song(seconds=0.9)) == TOO_SHORT
+    assert not measurement.rows
+    assert measurement.add(song(seconds=1.0)) is None
 
 
 def test_other_rates_are_measured_at_the_models(engine: Engine) -> None:

@@ -3,7 +3,7 @@ import torch
 
 from audiomask.audio.source import MemorySource
 from audiomask.inference import codec
-from audiomask.inference.codec import DecodedSource, encode
+from audiomask.inference.codec import DecodedSource, LeftRight, MidSide, encode
 from audiomask.vqvae import AnyVQVAE, build_vqvae
 
 CPU = torch.device("cpu")
@@ -22,15 +22,15 @@ def test_chunks_equal_one_pass(
     monkeypatch.setattr(codec, "CHUNK", 13 * hop)
     assert torch.equal(encode(model, source, CPU), whole)
     with torch.inference_mode():
-        decoded = model.decode(whole.long())
-    sound = DecodedSource(model, whole, CPU)
+        decoded = model.decode(whole.long(), together=True)
+    sound = DecodedSource(model, whole)
     parts = [sound.read(a, a + 1000) for a in range(0, sound.frames, 1000)]
     together = torch.cat(parts, dim=1)[:, : sound.frames]
     assert torch.allclose(together, decoded, atol=1e-5)
 
 
 def test_decoded_sound_is_silent_outside(vqvae: AnyVQVAE) -> None:
-    sound = DecodedSource(vqvae, torch.zeros(1, 2, 4, dtype=torch.int16), CPU)
+    sound = DecodedSource(vqvae, torch.zeros(1, 2, 4, dtype=torch.int16))
     assert sound.frames == 4 * 512
     assert not sound.read(-100, 0).any()
     assert not sound.read(sound.frames, sound.frames + 50).any()
@@ -43,3 +43,27 @@ def test_progress_adds_up_to_the_duration(vqvae: AnyVQVAE) -> None:
     done: list[float] = []
     encode(vqvae, MemorySource(torch.zeros(1, 48000), 48000), CPU, done.append)
     assert sum(done) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_mid_and_side_there_and_back() -> None:
+    audio = torch.randn(2, 1000)
+    middle = MidSide(MemorySource(audio, 44100))
+    assert (middle.channels, middle.frames, middle.sample_rate) == (2, 1000, 44100)
+    left, right = audio
+    assert torch.allclose(middle.read(0, 1000)[0], (left + right) / 2)
+    assert torch.allclose(middle.read(0, 1000)[1], (left - right) / 2)
+    assert torch.allclose(LeftRight(middle).read(10, 900), audio[:, 10:900], atol=1e-6)
+
+
+def test_channels_share_their_phases(vqvae: AnyVQVAE) -> None:
+    codes = torch.randint(8, (1, vqvae.config.levels, 40)).expand(2, -1, -1)
+    other = torch.randint(8, (1, vqvae.config.levels, 40))
+    twice = DecodedSource(vqvae, codes).read(0, 40 * 512)
+    assert torch.allclose(twice[0], twice[1], atol=1e-6)
+    # a channel's sound depends on the other's only where they share phases
+    pairs = [torch.cat([codes[:1], extra]) for extra in (codes[1:], other)]
+    for together in (True, False):
+        first, second = (
+            DecodedSource(vqvae, pair, together).read(0, 40 * 512)[0] for pair in pairs
+        )
+        assert torch.allclose(first, second, atol=1e-5) != together

@@ -168,6 +168,7 @@ def test_stems_may_be_a_list_as_json_has_them() -> None:
     ("preset", "settings", "reason"),
     [
         ("small", VQVAE, "no MLM preset 'small'"),
+        ("one-level", VQVAE, "no MLM preset 'one-level'"),
         ("default", VQVAE | {"colour": 1}, "colour"),
         ("default", {}, "levels"),
     ],

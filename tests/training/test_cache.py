@@ -37,7 +37,7 @@ class Songs:
 class Means(nn.Module):
     """Stands for a VQ-VAE: a code is a frame's mean, in hundredths."""
 
-    def encode(self, audio: Tensor) -> Tensor:
+    def encode(self, audio: Tensor, levels: int | None = None) -> Tensor:
         return (audio.unfold(-1, HOP, HOP).mean(dim=-1) * 100).long()[:, None]
 
 

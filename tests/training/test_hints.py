@@ -94,7 +94,7 @@ def test_what_is_wanted_in_words() -> None:
 
 WORDS = {
     "data": "a list of folders",
-    "preset": "default or paper",
+    "preset": "default, one-level or paper",
     "precision": "auto, fp32, bf16 or fp16",
     "batch_size": "a whole number or auto",
     "shard": "true or false",

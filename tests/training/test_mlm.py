@@ -29,7 +29,7 @@ LEVELS = (0.0, 0.1, 0.2, 0.3)
 class Meter(nn.Module):
     """Stands for a VQ-VAE: a frame's code tells the amplitudes of its low and its high partial."""
 
-    def encode(self, audio: Tensor) -> Tensor:
+    def encode(self, audio: Tensor, levels: int | None = None) -> Tensor:
         spectrum = torch.fft.rfft(audio.unfold(-1, HOP, HOP)).abs() / (HOP / 2)
         low, high = ((spectrum[..., k] / 0.1).round().long().clamp(0, 3) for k in (LOW, HIGH))
         return (4 * low + high)[:, None]
@@ -114,7 +114,7 @@ def test_tokens_are_those_of_full_precision_when_training_is_not() -> None:
     task = make("default")
     seen = []
 
-    def encode(audio: Tensor) -> Tensor:
+    def encode(audio: Tensor, levels: int | None = None) -> Tensor:
         seen.append(torch.is_autocast_enabled("cpu"))
         return Meter().encode(audio)
 

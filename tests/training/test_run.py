@@ -10,7 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from audiomask.checkpoint import bundled_folder, load_checkpoint, load_weights
+from audiomask.audio.gaps import Gap
+from audiomask.audio.source import MemorySource
+from audiomask.checkpoint import bundled_folder, load_checkpoint, load_weights, restore
+from audiomask.engine import Engine
 from audiomask.errors import CheckpointError, ConfigError, DataError, UsageError
 from audiomask.mlm import build_mlm
 from audiomask.mlm.config import MLMConfig
@@ -19,6 +22,7 @@ from audiomask.training.options import TrainOptions
 from audiomask.training.run import train_mlm, train_vqvae
 from audiomask.training.vqvae import VQVAETask
 from audiomask.vqvae import build_vqvae
+from audiomask.vqvae.model import VQVAE as VQVAEModel
 
 VQVAE = {
     "encoder_dim": "8", "encoder_blocks": "1", "decoder_dim": "8", "decoder_blocks": "1",
@@ -33,6 +37,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Excerpts of half a second, two crops of each: the runs are about wiring."""
     monkeypatch.setattr(module, "EXCERPT_SECONDS", 0.8)
     monkeypatch.setattr(module, "CROPS", 2)
+    monkeypatch.setattr(module, "EXAMPLES", 4)
 
 
 @pytest.fixture
@@ -44,6 +49,46 @@ def options(bank: Path, tmp_path: Path) -> Callable[..., TrainOptions]:
         return TrainOptions(data=(bank,), out=tmp_path / name, quiet=True, **given)
 
     return make
+
+
+def test_an_mlm_of_the_first_levels(options: Callable[..., TrainOptions], tmp_path: Path) -> None:
+    first = options("vqvae", overrides=VQVAE)
+    train_vqvae(first)
+    second = options("mlm", overrides=MLM | {"levels": "1"}, vqvae=first.out)
+    train_mlm(second)
+    vqvae = restore(load_checkpoint(first.out, "vqvae"), build_vqvae)
+    mlm = load_checkpoint(second.out, "mlm")
+    assert mlm.config["levels"] == 1
+    # the embeddings are kept in half precision
+    assert torch.allclose(mlm.tensors["codebooks"].float(), vqvae.codebooks()[:1], atol=1e-2)
+    # going on from it keeps to its levels
+    third = options("more", init=second.out, vqvae=first.out)
+    train_mlm(third)
+    assert load_checkpoint(third.out, "mlm").config["levels"] == 1
+    # and it fills gaps and separates
+    engine = Engine(second.out)
+    source = MemorySource(0.1 * torch.randn(2, 44_100), 44_100)
+    (patch,) = engine.infill(source, [Gap(20_000, 22_000)])
+    assert patch.samples.isfinite().all()
+    found = torch.cat([part["guitar"] for part in engine.separate(source, ["guitar"])], dim=1)
+    assert found.shape == (2, 44_100)
+    with pytest.raises(ConfigError, match="levels is 3; the VQ-VAE has 2"):
+        train_mlm(options("most", overrides=MLM | {"levels": "3"}, vqvae=first.out))
+
+
+def test_the_default_vqvae_starts_from_the_data(
+    options: Callable[..., TrainOptions], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = []
+    monkeypatch.setattr(VQVAEModel, "start", lambda self, audio: heard.append(audio))
+    train_vqvae(options("a", overrides=VQVAE, steps=1))
+    assert len(heard) == 1
+    assert heard[0].shape[0] == module.EXAMPLES * module.CROPS
+    assert heard[0].abs().amax() > 1e-3
+    train_vqvae(options("b", init=options("a").out, steps=1))
+    train_vqvae(options("a", overrides=VQVAE, resume=True, steps=1))
+    train_vqvae(options("c", preset="paper", overrides=PAPER, steps=1))
+    assert len(heard) == 1
 
 
 def test_a_vqvae_then_an_mlm_on_its_tokens(options: Callable[..., TrainOptions]) -> None:
@@ -64,6 +109,22 @@ def test_a_vqvae_then_an_mlm_on_its_tokens(options: Callable[..., TrainOptions])
     assert torch.equal(mlm.tensors["codebooks"][1], vqvae.tensors["quantiser.codebooks.1.vectors"])
     model = build_mlm(mlm.preset, mlm.config)
     load_weights(model, mlm)
+
+
+def test_one_level_and_an_mlm_on_its_tokens(options: Callable[..., TrainOptions]) -> None:
+    tiny = {name: VQVAE[name] for name in VQVAE if name not in ("levels", "codebook_size")}
+    first = options("vqvae", preset="one-level", overrides=tiny)
+    assert train_vqvae(first) == 2
+    vqvae = load_checkpoint(first.out, "vqvae")
+    assert vqvae.preset == "one-level"
+    assert (vqvae.config["levels"], vqvae.config["codebook_size"]) == (1, 4096)
+    model = restore(vqvae, build_vqvae).eval()
+    codes = model.encode(0.1 * torch.randn(1, 20 * 512))
+    assert codes.shape == (1, 1, 20)
+    second = options("mlm", overrides=MLM, vqvae=first.out, steps=1)
+    train_mlm(second)
+    mlm = load_checkpoint(second.out, "mlm")
+    assert (mlm.config["levels"], mlm.config["codebook_size"]) == (1, 4096)
 
 
 def test_the_papers_pair(options: Callable[..., TrainOptions]) -> None:

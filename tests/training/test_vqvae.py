@@ -124,9 +124,9 @@ def test_the_loss_falls_on_a_tiny_set(task: VQVAETask) -> None:
     pitch = torch.tensor([220.0, 330.0, 440.0])[:, None]
     batch = 0.3 * torch.sin(2 * math.pi * pitch * time)[None]
     task.model.train()
-    optimiser = torch.optim.AdamW(task.model.parameters(), lr=5e-3)
+    optimiser = torch.optim.AdamW(task.model.parameters(), lr=2e-3)
     losses = []
-    for _ in range(40):
+    for _ in range(80):
         loss, _ = task.loss(batch)
         optimiser.zero_grad()
         torch.autograd.backward(loss)
