@@ -36,6 +36,27 @@ def test_tokenize_into_detokenize_through_a_pipe(script, song, tmp_path):
     assert (info.frames, info.channels, info.samplerate) == (len(samples), 2, rate)
 
 
+def test_a_middle_stays_in_the_middle_and_mid_side_keeps_the_width(run, song, tmp_path):
+    _, samples, rate = song
+    sides = {}
+    middle = np.repeat(samples[:, :1], 2, axis=1)
+    soundfile.write(tmp_path / "middle.wav", middle, rate)
+    for name, stereo in (("middle", "separate"), ("song", "separate"), ("song", "mid-side")):
+        done = run("tokenize", f"{name}.wav", "-o", "x.safetensors", "--overwrite",
+                   "--stereo", stereo)  # fmt: skip
+        assert done.status == 0, done.err
+        done = run("detokenize", "x.safetensors", "-o", "back.wav", "--overwrite")
+        assert done.status == 0, done.err
+        back, _ = soundfile.read(tmp_path / "back.wav")
+        assert back.shape == samples.shape
+        sides[name, stereo] = np.sqrt(np.mean((back[:, 0] - back[:, 1]) ** 2))
+    assert sides["middle", "separate"] < 1e-4
+    true = samples / 2**15
+    width = np.sqrt(np.mean((true[:, 0] - true[:, 1]) ** 2))
+    # within 3 dB of the song's own
+    assert 0.7 < sides["song", "mid-side"] / width < 1.4
+
+
 def test_stems_and_residual_sum_to_the_song(run, song, tmp_path):
     done = run("separate", "song.wav", "--residual")
     assert done.status == 0, done.err
