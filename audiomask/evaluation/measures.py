@@ -53,7 +53,7 @@ def partials(estimate: Tensor, target: Tensor, sample_rate: int) -> float:
     some 93 ms, less their mean over 190 Hz around, in frames within 60 dB of the loudest.
 
     Args:
-        estimate, target: [C, T], a window or longer.
+        estimate, target: [C, T]; T is padded to a whole frame.
         sample_rate: samples a second.
 
     Returns:
@@ -61,8 +61,8 @@ def partials(estimate: Tensor, target: Tensor, sample_rate: int) -> float:
     """
     size = 1 << round(math.log2(0.093 * sample_rate))
     hop = size // 4
-    last = target.shape[-1] // hop * hop
-    spectra = [stft(x[..., :last], size, hop).abs() for x in (estimate, target)]
+    missing = -target.shape[-1] % hop
+    spectra = [stft(F.pad(x, (0, missing)), size, hop).abs() for x in (estimate, target)]
     hertz = sample_rate / size
     heard = spectra[1].square().sum(dim=-2)
     loud = heard > 1e-6 * heard.max()

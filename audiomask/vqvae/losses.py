@@ -23,9 +23,11 @@ def bin_weights(bins: int, sample_rate: int, device: torch.device) -> Tensor:
     Bins are spread evenly over frequency and pitch is not: without weights, half the loss would
     lie above 11 kHz.
     """
-    hertz = torch.linspace(0, sample_rate / 2, bins, device=device)
-    slope = 1 / (700 + hertz)
-    return 0.2 + 0.8 * slope / slope.mean()
+    # a cached tensor must not be one that training refuses, though inference asked for it first
+    with torch.inference_mode(False):
+        hertz = torch.linspace(0, sample_rate / 2, bins, device=device)
+        slope = 1 / (700 + hertz)
+        return 0.2 + 0.8 * slope / slope.mean()
 
 
 def spectral_loss(target: Spectrum, estimate: Spectrum, sample_rate: int) -> dict[str, Tensor]:

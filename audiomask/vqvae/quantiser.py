@@ -20,8 +20,8 @@ class Codebook(nn.Module):
         size: K.
         dim: D.
         decay: of the running means (van den Oord et al. 2017, eq. 6 to 8). Their memory must hold
-            many songs: with 0.98 and batches of two, codes of the instruments that had not been
-            heard of late died, and the residual of four levels stayed twice as large.
+            many songs: in a run with 0.98 and two songs a batch, hundreds of codes died and were
+            seeded again while other instruments played.
         dead_below: share of the mean running count under which a code is dead.
     """
 

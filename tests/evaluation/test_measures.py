@@ -135,4 +135,5 @@ def test_partials_count_where_something_sounds() -> None:
     notes = torch.cat([tones(1, 300, 600), torch.zeros(1, 44_100)], dim=1)
     wrong = notes + 1e-5 * torch.cat([torch.zeros(1, 60_000), tones(1, 500)[:, :28_200]], dim=1)
     assert partials(wrong, notes, 44_100) > 0.99
+    assert partials(notes[:, :500], notes[:, :500], 44_100) == pytest.approx(1)
     assert math.isnan(partials(0 * notes, 0 * notes, 44_100))

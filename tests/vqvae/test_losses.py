@@ -69,6 +69,14 @@ def test_the_advance_counts_where_something_is_heard() -> None:
     assert float(there) == pytest.approx(float(here), rel=1e-4)
 
 
+def test_weights_that_inference_asked_for_first_serve_training() -> None:
+    with torch.inference_mode():
+        weights = bin_weights(77, 44_100, CPU)
+    guess = torch.ones(77, requires_grad=True)
+    torch.autograd.backward((weights * guess.square()).sum())
+    assert guess.grad is not None
+
+
 def test_weights_lean_to_low_bins_and_are_one_on_average() -> None:
     weights = bin_weights(1025, 44_100, CPU)
     assert float(weights.mean()) == pytest.approx(1, abs=1e-5)
