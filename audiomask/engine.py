@@ -11,7 +11,6 @@ from torch import Tensor
 
 from audiomask.audio.gaps import Gap
 from audiomask.audio.source import AudioSource, ResampledSource
-from audiomask.audio.splice import Patch
 from audiomask.checkpoint import (
     CONFIG_FILE,
     Checkpoint,
@@ -23,8 +22,9 @@ from audiomask.checkpoint import (
 from audiomask.device import choose_device
 from audiomask.errors import CheckpointError, TokensError, UsageError
 from audiomask.inference.codec import CHUNK, DecodedSource, LeftRight, MidSide, encode
-from audiomask.inference.infill import Infiller
+from audiomask.inference.infill import Filling, Infiller
 from audiomask.inference.separation import Separator
+from audiomask.inference.settings import InfillSettings
 from audiomask.mlm import build_mlm
 from audiomask.mlm.model import MaskedLM
 from audiomask.tokens import MID_SIDE, SEPARATE, Tokens
@@ -219,31 +219,50 @@ class Engine:
         for block in separator.blocks(source, numbers, residual, subtype):
             yield dict(zip(names, block, strict=True))
 
+    @property
+    def infill_group(self) -> int:
+        """How many recordings ``infill_together`` is best given: more than one on a GPU only."""
+        return 16 if self.device.type == "cuda" else 1
+
     def infill(
-        self,
-        source: AudioSource,
-        gaps: Sequence[Gap],
-        steps: int = 12,
-        temperature: float = 1.0,
-        candidates: int = 1,
-        seed: int = 0,
-    ) -> Iterator[Patch]:
+        self, source: AudioSource, gaps: Sequence[Gap], settings: InfillSettings | None = None
+    ) -> Iterator[Filling]:
         """Fillings of a recording's gaps, in order, each with its crossfades.
 
         Args:
             gaps: sorted and apart.
-            steps: passes over the first level's tokens.
-            temperature: of the sampling; 0 takes the likeliest tokens.
-            candidates: fillings drawn for each gap, of which the likeliest is kept.
-            seed: same seed, same machine, same filling.
+            settings: how they are filled; the defaults when None.
 
         Raises:
             AudiomaskError: the gaps leave nothing of the recording.
         """
-        if not gaps:
-            return
-        infiller = Infiller(self.vqvae, self.mlm, self.device, steps, temperature, candidates, seed)
-        yield from infiller.patches(source, gaps)
+        if gaps:
+            infiller = self._infiller(settings)
+            yield from infiller.run(infiller.dialogues(source, gaps))
+
+    def infill_together(
+        self,
+        work: Sequence[tuple[AudioSource, Sequence[Gap]]],
+        settings: InfillSettings | None = None,
+    ) -> list[list[Filling]]:
+        """Fillings of several recordings' gaps, whose windows go through the model together.
+
+        Args:
+            work: recordings, and the gaps of each, sorted and apart.
+            settings: how they are filled; the defaults when None.
+
+        Raises:
+            AudiomaskError: some gaps leave nothing of their recording.
+        """
+        infiller = self._infiller(settings)
+        dialogues = [infiller.dialogues(source, gaps) if gaps else [] for source, gaps in work]
+        made = infiller.run(dialogue for some in dialogues for dialogue in some)
+        return [[next(made) for _ in some] for some in dialogues]
+
+    def _infiller(self, settings: InfillSettings | None) -> Infiller:
+        at_once = 16 if self.device.type == "cuda" else 1
+        settings = InfillSettings() if settings is None else settings
+        return Infiller(self.vqvae, self.mlm, self.device, settings, at_once)
 
 
 def bundled_vqvae() -> list[Path]:

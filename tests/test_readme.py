@@ -28,7 +28,7 @@ def commands(block: str) -> list[str]:
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Path:
-    """A folder with a song, a recording with a gap, an album, labels, notes and MIDI files."""
+    """A folder with a song, recordings with gaps, an album, labels, notes and MIDI files."""
     samples, rate = soundfile.read(ROOT / "examples" / "song.wav", dtype="int16", stop=8 * 44100)
     soundfile.write(tmp_path / "song.wav", samples, rate)
     holed = samples[: 2 * rate].copy()
@@ -36,6 +36,8 @@ def reader(tmp_path: Path) -> Path:
     soundfile.write(tmp_path / "gap.wav", holed, rate)
     (tmp_path / "album").mkdir()
     soundfile.write(tmp_path / "album" / "one.wav", samples[:rate], rate)
+    (tmp_path / "tapes" / "side a").mkdir(parents=True)
+    soundfile.write(tmp_path / "tapes" / "side a" / "one.wav", holed, rate)
     (tmp_path / "labels.txt").write_text("0.300000\t0.350000\tdropout\n")
     rng = np.random.default_rng(0)
     time = np.arange(rate // 2) / rate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import stat
@@ -10,13 +11,19 @@ from types import TracebackType
 
 from audiomask.errors import AudioFileError, UsageError
 
+try:
+    from fcntl import LOCK_EX, LOCK_NB, flock
+except ImportError:  # not on Windows
+    flock = None  # type: ignore[assignment]
+
 
 class AtomicFile:
     """A hidden file beside the wanted one that takes its place when all went well.
 
     Use it as a context manager: it gives the path to write to. A clean exit renames it, an
-    exception removes it; a kill leaves the old file or none. A device or named pipe cannot be
-    replaced (and must not be), so there the path itself is written.
+    exception removes it; a kill leaves the old file or none. What a kill leaves of the hidden
+    file, the next to write the wanted one takes over. A device or named pipe cannot be replaced
+    (and must not be), so there the path itself is written.
 
     Args:
         path: the wanted file. Missing folders above it are made.
@@ -34,18 +41,19 @@ class AtomicFile:
         self._overwrite = overwrite
         self.special = _is_special(self._target)
         self._check()
-        self.temporary = (
-            self._target
-            if self.special
-            else self._target.with_name(f".audiomask-{secrets.token_hex(8)}.part")
-        )
+        name = hashlib.sha256(os.fsencode(self._target.name)).hexdigest()[:16]
+        self.temporary = self._target if self.special else self._hidden(name)
+        self._lock: int | None = None
 
     def __enter__(self) -> Path:
         if self.special:
             return self.temporary
         try:
             self._target.parent.mkdir(parents=True, exist_ok=True)
-            self.temporary.touch(exist_ok=False)
+            self._lock = _claim(self.temporary)
+            if self._lock is None:  # somebody else is writing the same file
+                self.temporary = self._hidden(secrets.token_hex(8))
+                self.temporary.touch(exist_ok=False)
         except OSError as error:
             raise write_error(self.path, error) from error
         return self.temporary
@@ -58,14 +66,23 @@ class AtomicFile:
     ) -> None:
         if self.special:
             return
+        done = False
         try:
             if kind is None:
                 self._check()
                 os.replace(self.temporary, self._target)
+                done = True
         except OSError as failed:
             raise write_error(self.path, failed) from failed
         finally:
-            self.temporary.unlink(missing_ok=True)
+            if not done:  # else what is there now under that name is somebody else's
+                self.temporary.unlink(missing_ok=True)
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = None
+
+    def _hidden(self, name: str) -> Path:
+        return self._target.with_name(f".audiomask-{name}.part")
 
     def _check(self) -> None:
         """Refuse to replace what must not be replaced; it may have come while we worked."""
@@ -79,6 +96,35 @@ def write_error(name: Path | str, error: OSError) -> AudioFileError:
     """The one-line error for an output that the system would not write."""
     reason = error.strerror or str(error) or type(error).__name__
     return AudioFileError(f"{name}: cannot be written: {reason}")
+
+
+def _claim(path: Path) -> int | None:
+    """Make an empty file for us alone, be it of what a killed process left under that name.
+
+    Returns:
+        A descriptor that holds the file as long as it is open and the process lives; None where
+        a living process has it, or files cannot be held.
+    """
+    if flock is None:
+        return None
+    while True:
+        held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            flock(held, LOCK_EX | LOCK_NB)
+            # until just now, another may have written it and given it its name
+            if os.path.samestat(os.fstat(held), os.stat(path)):
+                os.ftruncate(held, 0)
+                return held
+        except FileNotFoundError:
+            pass
+        except BlockingIOError:
+            os.close(held)
+            return None
+        except OSError:  # a file system without locks
+            path.unlink(missing_ok=True)
+            os.close(held)
+            return None
+        os.close(held)
 
 
 def _is_special(path: Path) -> bool:

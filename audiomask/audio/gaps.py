@@ -1,28 +1,19 @@
-"""Gaps: spans of samples to fill, named by the user or found in the sound."""
+"""Gaps: spans of samples to fill, and how users name them."""
 
 from __future__ import annotations
 
 import csv
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from audiomask.audio.files import AudioFile
-from audiomask.audio.pcm import Raw
-from audiomask.audio.source import AudioSource
 from audiomask.errors import UsageError
 
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
-_BLOCK_SAMPLES = 1 << 16
 #: a gap may pass the end of the file by this many seconds; it is then cut there
 _OVERHANG = 0.01
-# Decoders of lossy codings give digital silence back as less than half a step of 16 bits.
-_LOSSY_SILENCE = 2.0**-16
 _LONGEST_LINE = 4096
 
 
@@ -90,34 +81,6 @@ def read_gap_file(path: Path, sample_rate: int, frames: int) -> list[Gap]:
     if not gaps:
         raise UsageError(f"{path}: names no gaps")
     return merge_gaps(gaps)
-
-
-def detect_gaps(source: AudioSource, min_gap: float = 0.01) -> list[Gap]:
-    """Find dropouts: silence too perfect to be played, with sound before and after it.
-
-    A sample is missing when every channel is exactly 0 (in lossy files: inaudibly near 0), or
-    any channel is not a finite number. The source is read once, block by block.
-
-    Args:
-        source: where to look.
-        min_gap: seconds; shorter runs are taken for sound.
-    """
-    shortest = max(math.ceil(min_gap * source.sample_rate), 1)
-    read, threshold = _reader(source)
-    block = max(_BLOCK_SAMPLES // source.channels, 1)
-    gaps: list[Gap] = []
-    sounding = -1  # the last sample with sound so far
-    for start in range(0, source.frames, block):
-        samples = read(start, min(start + block, source.frames))
-        sound = np.flatnonzero(~_missing(samples, threshold)) + start
-        if not len(sound):
-            continue
-        before = np.concatenate(([sounding], sound[:-1]))
-        for index in np.flatnonzero(sound - before > shortest):
-            if before[index] >= 0:
-                gaps.append(Gap(int(before[index]) + 1, int(sound[index])))
-        sounding = int(sound[-1])
-    return gaps
 
 
 def middle_gap(seconds: float, sample_rate: int, frames: int) -> Gap:
@@ -188,17 +151,3 @@ def _split(line: str, where: str) -> list[str]:
         return next(csv.reader([line], delimiter=";" if ";" in line else ",", strict=True))
     except csv.Error as error:
         raise UsageError(f"{where}: is not CSV: {error}") from error
-
-
-def _reader(source: AudioSource) -> tuple[Callable[[int, int], Raw], float]:
-    """How to read samples [n, C] as they are stored, and what counts as silence in them."""
-    if isinstance(source, AudioFile):
-        return source.read_raw, _LOSSY_SILENCE if source.lossy else 0.0
-    return lambda start, stop: source.read(start, stop).T.numpy(), 0.0
-
-
-def _missing(samples: Raw, threshold: float) -> npt.NDArray[np.bool_]:
-    if samples.dtype == np.int32:
-        return np.asarray((samples == 0).all(axis=1))
-    silent = (np.abs(samples) <= threshold).all(axis=1)
-    return np.asarray(silent | ~np.isfinite(samples).all(axis=1))

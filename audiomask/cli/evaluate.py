@@ -62,6 +62,7 @@ def evaluate(
     gaps_per_file: Annotated[
         int | None, _infill("--gaps-per-file", "Gaps of each length in a song (2).", "N", 1)
     ] = None,
+    method: Annotated[str | None, _infill("--method", "As of 'audiomask infill'.", "NAME")] = None,
     steps: Annotated[int | None, _infill("--steps", "As of 'audiomask infill'.", "N", 1)] = None,
     temperature: Annotated[
         float | None, _infill("--temperature", "As of 'audiomask infill'.", "T", 0)
@@ -93,6 +94,7 @@ def evaluate(
         rounds=rounds,
         gap_length=tuple(gap_length or ()),
         gaps_per_file=gaps_per_file,
+        method=method,
         steps=steps,
         temperature=temperature,
         candidates=candidates,

@@ -1,56 +1,40 @@
 """``audiomask infill``: fill gaps in recordings."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audiomask.cli.gap_report import GapReport, check_report
+from audiomask.cli.gaps import MIN_GAP, FilledGap, GapChoice, GapTable, Kind
 from audiomask.cli.inputs import Location, collect_inputs, is_audio
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
-from audiomask.cli.report import Meter, print_table, run_jobs
+from audiomask.cli.report import Meter, run_jobs
 from audiomask.cli.writing import report_clipping
 from audiomask.errors import UsageError
+from audiomask.inference.settings import AR, AUTO, TOKENS, InfillSettings
 
 if TYPE_CHECKING:
-    from audiomask.audio.files import AudioFile
-    from audiomask.audio.gaps import Gap
+    from audiomask.cli.groups import Recording
+    from audiomask.inference.infill import Filling
+
+logger = logging.getLogger(__name__)
 
 # Formats that hold samples exactly keep their own; from others the result is a WAV file.
 _LOSSLESS_SUFFIXES = (".wav", ".w64", ".rf64", ".flac", ".aif", ".aiff", ".au", ".caf")
+_USUAL = InfillSettings()
 
 
-@dataclass(frozen=True)
-class _GapChoice:
-    """Where the gaps are, as the options say."""
+class Method(StrEnum):
+    """How gaps are filled."""
 
-    spans: Sequence[str]
-    file: Path | None
-    detect: bool
-    min_gap: float
-    middle: float | None
-
-    def find(self, source: "AudioFile") -> "list[Gap]":
-        """The gaps of one recording, sorted, none overlapping."""
-        from audiomask.audio.gaps import (
-            detect_gaps,
-            merge_gaps,
-            middle_gap,
-            parse_gap,
-            read_gap_file,
-        )
-
-        rate, frames = source.sample_rate, source.frames
-        gaps = [parse_gap(span, rate, frames) for span in self.spans]
-        if self.file is not None:
-            gaps += read_gap_file(self.file, rate, frames)
-        if self.middle is not None:
-            gaps.append(middle_gap(self.middle, rate, frames))
-        if self.detect or not (self.spans or self.file or self.middle is not None):
-            gaps += detect_gaps(source, min_gap=self.min_gap)
-        return merge_gaps(gaps)
+    auto = AUTO
+    tokens = TOKENS
+    ar = AR
 
 
 def infill(
@@ -72,31 +56,53 @@ def infill(
         Path | None,
         typer.Option("--gaps", metavar="FILE", help="Audacity label track or CSV of gaps."),
     ] = None,
-    detect: Annotated[
-        bool,
-        typer.Option("--detect", help="Find digital silence (default when no gap is given)."),
-    ] = False,
-    min_gap: Annotated[
-        float,
-        typer.Option("--min-gap", metavar="SECONDS", min=0.0, help="Shortest gap to detect."),
-    ] = 0.01,
     middle: Annotated[
         float | None,
         typer.Option("--middle", metavar="SECONDS", help="Replace the middle of the recording."),
     ] = None,
+    detect: Annotated[
+        bool, typer.Option("--detect", help="Find damage (default when no gap is given).")
+    ] = False,
+    detect_kind: Annotated[
+        list[Kind] | None,
+        typer.Option(
+            "--detect-kind",
+            metavar="KIND",
+            help="Find silence, stuck, nan, clipped or all (default: all but clipped); repeatable.",
+        ),
+    ] = None,
+    min_gap: Annotated[
+        float,
+        typer.Option(
+            "--min-gap", metavar="SECONDS", min=0.0, help="Shortest silence or stuck run to find."
+        ),
+    ] = MIN_GAP,
+    method: Annotated[
+        Method,
+        typer.Option("--method", help="Tokens, autoregression, or what suits a gap's length."),
+    ] = Method.auto,
     steps: Annotated[
-        int, typer.Option("--steps", metavar="N", min=1, help="Rounds of iterative decoding.")
-    ] = 12,
+        int, typer.Option("--steps", metavar="N", min=1, help="Rounds in which tokens are drawn.")
+    ] = _USUAL.steps,
     temperature: Annotated[
         float,
-        typer.Option("--temperature", metavar="T", min=0.0, help="0 takes the likeliest tokens."),
-    ] = 1.0,
+        typer.Option(
+            "--temperature",
+            metavar="T",
+            min=0.0,
+            help="Of drawing tokens; 0 draws none: what is to be expected, nearest to the truth.",
+        ),
+    ] = _USUAL.temperature,
     candidates: Annotated[
-        int, typer.Option("--candidates", metavar="N", min=1, help="Fillings to choose from.")
-    ] = 1,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0)] = 0,
+        int, typer.Option("--candidates", metavar="N", min=1, help="Fillings drawn to choose from.")
+    ] = _USUAL.candidates,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0)] = _USUAL.seed,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="Tell every gap and failure as JSON lines."),
+    ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show the gaps found, in a table on stderr.")
+        bool, typer.Option("--dry-run", help="Only show the gaps, in a table on stderr.")
     ] = False,
 ) -> int:
     """Fill gaps in recordings.
@@ -104,70 +110,110 @@ def infill(
     song.wav becomes song.infilled.wav. Outside the gaps and a crossfade of at most 20 ms
     every sample stays as it is.
     """
-    if middle is not None and middle <= 0:
-        raise UsageError("--middle takes a time of more than 0 seconds")
-    choice = _GapChoice(gap or (), gaps, detect, min_gap, middle)
+    choice = GapChoice(gap or (), gaps, middle, detect, detect_kind or (), min_gap)
     folder = None if output in (None, "-") else Path(str(output))
     found = collect_inputs(inputs, _is_unfilled, folder)
     if dry_run:
-        jobs = [Job(item) for item in found.items]
-        return _show_gaps(jobs, common, choice)
+        if report is not None:
+            raise UsageError("--dry-run writes nothing: it excludes --report")
+        return _show_gaps([Job(item) for item in found.items], common, choice)
+    if candidates > 1 and temperature == 0:
+        raise UsageError("--candidates chooses from drawn fillings: add a --temperature above 0")
+    settings = InfillSettings(method.value, steps, temperature, candidates, seed)
     jobs = plan_files(found, output, _filled_name)
     check_outputs(jobs, common)
+    check_report(report, jobs, common)
+    return _fill_gaps(jobs, common, choice, settings, report)
 
-    from audiomask.audio.files import AudioFile
+
+def _fill_gaps(
+    jobs: Sequence[Job],
+    common: Common,
+    choice: GapChoice,
+    settings: InfillSettings,
+    report: Path | None,
+) -> int:
     from audiomask.audio.splice import copy_with_patches
     from audiomask.audio.writer import AudioWriter, default_subtype
+    from audiomask.cli.groups import Groups
 
     engine = common.open_engine()
+    table = GapTable(filled=True)
 
     def work(job: Job, meter: Meter) -> None:
-        with AudioFile(job.input.source) as source:
-            rate = source.sample_rate
-            spans = choice.find(source)
-            meter.start(job.input.label, source.frames / rate)
-            if not spans:
-                meter.note(f"{job.input.label}: no gaps found, copied as it is")
-            patches = engine.infill(source, spans, steps, temperature, candidates, seed)
-            with AudioWriter(
-                job.output,
-                rate,
-                source.channels,
-                default_subtype(source.subtype, _ending(job.output)),
-                overwrite=common.overwrite,
-                frames=source.frames,
-            ) as writer:
-                done = 0
-                for position in copy_with_patches(source, patches, writer):
-                    meter.advance((position - done) / rate)
-                    done = position
+        label = job.input.label
+        recording = groups.take(job.input, meter)
+        source, rate = recording.source, recording.source.sample_rate
+        meter.start(label, source.frames / rate)
+        if not recording.gaps:
+            meter.note(f"{label}: no gaps found, copied as it is")
+        seen: list[FilledGap] = []
+        with AudioWriter(
+            job.output,
+            rate,
+            source.channels,
+            default_subtype(source.subtype, _ending(job.output)),
+            overwrite=common.overwrite,
+            frames=source.frames,
+        ) as writer:
+            done = 0
+            patches = _watched(recording, label, seen)
+            for position in copy_with_patches(source, patches, writer):
+                meter.advance((position - done) / rate)
+                done = position
+            lines.filled(job, seen, rate)
         report_clipping(job.output, writer.clipped)
+        for filled in seen:
+            table.add(label, rate, *filled)
+        if not seen:
+            table.add_none(label)
 
-    return run_jobs(jobs, common, work)
+    with (
+        GapReport(report, jobs, common) as lines,
+        Groups(jobs, engine, choice, settings) as groups,
+    ):
+        status = run_jobs(jobs, common, work, lines.failed)
+    if common.verbose:
+        table.show()
+    return status
 
 
-def _show_gaps(jobs: Sequence[Job], common: Common, choice: _GapChoice) -> int:
+def _show_gaps(jobs: Sequence[Job], common: Common, choice: GapChoice) -> int:
     from audiomask.audio.files import AudioFile
 
-    rows: list[tuple[str, ...]] = [("file", "start (s)", "end (s)", "length (ms)")]
+    table = GapTable(filled=False)
 
     def work(job: Job, meter: Meter) -> None:
         with AudioFile(job.input.source) as source:
             rate = source.sample_rate
             meter.start(job.input.label, source.frames / rate)
-            spans = choice.find(source)
+            gaps = choice.find(source)
             meter.advance(source.frames / rate)
-        for span in spans:
-            start, stop = span.start / rate, span.stop / rate
-            length = (span.stop - span.start) * 1000 / rate
-            rows.append((job.input.label, f"{start:.6f}", f"{stop:.6f}", f"{length:.3f}"))
-        if not spans:
-            rows.append((job.input.label, "no gaps", "", ""))
+        for gap, kind in gaps.items():
+            table.add(job.input.label, rate, gap, kind)
+        if not gaps:
+            table.add_none(job.input.label)
 
     status = run_jobs(jobs, common, work)
-    if len(rows) > 1:
-        print_table(rows)
+    table.show()
     return status
+
+
+def _watched(recording: "Recording", label: str, seen: list[FilledGap]) -> "Iterator[Filling]":
+    """The fillings, passed on; what each filled is noted in ``seen``, and its sound not held."""
+    rate = recording.source.sample_rate
+    for filling in recording.fillings:
+        gap = filling.gap
+        if filling.passes > 1:
+            logger.info(
+                "%s: the gap from %.3f to %.3f s is too long to be filled at once: %d passes",
+                label,
+                gap.start / rate,
+                gap.stop / rate,
+                filling.passes,
+            )
+        yield filling
+        seen.append(FilledGap(gap, recording.gaps[gap], filling.method))
 
 
 def _is_unfilled(path: Path) -> bool:

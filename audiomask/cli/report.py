@@ -18,11 +18,20 @@ logger = logging.getLogger(__name__)
 
 
 class Meter:
-    """A progress bar of seconds of audio on stderr; silent when that is no terminal."""
+    """Progress bars on stderr: of all files, and of the present one's seconds of audio.
 
-    def __init__(self, quiet: bool):
+    There are none where stderr is no terminal.
+
+    Args:
+        quiet: show none.
+        files: how many there are in all; one file has its own bar alone.
+    """
+
+    def __init__(self, quiet: bool, files: int = 1) -> None:
         self._shown = not quiet and sys.stderr.isatty()
+        self._files = files
         self._progress: Progress | None = None
+        self._whole: TaskID | None = None
         self._task: TaskID | None = None
         self.seconds = 0.0
         """Seconds of audio done of the present input."""
@@ -35,12 +44,19 @@ class Meter:
             self._progress = Progress(
                 TextColumn("{task.description}", markup=False),
                 BarColumn(),
-                TextColumn("{task.completed:.1f} of {task.total:.1f} s"),
+                TextColumn(
+                    "{task.completed:{task.fields[form]}} of {task.total:{task.fields[form]}}"
+                ),
+                TextColumn("{task.fields[unit]}"),
                 TimeRemainingColumn(),
                 console=Console(stderr=True),
                 transient=True,
             )
             self._progress.start()
+            if self._files > 1:
+                self._whole = self._progress.add_task(
+                    "all", total=self._files, form=".0f", unit="files"
+                )
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -53,7 +69,7 @@ class Meter:
         self.seconds = 0.0
         if self._progress is not None:
             self.stop()
-            self._task = self._progress.add_task(label, total=seconds)
+            self._task = self._progress.add_task(label, total=seconds, form=".1f", unit="s")
 
     def advance(self, seconds: float) -> None:
         """``seconds`` more of the present input are done."""
@@ -71,33 +87,54 @@ class Meter:
             self._progress.remove_task(self._task)
             self._task = None
 
+    def count(self) -> None:
+        """One more file is dealt with."""
+        if self._progress is not None and self._whole is not None:
+            self._progress.advance(self._whole)
 
-def run_jobs(jobs: Sequence[Job], common: Common, work: Callable[[Job, Meter], None]) -> int:
+
+def run_jobs(
+    jobs: Sequence[Job],
+    common: Common,
+    work: Callable[[Job, Meter], None],
+    failed: Callable[[Job, str], None] | None = None,
+) -> int:
     """Do ``work`` on every job and return the exit code.
 
     One job's error leaves as it is. Of several, a failed one is reported and the others are done;
     a table at the end says which failed and why. A checkpoint's error ends all: it would come
     back with every input.
+
+    Args:
+        jobs: what is to be done, in order.
+        common: whether outputs that exist are skipped, replaced, or an error.
+        work: does one job, at most with those of its outputs that are missing.
+        failed: told each job that failed, and why.
     """
     failures: list[tuple[str, str]] = []
-    with Meter(common.quiet) as meter:
-        for job in jobs:
+    with Meter(common.quiet, len(jobs)) as meter:
+        for number, job in enumerate(jobs, start=1):
+            place = f"{number} of {len(jobs)}, " if len(jobs) > 1 else ""
             try:
-                _run_job(job, common, work, meter)
+                _run_job(job, common, work, meter, place)
             except (CheckpointError, BrokenPipeError):
                 raise
             except Exception as error:
                 label = job.input.label
                 named = _naming(error, label)
+                why = describe(error).removeprefix(f"{label}: ")
+                if failed is not None:
+                    failed(job, why)
                 if len(jobs) > 1:
                     print_error(named, common.debug)
-                    failures.append((label, describe(error).removeprefix(f"{label}: ")))
+                    failures.append((label, why))
                 elif named is error:
                     raise
                 else:
                     raise named from error
             finally:
                 meter.stop()
+                meter.count()
     if failures:
         header = (f"{len(failures)} of {len(jobs)} files failed", "why")
         print_table([header, *failures])
@@ -114,7 +151,10 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
             print("  ".join("-" * width for width in widths), file=sys.stderr)
 
 
-def _run_job(job: Job, common: Common, work: Callable[[Job, Meter], None], meter: Meter) -> None:
+def _run_job(
+    job: Job, common: Common, work: Callable[[Job, Meter], None], meter: Meter, place: str
+) -> None:
+    """Do one job, whose ``place`` among all is told with its time."""
     if common.skip_existing and job.outputs:
         job = without_existing(job)
         if not job.outputs:
@@ -129,9 +169,10 @@ def _run_job(job: Job, common: Common, work: Callable[[Job, Meter], None], meter
         return
     places = [str(place) for place in job.outputs.values() if place != "-"]
     logger.info(
-        "%s -> %s (%.1f s of audio in %.1f s)",
+        "%s -> %s (%s%.1f s of audio in %.1f s)",
         job.input.label,
         ", ".join(places) or "standard output",
+        place,
         meter.seconds,
         took,
     )

@@ -13,7 +13,7 @@ from audiomask.audio.source import MemorySource
 from audiomask.audio.spectra import istft, stft
 from audiomask.audio.splice import Patch
 from audiomask.inference.autoregressive import interpolate, order_for
-from audiomask.inference.infill import ramp
+from audiomask.inference.scene import ramp
 
 #: the ratio mask's spectrum
 SIZE, HOP = 4096, 512

@@ -16,9 +16,11 @@ from audiomask.mlm.model import MaskedLM
 #: input and masked places of ids [B, levels, F], drawn by a generator
 Mask = Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]]
 #: what is measured of every guessed token
-COLUMNS = ("nll", "right", "unigram", "bigram")
+COLUMNS = ("nll", "right", "short", "unigram", "bigram")
 #: windows guessed at a time
 BATCH = 4
+#: seconds that the paper's model saw at once
+SHORT = 0.18
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,9 @@ class Guesses:
         code: which token, int64 [N].
         level: of which level, int64 [N].
         clip: of which clip, int64 [N].
-        values: ``COLUMNS`` of each, double [N, 4], in bits but for the second, which is 1 if the
-            likeliest token was the right one; NaN where there is no baseline.
+        values: ``COLUMNS`` of each, double [N, 5], in bits but for the second, which is 1 if the
+            likeliest token was the right one; NaN where there is no baseline. ``short`` is the
+            same model's when it sees only 0.18 s at once.
         masked: whether the model saw MASK in its place, bool [N].
     """
 
@@ -95,6 +98,21 @@ def batches(clips: Sequence[Tensor], window: int) -> list[list[tuple[int, int]]]
     return [places[first : first + BATCH] for first in range(0, len(places), BATCH)]
 
 
+def answers(model: MaskedLM, inputs: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Bits that a model needs for each token, and whether its first guess is right.
+
+    Args:
+        inputs: what it sees [B, levels, F], on its device.
+        ids: the true codes [B, levels, F], on the CPU.
+
+    Returns:
+        double [B, levels, F] each, on the CPU.
+    """
+    logits = model.logits(model.target(model.context(inputs))).float().cpu()
+    nats = logits.log_softmax(dim=-1).gather(-1, ids[..., None])[..., 0]
+    return -nats.double() / math.log(2), (logits.argmax(dim=-1) == ids).double()
+
+
 @torch.inference_mode()
 def guess(
     model: MaskedLM,
@@ -118,12 +136,13 @@ def guess(
     device = next(model.parameters()).device
     ids = torch.stack([clips[n][:, at : at + window] for n, at in batch]).long()
     inputs, chosen = mask(ids, generator)
-    logits = model.logits(model.target(model.context(inputs.to(device)))).float().cpu()
-    nats = logits.log_softmax(dim=-1).gather(-1, ids[..., None])[..., 0]
-    bits = -nats.double() / math.log(2)
-    right = (logits.argmax(dim=-1) == ids).double()
+    inputs = inputs.to(device)
+    whole, right = answers(model, inputs, ids)
+    size = max(round(SHORT * model.config.sample_rate / model.config.hop_length), 1)
+    pieces = zip(torch.split(inputs, size, -1), torch.split(ids, size, -1), strict=True)
+    short = torch.cat([answers(model, *piece)[0] for piece in pieces], dim=-1)
     others = torch.stack([beside[n][:, at : at + window] for n, at in batch])
-    values = torch.cat([torch.stack([bits, right], dim=-1), others], dim=-1)
+    values = torch.cat([torch.stack([whole, right, short], dim=-1), others], dim=-1)
     row, level, _ = chosen.nonzero(as_tuple=True)
     clip = torch.tensor([n for n, _ in batch])[row]
     hidden = (inputs == model.vocabulary.mask)[chosen]

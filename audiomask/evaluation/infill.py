@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,7 @@ from audiomask.evaluation.options import GAP_LENGTHS
 from audiomask.evaluation.report import SPREAD, Report, Sheet, summarise
 from audiomask.evaluation.songs import Song
 from audiomask.inference.infill import FADE
+from audiomask.inference.settings import InfillSettings
 
 #: seconds of sound that a gap has on its sides, beside what ``repeat`` copies
 MARGIN = 0.1
@@ -56,18 +57,14 @@ class Settings:
     Attributes:
         lengths: of the gaps, in milliseconds.
         number: gaps of each length in every song.
-        seed: decides where they are, and what the model draws.
-        steps: see ``Engine.infill``.
-        temperature: likewise.
-        candidates: likewise.
+        seed: decides where they are.
+        filling: how they are filled.
     """
 
     lengths: Sequence[float] = GAP_LENGTHS
     number: int = 2
     seed: int = 0
-    steps: int = 12
-    temperature: float = 1.0
-    candidates: int = 1
+    filling: InfillSettings = field(default_factory=InfillSettings)
 
 
 class InfillMeasurement:
@@ -91,14 +88,8 @@ class InfillMeasurement:
 
     def ours(self, audio: Tensor, gap: Gap, sample_rate: int) -> Patch:
         """A gap of audio [C, T] filled by the model."""
-        (patch,) = self.engine.infill(
-            MemorySource(audio, sample_rate),
-            [gap],
-            self.settings.steps,
-            self.settings.temperature,
-            self.settings.candidates,
-            self.settings.seed,
-        )
+        source = MemorySource(audio, sample_rate)
+        (patch,) = self.engine.infill(source, [gap], self.settings.filling)
         return patch
 
     def add(self, song: Song) -> str | None:
@@ -146,9 +137,7 @@ class InfillMeasurement:
         notes = [f"no song takes gaps of {', '.join(lacking)} ms"] if lacking else []
         settings = self.settings
         data = {
-            "steps": settings.steps,
-            "temperature": settings.temperature,
-            "candidates": settings.candidates,
+            **asdict(settings.filling),
             "gaps_per_file": settings.number,
             "gaps": found,
             "rows": self.rows,

@@ -36,6 +36,7 @@ OWNERS = {
     "rounds": Job.mlm,
     "gap_length": Job.infill,
     "gaps_per_file": Job.infill,
+    "method": Job.infill,
     "steps": Job.infill,
     "temperature": Job.infill,
     "candidates": Job.infill,
@@ -64,6 +65,7 @@ class EvaluateOptions:
     rounds: int | None = None
     gap_length: Sequence[float] = ()
     gaps_per_file: int | None = None
+    method: str | None = None
     steps: int | None = None
     temperature: float | None = None
     candidates: int | None = None

@@ -19,6 +19,7 @@ from audiomask.evaluation.report import Report
 from audiomask.evaluation.separation import SeparationMeasurement, check_stems
 from audiomask.evaluation.songs import ALL, DRAWN_SECONDS, Choice, Piece, Recorded, find_pieces
 from audiomask.evaluation.vqvae import VQVAEMeasurement
+from audiomask.inference.settings import InfillSettings
 from audiomask.training.data.layouts import recognise
 from audiomask.training.data.layouts.splits import TRAIN
 from audiomask.training.data.tracks import Source
@@ -79,14 +80,18 @@ class Evaluation:
             return MLMMeasurement(engine, **rounds, seed=options.seed, shown=not options.quiet)
         if options.job is Job.separate:
             return SeparationMeasurement(engine)
-        chosen = given(
-            number=options.gaps_per_file,
+        filling = given(
+            method=options.method,
             steps=options.steps,
             temperature=options.temperature,
             candidates=options.candidates,
         )
         lengths = tuple(dict.fromkeys(options.gap_length)) or GAP_LENGTHS
-        return InfillMeasurement(engine, Settings(sorted(lengths), seed=options.seed, **chosen))
+        number = given(number=options.gaps_per_file)
+        filled = InfillSettings(seed=options.seed, **filling)
+        return InfillMeasurement(
+            engine, Settings(sorted(lengths), seed=options.seed, filling=filled, **number)
+        )
 
     def measure(self, piece: Piece) -> str | None:
         """Read and measure one song.

@@ -7,6 +7,8 @@ that the squared prediction errors are as small as they can be. All of it in dou
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -168,3 +170,37 @@ def correlate(audio: Tensor, weights: Tensor) -> Tensor:
     spectrum = torch.fft.rfft(audio) * torch.fft.rfft(weights, size).conj()
     made: Tensor = torch.fft.irfft(spectrum, size)
     return made[: size - len(weights) + 1]
+
+
+def extrapolate(audio: Tensor, length: int, order: int) -> Tensor:
+    """What follows on audio, if it goes on as a linear predictor expects.
+
+    Args:
+        audio: [C, T]. Every channel has a model of its own.
+        length: how many samples.
+        order: coefficients of the models, fewer than T.
+
+    Returns:
+        float32 [C, length]; it dies away where the audio cannot be foreseen.
+    """
+    made = []
+    for channel in audio.double():
+        coefficients = burg([channel], order)
+        inputs = -correlate(F.pad(channel[-order:], (0, length)), coefficients.flip(0))
+        made.append(synthesise(inputs, coefficients)[:length])
+    return torch.stack(made).float()
+
+
+def prediction_gain(audio: Tensor, order: int) -> float:
+    """By how many decibels audio [C, T] is louder than what a linear predictor misses of it.
+
+    Args:
+        audio: of one or more channels, which are predicted by themselves.
+        order: coefficients of the models, fewer than T.
+    """
+    heard = missed = 0.0
+    for channel in audio.double():
+        errors = correlate(channel, burg([channel], order).flip(0))
+        heard += float(channel.square().mean())
+        missed += float(errors.square().mean())
+    return 10 * math.log10((heard + 1e-20) / (missed + 1e-20))

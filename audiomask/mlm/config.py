@@ -30,6 +30,10 @@ class MLMConfig:
         bands: mel-spaced bands of the mixture's spectrum that the folded layout reads beside
             the tokens, and of the mask that it predicts; 0 for tokens only.
         band_stft: window of that spectrum, in samples.
+        head_rank: of the output layers beside the pointers into the code vectors; 0 for a full
+            matrix.
+        separated: folded layout: share of the excerpts in a training batch that are separated,
+            rounded up; all of them teach infill. 0 trains infill alone.
     """
 
     levels: int
@@ -47,6 +51,8 @@ class MLMConfig:
     layout: str = "folded"
     bands: int = 256
     band_stft: int = 4096
+    head_rank: int = 64
+    separated: float = 0.5
 
     def __post_init__(self) -> None:
         """Make a list of stems, as JSON has it, a tuple; ConfigError for what makes no model."""
@@ -55,10 +61,12 @@ class MLMConfig:
             raise ConfigError(f"stems are {self.stems!r}; they must be names")
         if self.layout not in ("folded", "concatenated"):
             raise ConfigError(f"layout is {self.layout!r}; it must be folded or concatenated")
+        if not isinstance(self.separated, int | float) or not 0 <= self.separated <= 1:
+            raise ConfigError(f"separated is {self.separated!r}; it must be from 0 to 1")
         for name, value in vars(self).items():
-            least = 0 if name in ("stem_layers", "kernel", "bands") else 1
+            least = 0 if name in ("stem_layers", "kernel", "bands", "head_rank") else 1
             whole = type(value) is int and least <= value <= 1 << 20
-            if name not in ("stems", "layout") and not whole:
+            if name not in ("stems", "layout", "separated") and not whole:
                 raise ConfigError(f"{name} is {value!r}; it must be a whole number from {least}")
         if self.kernel and self.kernel % 2 == 0:
             raise ConfigError(f"kernel is {self.kernel}; it must be odd, or 0 for none")
@@ -75,4 +83,5 @@ PAPER = {
     "kernel": 0,
     "layout": "concatenated",
     "bands": 0,
+    "head_rank": 0,
 }

@@ -10,6 +10,8 @@ from torch import Tensor
 from audiomask import parallel
 from audiomask.mlm.vocabulary import Vocabulary
 
+#: shares of training sequences masked as in BERT, with one gap, at a random rate, in the middle
+MIXTURE = (0.2, 0.5, 0.15, 0.15)
 #: share of positions chosen, and of those: made MASK, made random; the rest is kept
 CHOSEN, TO_MASK, TO_RANDOM = 0.15, 0.8, 0.1
 
@@ -45,7 +47,7 @@ def gap_mask(
 
     A span of 2 % to 50 % of the frames is unknown. Levels under a random one are filled, that
     one is masked at a rate of cos(π r / 2) (Chang et al. 2022, section 3.1), finer ones are all
-    MASK. The loss is on that level's masked positions.
+    MASK. The loss is on all that is masked.
 
     Args:
         ids: [B, levels, F].
@@ -69,10 +71,9 @@ def gap_mask(
     order = torch.arange(levels, device=ids.device)[None, :, None]
     current = order == level[:, None, None]
     finer = order > level[:, None, None]
-    chosen = inside[:, None] & current & drawn[:, None]
-    hidden = chosen | (inside[:, None] & finer)
-    codes = ids < vocabulary.codebook_size
-    return torch.where(hidden & codes, vocabulary.mask, ids), chosen & codes
+    hidden = inside[:, None] & (finer | (current & drawn[:, None]))
+    chosen = hidden & (ids < vocabulary.codebook_size)
+    return torch.where(chosen, vocabulary.mask, ids), chosen
 
 
 def random_mask(
@@ -91,3 +92,50 @@ def random_mask(
     draw = parallel.rand(*ids.shape, generator=generator, device=ids.device)
     chosen = (draw < rate) & (ids < vocabulary.codebook_size)
     return torch.where(chosen, vocabulary.mask, ids), chosen
+
+
+def centre_mask(
+    ids: Tensor, vocabulary: Vocabulary, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """The block in the middle of each row masked on all levels, the loss on all of it.
+
+    A block of 2 % to 50 % of the frames.
+
+    Args:
+        ids: [B, levels, F].
+
+    Returns:
+        the model's input and the masked positions (bool), both [B, levels, F].
+    """
+    frames = ids.shape[-1]
+    draw = parallel.rand(len(ids), generator=generator, device=ids.device)
+    length = (frames * (0.02 * 25**draw)).long().clamp_min(1)
+    start = (frames - length) // 2
+    place = torch.arange(frames, device=ids.device)
+    inside = (place >= start[:, None]) & (place < (start + length)[:, None])
+    chosen = inside[:, None] & (ids < vocabulary.codebook_size)
+    return torch.where(chosen, vocabulary.mask, ids), chosen
+
+
+def mixed_mask(
+    ids: Tensor, vocabulary: Vocabulary, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """Each row masked in one of four ways, drawn by the shares of ``MIXTURE``.
+
+    BERT's single tokens mostly say what their neighbours say; gaps cannot be guessed from those,
+    random rates are what iterative decoding goes through, and the middle is the paper's infill.
+
+    Args:
+        ids: [B, levels, F].
+
+    Returns:
+        the model's input and which positions the loss is on (bool), both [B, levels, F].
+    """
+    ways = (bert_mask, gap_mask, random_mask, centre_mask)
+    made = [way(ids, vocabulary, generator) for way in ways]
+    inputs, chosen = (torch.stack(part) for part in zip(*made, strict=True))
+    draw = parallel.rand(len(ids), generator=generator, device=ids.device)
+    edges = torch.tensor(MIXTURE, device=ids.device).cumsum(dim=0)[:-1]
+    way = torch.bucketize(draw, edges, right=True)
+    rows = torch.arange(len(ids), device=ids.device)
+    return inputs[way, rows], chosen[way, rows]

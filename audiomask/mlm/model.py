@@ -42,7 +42,9 @@ class MaskedLM(nn.Module):
         self.context_layers = Transformer(dim, config.heads, config.layers, config.kernel)
         self.stem_layers = Transformer(dim, config.heads, config.stem_layers, config.kernel)
         self.norm = nn.LayerNorm(dim)
-        self.heads = nn.ModuleList(nn.Linear(dim, config.codebook_size) for _ in range(levels))
+        self.heads = nn.ModuleList(
+            output_layer(dim, config.codebook_size, config.head_rank) for _ in range(levels)
+        )
         self.pointers = nn.ModuleList(nn.Linear(dim, config.code_dim) for _ in range(levels))
         for parameter in self.pointers.parameters():
             # point nowhere at first: all codes are equally likely before anything is learned
@@ -121,7 +123,7 @@ class MaskedLM(nn.Module):
         """Scores of one level's codes, [..., K], from final hidden states [..., dim].
 
         A pointer into the space of the VQ-VAE's code vectors, where like codes are neighbours,
-        learns fast; a free output layer adds what that cannot say.
+        learns fast; an output layer adds what that cannot say, how common each code is above all.
         """
         near = self.pointers[level](hidden) @ self.code_vectors(level).T.to(hidden.dtype)
         return near + self.heads[level](hidden)  # type: ignore[no-any-return]
@@ -150,6 +152,13 @@ class MaskedLM(nn.Module):
         hidden = context.repeat_interleave(number, dim=0)
         repeated = None if seen is None else seen.repeat_interleave(number, dim=0)
         return self.target(hidden, ids, stem, repeated).view(batch, number, frames, dim)
+
+
+def output_layer(dim: int, codes: int, rank: int) -> nn.Module:
+    """From hidden states to scores of codes, by a matrix of that rank, or a full one for 0."""
+    if not rank:
+        return nn.Linear(dim, codes)
+    return nn.Sequential(nn.Linear(dim, rank, bias=False), nn.Linear(rank, codes))
 
 
 def band_features(power: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from audiomask import parallel
 from audiomask.errors import AudiomaskError, DataError
 from audiomask.training.averages import Averages
 from audiomask.training.feed import Feed, Steps, move
+from audiomask.training.optimiser import optimiser_of
 from audiomask.training.processes import Shared
 from audiomask.training.report import Report
 from audiomask.training.schedule import Schedule
@@ -79,7 +80,7 @@ class Trainer:
             for block in task.blocks():
                 block.compile()
         self.shared = Shared(task, run.device, run.shard)
-        self.optimiser = optimiser_of(self.model, schedule)
+        self.optimiser = optimiser_of(self.model, schedule, task.blocks())
         half = run.precision == "fp16"
         self.scaler = torch.amp.GradScaler(run.device.type, enabled=half)  # type: ignore[attr-defined]
         self.overflows = 0
@@ -276,14 +277,3 @@ def train(
     trainer = Trainer(task, feed, schedule, out, run, check)
     trainer.loop()
     return trainer.place.step
-
-
-def optimiser_of(model: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
-    """AdamW, whose weight decay leaves biases and scales alone."""
-    matrices = [p for p in model.parameters() if p.dim() > 1]
-    others = [p for p in model.parameters() if p.dim() <= 1]
-    groups: list[dict[str, Any]] = [
-        {"params": matrices, "weight_decay": schedule.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=schedule.learning_rate, betas=(0.9, 0.98))

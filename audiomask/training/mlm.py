@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +16,7 @@ from audiomask import parallel
 from audiomask.audio.spectra import band_weights, stft, to_bands
 from audiomask.checkpoint import save_checkpoint
 from audiomask.mlm.config import MLMConfig
-from audiomask.mlm.masking import bert_mask, gap_mask, random_mask
+from audiomask.mlm.masking import bert_mask, mixed_mask, random_mask
 from audiomask.mlm.model import MaskedLM, band_features
 from audiomask.mlm.separation import separation_ids, separation_loss, stem_codes
 from audiomask.mlm.transformer import Layer
@@ -31,13 +32,15 @@ STEM_ALONE = 0.25
 class Scene(NamedTuple):
     """Excerpts as the model's training needs them; B of them in a batch.
 
+    N of the mixtures are told apart into stems: those that ``separated`` names, or all.
+
     Attributes:
         mixture: codes [B, levels, F].
-        stem: codes of one of its stems [B, levels, F].
-        number: which stem that is [B].
-        mixture_power: Σ|X|² in every band [B, bands, F]; empty if the model has no bands.
-        stem_power: Σ|S|² [B, S + 1, bands, F], the last for the rest.
-        cross_power: Σ Re(S X*) [B, S + 1, bands, F].
+        stem: codes of one of its stems [N, levels, F].
+        number: which stem that is [N].
+        mixture_power: Σ|X|² in every band [N, bands, F]; empty if the model has no bands.
+        stem_power: Σ|S|² [N, S + 1, bands, F], the last for the rest.
+        cross_power: Σ Re(S X*) [N, S + 1, bands, F].
     """
 
     mixture: Tensor
@@ -66,15 +69,16 @@ class Scenes:
 
     def __call__(self, excerpts: Excerpt, drawn: Tensor) -> Scene:
         """Scenes of excerpts [B, …] that tell the stems ``drawn`` [B]."""
-        rows = torch.arange(len(drawn), device=drawn.device)
-        told = excerpts.stems[rows, drawn]
-        audio = torch.cat([excerpts.mixture, told])
-        mixture, stem = encode(self.vqvae, audio, self.config.levels).chunk(2)
-        return Scene(mixture, stem, drawn, *self.sums(excerpts))
+        rows = separated(self.config, len(drawn)).to(drawn.device)
+        some, drawn = Excerpt(*(part[rows] for part in excerpts)), drawn[rows]
+        told = some.stems[torch.arange(len(rows), device=drawn.device), drawn]
+        codes = encode(self.vqvae, torch.cat([excerpts.mixture, told]), self.config.levels)
+        mixture, stem = torch.split(codes, [len(codes) - len(rows), len(rows)])
+        return Scene(mixture, stem, drawn, *self.sums(some))
 
     def sums(self, excerpts: Excerpt) -> tuple[Tensor, ...]:
         """The last three parts of a scene."""
-        if not self.config.bands:
+        if not self.config.bands or not len(excerpts.mixture):
             return tuple(torch.zeros(len(excerpts.mixture), 0) for _ in range(3))
         # one excerpt after the other: all spectra at once would be large
         sums = [
@@ -82,6 +86,16 @@ class Scenes:
             for mixture, stems in zip(excerpts.mixture, excerpts.stems, strict=True)
         ]
         return tuple(map(torch.stack, zip(*sums, strict=True)))
+
+
+def separated(config: MLMConfig, batch: int) -> Tensor:
+    """Which excerpts of a batch are separated, int64 [N]; the paper's layout separates all.
+
+    They are evenly spread, so that several processes with parts of a batch separate the same.
+    """
+    share = 1.0 if config.layout == "concatenated" else config.separated
+    number = math.ceil(batch * share)
+    return torch.arange(number) * batch // max(number, 1)
 
 
 def encode(vqvae: AnyVQVAE, audio: Tensor, levels: int) -> Tensor:
@@ -165,30 +179,31 @@ class MLMTask:
 
     def folded(self, batch: Scene) -> dict[str, Tensor]:
         """Both jobs of the default preset."""
-        mixture, stem = batch.mixture, batch.stem
         model, vocabulary = self.model, self.model.vocabulary
-        rows = torch.arange(len(mixture), device=mixture.device)
-        # infill: every other row, BERT's masking and gaps in turn, a stem alone now and then
-        half = (len(mixture) + 1) // 2
-        alone = parallel.rand(half, 1, 1, device=mixture.device) < STEM_ALONE
-        plain = torch.where(alone, stem[::2], mixture[::2])
-        bert, gaps = bert_mask(plain, vocabulary), gap_mask(plain, vocabulary)
-        turn = parallel.rand(half, 1, 1, device=mixture.device) < 0.5
-        inputs, chosen = (torch.where(turn, a, b) for a, b in zip(bert, gaps, strict=True))
+        rows = separated(model.config, len(batch.mixture)).to(batch.mixture.device)
+        number = len(rows)
+        # a cache keeps all of every scene
+        kept = slice(None) if len(batch.stem) == number else rows
+        stem, told, *powers = (part[kept] for part in batch[1:])
+        # infill: every row, one of the stems alone now and then
+        alone = parallel.rand(number, 1, 1, device=stem.device) < STEM_ALONE
+        plain = batch.mixture.clone()
+        plain[rows] = torch.where(alone, stem, plain[rows])
+        inputs, chosen = mixed_mask(plain, vocabulary)
         terms = {"plain": self.nll(model.target(model.context(inputs)), plain, chosen)}
+        if not number:
+            return terms
         # separation: all stems masked share the mixture; one of them is also partly shown
-        context = model.context(mixture, band_features(batch.mixture_power))
+        context = model.context(batch.mixture[rows], band_features(powers[0]))
         stems = model.all_stems(context)
         everything = torch.ones_like(stem, dtype=torch.bool)
-        hidden = stems[rows, batch.number]
+        hidden = stems[torch.arange(number, device=stem.device), told]
         shown, missing = random_mask(stem, vocabulary)
-        partly = model.target(context, shown, batch.number)
+        partly = model.target(context, shown, told)
         terms["stem"] = 0.5 * (self.nll(hidden, stem, everything) + self.nll(partly, stem, missing))
         shares = model.mask_logits(context, stems).float().softmax(dim=1)
         with torch.autocast(shares.device.type, enabled=False):
-            terms |= separation_loss(
-                shares, batch.mixture_power, batch.stem_power, batch.cross_power
-            )
+            terms |= separation_loss(shares, *powers)
         return terms
 
     def nll(self, hidden: Tensor, ids: Tensor, chosen: Tensor) -> Tensor:
@@ -213,6 +228,8 @@ class MLMTask:
         """The first scene's mixture and one of its stems, as tokens sound, and the stem found."""
         if self.vqvae is None:
             return {}
+        if not len(batch.stem):
+            return {"mixture": self.vqvae.decode(batch.mixture[:1])[0]}
         mixture, stem, number = batch.mixture[:1], batch.stem[:1], int(batch.number[0])
         bands = band_features(batch.mixture_power[:1]) if self.model.config.bands else None
         if self.model.config.layout == "concatenated":

@@ -115,7 +115,7 @@ def train_mlm(options: TrainOptions) -> int:
         config, schedule, augmentation = resolve(
             options,
             build_mlm(preset, {"levels": len(codebooks)} | base | belongs).config,
-            Schedule(steps=20_000, batch_size=4),
+            Schedule(steps=20_000, batch_size=8, optimiser="muon", learning_rate=3e-3),
             Augmentation(),
             fixed=belongs,
         )

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from audiomask.errors import ConfigError
+
+OPTIMISERS = ("adamw", "muon")
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -14,6 +18,7 @@ class Schedule:
         steps: optimiser steps in all; the learning rate falls to a hundredth by a cosine.
         batch_size: items that a process takes at once.
         accumulate: such batches whose gradients make one step.
+        optimiser: ``adamw``, or ``muon`` for the matrices of the model's repeated parts.
         learning_rate: the peak.
         warmup: steps until the peak.
         clip: largest gradient norm.
@@ -28,6 +33,7 @@ class Schedule:
     steps: int
     batch_size: int
     accumulate: int = 1
+    optimiser: str = "adamw"
     learning_rate: float = 5e-4
     warmup: int = 200
     clip: float = 1.0
@@ -37,6 +43,12 @@ class Schedule:
     validate_every: int = 500
     validate_items: int = 32
     log_every: int = 20
+
+    def __post_init__(self) -> None:
+        """ConfigError for what is no optimiser."""
+        if self.optimiser not in OPTIMISERS:
+            known = " or ".join(OPTIMISERS)
+            raise ConfigError(f"optimiser is {self.optimiser!r}; it must be {known}")
 
     def rate(self, step: int) -> float:
         """Learning rate of a step: linear warm-up, then cosine."""

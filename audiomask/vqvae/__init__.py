@@ -1,7 +1,8 @@
 """The VQ-VAE: audio to codes and back, in presets behind one interface.
 
 All of them have ``config`` (with ``sample_rate``, ``hop_length``, ``levels``,
-``codebook_size``, ``context``), ``encode``, ``decode``, ``codebooks`` and a training ``forward``.
+``codebook_size``, ``context``), ``encode``, ``decode``, ``codebooks``, for infill ``vectors`` and
+``between``, and a training ``forward``.
 """
 
 from __future__ import annotations

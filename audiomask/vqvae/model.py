@@ -10,16 +10,18 @@ noise with the envelope of music.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiomask import parallel
+from audiomask.audio.spectra import stft
 from audiomask.vqvae import phases
 from audiomask.vqvae.config import VQVAEConfig
 from audiomask.vqvae.convnext import ConvNeXtStack
 from audiomask.vqvae.losses import bin_weights, spectral_loss
 from audiomask.vqvae.output import VQVAEOutput
 from audiomask.vqvae.quantiser import ResidualQuantiser
-from audiomask.vqvae.spectrum import Spectrum, analyse
+from audiomask.vqvae.spectrum import SOFT_FLOOR, Spectrum, analyse
 from audiomask.vqvae.usage import perplexity
 
 
@@ -32,6 +34,8 @@ class VQVAE(nn.Module):
     EVENNESS = 0.5
     #: by how much the magnitudes of noise are raised when decoding, measured on validation clips
     NOISE_GAIN = 0.25
+    #: Griffin-Lim iterations where sound has to fit to what is on its sides
+    FITTING = 8
 
     centre: Tensor
     spread: Tensor
@@ -147,6 +151,54 @@ class VQVAE(nn.Module):
         found = phases.run_on(*(phases.joint(magnitude, turn) if together else (magnitude, turn)))
         return phases.griffin_lim(magnitude, found, size, hop)
 
+    def vectors(self, codes: Tensor) -> Tensor:
+        """The sums of the code vectors [B, F, code_dim] of codes [B, 1..levels, F]."""
+        return self.quantiser.vectors(codes.long())
+
+    def between(
+        self, vectors: Tensor, known: Tensor, weight: Tensor, first: int, last: int
+    ) -> Tensor:
+        """What code vectors sound like between known sound, to be cross-faded with it.
+
+        Phases run on from the known frames on both sides, and iterations fit them to the known
+        sound, so that partials go through. What the vectors do not say of the known frames
+        next to the gap (single partials, mostly) is taken for true in the gap's frames as well,
+        the less the farther they are.
+
+        Args:
+            vectors: of all frames [C, F, code_dim], C channels of one recording.
+            known: sound [C, F * hop]; what it holds where nothing is known does not matter.
+            weight: [F * hop], 1 where the known sound will stand as it is, 0 where it is not heard.
+            first, last: frames [first, last) that are made; the others' windows hold nothing
+                but known sound.
+
+        Returns:
+            [C, F * hop].
+        """
+        size, hop = self.config.stft_size, self.config.hop_length
+        heard = stft(known, size, hop).mT
+        spectrum = self.describe(self.quantiser.standardise.undo(vectors))
+        missed = (heard.abs() + SOFT_FLOOR).log10() - spectrum.log_magnitude
+        log_magnitude = spectrum.log_magnitude + spread_in(missed, first, last)
+        made = Spectrum(log_magnitude, spectrum.advance)
+        turn = made.turn(size, hop)
+        sure = turn.square().sum(dim=0).sqrt().clamp_max(1)
+        magnitude = made.magnitude() * (1 + self.NOISE_GAIN * (1 - sure))
+        phasors = torch.view_as_real(heard / (heard.abs() + 1e-9)).movedim(-1, 0)
+        gap = slice(first, last)
+        goal = heard.abs()
+        goal[:, gap] = magnitude[:, gap]
+        # one more turn than frames: into the first known one after them
+        around = F.pad(goal, (0, 0, 0, 1))[:, first : last + 1]
+        turns = phases.joint(around, F.pad(turn, (0, 0, 0, 1))[:, :, first : last + 1])[1]
+        phasors[:, :, gap] = phases.between(
+            goal[:, gap],
+            turns,
+            phasors[:, :, first - 1] if first else None,
+            phasors[:, :, last] if last < heard.shape[1] else None,
+        )
+        return phases.griffin_lim(goal, phasors, size, hop, self.FITTING, (known, weight))
+
     def codebooks(self) -> Tensor:
         """The code vectors, [levels, K, D]."""
         return torch.stack([table.vectors for table in self.quantiser.tables()])
@@ -175,3 +227,31 @@ class VQVAE(nn.Module):
             loss=loss + self.config.commitment * commitment,
             perplexity=perplexity(codes, self.config.codebook_size),
         )
+
+
+#: known frames on a side whose mean tells what vectors miss, and frames in which that fades
+NEAR, FADING = 4, 20
+
+
+def spread_in(missed: Tensor, first: int, last: int) -> Tensor:
+    """What is missed beside a gap, faded into it: [B, F, bins], zero outside the gap.
+
+    Args:
+        missed: difference of log magnitudes [B, F, bins]; what it is in the gap does not matter.
+        first, last: frames [first, last) of the gap.
+    """
+    frames = missed.shape[1]
+    spread = torch.zeros_like(missed)
+    place = torch.arange(first, last, device=missed.device)
+    sides = []
+    if first:
+        sides.append((missed[:, max(first - NEAR, 0) : first], place - first + 1))
+    if last < frames:
+        sides.append((missed[:, last : last + NEAR], last - place))
+    weights = [torch.exp(-away / FADING) for _, away in sides]
+    total: Tensor | float = sum(weights)
+    for (near, _), weight in zip(sides, weights, strict=True):
+        # near an edge all of its own side's, in the middle of a long gap nothing
+        share = (weight * weight / total)[:, None]
+        spread[:, first:last] += near.mean(dim=1, keepdim=True) * share
+    return spread

@@ -248,6 +248,19 @@ class PaperVQVAE(nn.Module):
         hop = self.config.hop_length
         return audio[:, (start - low) * hop : (stop - low) * hop]
 
+    def vectors(self, codes: Tensor) -> Tensor:
+        """Codes ``Tensor [B, 1, frames]`` to their vectors ``Tensor [B, frames, D]``."""
+        return F.embedding(codes[:, 0].long(), self.codebook)
+
+    def between(
+        self, vectors: Tensor, known: Tensor, weight: Tensor, first: int, last: int
+    ) -> Tensor:
+        """What vectors ``Tensor [C, frames, D]`` sound like, ``Tensor [C, frames * 2^k]``.
+
+        What is known around them makes no difference here: the codes hold the phases.
+        """
+        return self._synthesise(vectors)
+
     def codebooks(self) -> Tensor:
         """The code vectors ``Tensor [1, K, D]``, without gradient."""
         return self.codebook.detach().unsqueeze(0)

@@ -126,15 +126,80 @@ def _noise(bins: int, device: torch.device) -> Tensor:
         return torch.stack([angle.cos(), angle.sin()], dim=1).to(device)
 
 
-def griffin_lim(magnitude: Tensor, phases: Tensor, size: int, hop: int) -> Tensor:
+def between(magnitude: Tensor, turn: Tensor, before: Tensor | None, after: Tensor | None) -> Tensor:
+    """Unit phasors of frames between known ones: run on from both sides, met in the middle.
+
+    Args:
+        magnitude: [B, F, bins], of the frames between.
+        turn: by how much each bin turns from the frame before, [2, B or 1, F + 1, bins]; the
+            last is the turn into the first known frame after them.
+        before: phasors of the known frame before, [2, B, bins], or None if there is none.
+        after: likewise of the one after.
+
+    Returns:
+        [2, B, F, bins], of length one.
+    """
+    frames = magnitude.shape[1]
+    forwards = _run(magnitude, turn[:, :, :frames], before)
+    if after is None:
+        return forwards
+    # backwards a bin turns the other way, by the turn of the frame after
+    other = turn[:, :, 1:].flip(2) * turn.new_tensor([1.0, -1.0]).view(2, 1, 1, 1)
+    backwards = _run(magnitude.flip(1), other, after).flip(2)
+    if before is None:
+        return backwards
+    place = (torch.arange(frames, device=turn.device) + 0.5)[:, None] - frames / 2
+    ramp = (place / min(frames, OVERLAP) + 0.5).clamp(0, 1)
+    return _unit(torch.lerp(forwards, backwards, ramp))
+
+
+def _run(magnitude: Tensor, turn: Tensor, start: Tensor | None) -> Tensor:
+    """Phasors [2, B, F, bins] that turn frame by frame from ``start`` [2, B, bins]."""
+    bins = magnitude.shape[-1]
+    signs = torch.ones(bins, device=turn.device)
+    signs[1::2] = -1
+    sure = turn.square().sum(dim=0).sqrt().clamp_max(1)
+    pull = ((magnitude + 1e-5) / 1e-2).pow(PULL)
+    noise = _noise(bins, turn.device)
+    phase = noise[-1, :, None] if start is None else start * signs
+    found = []
+    for number in range(magnitude.shape[1]):
+        (x, y), (a, b) = phase, turn[:, :, number] * pull[:, number]
+        pulled = torch.stack([x * a - y * b, x * b + y * a])
+        together = pulled.clone()
+        together[..., 1:] += pulled[..., :-1]
+        together[..., :-1] += pulled[..., 1:]
+        certain = sure[:, number]
+        random = (1 - certain) * noise[number % len(noise), :, None] * signs
+        phase = _unit(certain * _unit(together) + random)
+        found.append(phase)
+    return torch.stack(found, dim=2) * signs
+
+
+def griffin_lim(
+    magnitude: Tensor,
+    phases: Tensor,
+    size: int,
+    hop: int,
+    iterations: int = ITERATIONS,
+    known: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
     """Audio [B, F * hop] of magnitudes [B, F, bins] and first phases [2, B or 1, F, bins].
 
     The fast variant of Perraudin et al. (2013, eq. 4), in a frequency-last layout.
+
+    Args:
+        known: sound that phases have to fit [B, F * hop], and how far [F * hop]: 1 where it will
+            stand as it is.
     """
+
+    def fitted(audio: Tensor) -> Tensor:
+        return audio if known is None else torch.lerp(audio, *known)
+
     spectrum = torch.complex(*(magnitude * phases))
     before = None
-    for _ in range(ITERATIONS):
-        found = torch.view_as_real(stft(istft(spectrum.mT, size, hop), size, hop).mT)
+    for _ in range(iterations):
+        found = torch.view_as_real(stft(fitted(istft(spectrum.mT, size, hop)), size, hop).mT)
         ahead = found if before is None else found + MOMENTUM * (found - before)
         before = found
         gain = magnitude * (ahead.square().sum(dim=-1) + 1e-16).rsqrt()

@@ -168,11 +168,15 @@ class ResidualQuantiser(nn.Module):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Quantised latents [B, F, dim] of codes [B, 1..levels, F]."""
+        return self.standardise.undo(self.vectors(codes))
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        """The sums of the code vectors [B, F, dim] of codes [B, 1..levels, F]."""
         parts = [
             table.vectors[level]
             for table, level in zip(self.tables(), codes.unbind(dim=1), strict=False)
         ]
-        return self.standardise.undo(torch.stack(parts).sum(dim=0))
+        return torch.stack(parts).sum(dim=0)
 
     @torch.no_grad()
     def settle(self, latents: Tensor) -> None:

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from audiomask.audio import atomic
 from audiomask.audio.atomic import AtomicFile
 from audiomask.errors import AudioFileError, UsageError
 
@@ -45,6 +48,47 @@ def test_an_existing_file_is_refused_at_once_and_at_the_end(tmp_path: Path) -> N
     with pytest.raises(UsageError), waiting as temporary:
         temporary.write_text("new")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_what_a_kill_left_is_taken_over(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from audiomask.audio.atomic import AtomicFile\n"
+        "with AtomicFile(Path(sys.argv[1])) as temporary:\n"
+        "    temporary.write_text('half of something long')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", code, tmp_path / "a"], check=False)
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".audiomask-")
+    with AtomicFile(tmp_path / "b") as temporary:
+        temporary.write_text("another")
+    assert left.exists()
+    with AtomicFile(tmp_path / "a") as temporary:
+        assert temporary.read_bytes() == b""
+        temporary.write_text("done")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
+    assert (tmp_path / "a").read_text() == "done"
+
+
+def test_two_that_write_the_same_file_do_not_mix(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    with AtomicFile(path, overwrite=True) as first:
+        with AtomicFile(path, overwrite=True) as second:
+            first.write_text("first")
+            second.write_text("second")
+        assert path.read_text() == "second"
+        assert first.read_text() == "first"
+    assert path.read_text() == "first"
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_where_files_cannot_be_held_nothing_else_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(atomic, "flock", None)
+    test_appears_complete_and_alone(tmp_path)
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:

@@ -3,24 +3,17 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiomask.audio import gaps as module
-from audiomask.audio.files import AudioFile
 from audiomask.audio.gaps import (
     Gap,
-    detect_gaps,
     merge_gaps,
     middle_gap,
     parse_gap,
     read_gap_file,
 )
-from audiomask.audio.source import MemorySource
 from audiomask.errors import UsageError
 
 RATE = 1000
@@ -144,68 +137,6 @@ def test_any_file_is_gaps_or_refused(
     except UsageError:
         return
     assert gaps == merge_gaps(gaps)
-
-
-@given(
-    runs=st.lists(st.integers(1, 40), min_size=1, max_size=30),
-    first=st.booleans(),
-    block=st.sampled_from([1, 2, 7, 16, 1000]),
-    channels=st.integers(1, 3),
-)
-def test_detection_finds_every_long_silence_between_sounds(
-    runs: list[int], first: bool, block: int, channels: int
-) -> None:
-    """Runs of silence and sound in turn, read in blocks of every size."""
-    pieces, expected, at = [], [], 0
-    for index, run in enumerate(runs):
-        silent = (index % 2 == 0) == first
-        pieces.append(torch.zeros(channels, run) if silent else torch.full((channels, run), 0.1))
-        if silent and run >= 10 and 0 < index < len(runs) - 1:
-            expected.append((at, at + run))
-        at += run
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_BLOCK_SAMPLES", block * channels)
-        found = detect_gaps(MemorySource(torch.cat(pieces, 1), RATE))
-    assert spans(found) == expected
-
-
-def test_sound_in_one_channel_is_sound_and_nan_in_one_is_a_gap() -> None:
-    audio = torch.full((2, 100), 0.1)
-    audio[0, 20:50] = 0
-    assert detect_gaps(MemorySource(audio, RATE)) == []
-    audio[1, 60:80] = torch.nan
-    assert spans(detect_gaps(MemorySource(audio, RATE))) == [(60, 80)]
-    audio[1, 30:45] = 0
-    assert spans(detect_gaps(MemorySource(audio, RATE), min_gap=0.005)) == [(30, 45), (60, 80)]
-    assert spans(detect_gaps(MemorySource(audio, RATE), min_gap=0.02)) == [(60, 80)]
-    assert detect_gaps(MemorySource(torch.zeros(1, 500), RATE)) == []
-
-
-@pytest.mark.parametrize(
-    ("name", "subtype"),
-    [("a.wav", "PCM_U8"), ("a.wav", "PCM_16"), ("a.wav", "FLOAT"), ("a.flac", "PCM_24")],
-)
-def test_detection_in_files(name: str, subtype: str, tmp_path: Path) -> None:
-    audio = np.random.default_rng(0).choice([-0.25, 0.25, 0.5], (44_100, 2))
-    audio[10_000:12_000] = audio[30_000:44_000] = 0
-    if subtype == "FLOAT":
-        audio[20_000:21_000, 1] = np.nan
-    soundfile.write(tmp_path / name, audio, 44_100, subtype=subtype)
-    with AudioFile(tmp_path / name) as file:
-        found = spans(detect_gaps(file))
-    expected = [(10_000, 12_000), (20_000, 21_000), (30_000, 44_000)]
-    assert found == (expected if subtype == "FLOAT" else [expected[0], expected[2]])
-
-
-def test_detection_in_lossy_files_allows_for_the_coding(tmp_path: Path) -> None:
-    audio = np.random.default_rng(0).uniform(-0.5, 0.5, (88_200, 2))
-    audio[30_000:60_000] = 0
-    for name in ("a.mp3", "a.ogg"):
-        soundfile.write(tmp_path / name, audio, 44_100)
-        with AudioFile(tmp_path / name) as file:
-            (gap,) = detect_gaps(file, min_gap=0.1)
-        assert 30_000 - 100 <= gap.start <= 32_000
-        assert 58_000 <= gap.stop <= 60_100
 
 
 def test_the_middle() -> None:

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiomask.audio import splice as module
+from audiomask.audio.faults import detect_faults
 from audiomask.audio.files import AudioFile
-from audiomask.audio.gaps import Gap, detect_gaps, merge_gaps
+from audiomask.audio.gaps import Gap, merge_gaps
 from audiomask.audio.pcm import to_integers
 from audiomask.audio.splice import Patch, copy_with_patches, crossfade_bounds
 from audiomask.audio.writer import AudioWriter, default_subtype
@@ -99,7 +100,7 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "in.wav", audio, 44_100)
     tracemalloc.start()
     with AudioFile(tmp_path / "in.wav") as file:
-        detect_gaps(file)
+        detect_faults(file)
         with AudioWriter(tmp_path / "out.flac", 44_100, 1) as out:
             for _ in copy_with_patches(file, [Patch(10, torch.zeros(1, 100))], out):
                 pass

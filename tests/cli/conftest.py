@@ -13,6 +13,9 @@ import pytest
 import soundfile
 import torch
 
+from audiomask.audio.gaps import Gap
+from audiomask.audio.splice import Patch
+
 RATE = 44100
 STEMS = ("guitar", "piano", "bass", "drums")
 
@@ -75,10 +78,21 @@ def wav(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+@dataclass(frozen=True)
+class FakeFilling(Patch):
+    """What the engine says of a gap's new samples."""
+
+    gap: Gap
+    method: str
+    passes: int = 1
+
+
 class FakeEngine:
     """An engine without a model: halves for stems, a constant in gaps."""
 
     gain = 0.5
+    infill_group = 1
+    passes = 1
     stems = STEMS
     device = "cpu"
 
@@ -113,16 +127,22 @@ class FakeEngine:
             block = source.read(start, min(start + 1000, source.frames))
             yield dict.fromkeys(names, block * self.gain)
 
-    def infill(self, source, gaps, steps=12, temperature=1.0, candidates=1, seed=0):
-        from audiomask.audio.splice import Patch
+    def infill(self, source, gaps, settings):
+        from audiomask.errors import AudiomaskError
 
+        if sum(gap.length for gap in gaps) == source.frames:
+            raise AudiomaskError("the whole recording is one gap: there is nothing to go by")
         for gap in gaps:
-            yield Patch(gap.start, torch.full((source.channels, gap.stop - gap.start), 0.5))
+            samples = torch.full((source.channels, gap.length), 0.5)
+            yield FakeFilling(gap.start, samples, gap, settings.method, self.passes)
+
+    def infill_together(self, recordings, settings):
+        return [list(self.infill(source, gaps, settings)) for source, gaps in recordings]
 
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
-    """The engine that ``invoke`` finds; set its ``gain`` to make it loud."""
+    """The engine that ``invoke`` finds; set its ``gain`` to make it loud, ``infill_group`` …"""
 
     class Engine(FakeEngine):
         pass

@@ -3,7 +3,6 @@
 import io
 from pathlib import Path
 
-import numpy as np
 import pytest
 import soundfile
 
@@ -68,111 +67,6 @@ def test_subtype(invoke, wav):
     invoke("tokenize", "song.wav")
     invoke("detokenize", "song.tokens.safetensors", "-o", "b.flac", "--subtype", "pcm_24")
     assert soundfile.info("b.flac").subtype == "PCM_24"
-
-
-# infill
-
-
-def cut(path, *spans):
-    samples, rate = soundfile.read(path, dtype="int16")
-    for start, stop in spans:
-        samples[start:stop] = 0
-    soundfile.write(path, samples, rate)
-    return samples
-
-
-def test_infill_finds_gaps_and_leaves_the_rest(invoke, wav, listing):
-    before = cut(wav("song.wav"), (2000, 3000), (6000, 7000))
-    assert invoke("infill", "song.wav").status == 0
-    assert listing() == ["song.infilled.wav", "song.wav"]
-    after, _ = soundfile.read("song.infilled.wav", dtype="int16")
-    outside = np.ones(len(before), bool)
-    outside[2000:3000] = outside[6000:7000] = False
-    assert np.array_equal(after[outside], before[outside])
-    assert (after[~outside] == 16384).all()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "start", "stop"),
-    [
-        (["--gap", "0.1:0.15"], 4410, 6615),
-        (["--middle", "0.05"], 4410, 6615),
-        (["--gaps", "gaps.txt"], 4410, 6615),
-        (["--gap", "0.1:0.14", "--gap", "0.12:0.15"], 4410, 6615),
-    ],
-)
-def test_gaps_by_every_option(invoke, wav, arguments, start, stop):
-    Path("gaps.txt").write_text("0.1\t0.15\tdropout\n")
-    wav("song.wav")
-    assert invoke("infill", "song.wav", *arguments, "-o", "x.wav").status == 0
-    after, _ = soundfile.read("x.wav")
-    filled = np.flatnonzero((after == 0.5).all(axis=1))
-    assert abs(filled[0] - start) <= 1
-    assert abs(filled[-1] + 1 - stop) <= 1
-
-
-def test_detect_adds_to_given_gaps(invoke, wav):
-    cut(wav("song.wav"), (2000, 3000))
-    done = invoke("infill", "song.wav", "--gap", "0.1:0.15", "--detect", "--dry-run")
-    assert len(lines(done)) == 4  # header, rule, two gaps
-
-
-def test_min_gap(invoke, wav):
-    cut(wav("song.wav"), (2000, 2100))
-    assert "no gaps" in invoke("infill", "song.wav", "--dry-run").err
-    done = invoke("infill", "song.wav", "--dry-run", "--min-gap", "0.002")
-    assert "no gaps" not in done.err
-    assert "2.268" in done.err  # 100 samples in ms
-
-
-def test_dry_run_writes_nothing_and_tables_the_gaps(invoke, wav, listing):
-    cut(wav("song.wav"), (2205, 4410))
-    done = invoke("infill", "song.wav", "--dry-run", "-q")
-    assert done.status == 0
-    assert done.out == b""
-    assert lines(done)[0].split("  ")[0] == "file"
-    assert lines(done)[2].split() == ["song.wav", "0.050000", "0.100000", "50.000"]
-    assert listing() == ["song.wav"]
-
-
-def test_no_gaps_is_a_copy_and_says_so(invoke, wav):
-    path = wav("song.wav")
-    done = invoke("infill", "song.wav")
-    assert done.status == 0
-    assert "no gaps" in done.err
-    assert Path("song.infilled.wav").read_bytes()[44:] == path.read_bytes()[44:]
-
-
-def test_wrong_gap_is_usage(invoke, wav):
-    wav("song.wav")
-    done = invoke("infill", "song.wav", "--gap", "7:8")
-    assert done.status == 2
-    assert "song.wav" in done.error_line()
-
-
-def test_infill_options_reach_the_engine(invoke, wav, engine, monkeypatch):
-    seen = {}
-
-    def infill(self, source, gaps, steps, temperature, candidates, seed):
-        seen.update(locals())
-        return iter(())
-
-    monkeypatch.setattr(engine, "infill", infill)
-    wav("song.wav")
-    invoke(
-        *("infill", "song.wav", "--middle", "0.1", "--steps", 5, "--temperature", 0.5),
-        *("--candidates", 3, "--seed", 9, "--model", "m", "--device", "cpu", "--threads", 2),
-    )
-    chosen = {name: seen[name] for name in ("steps", "temperature", "candidates", "seed")}
-    assert chosen == {"steps": 5, "temperature": 0.5, "candidates": 3, "seed": 9}
-    assert seen["self"].arguments == (Path("m"), "cpu", 2)
-
-
-def test_results_of_the_last_run_are_not_filled_again(invoke, wav, listing):
-    wav("in/song.flac")
-    assert invoke("infill", "in").status == 0
-    assert invoke("infill", "in", "--overwrite").status == 0
-    assert listing() == ["in/song.flac", "in/song.infilled.flac"]
 
 
 # separate

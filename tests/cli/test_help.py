@@ -61,8 +61,8 @@ def test_module_is_the_command():
         ("detokenize", "-o --subtype --skip-existing --quiet --verbose --debug"),
         (
             "infill",
-            "-o --gap --gaps --detect --min-gap --middle --steps --temperature --candidates "
-            "--seed --dry-run --overwrite",
+            "-o --gap --gaps --detect --detect-kind --min-gap --middle --method --steps "
+            "--temperature --candidates --seed --report --dry-run --overwrite",
         ),
         ("separate", "-o --stem --residual --template --format --subtype --overwrite"),
         (

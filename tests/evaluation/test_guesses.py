@@ -85,7 +85,9 @@ def test_bits_of_a_model_that_is_known() -> None:
     assert len(found.code) == 2 * (2 * 5 + 5)
     assert found.values[:, 0].tolist() == pytest.approx([1.0] * len(found.code))
     assert found.values[:, 1].tolist() == [1.0] * len(found.code)
-    assert found.values[:, 2:].isnan().all()
+    # it looks at nothing but the token itself: less to see changes nothing
+    assert torch.equal(found.values[:, 2], found.values[:, 0])
+    assert found.values[:, 3:].isnan().all()
     assert not found.masked.any()
     assert [int((found.clip == clip).sum()) for clip in (0, 1)] == [20, 10]
     uniform = guessed(Sure(1 / CODES), clips)
@@ -123,4 +125,28 @@ def test_baselines_stand_beside_the_right_tokens() -> None:
         return ids, (torch.arange(5) == 1).expand_as(ids)
 
     found = guess(Sure(0.5), [clip], [bits], [(0, 0)], second_frame, drawn)  # type: ignore[arg-type]
-    assert torch.equal(found.values[:, 2:], bits[:, 1])
+    assert torch.equal(found.values[:, 3:], bits[:, 1])
+
+
+def test_a_short_window_sees_no_more_than_the_papers() -> None:
+    class Long(Sure):
+        """Knows every token when it sees more than the paper's 16 frames at once, else none."""
+
+        def __init__(self) -> None:
+            super().__init__(0.5)
+            self.seen: set[int] = set()
+
+        def logits(self, hidden: Tensor) -> Tensor:
+            self.seen.add(hidden.shape[-1])
+            self.p.data.fill_(0.5 if hidden.shape[-1] > 16 else 1 / CODES)
+            return super().logits(hidden)
+
+    model = Long()
+    clips = [torch.randint(CODES, (2, 40))]
+    beside, drawn = [baseline_bits(clips[0], [])], torch.Generator()
+    model.config = MLMConfig(2, CODES, 4, 512, 44_100, stems=(), window=40)
+    everything = lambda ids, g: (ids, torch.ones_like(ids, dtype=torch.bool))  # noqa: E731
+    found = guess(model, clips, beside, [(0, 0)], everything, drawn)  # type: ignore[arg-type]
+    assert model.seen == {40, 16, 8}
+    assert found.values[:, 0].tolist() == pytest.approx([1.0] * 80)
+    assert found.values[:, 2].tolist() == pytest.approx([3.0] * 80)

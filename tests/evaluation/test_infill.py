@@ -21,6 +21,7 @@ from audiomask.evaluation.infill import (
 )
 from audiomask.evaluation.report import as_json
 from audiomask.evaluation.songs import Song
+from audiomask.inference.settings import InfillSettings
 
 RATE = 8000
 
@@ -38,10 +39,10 @@ class Half:
 
     def __init__(self, song: Song) -> None:
         self.song = song
-        self.asked: list[tuple[object, ...]] = []
+        self.asked: list[InfillSettings] = []
 
     def infill(
-        self, source: AudioSource, gaps: Sequence[Gap], *settings: object
+        self, source: AudioSource, gaps: Sequence[Gap], settings: InfillSettings
     ) -> Iterator[Patch]:
         (gap,) = gaps
         self.asked.append(settings)
@@ -98,10 +99,11 @@ def test_scores_by_hand() -> None:
 def test_every_method_stands_beside_the_model() -> None:
     song = noise()
     engine = Half(song)
-    settings = Settings((20.0, 50.0), number=2, seed=7, steps=3, temperature=0.5, candidates=4)
+    filling = InfillSettings("tokens", steps=3, temperature=0.5, candidates=4, seed=7)
+    settings = Settings((20.0, 50.0), number=2, seed=7, filling=filling)
     measurement = InfillMeasurement(engine, settings)  # type: ignore[arg-type]
     assert measurement.add(song) is None
-    assert engine.asked == [(3, 0.5, 4, 7)] * 4
+    assert engine.asked == [filling] * 4
     report = measurement.finish()
     data = json.loads(as_json(report.data))
     assert list(data["gaps"]) == ["20", "50"]
@@ -132,7 +134,7 @@ def test_a_length_that_no_song_takes_is_told() -> None:
 
 def test_the_engine_itself(engine: Engine) -> None:
     song = Song("tone", 0.1 * torch.sin(torch.arange(2 * 44_100) / 20).expand(2, -1), {}, 44_100)
-    settings = Settings((50.0,), number=1, steps=2)
+    settings = Settings((50.0,), number=1, filling=InfillSettings(steps=2))
     measurement = InfillMeasurement(engine, settings)
     assert measurement.add(song) is None
     rows = {row["method"]: row for row in measurement.rows}

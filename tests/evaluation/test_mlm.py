@@ -47,7 +47,7 @@ def test_bits_of_random_weights_are_about_those_of_chance(
         assert list(rows) == ["level 1", "level 2", "all levels"]
         whole, parts = rows["all levels"], [rows["level 1"], rows["level 2"]]
         assert whole["tokens"] == sum(part["tokens"] for part in parts)
-        for key in ("nll", "entropy", "unigram", "bigram", "right"):
+        for key in ("nll", "entropy", "short", "unigram", "bigram", "right"):
             mean = sum(part[key] * part["tokens"] for part in parts) / whole["tokens"]
             assert whole[key] == pytest.approx(mean)
         # nothing was learned: every one of 32 codes is about as likely
@@ -72,7 +72,8 @@ def test_a_table_by_hand(engine: Engine) -> None:
         level=torch.tensor([0, 0, 1, 1]),
         clip=torch.tensor([0, 1, 2, 2]),
         values=torch.tensor(
-            [[1.0, 1, 4, 2], [3.0, 0, 4, 4], [5.0, 0, 6, 6], [7.0, 0, 6, 6]], dtype=torch.double
+            [[1.0, 1, 5, 4, 2], [3.0, 0, 5, 4, 4], [5.0, 0, 8, 6, 6], [7.0, 0, 8, 6, 6]],
+            dtype=torch.double,
         ),
         masked=torch.ones(4, dtype=torch.bool),
     )
@@ -80,6 +81,7 @@ def test_a_table_by_hand(engine: Engine) -> None:
     first, second = found["levels"]["level 1"], found["levels"]["level 2"]
     assert (first["nll"], first["right"], first["unigram"], first["bigram"]) == (2, 0.5, 4, 3)
     assert (first["entropy"], second["entropy"]) == (1, 0)
+    assert (first["short"], first["under_short"]) == (5, 1 - 2 / 5)
     assert first["under_unigram"] == pytest.approx(0.5)
     assert first["under_entropy"] == pytest.approx(-1)
     # a level without entropy has nothing to be under

@@ -16,8 +16,8 @@ import typer
 import yaml
 from typer.testing import CliRunner, Result
 
+from audiomask.audio.faults import detect_faults
 from audiomask.audio.files import AudioFile
-from audiomask.audio.gaps import detect_gaps
 from audiomask.errors import DataError
 from audiomask.training.data.layouts import recognise
 from audiomask.training.data.sounds import soundfont as fonts
@@ -233,7 +233,7 @@ def test_the_example_songs() -> None:
     assert sf.info(EXAMPLES / "song.wav").subtype == "PCM_16"
     assert 20000 < np.abs(song.astype(int)).max() < 32767
     with AudioFile(EXAMPLES / "gap.wav") as file:
-        gaps = detect_gaps(file)
+        gaps = [fault.gap for fault in detect_faults(file)]
     assert [(gap.start / RATE, gap.length / RATE) for gap in gaps] == [
         (2.5, 0.04),
         (5, 0.3),

@@ -12,9 +12,11 @@ from torch import Tensor
 from audiomask.inference.autoregressive import (
     HIGHEST_ORDER,
     burg,
+    extrapolate,
     interpolate,
     least_squares,
     order_for,
+    prediction_gain,
 )
 
 
@@ -143,3 +145,22 @@ def test_orders() -> None:
 def test_what_cannot_be_is_refused(start: int, stop: int, order: int, iterations: int) -> None:
     with pytest.raises(ValueError, match=r"gap|order"):
         interpolate(torch.zeros(1, 100), start, stop, order, iterations)
+
+
+def test_a_tone_goes_on_and_noise_dies_away() -> None:
+    time = torch.arange(12_000) / 44_100
+    tone = 0.1 * torch.sin(6.283 * 440 * time)
+    audio = torch.stack([tone, 0.1 * torch.randn(12_000)]).float()
+    made = extrapolate(audio[:, :10_000], 1000, 200)
+    assert made.shape == (2, 1000)
+    assert torch.allclose(made[0], audio[0, 10_000:11_000], atol=5e-3)
+    assert float(made[1, 500:].square().mean()) < 0.1 * float(audio[1].square().mean())
+    assert not extrapolate(torch.zeros(1, 300), 50, 20).any()
+
+
+def test_prediction_gain() -> None:
+    time = torch.arange(8000) / 44_100
+    tone, noise = torch.sin(6.283 * 440 * time)[None], torch.randn(1, 8000)
+    assert prediction_gain(noise, 20) == pytest.approx(0, abs=0.5)
+    assert prediction_gain(tone + 0.01 * noise, 200) == pytest.approx(37, abs=2)
+    assert prediction_gain(torch.zeros(2, 8000), 20) == 0

@@ -1,3 +1,7 @@
+"""Infill: what is filled, with what, and that nothing else is touched."""
+
+from collections.abc import Sequence
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -6,68 +10,166 @@ from torch import Tensor
 
 from audiomask.audio.gaps import Gap, merge_gaps
 from audiomask.audio.source import MemorySource
-from audiomask.audio.splice import Patch
-from audiomask.errors import AudiomaskError
-from audiomask.inference.infill import FADE, Infiller, bridge
+from audiomask.errors import AudiomaskError, UsageError
+from audiomask.inference import infill as module
+from audiomask.inference.infill import BLEND, FADE, SHORT, Filling, Infiller
+from audiomask.inference.settings import AR, AUTO, TOKENS, InfillSettings
 from audiomask.mlm import MaskedLM
+from audiomask.mlm.decoding import Filled
 from audiomask.vqvae import AnyVQVAE
 
 CPU = torch.device("cpu")
 RATE = 44100
 
 
-def infiller(vqvae: AnyVQVAE, mlm: MaskedLM, **options: float) -> Infiller:
-    chosen = {"steps": 2, "temperature": 1.0, "candidates": 1, "seed": 0} | options
-    return Infiller(vqvae, mlm, CPU, **chosen)  # type: ignore[arg-type]
+def infiller(vqvae: AnyVQVAE, mlm: MaskedLM, at_once: int = 1, **options: object) -> Infiller:
+    chosen = InfillSettings(**({"steps": 2} | options))  # type: ignore[arg-type]
+    return Infiller(vqvae, mlm, CPU, chosen, at_once)
 
 
-def fill(maker: Infiller, audio: Tensor, gaps: list[Gap], rate: int = RATE) -> list[Patch]:
-    return list(maker.patches(MemorySource(audio, rate), gaps))
+def fill(maker: Infiller, audio: Tensor, gaps: Sequence[Gap], rate: int = RATE) -> list[Filling]:
+    return list(maker.run(maker.dialogues(MemorySource(audio, rate), gaps)))
 
 
-@settings(max_examples=15)
-@given(st.data())
-def test_patches_keep_to_the_gaps_and_their_crossfades(
-    vqvae: AnyVQVAE, mlm: MaskedLM, data: st.DataObject
+def noise(length: int, channels: int = 1, seed: int = 0) -> Tensor:
+    return 0.1 * torch.randn(channels, length, generator=torch.Generator().manual_seed(seed))
+
+
+@settings(max_examples=25)
+@given(
+    st.data(),
+    st.sampled_from([AUTO, TOKENS, AR]),
+    st.sampled_from([0.0, 1.0]),
+    st.sampled_from([RATE, 16_000]),
+)
+def test_fillings_keep_to_the_gaps_and_their_crossfades(
+    vqvae: AnyVQVAE, mlm: MaskedLM, data: st.DataObject, method: str, heat: float, rate: int
 ) -> None:
     length = data.draw(st.integers(2000, 30_000))
     spans = data.draw(
         st.lists(
-            st.tuples(st.integers(0, length - 2), st.integers(1, 5000)), min_size=1, max_size=3
+            st.tuples(st.integers(0, length - 2), st.integers(1, 8000)), min_size=1, max_size=3
         )
     )
     gaps = merge_gaps([Gap(a, min(a + n, length)) for a, n in spans])
     if sum(gap.length for gap in gaps) >= length:
         return
-    audio = 0.1 * torch.randn(1, length)
-    fade = round(FADE * RATE)
-    patches = fill(infiller(vqvae, mlm), audio, gaps)
-    assert len(patches) == len(gaps)
-    for patch, gap in zip(patches, gaps, strict=True):
-        assert gap.start - fade <= patch.start <= gap.start
-        assert gap.stop <= patch.stop <= min(gap.stop + fade, length)
+    audio = noise(length)
+    fade = round(FADE * rate)
+    made = fill(infiller(vqvae, mlm, method=method, temperature=heat), audio, gaps, rate)
+    assert [filling.gap for filling in made] == gaps
+    for filling in made:
+        gap = filling.gap
+        assert gap.start - fade <= filling.start <= gap.start
+        assert gap.stop <= filling.stop <= min(gap.stop + fade, length)
+        if method != TOKENS:
+            assert (filling.start, filling.stop) == (gap.start, gap.stop)
         for other in gaps:
             if other is not gap:
-                assert patch.stop <= other.start or patch.start >= other.stop
-        assert patch.samples.isfinite().all()
-        # the outermost samples are nearly the recording's own
-        if patch.start < gap.start - 100:
-            edge = (patch.samples[:, 0] - audio[:, patch.start]).abs()
-            assert edge.max() < 0.05
+                assert filling.stop <= other.start or filling.start >= other.stop
+        assert filling.samples.shape == (1, filling.stop - filling.start)
+        assert filling.samples.isfinite().all()
+        if method != AUTO:
+            assert filling.method == method
+        else:
+            # noise cannot be foreseen
+            assert filling.method == (AR if gap.length <= SHORT * rate else BLEND)
+
+
+def test_a_crossfade_is_between_what_is_there_and_what_is_made(
+    vqvae: AnyVQVAE, mlm: MaskedLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gap, fade = Gap(10_000, 20_000), round(FADE * RATE)
+    audio = noise(40_000)
+    # a decoder that says 1000 all over
+    monkeypatch.setattr(vqvae, "between", lambda v, known, *_: torch.full_like(known, 1000.0))
+    made = fill(infiller(vqvae, mlm, method=TOKENS), audio, [gap])[0]
+    assert (made.start, made.stop) == (gap.start - fade, gap.stop + fade)
+    assert (made.samples[:, fade:-fade] == 1000).all()
+    share = torch.arange(fade, 0, -1) / (fade + 1)
+    for there, found, weight in (
+        (audio[0, made.start : gap.start], made.samples[0, :fade], share),
+        (audio[0, gap.stop : made.stop], made.samples[0, -fade:], share.flip(0)),
+    ):
+        expected = weight * there + (1 - weight**2).sqrt() * 1000
+        assert torch.allclose(found, expected, rtol=1e-4)
+
+
+def test_edges_are_what_goes_on_from_the_sides(
+    vqvae: AnyVQVAE, mlm: MaskedLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vqvae, "between", lambda vectors, known, *_: torch.zeros_like(known))
+    time = torch.arange(60_000) / RATE
+    audio = torch.stack([0.1 * torch.sin(6.283 * pitch * time) for pitch in (330.0, 550.0)])
+    audio, gap = audio.sum(dim=0, keepdim=True), Gap(20_000, 40_000)
+    holed = audio.clone()
+    holed[:, gap.start : gap.stop] = 0
+    made = fill(infiller(vqvae, mlm), holed, [gap])[0]
+    true = audio[:, gap.start : gap.stop]
+    for edge in (slice(0, 300), slice(-300, None)):
+        error = (made.samples[:, edge] - true[:, edge]).square().mean()
+        assert float(error / true.square().mean()) < 0.05
+    # none of it without them
+    plain = fill(infiller(vqvae, mlm, method=TOKENS), holed, [gap])[0]
+    assert not plain.samples[:, gap.start - plain.start :][:, : gap.length].any()
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "noisy", "method"),
+    [(40, True, AR), (80, True, BLEND), (80, False, AR), (120, False, BLEND)],
+)
+def test_the_method_suits_length_and_sound(
+    vqvae: AnyVQVAE, mlm: MaskedLM, milliseconds: int, noisy: bool, method: str
+) -> None:
+    time = torch.arange(40_000) / RATE
+    audio = 0.1 * torch.sin(6.283 * 440 * time)[None] + (0.1 if noisy else 1e-4) * noise(40_000)
+    gap = Gap(15_000, 15_000 + milliseconds * RATE // 1000)
+    assert fill(infiller(vqvae, mlm), audio, [gap])[0].method == method
+
+
+def test_the_models_are_given_several_gaps_at_once(
+    vqvae: AnyVQVAE, mlm: MaskedLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audio = noise(120_000, 2)
+    gaps = [Gap(at, at + 6000) for at in (10_000, 40_000, 70_000, 100_000)]
+    sizes: list[int] = []
+    real = module.fill
+
+    def counted(model: MaskedLM, ids: Tensor, *rest: object) -> Filled:
+        sizes.append(len(ids))
+        return real(model, ids, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "fill", counted)
+    options = {"method": TOKENS, "temperature": 1.0, "candidates": 2}
+    alone = fill(infiller(vqvae, mlm, 1, **options), audio, gaps)
+    assert sizes == [4] * 4
+    sizes.clear()
+    together = fill(infiller(vqvae, mlm, 3, **options), audio, gaps)
+    assert sum(sizes) == 16
+    assert len(sizes) < 4
+    for one, other in zip(alone, together, strict=True):
+        assert (one.start, one.gap) == (other.start, other.gap)
+        assert torch.allclose(one.samples, other.samples, atol=1e-4)
 
 
 def test_same_seed_same_filling_other_seed_another(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
-    audio, gaps = 0.1 * torch.randn(1, 40_000), [Gap(10_000, 25_000)]
+    audio, gaps = noise(40_000), [Gap(10_000, 25_000)]
     first, again, other = (
-        fill(infiller(vqvae, mlm, seed=seed), audio, gaps)[0].samples for seed in (1, 1, 2)
+        fill(infiller(vqvae, mlm, seed=seed, temperature=1.0), audio, gaps)[0].samples
+        for seed in (1, 1, 2)
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+    # nothing is drawn without heat
+    cold, too = (fill(infiller(vqvae, mlm, seed=s), audio, gaps)[0].samples for s in (1, 2))
+    assert torch.equal(cold, too)
+    assert not torch.equal(cold, first)
 
 
 def test_equal_channels_are_filled_equally(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
     audio = 0.1 * torch.randn(1, 40_000).repeat(2, 1)
-    patch = fill(infiller(vqvae, mlm, candidates=3), audio, [Gap(10_000, 20_000)])[0]
+    maker = infiller(vqvae, mlm, candidates=3, temperature=1.0)
+    patch = fill(maker, audio, [Gap(10_000, 20_000)])[0]
     assert torch.allclose(patch.samples[0], patch.samples[1], atol=1e-6)
 
 
@@ -86,6 +188,8 @@ def test_a_gap_longer_than_the_window(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
     audio = 0.1 * torch.randn(1, 3 * window)
     gap = Gap(window // 2, window // 2 + 2 * window)
     patch = fill(infiller(vqvae, mlm), audio, [gap])[0]
+    assert patch.passes > 1
+    assert fill(infiller(vqvae, mlm), audio, [Gap(window, window + 9000)])[0].passes == 1
     inside = patch.samples[:, gap.start - patch.start :][:, : gap.length]
     for part in inside.split(8192, dim=1):
         assert part.abs().max() > 0
@@ -113,11 +217,39 @@ def test_a_recording_that_is_all_gap(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
         fill(infiller(vqvae, mlm), torch.zeros(1, 1000), [Gap(0, 1000)])
 
 
-def test_the_bridge_mirrors_both_sides() -> None:
-    audio = torch.arange(1.0, 31.0)[None].clone()
-    audio[:, 10:20] = 0
-    bridge(audio, 10, 20)
-    assert torch.equal(audio[:, :10], torch.arange(1.0, 11.0)[None])
-    fade = torch.arange(1, 11) / 11
-    expected = torch.arange(10.0, 0.0, -1) * (1 - fade) + torch.arange(30.0, 20.0, -1) * fade
-    assert torch.allclose(audio[0, 10:20], expected)
+def test_the_likeliest_candidate_is_kept(
+    vqvae: AnyVQVAE, mlm: MaskedLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Filled] = []
+    used: list[Tensor] = []
+    real, between = module.fill, vqvae.between
+
+    def filled_too(*arguments: object) -> Filled:
+        seen.append(real(*arguments))  # type: ignore[arg-type]
+        return seen[-1]
+
+    def between_too(vectors: Tensor, *rest: object) -> Tensor:
+        used.append(vectors)
+        return between(vectors, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "fill", filled_too)
+    monkeypatch.setattr(vqvae, "between", between_too)
+    options = {"method": TOKENS, "temperature": 1.0, "candidates": 4}
+    fill(infiller(vqvae, mlm, **options), noise(40_000, 2), [Gap(10_000, 20_000)])
+    (filled,), (vectors,) = seen, used
+    scores = filled.score.view(4, 2).mean(dim=1)
+    assert len(set(scores.tolist())) > 1
+    best = int(scores.argmax())
+    # of the candidate's frames, one in the middle of the gap is among those that are heard
+    frame = round(15_000 / 512)
+    kept = filled.vectors[2 * best : 2 * best + 2, frame]
+    assert (vectors - kept[:, None]).abs().amax(dim=(0, 2)).min() == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"method": "magic"}, {"steps": 0}, {"candidates": 0}, {"temperature": float("nan")}],
+)
+def test_settings_that_cannot_be(wrong: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        InfillSettings(**wrong)  # type: ignore[arg-type]

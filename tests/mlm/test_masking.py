@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from audiomask.mlm.masking import bert_mask, gap_mask, random_mask
+from audiomask.mlm import masking
+from audiomask.mlm.masking import bert_mask, centre_mask, gap_mask, mixed_mask, random_mask
 from audiomask.mlm.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(100, ["guitar", "piano"])
@@ -85,24 +86,20 @@ def test_a_gap_is_at_some_stage_of_being_filled(seed: int, frames: int, levels: 
     inputs, chosen = gap_mask(ids, VOCABULARY, generator(seed))
     hidden = inputs == MASK
     assert torch.equal(inputs[~hidden], ids[~hidden])
-    assert not (chosen & ~hidden).any()
+    assert torch.equal(chosen, hidden)
     for row in range(3):
         places = hidden[row].any(dim=0).nonzero().flatten()
         if len(places) == 0:
             continue
         assert len(places) <= max(1, frames // 2)
-        # the loss is on one level; coarser ones are known, finer ones unknown all over the gap
-        with_loss = chosen[row].any(dim=1).nonzero().flatten().tolist()
+        # coarser levels are known, finer ones unknown all over the gap
         first = int(hidden[row].any(dim=1).nonzero()[0])
-        assert with_loss in ([first], [])
-        if with_loss:
-            assert torch.equal(chosen[row, first], hidden[row, first])
-            finer = hidden[row, first + 1 :]
-            if len(finer):
-                gap = finer[0].nonzero().flatten()
-                assert gap.tolist() == list(range(int(gap[0]), int(gap[-1]) + 1))
-                assert (finer == finer[0]).all()
-                assert (hidden[row, first] <= finer[0]).all()
+        finer = hidden[row, first + 1 :]
+        if len(finer):
+            gap = finer[0].nonzero().flatten()
+            assert gap.tolist() == list(range(int(gap[0]), int(gap[-1]) + 1))
+            assert (finer == finer[0]).all()
+            assert (hidden[row, first] <= finer[0]).all()
 
 
 def test_gaps_are_of_all_lengths_levels_and_places() -> None:
@@ -110,7 +107,7 @@ def test_gaps_are_of_all_lengths_levels_and_places() -> None:
     inputs, chosen = gap_mask(ids, VOCABULARY, generator())
     hidden = inputs == MASK
     # level 1 is all MASK in the gap while level 0 is being filled: there the gap is plain to see
-    coarse = chosen[:, 0].any(dim=1)
+    coarse = hidden[:, 0].any(dim=1)
     lengths = hidden[coarse, 1].sum(dim=1)
     assert int(lengths.min()) in (4, 5)
     assert 90 <= int(lengths.max()) <= 100
@@ -119,7 +116,7 @@ def test_gaps_are_of_all_lengths_levels_and_places() -> None:
     starts = hidden[coarse, 1].float().argmax(dim=1)
     assert int(starts.min()) < 10
     assert int(starts.max()) > 180
-    fine = chosen[:, 1].any(dim=1)
+    fine = chosen[:, 1].any(dim=1) & ~coarse
     assert 0.4 < int(coarse.sum()) / int(coarse.sum() + fine.sum()) < 0.6
     # and of all rates: the mean of cos(π r / 2) is 2 / π
     share = chosen[coarse, 0].sum(dim=1) / lengths
@@ -140,3 +137,45 @@ def test_each_row_has_its_own_rate() -> None:
     assert float(rates.max()) > 0.97
     # P(cos(π r / 2) < 1 / 2) = 1 / 3
     assert float((rates < 0.5).float().mean()) == pytest.approx(1 / 3, abs=0.04)
+
+
+# The middle
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7, 200])
+def test_the_middle_is_masked_on_all_levels(frames: int) -> None:
+    ids = codes(500, 3, frames)
+    ids[:, :, frames // 2] = VOCABULARY.pad  # special tokens stay
+    inputs, chosen = centre_mask(ids, VOCABULARY, generator())
+    assert torch.equal(chosen, inputs == MASK)
+    assert torch.equal(inputs[~chosen], ids[~chosen])
+    assert not chosen[:, :, frames // 2].any()
+    assert (chosen == chosen[:, :1]).all()
+    if frames == 200:
+        lengths = chosen[:, 0].sum(dim=1) + 1  # the special token
+        assert (int(lengths.min()), int(lengths.max())) >= (4, 90)
+        assert int(lengths.max()) <= 100
+        begin = chosen[:, 0].float().argmax(dim=1)
+        end = 200 - chosen[:, 0].flip(1).float().argmax(dim=1)
+        assert ((begin - (200 - end)).abs() <= 1).all()
+
+
+# All of them
+
+
+def test_rows_are_masked_in_four_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    def way(number: int):
+        def mask(ids: Tensor, vocabulary: Vocabulary, generator: object) -> tuple[Tensor, Tensor]:
+            return torch.full_like(ids, number), torch.full_like(ids, number % 2, dtype=torch.bool)
+
+        return mask
+
+    for number, name in enumerate(("bert_mask", "gap_mask", "random_mask", "centre_mask")):
+        monkeypatch.setattr(masking, name, way(number))
+    inputs, chosen = mixed_mask(codes(8000, 1, 3), VOCABULARY, generator())
+    assert (inputs == inputs[:, :, :1]).all()
+    assert torch.equal(chosen, inputs % 2 == 1)
+    counts = torch.bincount(inputs[:, 0, 0], minlength=4).tolist()
+    assert sum(masking.MIXTURE) == pytest.approx(1)
+    for count, share in zip(counts, masking.MIXTURE, strict=True):
+        assert within(count, 8000, share)

@@ -52,6 +52,18 @@ def test_attention_by_hand() -> None:
     assert torch.allclose(attention(x, angles, None), expected, atol=1e-6)
 
 
+def test_attention_in_training_is_that_in_use() -> None:
+    attention = Attention(16, 2)
+    x, angles = torch.randn(2, 30, 16), rotary_angles(30, 8, CPU)
+    seen = torch.ones(2, 30, dtype=torch.bool)
+    seen[1, 20:] = False
+    for mask in (None, seen):
+        trained = attention(x, angles, mask)
+        assert trained.requires_grad
+        with torch.no_grad():
+            assert torch.allclose(trained, attention(x, angles, mask), atol=1e-6)
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("kernel", [0, 7])
 def test_both_directions(kernel: int) -> None:

@@ -55,7 +55,7 @@ def make(preset: str, **settings: Any) -> MLMTask:
     belongs = {"levels": 1, "codebook_size": 16, "code_dim": 8, "hop_length": HOP}
     size = {"sample_rate": RATE, "stems": ["low", "high"], "dim": 48, "heads": 4, "layers": 2}
     if preset == "default":
-        size |= {"bands": 12, "band_stft": 256, "window": FRAMES}
+        size |= {"bands": 12, "band_stft": 256, "window": FRAMES, "separated": 1.0}
     codebooks = F.normalize(torch.randn(1, 16, 8), dim=-1)
     model = build_mlm(preset, belongs | size | settings, codebooks)
     return MLMTask(model, preset, {"vqvae": "f" * 16})
@@ -108,6 +108,26 @@ def test_a_scene_has_one_of_the_named_stems() -> None:
     assert not torch.equal(batch.number, scenes(task, 0, 20, seed=1).number)
     # not computed where nothing asks for it
     assert scenes(make("paper"), 0, 3).mixture_power.shape == (3, 0)
+
+
+def test_only_some_are_separated_and_all_teach_infill() -> None:
+    task = make("default", separated=0.25)
+    batch, songs = scenes(task, 0, 6), excerpts(0, 6)
+    assert torch.equal(batch.mixture, Meter().encode(songs.mixture))
+    whole = scenes(make("default"), 0, 6)
+    for part, all_of_it in zip(batch[1:], whole[1:], strict=True):
+        assert torch.equal(part, all_of_it[[0, 3]])
+    # a cache keeps more than is separated: the rest is passed over
+    found = []
+    for kept in (batch, whole):
+        torch.manual_seed(3)
+        found.append({name: float(value) for name, value in task.loss(kept)[1].items()})
+    assert found[0].keys() == {"plain", "stem", "amplitude", "ratio"}
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
+    none = make("default", separated=0.0)
+    batch = scenes(none, 0, 3)
+    assert len(batch.stem) == len(batch.mixture_power) == 0
+    assert none.loss(batch)[1].keys() == {"plain"}
 
 
 def test_tokens_are_those_of_full_precision_when_training_is_not() -> None:

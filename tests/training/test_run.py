@@ -15,6 +15,7 @@ from audiomask.audio.source import MemorySource
 from audiomask.checkpoint import bundled_folder, load_checkpoint, load_weights, restore
 from audiomask.engine import Engine
 from audiomask.errors import CheckpointError, ConfigError, DataError, UsageError
+from audiomask.inference.settings import InfillSettings
 from audiomask.mlm import build_mlm
 from audiomask.mlm.config import MLMConfig
 from audiomask.training import run as module
@@ -68,7 +69,7 @@ def test_an_mlm_of_the_first_levels(options: Callable[..., TrainOptions], tmp_pa
     # and it fills gaps and separates
     engine = Engine(second.out)
     source = MemorySource(0.1 * torch.randn(2, 44_100), 44_100)
-    (patch,) = engine.infill(source, [Gap(20_000, 22_000)])
+    (patch,) = engine.infill(source, [Gap(20_000, 22_000)], InfillSettings("tokens"))
     assert patch.samples.isfinite().all()
     found = torch.cat([part["guitar"] for part in engine.separate(source, ["guitar"])], dim=1)
     assert found.shape == (2, 44_100)

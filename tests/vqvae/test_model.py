@@ -10,7 +10,7 @@ from torch import Tensor
 from audiomask.errors import ConfigError
 from audiomask.vqvae import PaperVQVAE, build_vqvae
 from audiomask.vqvae.config import VQVAEConfig
-from audiomask.vqvae.model import VQVAE
+from audiomask.vqvae.model import VQVAE, spread_in
 from audiomask.vqvae.phases import BLOCK
 
 
@@ -220,3 +220,52 @@ def test_what_no_preset_has(preset: str, settings: dict[str, object], reason: st
 def test_a_value_out_of_range_is_refused_by_name(field: str, value: object) -> None:
     with pytest.raises(ConfigError, match=field):
         build_vqvae("default", {field: value})
+
+
+# Between known sound
+
+
+def test_vectors_are_what_codes_stand_for(vqvae: VQVAE) -> None:
+    codes = vqvae.encode(0.1 * torch.randn(2, 10 * 64))
+    vectors = vqvae.vectors(codes.short())
+    expected = sum(vqvae.codebooks()[level][codes[:, level]] for level in range(3))
+    assert torch.allclose(vectors, expected, atol=1e-6)
+    undone = vqvae.quantiser.standardise.undo(vectors)
+    assert torch.allclose(undone, vqvae.quantiser.decode(codes), atol=1e-6)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("first", "last"), [(20, 30), (0, 10), (30, 40), (0, 40)])
+def test_sound_between_known_sound(vqvae: VQVAE, first: int, last: int) -> None:
+    audio = chords(2, 40 * 64)
+    weight = torch.ones(40 * 64)
+    weight[first * 64 : last * 64] = 0
+    vectors = vqvae.vectors(vqvae.encode(audio))
+    made = vqvae.between(vectors, audio, weight, first, last)
+    assert made.shape == audio.shape
+    assert made.isfinite().all()
+    # what the known sound holds where it is not heard, and some frames around, is not looked at
+    other = audio.clone()
+    other[:, (first + 4) * 64 : max(last - 4, first + 4) * 64] = 1.0
+    assert torch.allclose(vqvae.between(vectors, other, weight, first, last), made, atol=1e-5)
+    # away from the gap it is what is known
+    if first == 20:
+        assert torch.allclose(made[:, : 10 * 64], audio[:, : 10 * 64], atol=1e-3)
+
+
+@torch.no_grad()
+def test_what_vectors_miss_beside_a_gap_they_miss_in_it(vqvae: VQVAE) -> None:
+    missed = torch.zeros(1, 100, 5)
+    missed[:, 20:40], missed[:, 40:60], missed[:, 60:] = 1.0, 99.0, -1.0
+    spread = spread_in(missed, 40, 60)
+    assert not spread[:, :40].any()
+    assert not spread[:, 60:].any()
+    line = spread[0, 40:60, 0]
+    assert (line.diff() < 0).all()
+    assert float(line[0]) > 0.5
+    assert torch.allclose(line, -line.flip(0), atol=1e-6)
+    # with one side alone it fades, in a long gap to nothing
+    line = spread_in(missed, 40, 100)[0, 40:, 0]
+    assert (line.diff() < 0).all()
+    assert 0 < float(line[-1]) < 0.06
+    assert not spread_in(missed, 0, 100).any()

@@ -1,0 +1,192 @@
+"""``infill --report``: a line a gap or failure, in the order of files, whatever happened before."""
+
+import json
+from pathlib import Path
+
+import pytest
+import soundfile
+
+GAP = ("--gap", "0.1:0.15", "--report", "told.jsonl")
+
+
+def told():
+    return [json.loads(line) for line in Path("told.jsonl").read_text().splitlines()]
+
+
+def line(name, start=0.1, end=0.15):
+    return {
+        "file": f"in/{name}.wav", "output": f"out/{name}.infilled.wav", "start": start, "end": end,
+        "seconds": round(end - start, 6), "kind": "named", "method": "auto",
+    }  # fmt: skip
+
+
+def output(name):
+    return Path(f"out/{name}.infilled.wav")
+
+
+@pytest.fixture
+def folder(invoke, wav):
+    """``folder("--…")``: infill three files of a folder, a gap in each."""
+    for name in "abc":
+        wav(f"in/{name}.wav")
+    return lambda *more: invoke("infill", "in", "-o", "out", *GAP, *more)
+
+
+def test_one_line_a_gap_in_order(folder):
+    assert folder("--gap", "0.2:0.21").status == 0
+    expected = [line(name, *span) for name in "abc" for span in ((0.1, 0.15), (0.2, 0.21))]
+    assert told() == expected
+
+
+def test_detected_kind_and_method(invoke, wav):
+    samples, rate = soundfile.read(wav("song.wav"), dtype="int16")
+    samples[2205:4410] = 0
+    soundfile.write("song.wav", samples, rate)
+    assert invoke("infill", "song.wav", "--report", "new/told.jsonl", "--method", "ar").status == 0
+    (entry,) = map(json.loads, Path("new/told.jsonl").read_text().splitlines())
+    assert entry == {
+        "file": "song.wav", "output": "song.infilled.wav",
+        "start": 0.05, "end": 0.1, "seconds": 0.05, "kind": "silence", "method": "ar",
+    }  # fmt: skip
+
+
+def test_no_gaps_is_an_empty_report(invoke, wav):
+    wav("song.wav")
+    assert invoke("infill", "song.wav", "--report", "told.jsonl").status == 0
+    assert told() == []
+
+
+def test_failures_are_lines_too(folder):
+    Path("in/b.wav").write_text("not audio")
+    assert folder().status == 1
+    first, failed, last = told()
+    assert [first, last] == [line("a"), line("c")]
+    assert failed["file"] == "in/b.wav"
+    assert "in/b.wav" not in failed["error"]
+    assert failed.keys() == {"file", "error"}
+
+
+def test_one_file_that_fails_alone(invoke, wav):
+    Path("song.wav").write_text("not audio")
+    assert invoke("infill", "song.wav", *GAP).status == 1
+    assert [entry["file"] for entry in told()] == ["song.wav"]
+
+
+def test_an_existing_output_is_a_failure(folder):
+    Path("out").mkdir()
+    output("b").write_text("mine")
+    assert folder().status == 1
+    assert told()[1]["file"] == "in/b.wav"
+    assert "exists" in told()[1]["error"]
+    assert output("b").read_text() == "mine"
+
+
+def test_an_existing_report_is_kept_unless_told(folder, listing):
+    Path("told.jsonl").write_text("mine\n")
+    done = folder()
+    assert done.status == 2
+    assert "told.jsonl exists" in done.error_line()
+    assert not Path("out").exists()
+    assert folder("--overwrite").status == 0
+    assert told() == [line("a"), line("b"), line("c")]
+
+
+def test_what_is_no_report_is_not_gone_on_with(folder):
+    for text in ("mine\n", '{"file": "a"}\n', "[1]\n", '{"output": 1}\n'):
+        Path("told.jsonl").write_text(text)
+        done = folder("--skip-existing")
+        assert done.status == 2
+        assert "told.jsonl: line 1" in done.error_line()
+        assert Path("told.jsonl").read_text() == text
+
+
+@pytest.mark.parametrize("name", ["-", "in", "in/a.wav", "out/a.infilled.wav"])
+def test_a_report_that_cannot_be(invoke, wav, name):
+    wav("in/a.wav")
+    done = invoke("infill", "in", "-o", "out", "--report", name, "--overwrite")
+    assert done.status == 2
+    assert "--report" in done.error_line()
+    assert not Path("out").exists()
+
+
+def test_a_report_that_cannot_be_written(folder):
+    Path("told").write_text("")
+    done = folder("--report", "told/x.jsonl")
+    assert done.status == 1
+    assert "told/x.jsonl: cannot be written" in done.error_line()
+    assert not Path("out").exists()
+
+
+def test_a_dry_run_has_no_report(folder):
+    done = folder("--dry-run")
+    assert done.status == 2
+    assert "--report" in done.error_line()
+
+
+def test_a_run_that_goes_on_tells_each_gap_once(folder, invoke):
+    folder()
+    whole = Path("told.jsonl").read_bytes()
+    first, second, _ = whole.splitlines(keepends=True)
+    # killed: before b got its name; in the middle of a line; before c's turn; before anything
+    for present, left in (
+        ("a", first + second),
+        ("a", first + second[:20]),
+        ("ab", first + second),
+        ("", b""),
+        ("abc", whole),
+    ):
+        for name in "abc":
+            if name not in present:
+                output(name).unlink(missing_ok=True)
+        Path("told.jsonl").write_bytes(left)
+        done = folder("--skip-existing")
+        assert done.status == 0, done.err
+        assert Path("told.jsonl").read_bytes() == whole, (present, left)
+
+
+def test_a_failure_mended_gives_way_to_its_gaps(folder, wav):
+    good = Path("in/b.wav").read_bytes()
+    Path("in/b.wav").write_text("not audio")
+    folder()
+    assert folder("--skip-existing").status == 1
+    assert [list(entry)[1] for entry in told()] == ["output", "error", "output"]
+    Path("in/b.wav").write_bytes(good)
+    assert folder("--skip-existing").status == 0
+    assert told() == [line("a"), line("b"), line("c")]
+
+
+def test_lines_of_other_files_stay(folder, invoke, wav):
+    folder()
+    wav("more/d.wav")
+    assert invoke("infill", "more", "-o", "out", *GAP, "--skip-existing").status == 0
+    assert [entry["file"] for entry in told()] == [
+        "in/a.wav", "in/b.wav", "in/c.wav", "more/d.wav",
+    ]  # fmt: skip
+
+
+def test_gaps_of_an_output_that_failed_at_last_are_taken_back(folder, monkeypatch):
+    import os
+
+    replace = os.replace
+
+    def fail(source, target):
+        if str(target).endswith("b.infilled.wav"):
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail)
+    assert folder().status == 1
+    assert [list(entry)[1] for entry in told()] == ["output", "error", "output"]
+
+
+def test_a_pipe_takes_lines(folder, tmp_path):
+    import os
+    import threading
+
+    os.mkfifo("told.jsonl")
+    read = []
+    reader = threading.Thread(target=lambda: read.append(Path("told.jsonl").read_text()))
+    reader.start()
+    assert folder("--skip-existing").status == 0
+    reader.join(timeout=20)
+    assert [json.loads(text) for text in read[0].splitlines()] == [line(name) for name in "abc"]

@@ -1,0 +1,95 @@
+"""Progress on stderr: bars where it is a terminal, lines where it is not."""
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from audiomask.cli.inputs import Input
+from audiomask.cli.options import Common
+from audiomask.cli.outputs import Job
+from audiomask.cli.report import run_jobs
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """``terminal(function)``: what it returns, and what it shows on a terminal that is stderr."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+
+    def start(function):
+        leader, follower = os.openpty()
+        shown = []
+
+        def read():  # a terminal takes little that is not read
+            while True:
+                try:
+                    shown.append(os.read(leader, 4096))
+                except OSError:  # its other end was closed
+                    return
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        with open(follower, "w") as stream, monkeypatch.context() as patch:
+            patch.setattr(sys, "stderr", stream)
+            status = function()
+        reader.join(timeout=20)
+        os.close(leader)
+        return status, b"".join(shown).decode()
+
+    return start
+
+
+def jobs(*names):
+    return [Job(Input(Path(name), Path(name)), {"": Path(f"{name}.out")}) for name in names]
+
+
+def work(job, meter):
+    meter.start(job.input.label, 8.0)
+    meter.advance(2.0)
+    time.sleep(0.3)  # bars are drawn ten times a second
+    if job.input.label == "bad":
+        raise OSError(5, "Input/output error")
+    meter.advance(6.0)
+
+
+def test_bars_of_all_files_and_of_the_present_one(terminal, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, shown = terminal(lambda: run_jobs(jobs("a", "bad", "c"), Common(), work))
+    assert status == 1
+    for words in ("0 of 3 files", "2.0 of 8.0 s", "3 of 3 files"):
+        assert words in shown
+
+
+def test_one_file_has_its_own_bar_alone(terminal, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, shown = terminal(lambda: run_jobs(jobs("a"), Common(), work))
+    assert status == 0
+    assert "2.0 of 8.0 s" in shown
+    assert "files" not in shown
+
+
+def test_lines_tell_how_many_are_done(invoke, wav):
+    wav("in/a.wav")
+    wav("in/b.wav")
+    done = invoke("tokenize", "in", "-o", "out")
+    first, second = done.err.splitlines()
+    assert "in/a.wav" in first
+    assert "(1 of 2, " in first
+    assert "(2 of 2, " in second
+
+
+def test_failures_are_handed_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    told = []
+    status = run_jobs(
+        jobs("a", "bad"), Common(), work, lambda job, why: told.append((job.input.label, why))
+    )
+    assert status == 1
+    assert told == [("bad", "Input/output error")]
+    with pytest.raises(OSError, match="Input/output"):
+        run_jobs(jobs("bad"), Common(), work, lambda job, why: told.append((job.input.label, why)))
+    assert len(told) == 2
