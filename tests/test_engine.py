@@ -1,5 +1,7 @@
 """Engine: several recordings at once are as each alone."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,3 +42,13 @@ def test_a_recording_that_is_all_gap_stops_the_others_too(tiny: Path) -> None:
     with pytest.raises(AudiomaskError, match="whole recording"):
         engine.infill_together([(noise(5000, 1), [Gap(0, 5000)])])
     assert engine.infill_group == 1
+
+
+def test_loading_leaves_the_compiler_alone(tiny: Path) -> None:
+    """Checking a checkpoint's shapes must not import what takes torch a second to import."""
+    code = (
+        "import sys; from pathlib import Path; from audiomask import Engine\n"
+        f"engine = Engine(Path({str(tiny)!r}), 'cpu'); engine.vqvae; engine.mlm\n"
+        "sys.exit(int('torch._dynamo' in sys.modules or 'sympy' in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

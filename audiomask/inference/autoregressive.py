@@ -24,9 +24,9 @@ SAMPLES_EACH = 4
 NOISE = 1e-10
 
 
-def order_for(length: int, side: int) -> int:
+def order_for(length: int, side: int, highest: int = HIGHEST_ORDER) -> int:
     """How many coefficients suit a gap of so many samples with so many on its longer side."""
-    return max(min(ORDER_RATIO * length + 2, HIGHEST_ORDER, side // SAMPLES_EACH), 1)
+    return max(min(ORDER_RATIO * length + 2, highest, side // SAMPLES_EACH), 1)
 
 
 def interpolate(audio: Tensor, start: int, stop: int, order: int, iterations: int = 2) -> Tensor:
@@ -55,6 +55,10 @@ def interpolate(audio: Tensor, start: int, stop: int, order: int, iterations: in
     order = min(order, max(start, audio.shape[1] - stop) - 1)
     if order < 1:
         return torch.zeros(len(audio), stop - start)
+    if start < audio.shape[1] - stop:
+        # the predictor comes from the side that has the more to go by; the other may have nothing
+        turned = audio.shape[1] - stop, audio.shape[1] - start
+        return interpolate(audio.flip(1), *turned, order, iterations).flip(1)
     filled = []
     for channel in audio.double().clone():
         parts = [part for part in (channel[:start], channel[stop:]) if len(part) > order]
@@ -178,11 +182,14 @@ def extrapolate(audio: Tensor, length: int, order: int) -> Tensor:
     Args:
         audio: [C, T]. Every channel has a model of its own.
         length: how many samples.
-        order: coefficients of the models, fewer than T.
+        order: coefficients of the models; fewer where T is no more.
 
     Returns:
         float32 [C, length]; it dies away where the audio cannot be foreseen.
     """
+    order = min(order, audio.shape[1] - 1)
+    if order < 1:
+        return torch.zeros(len(audio), length)
     made = []
     for channel in audio.double():
         coefficients = burg([channel], order)

@@ -18,14 +18,17 @@ from audiomask.audio.gaps import Gap
 from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.audio.splice import Patch, crossfade_bounds
 from audiomask.errors import AudiomaskError
-from audiomask.inference.autoregressive import interpolate, order_for, prediction_gain
-from audiomask.inference.edges import ORDER, Extended, neighbours, sides
+from audiomask.inference.autoregressive import prediction_gain
+from audiomask.inference.edges import ORDER, Extended, sides
 from audiomask.inference.scene import Placed, Scene, envelope
 from audiomask.inference.settings import AR, AUTO, TOKENS, InfillSettings
+from audiomask.inference.short_gaps import fill_short
 from audiomask.mlm.decoding import Filled, Noise, fill
 from audiomask.mlm.model import MaskedLM
 from audiomask.vqvae import AnyVQVAE
 
+#: known frames on each side whose sound must come out right, for what is in the gap to fit them
+AROUND = 8
 #: tokens between autoregressive edges
 BLEND = "ar+tokens"
 #: seconds of crossfade a side
@@ -106,7 +109,7 @@ class Infiller:
             raise AudiomaskError("the whole recording is one gap: there is nothing to go by")
         fades = crossfade_bounds(gaps, source.frames, round(FADE * source.sample_rate))
         return [
-            self.dialogue(source, gap, gaps, sides) for gap, sides in zip(gaps, fades, strict=True)
+            self.dialogue(source, gap, gaps, both) for gap, both in zip(gaps, fades, strict=True)
         ]
 
     def dialogue(
@@ -123,20 +126,21 @@ class Infiller:
             method = AR if suits(source, gap, gaps) else TOKENS
         if method == TOKENS:
             return (yield from self.from_tokens(source, gap, gaps, fades))
-        return Filling(gap.start, interpolated(source, gap, gaps), gap, AR)
+        return Filling(gap.start, fill_short(source, gap, gaps), gap, AR)
 
     def from_tokens(
         self, source: AudioSource, gap: Gap, gaps: Sequence[Gap], fades: tuple[int, int]
     ) -> Dialogue:
         """A gap filled with what its guessed tokens sound like.
 
-        With the "auto" method its edges are autoregressive, and the crossfades lie in the gap.
+        With the "auto" method its edges are autoregressive, and the crossfades lie in the gap; but
+        for a side with too little sound to go on with.
         """
         unsure, inner, method = gap, gap, TOKENS
         if self.settings.method == AUTO:
             source = Extended(source, gap, gaps)
             unsure, inner, method = source.unsure, source.inner, BLEND
-            fades = inner.start - gap.start, gap.stop - inner.stop
+            fades = (inner.start - gap.start or fades[0], gap.stop - inner.stop or fades[1])
         gaps = [unsure if other == gap else other for other in gaps]
         scene = Scene.around(source, unsure, gaps, self.vqvae.config, self.mlm.config.window)
         samples = scene.samples.to(self.device)
@@ -147,7 +151,7 @@ class Infiller:
         codes, vectors = codes[:, : self.mlm.config.levels].clone(), vectors.clone()
         passes = yield from self.guess(codes, vectors, scene, gap)
         weight = scene.weight(inner, fades).to(self.device)
-        near = scene.near(2 * self.vqvae.config.context)
+        near = scene.near(self.vqvae.config.reach + AROUND)
         span = slice(near.start * self.hop, near.stop * self.hop)
         with torch.inference_mode():
             made = self.vqvae.between(
@@ -256,17 +260,3 @@ def suits(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> bool:
         if side.shape[1] >= gap.length
     ]
     return min(gains, default=0.0) > FORESEEN
-
-
-def interpolated(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> Tensor:
-    """A gap's samples [C, gap.length] by autoregressive models of what is beside it.
-
-    Args:
-        gaps: all the recording's, so that no other is taken for sound.
-    """
-    side = round(0.1 * source.sample_rate)
-    low, high = neighbours(gap, gaps, source.frames)
-    start, stop = max(gap.start - side, low), min(gap.stop + side, high)
-    audio = source.read(start, stop).nan_to_num()
-    order = order_for(gap.length, max(gap.start - start, stop - gap.stop))
-    return interpolate(audio, gap.start - start, gap.stop - start, order)

@@ -38,7 +38,11 @@ class MaskedLM(nn.Module):
         self.code_projections = nn.ModuleList(
             nn.Linear(config.code_dim, dim) for _ in range(levels)
         )
-        self.special = nn.Parameter(0.5 * torch.randn(levels, 2 + len(config.stems), dim))
+        # even, not normal: drawn without memory, as when a checkpoint's shapes are checked, normal
+        # numbers make torch import its compiler, which takes a second
+        self.special = nn.Parameter(
+            torch.empty(levels, 2 + len(config.stems), dim).uniform_(-0.87, 0.87)
+        )
         self.context_layers = Transformer(dim, config.heads, config.layers, config.kernel)
         self.stem_layers = Transformer(dim, config.heads, config.stem_layers, config.kernel)
         self.norm = nn.LayerNorm(dim)

@@ -57,7 +57,7 @@ class VQVAE(nn.Module):
         self.decoder = ConvNeXtStack(code_dim, config.decoder_dim, config.decoder_blocks, kernel)
         self.head = nn.Linear(config.decoder_dim, 3 * bins)
         for parameter in (*self.inward.parameters(), *self.head.parameters()):
-            nn.init.normal_(parameter, std=1e-3)
+            nn.init.uniform_(parameter, -2e-3, 2e-3)  # see MaskedLM.special: not normal
 
     @torch.no_grad()
     def start(self, audio: Tensor) -> None:

@@ -61,6 +61,11 @@ class PaperConfig:
         return max(_encoder_context(self.blocks), _decoder_context(self.blocks))
 
     @property
+    def reach(self) -> int:
+        """Frames a side that decide what one frame's codes sound like."""
+        return _decoder_context(self.blocks)
+
+    @property
     def margin(self) -> int:
         """Frames a side of a gap whose codes hear it."""
         return _encoder_context(self.blocks)

@@ -38,7 +38,8 @@ class Codebook(nn.Module):
         super().__init__()
         self.decay = decay
         self.dead_below = dead_below
-        vectors = torch.randn(size, dim) / dim**0.5
+        # of length one on average; see MaskedLM.special for why they are not normal
+        vectors = torch.empty(size, dim).uniform_(-((3 / dim) ** 0.5), (3 / dim) ** 0.5)
         self.register_buffer("vectors", vectors)
         self.register_buffer("counts", torch.ones(size))
         self.register_buffer("sums", vectors.clone())

@@ -158,6 +158,25 @@ def test_a_tone_goes_on_and_noise_dies_away() -> None:
     assert not extrapolate(torch.zeros(1, 300), 50, 20).any()
 
 
+@pytest.mark.parametrize("samples", [0, 1, 2, 30])
+def test_little_sound_goes_on_as_far_as_it_can(samples: int) -> None:
+    made = extrapolate(torch.full((2, samples), 0.5), 40, 20)
+    assert made.shape == (2, 40)
+    assert made.isfinite().all()
+    assert made.abs().max() <= 0.51
+
+
+@pytest.mark.parametrize("sliver", [0, 7])
+def test_a_gap_at_either_end_goes_on_with_its_longer_side(sliver: int) -> None:
+    tone = 0.1 * torch.sin(torch.arange(4000) * 0.07)[None]
+    start, stop = 4000 - sliver - 300, 4000 - sliver
+    last = interpolate(tone, start, stop, 50)
+    assert torch.allclose(last, tone[:, start:stop], atol=0.01)
+    turned = tone.flip(1)
+    first = interpolate(turned, 4000 - stop, 4000 - start, 50)
+    assert torch.allclose(first.flip(1), last, atol=1e-6)
+
+
 def test_prediction_gain() -> None:
     time = torch.arange(8000) / 44_100
     tone, noise = torch.sin(6.283 * 440 * time)[None], torch.randn(1, 8000)
