@@ -18,11 +18,10 @@ from audiomask.audio.gaps import Gap
 from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.audio.splice import Patch, crossfade_bounds
 from audiomask.errors import AudiomaskError
-from audiomask.inference.autoregressive import prediction_gain
-from audiomask.inference.edges import ORDER, Extended, sides
+from audiomask.inference.edges import Extended, sides
 from audiomask.inference.scene import Placed, Scene, envelope
 from audiomask.inference.settings import AR, AUTO, TOKENS, InfillSettings
-from audiomask.inference.short_gaps import fill_short
+from audiomask.inference.short_gaps import FORESEEN, fill_short, foresight
 from audiomask.mlm.decoding import Filled, Noise, fill
 from audiomask.mlm.model import MaskedLM
 from audiomask.vqvae import AnyVQVAE
@@ -33,10 +32,9 @@ AROUND = 8
 BLEND = "ar+tokens"
 #: seconds of crossfade a side
 FADE = 0.01
-#: seconds of the longest gap that autoregressive models fill better than tokens in any recording,
-#: and in one that they foresee with so many decibels less error than there is sound (measured on
-#: 12 bands and 12 solos: by mel distance the bands' crossover lies at 50 ms)
-SHORT, LONGEST, FORESEEN = 0.05, 0.1, 35.0
+#: seconds of the longest gap that autoregressive models fill better than tokens, in any recording
+#: and in one that can be foreseen (measured on 12 bands and 12 solos, by mel distance)
+SHORT, LONGEST = 0.05, 0.1
 
 
 @dataclass(frozen=True)
@@ -254,9 +252,4 @@ def suits(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> bool:
     seconds = gap.length / source.sample_rate
     if not SHORT < seconds <= LONGEST:
         return seconds <= SHORT
-    gains = [
-        prediction_gain(side, min(ORDER, side.shape[1] // 4))
-        for side in sides(source, gap, gaps)
-        if side.shape[1] >= gap.length
-    ]
-    return min(gains, default=0.0) > FORESEEN
+    return foresight(*sides(source, gap, gaps)) >= FORESEEN
