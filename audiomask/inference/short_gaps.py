@@ -43,11 +43,10 @@ class Model:
 #: 600 and 1000 coefficients at 44.1 kHz; `tests/benchmarks/short_gaps.py` measures what they are
 #: worth. They were chosen on 12 solos and songs, 3 gaps each of 20, 50 and 80 ms: mean SNR 20.2
 #: dB, and 19.7 and 19.8 of either by itself, 19.4 of Janssen's method with Burg's, 0.1 s a side
-#: and 1000 coefficients. With 0.1 or 0.2 s in place of 0.05 it was 20.0 and 19.9, and a third
-#: model or a second turn with what was filled added nothing, or took from the sound's brightness
-#: (mel distance in 50 ms: 0.20 of these two, 0.21 of Janssen's method, 0.22 of wider ones).
-#: Extrapolations from both sides, cross-faded or weighted as Etter (1996) does, lost 2 to 3 dB on
-#: Janssen's.
+#: and 1000 coefficients. With 0.1 s (1000) or 0.2 s (1500) in place of 0.05 it was 20.0 and 19.9;
+#: a third model added nothing, or took from the sound's brightness (mel distance in 50 ms: 0.20 of
+#: these two, 0.21 of Janssen's method, 0.22 of wider ones). Extrapolations from both sides,
+#: cross-faded or weighted as Etter (1996) does, lost 2 to 3 dB on Janssen's.
 MODELS = (Model(0.03, 600 / 44_100), Model(0.05, 1000 / 44_100))
 #: most coefficients for each sample on a side
 SHARE = 0.46
@@ -59,7 +58,8 @@ LEAST_SIDE, LONGEST = 0.01, 0.3
 #: With that, what is above their band is filled by so many coefficients.
 RATE, ROUGH = 44_100, 200
 #: prediction gain, in dB, of sound that can be foreseen: most solos have more, most bands less. In
-#: bands, gaps of 20 and 50 ms, models by least squares were 2 dB worse than Janssen's (medians).
+#: bands, gaps of 20 and 50 ms, models by least squares of 0.03 and 0.1 s were 2 dB worse than
+#: Janssen's with 1500 coefficients (medians).
 FORESEEN = 35.0
 #: most coefficients of Janssen's method; on 12 solos, gaps of 20, 50 and 80 ms, 1500 from 0.2 s a
 #: side were 0.4 dB nearer than 1000 from 0.1 s, and more no nearer
