@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from audiomask.audio.atomic import AtomicFile
+from audiomask.eight_bit import pack, unpack
 from audiomask.errors import AudioFileError, CheckpointError, ConfigError
 
 FORMAT = 1
@@ -62,8 +63,11 @@ def save_checkpoint(
     config: dict[str, Any],
     tensors: dict[str, Tensor],
     notes: dict[str, Any] | None = None,
+    eight_bit: bool = False,
 ) -> str:
     """Write a checkpoint for inference, floats in half precision; returns its fingerprint.
+
+    With ``eight_bit``, large matrices are 8-bit integers.
 
     Each file is written beside its name and renamed, the configuration last: a folder cut off
     in between is refused by its digest, not half-read.
@@ -75,6 +79,8 @@ def save_checkpoint(
         name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
         for name, value in tensors.items()
     }
+    if eight_bit:
+        half = pack(half)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_tensors(folder / MODEL_FILE, half)
@@ -116,7 +122,9 @@ def load_checkpoint(folder: Path, kind: str | None = None) -> Checkpoint:
             "copy the folder again"
         )
     try:
-        tensors = load_file(file)
+        tensors = unpack(load_file(file))
+    except CheckpointError as error:
+        raise CheckpointError(f"{file}: {error}") from error
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{file}: not a safetensors file ({error})") from error
     known = {"format", "kind", "preset", "config", "sha256"}

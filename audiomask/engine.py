@@ -24,7 +24,7 @@ from audiomask.errors import CheckpointError, TokensError, UsageError
 from audiomask.inference.codec import CHUNK, DecodedSource, LeftRight, MidSide, encode
 from audiomask.inference.infill import Filling, Infiller
 from audiomask.inference.separation import Separator
-from audiomask.inference.settings import InfillSettings
+from audiomask.inference.settings import InfillSettings, Separation
 from audiomask.mlm import build_mlm
 from audiomask.mlm.model import MaskedLM
 from audiomask.tokens import MID_SIDE, SEPARATE, Tokens
@@ -201,6 +201,7 @@ class Engine:
         stems: Sequence[str],
         residual: bool = False,
         subtype: str = "FLOAT",
+        method: str = Separation.mask,
     ) -> Iterator[dict[str, Tensor]]:
         """Stems of a recording: consecutive blocks [C, n] each, of its own rate and length.
 
@@ -209,14 +210,18 @@ class Engine:
             residual: also yield "residual", the recording minus these stems.
             subtype: how the stems will be stored; they are rounded to it so that stems and
                 residual sum to the recording.
+            method: "mask" shares the recording's own spectrum out among the stems; "tokens"
+                decodes each from its predicted tokens alone.
 
         Raises:
-            UsageError: the model does not know a stem.
+            UsageError: the model does not know a stem, or there is no such method.
         """
+        if method not in tuple(Separation):
+            raise UsageError(f"no method '{method}' (there are: {', '.join(Separation)})")
         numbers = [self.mlm.vocabulary.stem(stem) for stem in stems]
         separator = Separator(self.vqvae, self.mlm, self.device)
         names = [*stems, *(["residual"] if residual else [])]
-        for block in separator.blocks(source, numbers, residual, subtype):
+        for block in separator.blocks(source, numbers, residual, subtype, method):
             yield dict(zip(names, block, strict=True))
 
     @property

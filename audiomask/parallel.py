@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn.functional
 from torch import Tensor
 
 
@@ -36,6 +37,14 @@ def total(values: Tensor) -> Tensor:
 def mean(values: Tensor) -> Tensor:
     """The mean over all processes, without gradient."""
     return values if world() == 1 else total(values) / world()
+
+
+def mean_with_gradient(values: Tensor) -> Tensor:
+    """The mean over all processes, through which gradients flow back to each of them."""
+    if world() == 1:
+        return values
+    summed: Tensor = torch.distributed.nn.functional.all_reduce(values)  # type: ignore[no-untyped-call]
+    return summed / world()
 
 
 def gather(rows: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fingerprint = save_checkpoint(
         folder / "vqvae", "vqvae", "default", asdict(vqvae.config), weights
     )
-    size = {"dim": 16, "heads": 2, "layers": 1, "window": 48, "bands": 16}
+    size = {"dim": 16, "heads": 2, "layers": 1, "window": 48, "bands": 16, "mask_channels": (4, 6)}
     same = {"hop_length": 512, "sample_rate": 44100, "stems": ("guitar", "bass")}
     mlm = build_mlm("default", codes | size | same, vqvae.codebooks())
     notes = {"vqvae": fingerprint}

@@ -11,14 +11,14 @@ from audiomask.audio.source import AudioSource
 from audiomask.audio.spectra import band_weights, from_bands, istft, stft
 
 #: the masked spectrum's window, in hops; both neighbours of a frame reach half of it
-WINDOW_HOPS = 8
+WINDOW_HOPS = 4
 
 
 class SharedOut:
     """A recording's stems, from the share that each has of every band.
 
     The recording's own STFT is masked, so that phase, stereo image and bandwidth stay its own.
-    Its grid is about the shares' own: 512 samples at 44.1 kHz, 560 at 48 kHz; in between,
+    Its grid is about the shares' own: 1024 samples at 44.1 kHz, 1120 at 48 kHz; in between,
     shares are interpolated linearly. Bins above the last band follow it.
 
     Args:

@@ -25,6 +25,7 @@ _data = partial(_option, "What to measure on")
 _vqvae = partial(_option, "vqvae")
 _mlm = partial(_option, "mlm")
 _infill = partial(_option, "infill")
+_either = partial(_option, "infill and separate")
 
 
 def evaluate(
@@ -62,13 +63,15 @@ def evaluate(
     gaps_per_file: Annotated[
         int | None, _infill("--gaps-per-file", "Gaps of each length in a song (2).", "N", 1)
     ] = None,
-    method: Annotated[str | None, _infill("--method", "As of 'audiomask infill'.", "NAME")] = None,
     steps: Annotated[int | None, _infill("--steps", "As of 'audiomask infill'.", "N", 1)] = None,
     temperature: Annotated[
         float | None, _infill("--temperature", "As of 'audiomask infill'.", "T", 0)
     ] = None,
     candidates: Annotated[
         int | None, _infill("--candidates", "As of 'audiomask infill'.", "N", 1)
+    ] = None,
+    method: Annotated[
+        str | None, _either("--method", "As of 'audiomask infill' and 'separate'.", "NAME")
     ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Everything measured as JSON, not as tables.")

@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from audiomask.cli.inputs import Input, Inputs, collect_inputs, is_audio
+from audiomask.cli.inputs import AUDIO_SUFFIXES, Input, Inputs, collect_inputs, is_audio
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, to_stdout
 from audiomask.cli.report import Meter, run_jobs
 from audiomask.cli.template import DEFAULT_TEMPLATE, fill_template
 from audiomask.cli.writing import report_clipping, report_nonfinite, subtype_name
 from audiomask.errors import UsageError
+from audiomask.inference.settings import Separation
 
 RESIDUAL = "residual"
 
@@ -38,8 +39,14 @@ def separate(
         typer.Option("--stem", metavar="NAME", help="A stem, or 'all' (default); repeatable."),
     ] = None,
     residual: Annotated[
-        bool, typer.Option("--residual", help="Write what is left as well.")
+        bool, typer.Option("--residual", help="Write what is left without these stems as well.")
     ] = False,
+    method: Annotated[
+        Separation,
+        typer.Option(
+            "--method", help="Share the recording's sound out, or decode the stems' tokens alone."
+        ),
+    ] = Separation.mask,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="DIR", help="Folder, or '-' for one stem.")
     ] = "separated",
@@ -56,10 +63,11 @@ def separate(
 ) -> int:
     """Take the instruments out of a song.
 
-    song.wav becomes separated/song/guitar.wav and so on.
+    song.wav becomes separated/song/guitar.wav and so on. For a minus-one, the song without its
+    guitar: --stem guitar --residual, which also writes separated/song/residual.wav.
     """
     wanted = subtype_name(subtype)
-    ext = (format or _template_format(template)).value
+    ext = _choose_format(format, template).value
     _check_folder(output)
     found = collect_inputs(inputs, is_audio, None if output == "-" else Path(output))
     if stem and "all" not in stem:
@@ -94,8 +102,10 @@ def separate(
                 )
                 for name, place in job.outputs.items()
             }
-            names = [name for name in writers if name != RESIDUAL]
-            for blocks in engine.separate(source, names, RESIDUAL in writers, kept):
+            rest = RESIDUAL in writers
+            # what is left lacks every stem asked for, those skipped because they exist too
+            names = stems if rest else list(writers)
+            for blocks in engine.separate(source, names, rest, kept, method=method.value):
                 for name, writer in writers.items():
                     writer.write(blocks[name])
                 meter.advance(next(iter(blocks.values())).shape[-1] / rate)
@@ -106,10 +116,22 @@ def separate(
     return run_jobs(jobs, common, work)
 
 
-def _template_format(template: str) -> AudioFormat:
-    """The format that a template spells out, as in '{track}-{stem}.flac'; wav when it does not."""
-    suffix = template.rpartition(".")[2].lower()
-    return AudioFormat(suffix) if suffix in AudioFormat.__members__ else AudioFormat.wav
+def _choose_format(asked: AudioFormat | None, template: str) -> AudioFormat:
+    """The format asked for or spelt out by the template, as in '{track}-{stem}.flac'; else wav.
+
+    Raises UsageError where the template's ending promises another.
+    """
+    suffix = Path(template).suffix.lower()
+    ending = suffix[1:]
+    spelt = AudioFormat(ending) if ending in AudioFormat.__members__ else AudioFormat.wav
+    chosen = asked or spelt
+    if suffix in AUDIO_SUFFIXES and ending != chosen.value:
+        known = ", ".join(AudioFormat.__members__)
+        raise UsageError(
+            f"--template '{template}' names {suffix} files, and they would hold {chosen.value}: "
+            f"end it with .{{ext}} and choose --format from {known}"
+        )
+    return chosen
 
 
 def _check_folder(output: str) -> None:
@@ -124,7 +146,10 @@ def _choose_stems(asked: Sequence[str], known: Sequence[str]) -> list[str]:
     """The stems asked for, each once; raises UsageError for one the model does not know."""
     for name in asked:
         if name not in (*known, "all"):
-            raise UsageError(f"unknown stem '{name}': choose from {', '.join(known)}, or all")
+            raise UsageError(
+                f"unknown stem '{name}': choose from {', '.join(known)}, or all; "
+                "--residual gives what is left"
+            )
     return list(known) if "all" in asked else list(dict.fromkeys(asked))
 
 

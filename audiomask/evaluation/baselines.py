@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
+from scipy.signal import butter, sosfiltfilt
 from torch import Tensor
 
 from audiomask.audio.gaps import Gap
@@ -19,6 +20,8 @@ from audiomask.inference.scene import ramp
 SIZE, HOP = 4096, 512
 #: frames of it that are masked at a time, and more on each side than a window reaches
 BLOCK, CONTEXT = 1024, 2 * SIZE // HOP
+#: Hz below which nearly all that sounds is a bass, and the order of the filter there
+CUTOFF, ORDER = 200, 4
 #: seconds of sound a side that autoregressive models are estimated from
 SIDE = 0.1
 
@@ -49,6 +52,22 @@ def ratio_mask(mixture: Tensor, stems: Mapping[str, Tensor]) -> dict[str, Tensor
         parts.append(audio[..., (start - low) * HOP : (stop - low) * HOP])
     made = torch.cat(parts, dim=-1)[..., :length]
     return dict(zip(stems, made, strict=True))
+
+
+def lowpass(mixture: Tensor, sample_rate: int) -> Tensor:
+    """What of a mixture lies below ``CUTOFF``, which a trivial separator takes for the bass.
+
+    A Butterworth filter run forwards and backwards, so that nothing is delayed.
+
+    Args:
+        mixture: [C, T].
+        sample_rate: samples a second.
+    """
+    sections = butter(ORDER, CUTOFF, fs=sample_rate, output="sos")
+    # by so much scipy extends the sound at its ends; it refuses more than there is
+    pad = min(3 * (2 * len(sections) + 1), mixture.shape[-1] - 1)
+    low = sosfiltfilt(sections, mixture.double().numpy(), padlen=pad)
+    return torch.from_numpy(low.copy()).to(mixture.dtype)
 
 
 def repeat(audio: Tensor, gap: Gap, fade: int) -> Patch:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from audiomask.errors import UsageError
+from audiomask.inference.settings import Separation
 
 
 class Job(StrEnum):
@@ -28,18 +29,18 @@ class Split(StrEnum):
 
 #: milliseconds of the gaps that infill is measured on
 GAP_LENGTHS = (20.0, 50.0, 100.0, 250.0, 500.0, 1000.0)
-#: the job that an option belongs to, if not to all
+#: the jobs that an option belongs to, if not to all
 OWNERS = {
-    "levels": Job.vqvae,
-    "opinion": Job.vqvae,
-    "fit": Job.mlm,
-    "rounds": Job.mlm,
-    "gap_length": Job.infill,
-    "gaps_per_file": Job.infill,
-    "method": Job.infill,
-    "steps": Job.infill,
-    "temperature": Job.infill,
-    "candidates": Job.infill,
+    "levels": (Job.vqvae,),
+    "opinion": (Job.vqvae,),
+    "fit": (Job.mlm,),
+    "rounds": (Job.mlm,),
+    "gap_length": (Job.infill,),
+    "gaps_per_file": (Job.infill,),
+    "method": (Job.infill, Job.separate),
+    "steps": (Job.infill,),
+    "temperature": (Job.infill,),
+    "candidates": (Job.infill,),
 }
 
 
@@ -79,12 +80,16 @@ class EvaluateOptions:
                     raise UsageError(f"--{name} {folder} is not a folder")
                 if folders.count(folder) > 1:
                     raise UsageError(f"--{name} {folder} is given twice")
-        for name, owner in OWNERS.items():
+        for name, owners in OWNERS.items():
             # what a dataclass's field defaults to is an attribute of the class
             given = getattr(self, name) != getattr(EvaluateOptions, name)
-            if given and self.job is not owner:
+            if given and self.job not in owners:
                 option = name.replace("_", "-")
-                raise UsageError(f"--{option} belongs to 'evaluate {owner.value}'")
+                jobs = " and ".join(f"'evaluate {owner.value}'" for owner in owners)
+                raise UsageError(f"--{option} belongs to {jobs}")
+        if self.job is Job.separate and self.method not in (None, *Separation):
+            known = ", ".join(Separation)
+            raise UsageError(f"no method '{self.method}' (there are: {known})")
         for length in self.gap_length:
             if not 0 < length <= 60_000:
                 raise UsageError(f"--gap-length {length:g}: gaps take 0 to 60000 ms")

@@ -79,7 +79,7 @@ class Evaluation:
             rounds = given(rounds=options.rounds)
             return MLMMeasurement(engine, **rounds, seed=options.seed, shown=not options.quiet)
         if options.job is Job.separate:
-            return SeparationMeasurement(engine)
+            return SeparationMeasurement(engine, **given(method=options.method))
         filling = given(
             method=options.method,
             steps=options.steps,

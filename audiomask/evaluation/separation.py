@@ -6,9 +6,10 @@ Measured over all channels of a song as one signal:
 - SDR by the museval package's definition, the median over windows of a second.
 
 Both are given as improvements over taking the mixture for the stem, beside the same of the ideal
-ratio mask, an oracle. A stem below -60 dBFS in a song has no such ratio: how loud the model
-renders it is given instead, if the song is known not to have it. A stem that plays (almost) alone
-is left out: the mixture is already it.
+ratio mask, an oracle, and for the bass of what a lowpass at 200 Hz leaves of the mixture. A stem
+below -60 dBFS in a song has no such ratio: how loud the model renders it is given instead, if the
+song is known not to have it. A stem that plays (almost) alone is left out: the mixture is already
+it.
 """
 
 from __future__ import annotations
@@ -23,19 +24,28 @@ from torch import Tensor
 from audiomask.audio.source import MemorySource
 from audiomask.engine import Engine
 from audiomask.errors import DataError
-from audiomask.evaluation.baselines import ratio_mask
+from audiomask.evaluation.baselines import CUTOFF, lowpass, ratio_mask
 from audiomask.evaluation.measurement import SILENT
 from audiomask.evaluation.measures import SILENCE, check_installed, level, sdr, si_sdr
 from audiomask.evaluation.report import SPREAD, Report, Sheet, Summary, summarise
 from audiomask.evaluation.songs import Song
+from audiomask.inference.settings import Separation
 
 #: SI-SDR of the mixture, in dB, above which there is nothing to separate
 ALONE = 40.0
 #: what is measured of the model and of the oracle, as the row's key and as a heading
 MEASURES = {"si_sdr": "SI-SDR", "sdr": "SDR"}
-#: a measure's columns: of the mixture, the model and the oracle; the last two also as improvements
-MIXTURE, MODEL, ORACLE = "mixture", "model", "ratio_mask"
-COLUMNS = (MIXTURE, MODEL, ORACLE, "improvement", "ratio_mask_improvement")
+#: the stem that the lowpass is meant for
+LOW = "bass"
+#: what is compared with a true stem, and the key of each but the mixture's improvement on it
+MIXTURE, MODEL, LOWPASS, ORACLE = "mixture", "model", "lowpass", "ratio_mask"
+IMPROVEMENTS = {
+    MODEL: "improvement",
+    LOWPASS: "lowpass_improvement",
+    ORACLE: "ratio_mask_improvement",
+}
+#: a measure's columns
+COLUMNS = (MIXTURE, *IMPROVEMENTS, *IMPROVEMENTS.values())
 
 Row = dict[str, Any]
 
@@ -45,15 +55,16 @@ class SeparationMeasurement:
 
     Args:
         engine: the models.
+        method: how they make the stems.
 
     Raises:
         CheckpointError: there is no model that separates.
         DataError: what measures with is not installed.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, method: str = Separation.mask.value) -> None:
         check_installed()
-        self.engine, self.stems = engine, engine.stems
+        self.engine, self.stems, self.method = engine, engine.stems, method
         self.rows: list[Row] = []
         self.speeds: list[float] = []
         _ = engine.vqvae, engine.mlm  # loaded now: a song's time is to be its own
@@ -75,7 +86,7 @@ class SeparationMeasurement:
     def separate(self, song: Song) -> dict[str, Tensor]:
         """The engine's stems, [C, T] each."""
         source = MemorySource(song.mixture, song.sample_rate)
-        blocks = list(self.engine.separate(source, self.stems))
+        blocks = list(self.engine.separate(source, self.stems, method=self.method))
         return {stem: torch.cat([block[stem] for block in blocks], dim=-1) for stem in self.stems}
 
     def finish(self) -> Report:
@@ -97,11 +108,14 @@ class SeparationMeasurement:
         if leaks:
             sheets.append(leakage(leaks))
         speed = summarise(self.speeds)
-        notes = [f"speed: {speed.median:.1f} s of audio a second, all stems at once (median)"]
+        notes = [
+            f"method: {self.method}",
+            f"speed: {speed.median:.1f} s of audio a second, all stems at once (median)",
+        ]
         for word in ("silent", "alone", "unknown"):
             if number := sum(word in row for row in self.rows):
                 notes.append(f"stems left out because they are {word}: {number}")
-        data: dict[str, Any] = {
+        data: dict[str, Any] = {"method": self.method} | {
             name: {"stems": entries, "mean_of_stems": over_stems(entries)}
             for name, entries in found.items()
         }
@@ -152,26 +166,33 @@ def compare(song: Song, estimates: dict[str, Tensor]) -> list[Row]:
     for stem, audio in ratio_mask(song.mixture, song.stems).items():
         if stem in measured:
             measured[stem][ORACLE] = audio
+    if LOW in measured:
+        measured[LOW][LOWPASS] = lowpass(song.mixture, song.sample_rate)
     for stem, systems in measured.items():
         known = {name: si_sdr(audio, song.stems[stem]) for name, audio in systems.items()}
         rows[stem]["si_sdr"] = improved(known)
     targets = [song.stems[stem] for stem in measured]
+    # the lowpass beside the other stems' mixture, so that the same windows count for all
     medians = {
-        name: sdr([systems[name] for systems in measured.values()], targets, song.sample_rate)
-        for name in (MIXTURE, MODEL, ORACLE)
+        name: sdr(
+            [systems.get(name, song.mixture) for systems in measured.values()],
+            targets,
+            song.sample_rate,
+        )
+        for name in (MIXTURE, *IMPROVEMENTS)
+        if any(name in systems for systems in measured.values())
     }
-    for number, stem in enumerate(measured):
-        rows[stem]["sdr"] = improved({name: found[number] for name, found in medians.items()})
+    for number, (stem, systems) in enumerate(measured.items()):
+        rows[stem]["sdr"] = improved({name: medians[name][number] for name in systems})
     return list(rows.values())
 
 
 def improved(known: dict[str, float]) -> dict[str, float]:
-    """Ratios of mixture, model and oracle, with the improvements; nothing if there are none."""
+    """Ratios of mixture, model and baselines, with improvements; nothing if there are none."""
     if any(value != value for value in known.values()):
         return {}
     return known | {
-        "improvement": known[MODEL] - known[MIXTURE],
-        "ratio_mask_improvement": known[ORACLE] - known[MIXTURE],
+        key: known[name] - known[MIXTURE] for name, key in IMPROVEMENTS.items() if name in known
     }
 
 
@@ -188,7 +209,10 @@ def summaries(rows: Sequence[Row], stem: str, measure: str) -> dict[str, Summary
 
 
 def over_stems(found: dict[str, dict[str, Summary]]) -> dict[str, dict[str, float]]:
-    """Means over the stems of their means and of their medians: every stem counts alike."""
+    """Means over the stems of their means and of their medians: every stem counts alike.
+
+    Only of what every stem has, which the lowpass is not.
+    """
     known = [entry for entry in found.values() if entry]
     return {
         name: {
@@ -196,15 +220,30 @@ def over_stems(found: dict[str, dict[str, Summary]]) -> dict[str, dict[str, floa
             "median": sum(entry[name].median for entry in known) / len(known),
         }
         for name in (COLUMNS if known else ())
+        if all(name in entry for entry in known)
     }
 
 
 def beside(measure: str, found: dict[str, dict[str, Summary]]) -> Sheet:
-    """The model beside mixture and oracle, median / mean."""
-    columns = (MIXTURE, MODEL, "improvement", "ratio_mask_improvement")
-    headings = ("stem", "mixture", "model", "improvement", "ideal ratio mask's improvement")
+    """The model beside mixture, lowpass and oracle, median / mean."""
+    shown = {
+        MIXTURE: "mixture",
+        MODEL: "model",
+        IMPROVEMENTS[MODEL]: "improvement",
+        IMPROVEMENTS[LOWPASS]: f"lowpass {CUTOFF} Hz's improvement",
+        IMPROVEMENTS[ORACLE]: "ideal ratio mask's improvement",
+    }
+    # what no stem has takes no column
+    columns = [name for name in shown if any(name in entry for entry in found.values())]
+    headings = ["stem", *(shown[name] for name in columns)]
     lines = [
-        [stem, *(f"{entry[name].median:.2f} / {entry[name].mean:.2f}" for name in columns)]
+        [
+            stem,
+            *(
+                f"{entry[name].median:.2f} / {entry[name].mean:.2f}" if name in entry else ""
+                for name in columns
+            ),
+        ]
         for stem, entry in found.items()
         if entry
     ]

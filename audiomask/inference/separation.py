@@ -12,17 +12,16 @@ from audiomask.audio.shares import SharedOut
 from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.audio.spectra import band_weights, stft, to_bands
 from audiomask.audio.windows import blend_windows, plan_windows
-from audiomask.inference.codec import DecodedSource
+from audiomask.inference.codec import CHUNK, DecodedSource
+from audiomask.inference.settings import Separation
 from audiomask.mlm.model import MaskedLM, band_features
 from audiomask.mlm.separation import stem_codes
 from audiomask.vqvae import AnyVQVAE
 
-#: the grid of the shares: 44.1 kHz, this hop
-HOP = 512
-#: bands and window for models that do not bring their own
-BANDS, BAND_STFT = 256, 4096
+#: bands, spectral window and hop of the shares for models that do not bring their own
+BANDS, BAND_STFT, BAND_HOP = 256, 4096, 1024
 #: frames of a window for them
-WINDOW = 576
+WINDOW = 288
 
 
 class Separator:
@@ -39,59 +38,108 @@ class Separator:
         self.nyquist = self.sample_rate / 2
         config = mlm.config
         self.headed = config.bands > 0
-        self.bands = config.bands or BANDS
-        self.size = config.band_stft if self.headed else BAND_STFT
+        self.bands, self.size, self.hop, self.window = BANDS, BAND_STFT, BAND_HOP, WINDOW
+        if self.headed:
+            self.bands, self.size = config.bands, config.band_stft
+            self.hop = config.hop_length * config.band_frames
+            self.window = config.window // config.band_frames
         self.weights = band_weights(self.size // 2 + 1, self.nyquist, self.bands, self.nyquist).to(
             device
         )
-        self.window = config.window if self.headed else WINDOW
 
     def blocks(
-        self, source: AudioSource, stems: Sequence[int], residual: bool, subtype: str
+        self,
+        source: AudioSource,
+        stems: Sequence[int],
+        residual: bool,
+        subtype: str,
+        method: str = Separation.mask,
     ) -> Iterator[list[Tensor]]:
         """Consecutive blocks of the stems asked for, [C, n] each, then the residual if wanted.
 
         Stems are rounded to what ``subtype`` stores, and the residual is the mixture minus the
-        rounded stems: together they give the mixture back.
+        rounded stems: together they give the mixture back. What of a stem is beyond full scale is
+        left so, for whoever writes it to clip it and say so; the residual counts on that.
         """
+        make = self.masked if method == Separation.mask else self.resynthesised
+        made = make(source, stems)
+        done = 0
+        for block in made:
+            found = block.cpu()
+            rounded = quantise(found, subtype)
+            parts = list(torch.where(found.abs() > 1, found, rounded).unbind())
+            length = block.shape[-1]
+            if residual:
+                parts.append(source.read(done, done + length) - rounded.sum(dim=0))
+            done += length
+            yield parts
+
+    def windows(self, audio: AudioSource) -> tuple[list[tuple[int, int]], int]:
+        """Windows over all frames of shares, and by how many each fades into the next."""
+        overlap = self.window // 6
+        return plan_windows(-(-audio.frames // self.hop), self.window, overlap), overlap
+
+    def masked(self, source: AudioSource, stems: Sequence[int]) -> Iterator[Tensor]:
+        """Stems [S, C, n] that share out the recording's own spectrum."""
         audio = ResampledSource(source, self.sample_rate)
-        frames = -(-audio.frames // HOP)
-        overlap = self.window // 6  # by so many frames a window fades into the next
-        windows = plan_windows(frames, self.window, overlap)
+        windows, overlap = self.windows(audio)
 
         def compute(start: int, stop: int) -> Tensor:
-            samples = audio.read(start * HOP, stop * HOP).to(self.device)
+            samples = audio.read(start * self.hop, stop * self.hop).to(self.device)
             return self.shares(samples)[list(stems)]
 
         pieces = blend_windows(windows, overlap, compute)
-        shared = SharedOut(source, HOP / self.sample_rate, self.nyquist)
-        done = 0
-        for block in shared.stems(pieces):
-            rounded = [quantise(stem, subtype) for stem in block.cpu().unbind()]
-            length = block.shape[-1]
-            if residual:
-                mixture = source.read(done, done + length)
-                rounded.append(mixture - torch.stack(rounded).sum(dim=0))
-            done += length
-            yield rounded
+        yield from SharedOut(source, self.hop / self.sample_rate, self.nyquist).stems(pieces)
+
+    def resynthesised(self, source: AudioSource, stems: Sequence[int]) -> Iterator[Tensor]:
+        """Stems [S, C, n] decoded from their predicted tokens alone, the paper's way.
+
+        The tokens of the whole recording are predicted first: they are small.
+        """
+        audio = ResampledSource(source, self.sample_rate)
+        windows, _ = self.windows(audio)
+        per_frame = self.hop // self.vqvae.config.hop_length
+        found: list[Tensor] = []
+        settled = 0
+        for number, (start, stop) in enumerate(windows):
+            samples = audio.read(start * self.hop, stop * self.hop).to(self.device)
+            codes = self.predict(samples, stems)
+            # where two windows overlap, each has its half: both know least of their ends
+            last = number == len(windows) - 1
+            until = stop if last else (windows[number + 1][0] + stop) // 2
+            inner = slice((settled - start) * per_frame, (until - start) * per_frame)
+            found.append(codes[..., inner].to(torch.int16).cpu())
+            settled = until
+        sounds = [
+            ResampledSource(DecodedSource(self.vqvae, codes.long()), source.sample_rate)
+            for codes in torch.cat(found, dim=-1)
+        ]
+        for start in range(0, source.frames, CHUNK):
+            stop = min(start + CHUNK, source.frames)
+            yield torch.stack([sound.read(start, stop) for sound in sounds])
+
+    def power(self, audio: Tensor) -> Tensor:
+        """The power of a window [C, T] in bands, [bands, F], the mean of its channels.
+
+        Folding them to mono would cancel what is out of phase.
+        """
+        spectrum = stft(audio, self.size, self.hop)
+        return to_bands((spectrum.real.square() + spectrum.imag.square()).mean(dim=0), self.weights)
 
     @torch.inference_mode()
     def shares(self, audio: Tensor) -> Tensor:
         """Each stem's share of a window, then the rest's: [S + 1, bands, F].
 
         Args:
-            audio: [C, F * HOP] at the model's rate.
+            audio: [C, F * hop] at the model's rate.
         """
-        spectrum = stft(audio, self.size, HOP)
-        # the channels' mean power: folding them to mono would cancel what is out of phase
-        power = to_bands(
-            (spectrum.real.square() + spectrum.imag.square()).mean(dim=0), self.weights
-        )
+        power = self.power(audio)
         if not self.headed:
             return self._shares_of_tokens(audio, power)
         codes = self.vqvae.encode(audio, self.mlm.config.levels)
-        context = self.mlm.context(codes[None], band_features(power[None]))
-        logits = self.mlm.mask_logits(context, self.mlm.all_stems(context))
+        features = band_features(power[None])
+        context = self.mlm.context(codes[None], features)
+        logits = self.mlm.mask_logits(features, context, self.mlm.all_stems(context))
         return logits[0].float().softmax(dim=0)
 
     def _shares_of_tokens(self, audio: Tensor, power: Tensor) -> Tensor:
@@ -100,27 +148,30 @@ class Separator:
         What of the mixture's power they leave unexplained is the rest's.
         """
         powers = []
-        for stem in range(len(self.mlm.config.stems)):
-            sound = DecodedSource(self.vqvae, self.predict(audio, stem))
-            spectrum = stft(sound.read(0, audio.shape[-1]).to(self.device), self.size, HOP)
-            powers.append(
-                to_bands(
-                    (spectrum.real.square() + spectrum.imag.square()).mean(dim=0), self.weights
-                )
-            )
+        for codes in self.predict(audio, range(len(self.mlm.config.stems))):
+            sound = DecodedSource(self.vqvae, codes)
+            powers.append(self.power(sound.read(0, audio.shape[-1]).to(self.device)))
         rest = (power - torch.stack(powers).sum(dim=0)).clamp_min(0)
         parts = torch.stack([*powers, rest]) + 1e-10
         return parts / parts.sum(dim=0)
 
-    def predict(self, audio: Tensor, stem: int) -> Tensor:
-        """The stem's likeliest tokens, all of them masked: [C, levels, F'].
+    @torch.inference_mode()
+    def predict(self, audio: Tensor, stems: Sequence[int]) -> Tensor:
+        """The stems' likeliest tokens, all of them masked: [S, C, levels, F'].
 
         Args:
-            audio: [C, T] at the model's rate, T a multiple of its hop.
+            audio: [C, F * hop] at the model's rate, of a window at most.
+            stems: their numbers.
         """
         codes = self.vqvae.encode(audio, self.mlm.config.levels)
+        if self.headed:
+            features = band_features(self.power(audio)[None]).expand(len(codes), -1, -1)
+            hidden = self.mlm.all_stems(self.mlm.context(codes, features))
+            return torch.stack([self.mlm.logits(hidden[:, n]).argmax(dim=-1) for n in stems])
         window = self.mlm.config.window
         if self.mlm.config.layout == "concatenated":
             window = (window - 1) // 2  # mixture and stem share the model's window
         parts = torch.split(codes, window, dim=-1)
-        return torch.cat([stem_codes(self.mlm, part, stem) for part in parts], dim=-1)
+        return torch.stack(
+            [torch.cat([stem_codes(self.mlm, part, n) for part in parts], dim=-1) for n in stems]
+        )

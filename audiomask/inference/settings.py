@@ -1,14 +1,26 @@
-"""Settings of infill: what may be chosen for every gap."""
+"""Settings of infill and separation: what may be chosen for every gap, and how stems are made."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 
 from audiomask.errors import UsageError
 
 AUTO, TOKENS, AR = "auto", "tokens", "ar"
 METHODS = (AUTO, TOKENS, AR)
+
+
+class Separation(StrEnum):
+    """How stems are made.
+
+    "mask" shares the recording's own spectrum out among them; "tokens" decodes each from its
+    predicted tokens alone, as the paper does.
+    """
+
+    mask = "mask"
+    tokens = "tokens"
 
 
 @dataclass(frozen=True)

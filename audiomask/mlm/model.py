@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiomask.mlm.config import MLMConfig
+from audiomask.mlm.refiner import Refiner
 from audiomask.mlm.transformer import Transformer
 from audiomask.mlm.vocabulary import Vocabulary
 
@@ -16,7 +17,7 @@ class MaskedLM(nn.Module):
 
     A plain sequence goes through ``context`` then ``target``. In the folded layout the
     mixture goes through ``context`` once, and ``target`` adds a stem's SEP and tokens to it;
-    ``mask_logits`` turns what it finds into a mask on the mixture's spectrum. In the concatenated
+    ``mask_logits`` turns what it finds into masks on the mixture's spectrum. In the concatenated
     layout the whole sequence, SEP and stem included, goes through ``context``.
 
     Args:
@@ -56,8 +57,16 @@ class MaskedLM(nn.Module):
         if config.bands:
             self.band_projection = nn.Linear(config.bands, dim)
             self.no_bands = nn.Parameter(torch.zeros(dim))
-            self.mask_head = nn.Linear(dim, config.bands)
-            self.residual_head = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, config.bands))
+            self.refiner = Refiner(
+                config.bands,
+                config.mask_channels,
+                len(config.stems) + 1,
+                dim,
+                config.heads,
+                config.mask_layers,
+                config.kernel,
+                guide=dim * (len(config.stems) + 1),
+            )
 
     def embed(self, ids: Tensor) -> Tensor:
         """Sum of the levels' token embeddings, [B, F, dim] of ids [B, levels, F].
@@ -88,13 +97,19 @@ class MaskedLM(nn.Module):
 
         Args:
             ids: [B, levels, F], or [B, C, levels, F] for several channels.
-            bands: band features of the mixture, [B, bands, F] (see ``band_features``), or None.
+            bands: band features of the mixture, [B, bands, F / band_frames] (see
+                ``band_features``), or None.
             seen: bool [B, F], false at padding.
         """
         x = self.embed(ids)
         if self.config.bands:
-            x = x + (self.no_bands if bands is None else self.band_projection(bands.mT))
+            x = x + (self.no_bands if bands is None else self.heard(bands, x.shape[1]))
         return self.context_layers(x, seen)  # type: ignore[no-any-return]
+
+    def heard(self, bands: Tensor, frames: int) -> Tensor:
+        """Band features [B, bands, F'] as the transformer takes them, [B, frames, dim]."""
+        slow: Tensor = self.band_projection(bands.mT)
+        return slow.repeat_interleave(self.config.band_frames, dim=1)[:, :frames]
 
     def target(
         self,
@@ -132,18 +147,28 @@ class MaskedLM(nn.Module):
         near = self.pointers[level](hidden) @ self.code_vectors(level).T.to(hidden.dtype)
         return near + self.heads[level](hidden)  # type: ignore[no-any-return]
 
-    def mask_logits(self, context: Tensor, stems: Tensor) -> Tensor:
-        """Scores of stems and residual for every band, [B, S + 1, bands, F].
+    def mask_logits(
+        self, features: Tensor, context: Tensor | None = None, stems: Tensor | None = None
+    ) -> Tensor:
+        """Scores of stems and residual for every band, [B, S + 1, bands, F'].
 
         Their softmax over the second axis shares the mixture out: stems compete.
 
         Args:
-            context: hidden states of the mixture [B, F, dim].
-            stems: final hidden states of every stem [B, S, F, dim].
+            features: band features of the mixture [B, bands, F'], F' = F / band_frames.
+            context: hidden states of the first N of the mixtures [N, F, dim]; the others are
+                separated by their spectrum alone.
+            stems: final hidden states of every stem of those [N, S, F, dim].
         """
-        named = self.mask_head(stems)
-        rest = self.residual_head(context)[:, None]
-        return torch.cat([named, rest], dim=1).mT
+        if context is None or stems is None:
+            return self.refiner(features)  # type: ignore[no-any-return]
+        known, number, frames, dim = stems.shape
+        # what the pointers and output layers make of these are the posteriors of the tokens
+        guide = torch.cat([self.norm(context)[:, None], stems], dim=1)
+        guide = guide.transpose(1, 2).reshape(known, frames, (number + 1) * dim)
+        rows = F.avg_pool1d(guide.mT, self.config.band_frames, ceil_mode=True).mT
+        rows = F.pad(rows, (0, 0, 0, 0, 0, len(features) - known))
+        return self.refiner(features, rows)  # type: ignore[no-any-return]
 
     def all_stems(self, context: Tensor, seen: Tensor | None = None) -> Tensor:
         """Final hidden states of every stem with all its tokens masked, [B, S, F, dim]."""

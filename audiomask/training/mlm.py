@@ -32,15 +32,16 @@ STEM_ALONE = 0.25
 class Scene(NamedTuple):
     """Excerpts as the model's training needs them; B of them in a batch.
 
-    N of the mixtures are told apart into stems: those that ``separated`` names, or all.
+    M of them have tokens and N are separated, as the configuration's shares say, see ``spread``;
+    one of the two is B, so that the smaller number, K, has both. A cache keeps all of every scene.
 
     Attributes:
-        mixture: codes [B, levels, F].
-        stem: codes of one of its stems [N, levels, F].
-        number: which stem that is [N].
-        mixture_power: Σ|X|² in every band [N, bands, F]; empty if the model has no bands.
-        stem_power: Σ|S|² [N, S + 1, bands, F], the last for the rest.
-        cross_power: Σ Re(S X*) [N, S + 1, bands, F].
+        mixture: codes [M, levels, F].
+        stem: codes of one of its stems [K, levels, F].
+        number: which stem that is [K].
+        mixture_power: Σ|X|² in every band [N, bands, F']; empty if the model has no bands.
+        stem_power: Σ|S|² [N, S + 1, bands, F'], the last for the rest.
+        cross_power: Σ Re(S X*) [N, S + 1, bands, F'].
     """
 
     mixture: Tensor
@@ -69,12 +70,12 @@ class Scenes:
 
     def __call__(self, excerpts: Excerpt, drawn: Tensor) -> Scene:
         """Scenes of excerpts [B, …] that tell the stems ``drawn`` [B]."""
-        rows = separated(self.config, len(drawn)).to(drawn.device)
-        some, drawn = Excerpt(*(part[rows] for part in excerpts)), drawn[rows]
-        told = some.stems[torch.arange(len(rows), device=drawn.device), drawn]
-        codes = encode(self.vqvae, torch.cat([excerpts.mixture, told]), self.config.levels)
-        mixture, stem = torch.split(codes, [len(codes) - len(rows), len(rows)])
-        return Scene(mixture, stem, drawn, *self.sums(some))
+        worded, apart, both = (rows.to(drawn.device) for rows in shares_of(self.config, len(drawn)))
+        told = excerpts.stems[both, drawn[both]]
+        codes = encode(self.vqvae, torch.cat([excerpts.mixture[worded], told]), self.config.levels)
+        mixture, stem = torch.split(codes, [len(worded), len(both)])
+        some = Excerpt(*(part[apart] for part in excerpts))
+        return Scene(mixture, stem, drawn[both], *self.sums(some))
 
     def sums(self, excerpts: Excerpt) -> tuple[Tensor, ...]:
         """The last three parts of a scene."""
@@ -88,14 +89,24 @@ class Scenes:
         return tuple(map(torch.stack, zip(*sums, strict=True)))
 
 
-def separated(config: MLMConfig, batch: int) -> Tensor:
-    """Which excerpts of a batch are separated, int64 [N]; the paper's layout separates all.
+def spread(batch: int, share: float) -> Tensor:
+    """Which rows of a batch are a share of it, rounded up, int64 [n].
 
-    They are evenly spread, so that several processes with parts of a batch separate the same.
+    They are evenly spread, so that several processes with parts of a batch choose the same.
     """
-    share = 1.0 if config.layout == "concatenated" else config.separated
     number = math.ceil(batch * share)
     return torch.arange(number) * batch // max(number, 1)
+
+
+def shares_of(config: MLMConfig, batch: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Which rows of a batch have tokens, which are separated, and the fewer of both.
+
+    In the paper's layout all do and are.
+    """
+    if config.layout == "concatenated":
+        return (spread(batch, 1.0),) * 3
+    worded, apart = spread(batch, config.tokenised), spread(batch, config.separated)
+    return worded, apart, min(worded, apart, key=len)
 
 
 def encode(vqvae: AnyVQVAE, audio: Tensor, levels: int) -> Tensor:
@@ -103,6 +114,8 @@ def encode(vqvae: AnyVQVAE, audio: Tensor, levels: int) -> Tensor:
 
     In full precision: in half of it the VQ-VAE would choose other codes than when used.
     """
+    if not len(audio):
+        return torch.zeros(0, levels, 0, dtype=torch.int64, device=audio.device)
     with torch.no_grad(), torch.autocast(audio.device.type, enabled=False):
         return vqvae.encode(audio, levels)
 
@@ -117,13 +130,19 @@ def band_sums(mixture: Tensor, stems: Tensor, config: MLMConfig) -> tuple[Tensor
     bins = config.band_stft // 2 + 1
     nyquist = config.sample_rate / 2
     weights = band_weights(bins, nyquist, config.bands, nyquist).to(mixture.device)
-    x = stft(mixture, config.band_stft, config.hop_length)
-    s = stft(stems, config.band_stft, config.hop_length)
+    hop = config.hop_length * config.band_frames
+    x = stft(mixture, config.band_stft, hop)
+    s = stft(stems, config.band_stft, hop)
     return (
         to_bands(x.real.square() + x.imag.square(), weights),
         to_bands(s.real.square() + s.imag.square(), weights),
         to_bands(s.real * x.real + s.imag * x.imag, weights),
     )
+
+
+def chosen_of(part: Tensor, rows: Tensor) -> Tensor:
+    """These rows of a part of a scene; a part that has no others as it is."""
+    return part if len(part) == len(rows) else part[rows]
 
 
 class MLMTask:
@@ -180,28 +199,44 @@ class MLMTask:
     def folded(self, batch: Scene) -> dict[str, Tensor]:
         """Both jobs of the default preset."""
         model, vocabulary = self.model, self.model.vocabulary
-        rows = separated(model.config, len(batch.mixture)).to(batch.mixture.device)
-        number = len(rows)
-        # a cache keeps all of every scene
-        kept = slice(None) if len(batch.stem) == number else rows
-        stem, told, *powers = (part[kept] for part in batch[1:])
-        # infill: every row, one of the stems alone now and then
-        alone = parallel.rand(number, 1, 1, device=stem.device) < STEM_ALONE
-        plain = batch.mixture.clone()
-        plain[rows] = torch.where(alone, stem, plain[rows])
-        inputs, chosen = mixed_mask(plain, vocabulary)
-        terms = {"plain": self.nll(model.target(model.context(inputs)), plain, chosen)}
-        if not number:
+        batch_size = max(len(batch.mixture), len(batch.mixture_power))
+        worded, apart, both = (
+            rows.to(batch.mixture.device) for rows in shares_of(model.config, batch_size)
+        )
+        mixture = chosen_of(batch.mixture, worded)
+        stem, told = chosen_of(batch.stem, both), chosen_of(batch.number, both)
+        powers = [chosen_of(part, apart) for part in batch[3:]]
+        # infill: every row with tokens, one of the stems alone now and then
+        alone = parallel.rand(len(both), 1, 1, device=stem.device) < STEM_ALONE
+        known = both if len(worded) == batch_size else torch.arange(len(both), device=both.device)
+        terms = {}
+        if len(worded):
+            plain = mixture.clone()
+            plain[known] = torch.where(alone, stem, plain[known])
+            inputs, chosen = mixed_mask(plain, vocabulary)
+            terms["plain"] = self.nll(model.target(model.context(inputs)), plain, chosen)
+        if not len(apart):
             return terms
-        # separation: all stems masked share the mixture; one of them is also partly shown
-        context = model.context(batch.mixture[rows], band_features(powers[0]))
-        stems = model.all_stems(context)
-        everything = torch.ones_like(stem, dtype=torch.bool)
-        hidden = stems[torch.arange(number, device=stem.device), told]
-        shown, missing = random_mask(stem, vocabulary)
-        partly = model.target(context, shown, told)
-        terms["stem"] = 0.5 * (self.nll(hidden, stem, everything) + self.nll(partly, stem, missing))
-        shares = model.mask_logits(context, stems).float().softmax(dim=1)
+        # separation: those with tokens first
+        if len(both) < len(apart):
+            rest = torch.ones(batch_size, dtype=torch.bool, device=both.device)
+            rest[both] = False
+            order = torch.cat([both, rest.nonzero()[:, 0]])
+            powers = [part[order] for part in powers]
+        features = band_features(powers[0])
+        context = stems = None
+        if len(both):
+            # all stems masked share the mixture; one of them is also partly shown
+            context = model.context(mixture[known], features[: len(both)])
+            stems = model.all_stems(context)
+            everything = torch.ones_like(stem, dtype=torch.bool)
+            hidden = stems[torch.arange(len(both), device=stem.device), told]
+            shown, missing = random_mask(stem, vocabulary)
+            partly = model.target(context, shown, told)
+            terms["stem"] = 0.5 * (
+                self.nll(hidden, stem, everything) + self.nll(partly, stem, missing)
+            )
+        shares = model.mask_logits(features, context, stems).float().softmax(dim=1)
         with torch.autocast(shares.device.type, enabled=False):
             terms |= separation_loss(shares, *powers)
         return terms
@@ -226,11 +261,12 @@ class MLMTask:
 
     def sounds(self, batch: Scene) -> dict[str, Tensor]:
         """The first scene's mixture and one of its stems, as tokens sound, and the stem found."""
-        if self.vqvae is None:
+        if self.vqvae is None or not len(batch.mixture):
             return {}
         if not len(batch.stem):
             return {"mixture": self.vqvae.decode(batch.mixture[:1])[0]}
         mixture, stem, number = batch.mixture[:1], batch.stem[:1], int(batch.number[0])
+        # the first row has tokens and is separated, whatever the shares
         bands = band_features(batch.mixture_power[:1]) if self.model.config.bands else None
         if self.model.config.layout == "concatenated":
             half = (self.model.config.window - 1) // 2

@@ -88,6 +88,7 @@ def kept(plan: Plan, fingerprint: str, scenes: Scenes, blend: Blend) -> Feed:
         "window": config.window,
         "bands": config.bands,
         "band_stft": config.band_stft,
+        "band_frames": config.band_frames,
         "augmentation": dataclasses.asdict(plan.augmentation),
     }
     cache = TokenCache(options.cache, identity, options.keep_tokens, scenes)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -95,6 +96,8 @@ class FakeEngine:
     passes = 1
     stems = STEMS
     device = "cpu"
+    asked: ClassVar[list[tuple[object, ...]]] = []
+    """What ``separate`` was asked for: stems, whether with what is left, and how."""
 
     def __init__(self, model: object = None, device: str = "auto", threads: object = None) -> None:
         self.arguments = (model, device, threads)
@@ -121,7 +124,8 @@ class FakeEngine:
             count = min(1000, tokens.num_samples - start)
             yield torch.full((tokens.channels, count), self.gain)
 
-    def separate(self, source, stems, residual=False, subtype="FLOAT"):
+    def separate(self, source, stems, residual=False, subtype="FLOAT", method="mask"):
+        self.asked.append((tuple(stems), residual, method))
         names = [*stems, *["residual"] * residual]
         for start in range(0, source.frames, 1000):
             block = source.read(start, min(start + 1000, source.frames))
@@ -145,7 +149,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
     """The engine that ``invoke`` finds; set its ``gain`` to make it loud, ``infill_group`` …"""
 
     class Engine(FakeEngine):
-        pass
+        asked: ClassVar[list[tuple[object, ...]]] = []
 
     module = ModuleType("audiomask.engine")
     module.Engine = Engine  # type: ignore[attr-defined]

@@ -39,12 +39,26 @@ def test_separate_as_json(run, data, tiny):
     assert done.err == ""
     found = json.loads(done.out)
     assert found["songs"] == ["test/c", "test/d"]
+    assert found["method"] == "mask"
     for measure in ("si_sdr", "sdr"):
         for stem in ("guitar", "bass"):
             entry = found[measure]["stems"][stem]
             for name in ("mixture", "model", "improvement", "ratio_mask_improvement"):
                 assert entry[name]["number"] == 2
             assert entry["ratio_mask_improvement"]["median"] > entry["improvement"]["median"]
+
+
+def test_separate_by_tokens(call, data, tiny):
+    data("data/test/c/guitar.wav", "data/test/c/bass.wav")
+    found = {}
+    for method in ("mask", "tokens"):
+        done = call("evaluate", "separate", "--data", "data", "--model", tiny, "--method", method)
+        assert done.status == 0, done.err
+        found[method] = done.out.decode()
+        assert f"method: {method}" in found[method]
+        assert "lowpass 200 Hz's improvement" in " ".join(found[method].split())
+        assert "speed" in found[method]
+    assert found["mask"].partition("method:")[0] != found["tokens"].partition("method:")[0]
 
 
 def test_mlm_says_what_its_baselines_were_counted_on(call, data, tiny):
@@ -105,6 +119,8 @@ def test_a_broken_song_is_named_and_the_others_are_measured(run, data, tiny, tmp
         (["opus", "--data", "music"], 2, "opus"),
         (["mlm", "--data", "music", "--split", "rest"], 2, "rest"),
         (["mlm", "--data", "music", "--gap-length", "20"], 2, "evaluate infill"),
+        (["separate", "--data", "music", "--method", "ar"], 2, "mask, tokens"),
+        (["infill", "--data", "music", "--split", "all", "--method", "mask"], 2, "auto, tokens"),
         (["vqvae", "--data", "music", "--split", "all", "--levels", "9"], 2, "1 to 2"),
         (["vqvae", "--data", "music", "--limit", "0"], 2, "--limit"),
     ],

@@ -64,11 +64,11 @@ def test_module_is_the_command():
             "-o --gap --gaps --detect --detect-kind --min-gap --middle --method --steps "
             "--temperature --candidates --seed --report --dry-run --overwrite",
         ),
-        ("separate", "-o --stem --residual --template --format --subtype --overwrite"),
+        ("separate", "-o --stem --residual --method --template --format --subtype --overwrite"),
         (
             "evaluate",
             "--data --split --limit --seconds --mono --seed --levels --fit --rounds --gap-length "
-            "--gaps-per-file --json --model --device --quiet",
+            "--gaps-per-file --method --json --model --device --quiet",
         ),
         (
             "train",

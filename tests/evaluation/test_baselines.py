@@ -6,7 +6,7 @@ from torch import Tensor
 
 from audiomask.audio.gaps import Gap
 from audiomask.evaluation import baselines
-from audiomask.evaluation.baselines import autoregressive, ratio_mask, repeat, silence
+from audiomask.evaluation.baselines import autoregressive, lowpass, ratio_mask, repeat, silence
 from audiomask.evaluation.measures import si_sdr, snr
 
 RATE = 44_100
@@ -40,6 +40,26 @@ def test_ratio_mask_is_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(baselines, "BLOCK", 20)
     for name, audio in ratio_mask(mixture, stems).items():
         assert torch.allclose(audio, whole[name], atol=1e-5)
+
+
+def test_lowpass_keeps_what_is_low_and_where_it_is() -> None:
+    low, high = sine(80, channels=2), sine(1000, channels=2)
+    found = lowpass(low + high, RATE)
+    assert found.shape == low.shape
+    assert found.dtype == low.dtype
+    # nothing is delayed, away from the ends
+    inside = slice(RATE // 10, -RATE // 10)
+    assert torch.allclose(found[:, inside], low[:, inside], atol=2e-3)
+    # run twice, it has 6 dB less where it has half the power once
+    edge = lowpass(sine(200), RATE)[:, inside]
+    assert float(edge.square().mean() / sine(200)[:, inside].square().mean()) == pytest.approx(
+        0.25, rel=0.01
+    )
+
+
+@pytest.mark.parametrize("samples", [1, 10, 16])
+def test_lowpass_of_the_shortest_sounds(samples: int) -> None:
+    assert lowpass(torch.ones(2, samples), 8000).shape == (2, samples)
 
 
 def test_repeat_sample_by_sample() -> None:

@@ -181,6 +181,8 @@ def test_spread() -> None:
         ({"gaps_per_file": 2}, "--gaps-per-file belongs to 'evaluate infill'"),
         ({"fit": (Path("."),)}, "--fit belongs to 'evaluate mlm'"),
         ({"temperature": 0.0}, "--temperature belongs to 'evaluate infill'"),
+        ({"job": Job.mlm, "method": "ar"}, "'evaluate infill' and 'evaluate separate'"),
+        ({"job": Job.separate, "method": "ar"}, "there are: mask, tokens"),
         ({"job": Job.infill, "gap_length": (20.0, 0.0)}, "--gap-length 0"),
         ({"job": Job.infill, "gap_length": (float("nan"),)}, "--gap-length nan"),
         ({"seconds": 0.0}, "--seconds 0"),

@@ -42,7 +42,13 @@ class Knowing:
     vqvae = mlm = None
     leak = math.sqrt(0.1)
 
-    def separate(self, source: AudioSource, stems: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    def __init__(self) -> None:
+        self.methods: set[str] = set()
+
+    def separate(
+        self, source: AudioSource, stems: Sequence[str], method: str
+    ) -> Iterator[dict[str, Tensor]]:
+        self.methods.add(method)
         for start in range(0, source.frames, 5000):
             stop = min(start + 5000, source.frames)
             mixture = source.read(start, stop)
@@ -68,6 +74,12 @@ def test_ratios_of_known_estimates(measurement: SeparationMeasurement) -> None:
             assert found["model"] == pytest.approx(10, abs=0.05)
             assert found["improvement"] == pytest.approx(10, abs=0.05)
             assert found["ratio_mask_improvement"] > 20
+    # a lowpass, which parts tones of 50 and 500 Hz, is for the bass alone
+    for measure in ("si_sdr", "sdr"):
+        assert bass[measure]["lowpass"] > 20
+        gain = bass[measure]["lowpass"] - bass[measure]["mixture"]
+        assert bass[measure]["lowpass_improvement"] == pytest.approx(gain)
+        assert "lowpass" not in guitar[measure]
     # drums are rendered at a tenth of the mixture's power, where there are none
     assert drums["silent"]
     assert drums["leak"] == pytest.approx(-10, abs=0.01)
@@ -83,6 +95,9 @@ def test_the_report(measurement: SeparationMeasurement) -> None:
     assert data["si_sdr"]["stems"]["guitar"]["improvement"]["number"] == 2
     assert data["si_sdr"]["stems"]["drums"] == {}
     assert data["sdr"]["mean_of_stems"]["improvement"]["median"] == pytest.approx(10, abs=0.05)
+    assert data["si_sdr"]["stems"]["bass"]["lowpass_improvement"]["number"] == 2
+    # guitar has none, and a mean of stems is one of all
+    assert "lowpass_improvement" not in data["si_sdr"]["mean_of_stems"]
     assert data["leak"]["drums"]["number"] == 2
     assert data["speed"]["number"] == 2
     assert [row["song"] for row in data["rows"]] == ["one"] * 3 + ["two"] * 3
@@ -93,8 +108,31 @@ def test_the_report(measurement: SeparationMeasurement) -> None:
     assert first.rows[0][:4] == ["guitar", "2", "10.00", "10.00 ± 0.00"]
     assert first.rows[0][-2:] == ["2/2", "one"]
     assert first.rows[-1][0] == "mean of stems"
+    beside = report.sheets[1]
+    column = list(beside.headings).index("lowpass 200 Hz's improvement")
+    guitar, bass = beside.rows
+    assert guitar[column] == ""
+    assert float(bass[column].split(" / ")[0]) > 20
     assert all(len(row) == len(s.headings) for s in report.sheets for row in s.rows)
     assert "stems left out because they are silent: 2" in report.notes
+
+
+@pytest.mark.parametrize("method", ["mask", "tokens"])
+def test_the_method_is_handed_on_and_told(method: str) -> None:
+    engine = Knowing()
+    measurement = SeparationMeasurement(engine, method)  # type: ignore[arg-type]
+    measurement.add(song())
+    assert engine.methods == {method}
+    report = measurement.finish()
+    assert report.data["method"] == method
+    assert f"method: {method}" in report.notes
+
+
+def test_without_a_bass_there_is_no_lowpass(measurement: SeparationMeasurement) -> None:
+    measurement.add(song(guitar=STEMS["guitar"], flute=tone(900)))
+    report = measurement.finish()
+    assert not any("lowpass" in heading for sheet in report.sheets for heading in sheet.headings)
+    assert all("lowpass" not in row.get("si_sdr", ()) for row in measurement.rows)
 
 
 def test_what_a_layout_does_not_tell_is_unknown_rather_than_silent() -> None:

@@ -38,5 +38,6 @@ def mlm(vqvae: AnyVQVAE) -> MaskedLM:
         "layers": 1,
         "window": 128,
         "bands": 64,
+        "mask_channels": (4, 6),
     }
     return build_mlm("default", settings, vqvae.codebooks()).eval()

@@ -11,7 +11,15 @@ from audiomask.mlm.model import MaskedLM
 
 #: of a VQ-VAE with two levels of 12 codes in 4 dimensions
 VQVAE = {"levels": 2, "codebook_size": 12, "code_dim": 4, "hop_length": 64, "sample_rate": 8000}
-SIZE = {"dim": 16, "heads": 2, "layers": 2, "bands": 8, "band_stft": 256, "window": 24}
+SIZE = {
+    "dim": 16,
+    "heads": 2,
+    "layers": 2,
+    "bands": 8,
+    "band_stft": 256,
+    "window": 24,
+    "mask_channels": (4, 6),
+}
 
 
 @pytest.fixture(autouse=True)

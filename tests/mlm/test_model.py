@@ -114,14 +114,32 @@ def test_all_stems_are_each_stem_with_its_tokens_masked(make) -> None:
 
 @torch.no_grad()
 def test_shares_sum_to_one_over_stems_and_residual(make) -> None:
-    model = make()
-    context = model.context(ids_of(2, 2, 20), torch.randn(2, 8, 20))
-    logits = model.mask_logits(context, model.all_stems(context))
-    assert logits.shape == (2, 5, 8, 20)
+    model = make().eval()
+    features = torch.randn(3, 8, 10)
+    context = model.context(ids_of(2, 2, 20), features[:2])
+    stems = model.all_stems(context)
+    logits = model.mask_logits(features, context, stems)
+    assert logits.shape == (3, 5, 8, 10)
     shares = logits.softmax(dim=1)
-    assert torch.allclose(shares.sum(dim=1), torch.ones(2, 8, 20), atol=1e-6)
-    # the residual is heard from the mixture alone
-    assert torch.equal(logits[:, 4], model.residual_head(context).mT)
+    assert torch.allclose(shares.sum(dim=1), torch.ones(3, 8, 10), atol=1e-6)
+    # what tokens tell matters where there are some, and nowhere else
+    alone = model.mask_logits(features)
+    assert (alone[:2] - logits[:2]).abs().amax(dim=(1, 2, 3)).min() > 1e-4
+    assert torch.allclose(alone[2], logits[2], atol=1e-5)
+    other = model.mask_logits(features, context, stems.flip(1))
+    assert (other[:2] - logits[:2]).abs().max() > 1e-4
+
+
+@torch.no_grad()
+def test_bands_are_heard_at_their_frames(make) -> None:
+    model = make().eval()
+    ids, features = ids_of(1, 2, 20), torch.zeros(1, 8, 10)
+    heard = model.heard(features, 20)
+    features[..., 3] = 1.0
+    changed = (model.heard(features, 20) - heard).abs().sum(dim=-1)[0].nonzero()[:, 0]
+    assert changed.tolist() == [6, 7]
+    # an odd number of frames ends within a frame of bands
+    assert model.context(ids[..., :19], features).shape == (1, 19, 16)
 
 
 def test_band_features_by_hand() -> None:
@@ -185,6 +203,12 @@ def test_what_no_preset_has(preset: str, settings: dict[str, int], reason: str) 
         ("window", "long"),
         ("hop_length", 512.0),
         ("bands", -1),
+        ("bands", 9),
+        ("band_frames", 5),
+        ("mask_channels", ()),
+        ("mask_channels", (4, 0)),
+        ("mask_channels", (4, "6")),
+        ("tokenised", 1.5),
         ("layers", 1 << 40),
         ("layout", "stacked"),
         ("stems", [1, 2]),

@@ -45,7 +45,8 @@ def scenes(bands: int = 8, seed: int = 0) -> Scenes:
     settings: dict[str, Any] = {"levels": 1, "codebook_size": 256, "code_dim": 4, "hop_length": HOP}
     settings["sample_rate"] = 8_000
     settings |= {"stems": ["low", "high"], "dim": 8, "heads": 2, "layers": 1, "window": FRAMES}
-    model = build_mlm("default", settings | {"bands": bands, "band_stft": 128})
+    settings |= {"bands": bands, "band_stft": 128, "mask_channels": (4,)}
+    model = build_mlm("default", settings)
     return Scenes(model.config, Means(), seed)  # type: ignore[arg-type]
 
 

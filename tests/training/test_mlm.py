@@ -55,7 +55,8 @@ def make(preset: str, **settings: Any) -> MLMTask:
     belongs = {"levels": 1, "codebook_size": 16, "code_dim": 8, "hop_length": HOP}
     size = {"sample_rate": RATE, "stems": ["low", "high"], "dim": 48, "heads": 4, "layers": 2}
     if preset == "default":
-        size |= {"bands": 12, "band_stft": 256, "window": FRAMES, "separated": 1.0}
+        size |= {"bands": 12, "band_stft": 256, "window": FRAMES, "band_frames": 1}
+        size |= {"mask_channels": (4, 6)}
     codebooks = F.normalize(torch.randn(1, 16, 8), dim=-1)
     model = build_mlm(preset, belongs | size | settings, codebooks)
     return MLMTask(model, preset, {"vqvae": "f" * 16})
@@ -124,10 +125,57 @@ def test_only_some_are_separated_and_all_teach_infill() -> None:
         found.append({name: float(value) for name, value in task.loss(kept)[1].items()})
     assert found[0].keys() == {"plain", "stem", "amplitude", "ratio"}
     assert found[0] == pytest.approx(found[1], rel=1e-5)
+    unheard = make("default", tokenised=0.0)
+    batch = scenes(unheard, 0, 3)
+    assert len(batch.stem) == len(batch.mixture) == 0
+    assert unheard.loss(batch)[1].keys() == {"amplitude", "ratio"}
+    assert unheard.sounds(batch) == {}
     none = make("default", separated=0.0)
     batch = scenes(none, 0, 3)
     assert len(batch.stem) == len(batch.mixture_power) == 0
     assert none.loss(batch)[1].keys() == {"plain"}
+
+
+def test_only_some_have_tokens_and_all_are_separated() -> None:
+    task = make("default", tokenised=0.25)
+    batch, songs = scenes(task, 0, 6), excerpts(0, 6)
+    whole = scenes(make("default"), 0, 6)
+    assert torch.equal(batch.mixture, Meter().encode(songs.mixture)[[0, 3]])
+    for name in ("stem", "number"):
+        assert torch.equal(getattr(batch, name), getattr(whole, name)[[0, 3]])
+    for name in ("mixture_power", "stem_power", "cross_power"):
+        assert torch.equal(getattr(batch, name), getattr(whole, name))
+    # a cache keeps all tokens: those of the others are passed over
+    found = []
+    for kept in (batch, whole):
+        torch.manual_seed(3)
+        found.append({name: float(value) for name, value in task.loss(kept)[1].items()})
+    assert found[0].keys() == {"plain", "stem", "amplitude", "ratio"}
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
+
+
+def test_each_row_is_separated_by_its_own_guide() -> None:
+    """Rows with tokens are put first: every other number of a row goes with it."""
+    task = make("default", tokenised=0.5)
+    batch = scenes(task, 0, 4)
+    given = []
+    logits = task.model.mask_logits
+
+    def spy(features: Tensor, context: Tensor | None, stems: Tensor | None) -> Tensor:
+        assert context is not None
+        assert stems is not None
+        given.append((features, context, stems))
+        return logits(features, context, stems)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(task.model, "mask_logits", spy)
+        task.loss(batch)
+    ((features, context, stems),) = given
+    assert torch.equal(features, band_features(batch.mixture_power[[0, 2, 1, 3]]))
+    task.model.eval()
+    heard = task.model.context(batch.mixture, band_features(batch.mixture_power[[0, 2]]))
+    assert torch.allclose(context, heard, atol=1e-5)
+    assert stems.shape[:2] == (2, 2)
 
 
 def test_tokens_are_those_of_full_precision_when_training_is_not() -> None:
@@ -290,10 +338,11 @@ def test_it_fills_a_gap_with_what_must_be_there(folded: MLMTask) -> None:
 
 @torch.no_grad()
 def test_it_gives_each_stem_its_bands(folded: MLMTask) -> None:
-    model, batch = folded.model, scenes(folded, 5_000, 64)
+    model, batch = folded.model.eval(), scenes(folded, 5_000, 64)
     ids = batch.mixture
-    context = model.context(ids, band_features(batch.mixture_power))
-    shares = model.mask_logits(context, model.all_stems(context)).softmax(dim=1)
+    features = band_features(batch.mixture_power)
+    context = model.context(ids, features)
+    shares = model.mask_logits(features, context, model.all_stems(context)).softmax(dim=1)
     total = batch.mixture_power[:, None]
     # of each band's energy, most is given to the stem whose it is
     for stem in range(2):

@@ -24,6 +24,8 @@ from audiomask.training.data.sounds.notes import SAMPLE_RATE, Instrument, NoteBa
 
 #: seconds of music before an excerpt whose notes may still ring in it
 LEAD_IN = 4.0
+#: semitones from a note to the recording that it may be read from
+FARTHEST = 4
 #: the most that songs are sped up; more is arranged than is heard, that none ends early
 FASTEST = 1.1
 
@@ -146,6 +148,9 @@ class BandDataset(Dataset[Plan]):
         group = makers[rng.integers(len(makers))]
         instrument = group[rng.integers(len(group))]
         choice = int(rng.integers(1 << 16))
+        # notes read from their neighbours' recordings sound as if the instrument were larger or
+        # smaller: more instruments than there are
+        away = int(rng.integers(-FARTHEST, FARTHEST + 1)) if rng.random() < 0.5 else 0
         # recorded decays are cut by the key's release, unless the player lets all notes ring
         ring = rng.random() < 0.15 or stem == "drums"
         found: dict[tuple[int, int], tuple[Sample, float] | None] = {}
@@ -156,7 +161,7 @@ class BandDataset(Dataset[Plan]):
                 continue
             key = (note.pitch, note.velocity // 16)
             if key not in found:
-                found[key] = choose(instrument, note, tuning, choice)
+                found[key] = choose(instrument, note, tuning, choice, away)
             chosen = found[key]
             if chosen is None:
                 continue
@@ -182,13 +187,21 @@ def families(instruments: Sequence[Instrument]) -> list[list[Instrument]]:
 
 
 def choose(
-    instrument: Instrument, note: Note, tuning: float, choice: int
+    instrument: Instrument, note: Note, tuning: float, choice: int, away: int = 0
 ) -> tuple[Sample, float] | None:
-    """The instrument's sample for a note, and how fast to read it; None when it has none near."""
+    """The instrument's sample for a note, and how fast to read it; None when it has none near.
+
+    Args:
+        instrument: where to look.
+        note: what is to sound.
+        tuning: semitones that all notes are higher.
+        choice: decides between a drum's samples.
+        away: semitones from the note to where its sample is looked for; drums stay.
+    """
     if instrument.stem == "drums":
         drum = instrument.drum(note.pitch, note.velocity, choice)
         return None if drum is None else (drum, 1.0)
-    sample = instrument.nearest(note.pitch, note.velocity)
+    sample = instrument.nearest(note.pitch + away, note.velocity)
     ratio = 2 ** ((note.pitch - sample.pitch + tuning) / 12)
     return (sample, float(ratio)) if 0.5 <= ratio <= 2.0 else None
 

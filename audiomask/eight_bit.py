@@ -1,0 +1,54 @@
+"""Matrices as 8-bit integers: half the size of half precision, for checkpoints that travel.
+
+A large tensor becomes two: ``<name>.int8``, and ``<name>.scale`` with one number for each of its
+first dimension. Everything else stays as it is.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from audiomask.errors import CheckpointError
+
+VALUES, SCALE = ".int8", ".scale"
+#: smaller tensors are not worth it
+LEAST = 1 << 14
+
+
+def pack(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Large floating point matrices in 8 bits, everything else as it is."""
+    packed: dict[str, Tensor] = {}
+    for name, value in tensors.items():
+        if not value.is_floating_point() or value.dim() < 2 or value.numel() < LEAST:
+            packed[name] = value
+            continue
+        rows = value.detach().float().flatten(1)
+        scale = (rows.abs().amax(dim=1) / 127).clamp_min(torch.finfo(torch.float).tiny)
+        steps = (rows / scale[:, None]).round()
+        packed[name + VALUES] = steps.to(torch.int8).view(value.shape)
+        packed[name + SCALE] = scale
+    return packed
+
+
+def unpack(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What ``pack`` was given, to within half a step of each row: floats in single precision.
+
+    Raises:
+        CheckpointError: integers without a fitting scale, or a scale without integers.
+    """
+    plain: dict[str, Tensor] = {}
+    for name, value in tensors.items():
+        if name.endswith(SCALE) and name.removesuffix(SCALE) + VALUES in tensors:
+            continue
+        if not name.endswith(VALUES):
+            plain[name] = value
+            continue
+        own = name.removesuffix(VALUES)
+        scale = tensors.get(own + SCALE)
+        fits = scale is not None and value.dim() > 1 and scale.shape == value.shape[:1]
+        if scale is None or not fits or value.dtype != torch.int8 or not scale.is_floating_point():
+            raise CheckpointError(f"tensor '{name}' and its scale do not belong together")
+        shape = (-1, *(1 for _ in value.shape[1:]))
+        plain[own] = value.float() * scale.float().view(shape)
+    return plain

@@ -1,0 +1,134 @@
+"""The refiner: from a mixture's spectrum, and what the MLM heard in it, to masks on that spectrum.
+
+Tokens say what plays; where exactly its energy lies is in the spectrum alone. A U-Net over bands
+and time (Jansson et al. 2017) finds the same shapes at every pitch with the same weights, so that
+it learns from little and knows instruments that it never heard; at its bottom a transformer
+looks at the whole window, and there the MLM's hidden states join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from audiomask import parallel
+from audiomask.mlm.transformer import Transformer
+
+
+class Norm(nn.BatchNorm2d):
+    """Batch normalisation over the batches of all processes: N of them are as one.
+
+    In use it is a fixed scale for each channel, whatever else sounds in the window.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, bands, F] to the same."""
+        if not self.training or parallel.world() == 1:
+            return super().forward(x)
+        wide = x.float()
+        moments = torch.stack([wide.mean(dim=(0, 2, 3)), wide.square().mean(dim=(0, 2, 3))])
+        mean, square = parallel.mean_with_gradient(moments)
+        variance = (square - mean.square()).clamp_min(0)
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.momentum is not None
+        number = x.numel() // x.shape[1] * parallel.world()
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * number / max(number - 1, 1), self.momentum)
+            if self.num_batches_tracked is not None:
+                self.num_batches_tracked.add_(1)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        shift = self.bias - mean * scale
+        scaled: Tensor = wide * scale[:, None, None] + shift[:, None, None]
+        return scaled.to(x.dtype)
+
+
+class Block(nn.Module):
+    """Convolution over 3 bands and 3 frames, normalisation, rectifier."""
+
+    def __init__(self, inward: int, outward: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inward, outward, 3, padding=1)
+        self.norm = Norm(outward)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, inward, bands, F] to [B, outward, bands, F]."""
+        return F.relu(self.norm(self.conv(x)), inplace=True)
+
+
+class Refiner(nn.Module):
+    """Scores of stems and residual for every band of a mixture.
+
+    Args:
+        bands: of the spectrum; each stage but the first has half as many.
+        channels: of the U-Net's stages.
+        outputs: stems, with the residual.
+        dim, heads, layers, kernel: of the transformer at the bottom.
+        guide: width of what guides it, 0 for nothing.
+    """
+
+    def __init__(
+        self,
+        bands: int,
+        channels: Sequence[int],
+        outputs: int,
+        dim: int,
+        heads: int,
+        layers: int,
+        kernel: int,
+        guide: int = 0,
+    ) -> None:
+        super().__init__()
+        pairs = list(pairwise(channels))
+        inward = (1, *channels[:-1])
+        self.down = nn.ModuleList(
+            nn.Sequential(Block(i, o), Block(o, o)) for i, o in zip(inward, channels, strict=True)
+        )
+        # halving bands keeps every frame: onsets stay sharp
+        self.shrink = nn.ModuleList(nn.Conv2d(c, c, (2, 1), (2, 1)) for c in channels[:-1])
+        self.grow = nn.ModuleList(nn.ConvTranspose2d(o, i, (2, 1), (2, 1)) for i, o in pairs)
+        self.up = nn.ModuleList(Block(2 * c, c) for c in channels[:-1])
+        #: where a band lies: the convolutions alone know only its neighbours
+        self.place = nn.Parameter(torch.zeros(channels[0], bands, 1))
+        bottom = channels[-1] * (bands >> len(pairs))
+        self.inward = nn.Linear(bottom, dim)
+        self.guide = nn.Linear(guide, dim, bias=False) if guide else None
+        self.layers = Transformer(dim, heads, layers, kernel)
+        self.norm = nn.LayerNorm(dim)
+        self.outward = nn.Linear(dim, bottom)
+        self.scores = nn.Conv2d(channels[0], outputs, 1)
+        self.bias = nn.Parameter(torch.zeros(outputs, bands, 1))
+        # the order in which convolutions are fastest, on a CPU in half precision above all
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, features: Tensor, guide: Tensor | None = None) -> Tensor:
+        """Scores [B, outputs, bands, F]; their softmax over the outputs shares the mixture out.
+
+        Args:
+            features: the mixture, [B, bands, F] (see ``band_features``).
+            guide: [B, F, guide]; rows of zeros, or None, where there is none.
+        """
+        x = features[:, None].contiguous(memory_format=torch.channels_last)
+        stages = []
+        for number, block in enumerate(self.down):
+            x = block(x)
+            if number == 0:
+                x = x + self.place.to(x.dtype)
+            if number < len(self.shrink):
+                stages.append(x)
+                x = self.shrink[number](x)
+        _, _, bands, _ = x.shape
+        hidden = self.inward(x.permute(0, 3, 1, 2).flatten(2))
+        if self.guide is not None and guide is not None:
+            hidden = hidden + self.guide(guide)
+        hidden = self.outward(self.norm(self.layers(hidden, None)))
+        x = x + hidden.unflatten(2, (-1, bands)).permute(0, 2, 3, 1)
+        for number in reversed(range(len(self.up))):
+            x = self.up[number](torch.cat([self.grow[number](x), stages[number]], dim=1))
+        scores: Tensor = self.scores(x) + self.bias.to(x.dtype)
+        return scores

@@ -1,0 +1,314 @@
+"""Open-Unmix trained on the data of `audiomask train mlm`, and compared with the MLM trained on it.
+
+    python tests/benchmarks/open_unmix.py train DATA... --out DIR --minutes M [--width 256]
+    python tests/benchmarks/open_unmix.py compare SONGS... --open-unmix DIR --model MODELS
+
+``train`` takes the published recipe: a model for each stem of three BLSTM layers, STFT of
+4096/1024, 16 kHz of bandwidth, inputs normalised by the data's own mean and scale, mean squared
+error of magnitudes, Adam at 1e-3 with a weight decay of 1e-5, batches of 16 excerpts of 6 s. What
+differs: the published width is 512; the excerpts are mono; and where the recipe multiplies the
+rate by 0.3 on plateaus for as long as it takes, here that happens after 70, 85 and 95 % of a wall
+time that is fixed for all stems together, from where the data are open. The excerpts are those of
+`audiomask train mlm` with the same --data, --seed and --cache but for their length. Each is made
+once for all models. Heavy products are in bf16 where the machine is fast at that, as they are
+there. SIGTERM saves; --resume goes on, and --minutes then counts from the first beginning.
+
+``compare`` prints the improvement of SI-SDR over the mixture, by the rules of `audiomask evaluate
+separate`, and how many seconds of audio a second each system separates into all stems. Open-Unmix
+is its own Separator with one Wiener step over all stems and the residual; its models, trained on
+one channel, see each channel of a song by itself. All systems get a song in memory, as it is in
+its files, and take turns song by song, after one that does not count; songs at other rates than
+44.1 kHz are resampled for Open-Unmix as they are for the MLM, within the time. "Untrained" rows
+are there for speed, on which weights have no bearing: models that see all channels at once, as the
+published ones do, of the width at hand and of the published one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from report import note, show
+from torch import Tensor, nn
+
+import audiomask
+from audiomask.audio.source import MemorySource, ResampledSource
+from audiomask.device import choose_device
+from audiomask.engine import Engine
+from audiomask.errors import AudiomaskError, DataError
+from audiomask.evaluation.baselines import CUTOFF, lowpass, ratio_mask
+from audiomask.evaluation.measures import SILENCE, check_installed, level, si_sdr
+from audiomask.evaluation.options import Split
+from audiomask.evaluation.report import SPREAD, Summary, as_json, summarise
+from audiomask.evaluation.separation import ALONE
+from audiomask.evaluation.songs import Choice, Song, find_pieces
+from audiomask.mlm.config import STEMS
+from audiomask.training.data import open_data
+from audiomask.training.data.layouts import recognise
+from audiomask.training.options import name_of, place_of
+
+try:
+    import open_unmix_model as umx
+except ModuleNotFoundError as missing:
+    if missing.name != "openunmix":
+        raise
+    raise SystemExit("open_unmix: error: needs openunmix: pip install '.[peers]'") from None
+
+MIXTURE, LOWPASS, ORACLE = "mixture", f"lowpass {CUTOFF} Hz", "ideal ratio mask"
+LOW = "bass"
+#: seconds of the first song that every system separates before it counts
+WARM_UP = 12.0
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+Estimates = Mapping[str, Tensor]
+System = Callable[[Song], Estimates]
+
+
+@app.command()
+def train(
+    data: Annotated[list[str], typer.Argument(help="As --data of audiomask train.")],
+    out: Annotated[Path, typer.Option(help="Folder of the weights and the run's state.")],
+    minutes: Annotated[float, typer.Option(min=0.01, help="Wall time, all stems together.")],
+    width: Annotated[int, typer.Option(min=2, help="Of the hidden layers.")] = 256,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Of an excerpt.")] = 6.0,
+    batch: Annotated[int, typer.Option(min=1, help="Excerpts a step.")] = 16,
+    stems: Annotated[str, typer.Option(help="With commas between them.")] = ",".join(STEMS),
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    threads: Annotated[int | None, typer.Option(min=1)] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that load data.")] = 0,
+    cache: Annotated[Path | None, typer.Option(help="As --cache of audiomask train.")] = None,
+    device: Annotated[str, typer.Option()] = "auto",
+    resume: Annotated[bool, typer.Option(help="Go on with the run in --out.")] = False,
+) -> None:
+    """Train Open-Unmix for a fixed wall time."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    places = [place_of(text) for text in data]
+    names = tuple(name_of(place) for place in places)
+    recipe = umx.Recipe(tuple(stems.split(",")), names, width, seconds, batch, seed)
+    try:
+        umx.check_place(out, resume)  # before the data, which can take minutes to open
+        samples = round(seconds * umx.SAMPLE_RATE)
+        sources = [recognise(place) for place in places]
+        blend = open_data(sources, recipe.stems, samples, seed, cache=cache, need_stems=True)
+        run = umx.Training(blend, recipe, out, choose_device(device), workers, resume)
+        note(f"{', '.join(names)}: {', '.join(recipe.stems)}; width {width}" + run.half * ", bf16")
+        run.train(60 * minutes)
+    except AudiomaskError as error:
+        raise failed(error) from None
+
+
+class Unmixer:
+    """Open-Unmix as a system: from songs to stems.
+
+    Args:
+        models: one for each stem; of one channel or of as many as the songs have.
+        device: where they run.
+    """
+
+    def __init__(self, models: nn.ModuleDict, device: torch.device) -> None:
+        self.separator, self.device, self.stems = umx.separator(models, device), device, [*models]
+
+    @torch.inference_mode()
+    def __call__(self, song: Song) -> Estimates:
+        """Stems [C, T] each, of the song's rate and length."""
+        heard = ResampledSource(MemorySource(song.mixture, song.sample_rate), umx.SAMPLE_RATE)
+        found = self.separator(heard.read(0, heard.frames)[None].to(self.device))[0].cpu()
+        length = song.mixture.shape[-1]
+        back = [
+            ResampledSource(MemorySource(stem, umx.SAMPLE_RATE), song.sample_rate).read(0, length)
+            for stem in found
+        ]
+        # the residual, the last, is nobody's
+        return dict(zip(self.stems, back, strict=False))
+
+
+def ours(engine: Engine, stems: Sequence[str], method: str) -> System:
+    """The engine as a system."""
+
+    def separate(song: Song) -> Estimates:
+        source = MemorySource(song.mixture, song.sample_rate)
+        blocks = list(engine.separate(source, stems, method=method))
+        return {stem: torch.cat([block[stem] for block in blocks], dim=-1) for stem in stems}
+
+    return separate
+
+
+def clocked(systems: Mapping[str, System], song: Song) -> dict[str, tuple[Estimates, float]]:
+    """Each system's estimates, and how many seconds of audio a second it took."""
+    found = {}
+    for name, system in systems.items():
+        began = time.perf_counter()
+        estimates = system(song)
+        taken = time.perf_counter() - began
+        found[name] = (estimates, song.mixture.shape[-1] / song.sample_rate / taken)
+    return found
+
+
+def measured(song: Song, stems: Sequence[str]) -> list[str]:
+    """Those stems that sound in a song, not alone."""
+    true = {stem: song.stems[stem] for stem in stems if stem in song.stems}
+    loud = {stem: audio for stem, audio in true.items() if level(audio) >= SILENCE}
+    return [stem for stem, audio in loud.items() if si_sdr(song.mixture, audio) <= ALONE]
+
+
+def improvements(song: Song, stems: Sequence[str], found: Mapping[str, Estimates]) -> list[Any]:
+    """A row for every stem and system: the estimate's SI-SDR and its gain over the mixture's."""
+    systems: dict[str, Estimates] = {
+        MIXTURE: dict.fromkeys(stems, song.mixture),
+        LOWPASS: {LOW: lowpass(song.mixture, song.sample_rate)},
+        **found,
+        ORACLE: ratio_mask(song.mixture, song.stems),
+    }
+    base = {stem: si_sdr(song.mixture, song.stems[stem]) for stem in stems}
+    rows = []
+    for system, estimates in systems.items():
+        for stem in (stem for stem in stems if stem in estimates):
+            ratio = si_sdr(estimates[stem], song.stems[stem])
+            place = {"song": song.name, "stem": stem, "system": system}
+            rows.append(place | {"si_sdr": ratio, "improvement": ratio - base[stem]})
+    return rows
+
+
+@app.command()
+def compare(
+    data: Annotated[list[Path], typer.Argument(help="As --data of audiomask evaluate separate.")],
+    open_unmix: Annotated[Path, typer.Option(help="What train wrote.")],
+    model: Annotated[Path | None, typer.Option(help="Checkpoints; else the bundled.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="Ours: mask, tokens.")] = None,
+    split: Annotated[Split, typer.Option(help="Songs of this split only.")] = Split.test,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many songs.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Only the middle of every song.")] = None,
+    threads: Annotated[int, typer.Option(min=1)] = 2,
+    cache: Annotated[Path | None, typer.Option(help="As --cache of audiomask train.")] = None,
+    device: Annotated[str, typer.Option()] = "cpu",
+    json: Annotated[Path | None, typer.Option(help="Write all that was measured here.")] = None,
+) -> None:
+    """Compare the MLM's separation with Open-Unmix's and with trivial and ideal ones."""
+    methods = method or ["mask", "tokens"]
+    rows: list[dict[str, Any]] = []
+    speeds: dict[str, list[float]] = {}
+    songs: list[dict[str, Any]] = []
+    try:
+        check_installed()
+        engine = Engine(model, device, threads)
+        models, notes = umx.load(open_unmix)
+        stems, width = engine.stems, notes["width"]
+        if set(stems) != set(models):
+            raise DataError(f"{open_unmix}: has {', '.join(models)}; {', '.join(stems)} are needed")
+        peer = f"Open-Unmix, width {width}"
+        alone = {stem: umx.PerChannel(models[stem]) for stem in stems}
+        systems: dict[str, System] = {
+            **{f"ours ({name})": ours(engine, stems, name) for name in methods},
+            peer: Unmixer(nn.ModuleDict(alone), engine.device),
+        }
+        untrained: dict[int, dict[str, System]] = {}
+        choice = Choice(split.value, limit, seconds, stems=stems, cache=cache)
+        pieces = find_pieces([recognise(folder) for folder in data], choice)
+        for number, piece in enumerate(pieces):
+            song = piece.read()
+            wanted = measured(song, stems)
+            note(f"{number + 1} of {len(pieces)}: {song.name}: {', '.join(wanted) or 'left out'}")
+            if not wanted:
+                continue
+            channels = song.mixture.shape[0]
+            if channels not in untrained:
+                untrained[channels] = {
+                    f"Open-Unmix, width {w}, {channels}-channel, untrained": Unmixer(
+                        umx.build(stems, w, channels), engine.device
+                    )
+                    # with one channel the trained ones are such models themselves
+                    for w in sorted({umx.WIDTH} if channels == 1 else {width, umx.WIDTH})
+                }
+                end = round(WARM_UP * song.sample_rate)
+                short = Song(song.name, song.mixture[:, :end], {}, song.sample_rate)
+                clocked(systems | untrained[channels], short)
+            found = clocked(systems, song)
+            rest = clocked(untrained[channels], song)
+            for name, (_, speed) in (found | rest).items():
+                speeds.setdefault(name, []).append(speed)
+            rows += improvements(song, wanted, {name: made for name, (made, _) in found.items()})
+            length = song.mixture.shape[-1] / song.sample_rate
+            songs.append({"song": song.name, "channels": channels, "seconds": length})
+        if not rows:
+            raise DataError("no song has any of the stems beside others")
+    except AudiomaskError as error:
+        raise failed(error) from None
+    quality = summaries(rows, stems)
+    taken = {name: summarise(values) for name, values in speeds.items()}
+    report(quality, taken, stems, peer, threads)
+    kinds = sorted({f"{song['channels']}-channel" for song in songs})
+    heard = f"{min(s['seconds'] for s in songs):.0f} to {max(s['seconds'] for s in songs):.0f} s"
+    note(f"{len(songs)} songs, {', '.join(kinds)}, {heard}; {engine.device}, {threads} threads")
+    note(
+        f"{peer}: {notes['minutes']:.1f} min on {', '.join(notes['data'])}, "
+        f"{notes['steps']} steps of {notes['batch']} x {notes['seconds']:g} s"
+    )
+    if json is not None:
+        head = {
+            "audiomask": audiomask.__version__,
+            "torch": torch.__version__,
+            "checkpoints": engine.fingerprints,
+            "open_unmix": notes,
+            "device": str(engine.device),
+            "threads": threads,
+            "data": [str(folder) for folder in data],
+            "split": split.value,
+            "songs": songs,
+        }
+        head |= {"si_sdr_improvement": quality, "speed": taken, "speeds": speeds, "rows": rows}
+        json.write_text(as_json(head) + "\n", encoding="utf-8")
+
+
+def summaries(
+    rows: Sequence[Mapping[str, Any]], stems: Sequence[str]
+) -> dict[str, dict[str, Summary]]:
+    """What the rows amount to for each system, stem by stem."""
+    found: dict[str, dict[str, Summary]] = {}
+    for system in dict.fromkeys(row["system"] for row in rows):
+        for stem in stems:
+            of = [row for row in rows if (row["system"], row["stem"]) == (system, stem)]
+            if of:
+                gains = [row["improvement"] for row in of]
+                found.setdefault(system, {})[stem] = summarise(gains)
+    return found
+
+
+def report(
+    quality: Mapping[str, Mapping[str, Summary]],
+    speed: Mapping[str, Summary],
+    stems: Sequence[str],
+    peer: str,
+    threads: int,
+) -> None:
+    """Print the tables: of quality, then of speed beside the trained peer's."""
+    known = [stem for stem in stems if stem in quality[MIXTURE]]
+    lines = []
+    for system, by_stem in quality.items():
+        pairs = [(by_stem[stem].median, by_stem[stem].mean) for stem in known if stem in by_stem]
+        cells = iter(f"{median:.2f} / {mean:.2f}" for median, mean in pairs)
+        line = [next(cells) if stem in by_stem else "" for stem in known]
+        whole = len(pairs) == len(known)
+        means = [sum(values) / len(known) for values in zip(*pairs, strict=True)]
+        lines.append([system, *line, f"{means[0]:.2f} / {means[1]:.2f}" if whole else ""])
+    headings = [f"{stem} ({quality[MIXTURE][stem].number})" for stem in known]
+    title = "SI-SDR improvement over the mixture, dB, median / mean over (so many) songs"
+    show(title, ("", *headings, "mean of stems"), lines)
+    base = speed[peer].median
+    lines = [[name, *s.cells(), f"{s.median / base:.2f}"] for name, s in speed.items()]
+    title = f"Seconds of audio a second into all stems, {threads} CPU threads"
+    show(title, ("", *SPREAD, "of trained Open-Unmix's"), lines)
+
+
+def failed(error: AudiomaskError) -> typer.Exit:
+    """Tell an error; returns how to end."""
+    note(f"open_unmix: error: {error}")
+    return typer.Exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    app()
