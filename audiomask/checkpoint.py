@@ -76,7 +76,7 @@ def save_checkpoint(
         CheckpointError: the folder cannot be written.
     """
     half = {
-        name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
+        name: (value.half() if value.is_floating_point() else value).cpu()
         for name, value in tensors.items()
     }
     if eight_bit:
@@ -263,5 +263,7 @@ def write_tensors(
     """Write a safetensors file atomically."""
     with AtomicFile(file, overwrite=True) as temporary:
         mode = temporary.stat().st_mode
-        save_file(tensors, temporary, metadata)
+        # convolutions may hold theirs in another order
+        held = {name: value.contiguous() for name, value in tensors.items()}
+        save_file(held, temporary, metadata)
         temporary.chmod(mode)  # the library makes a file that only its owner can read

@@ -12,6 +12,7 @@ from audiomask.audio.shares import SharedOut
 from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.audio.spectra import band_weights, stft, to_bands
 from audiomask.audio.windows import blend_windows, plan_windows
+from audiomask.device import fast
 from audiomask.inference.codec import CHUNK, DecodedSource
 from audiomask.inference.settings import Separation
 from audiomask.mlm.model import MaskedLM, band_features
@@ -138,8 +139,10 @@ class Separator:
             return self._shares_of_tokens(audio, power)
         codes = self.vqvae.encode(audio, self.mlm.config.levels)
         features = band_features(power[None])
-        context = self.mlm.context(codes[None], features)
-        logits = self.mlm.mask_logits(features, context, self.mlm.all_stems(context))
+        # shares bear rounding, tokens do not: the VQ-VAE stays in full precision
+        with fast(self.device):
+            context = self.mlm.context(codes[None], features)
+            logits = self.mlm.mask_logits(features, context, self.mlm.all_stems(context))
         return logits[0].float().softmax(dim=0)
 
     def _shares_of_tokens(self, audio: Tensor, power: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 
 from audiomask import parallel
+from audiomask.device import has_bfloat16
 from audiomask.errors import UsageError
 from audiomask.training.data import Augmentation, Blend, open_data
 from audiomask.training.data.augmentation import NONE
@@ -109,7 +110,7 @@ def precision_of(name: str, device: torch.device) -> str:
     """The number format that ``auto`` means here: the fastest that is safe."""
     if name != "auto":
         return name
-    if device.type == "cuda":
-        # the scaled half precision of older GPUs is faster than float32 as well
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return "bf16" if torch.cpu._is_amx_tile_supported() else "fp32"
+    if has_bfloat16(device):
+        return "bf16"
+    # the scaled half precision of older GPUs is faster than float32 as well
+    return "fp16" if device.type == "cuda" else "fp32"

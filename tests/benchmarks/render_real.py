@@ -95,7 +95,8 @@ def main(
         for stem, group in sorted(bank.instruments.items()):
             note(f"{stem}: {', '.join(instrument.library for instrument in group)}")
         length = round(seconds * SAMPLE_RATE)
-        bands = BandDataset(bank, tuple(PROGRAMS), length, seed, sorted(midi.glob("*.mid")))
+        scores = sorted(midi.glob("*.mid"))
+        bands = BandDataset(bank, tuple(PROGRAMS), length, seed, scores, varied=False)
         data = Blend([bands], seed, tuple(PROGRAMS), length, torch.from_numpy(bank.samples))
         written, index = 0, 0
         while written < songs:

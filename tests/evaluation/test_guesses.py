@@ -32,7 +32,7 @@ class Sure(nn.Module):
 
     def __init__(self, p: float) -> None:
         super().__init__()
-        self.config = MLMConfig(2, CODES, 4, 512, 44_100, stems=(), window=5)
+        self.config = MLMConfig(2, CODES, 4, 512, 44_100, stems=(), window=5, band_frames=1)
         self.vocabulary = Vocabulary(CODES, ())
         self.p = nn.Parameter(torch.tensor(p))
 

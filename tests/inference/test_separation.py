@@ -4,7 +4,8 @@ from torch import Tensor
 
 from audiomask.audio.source import MemorySource
 from audiomask.inference import separation
-from audiomask.inference.separation import HOP, Separator
+from audiomask.inference.separation import BAND_HOP, Separator
+from audiomask.inference.settings import Separation
 from audiomask.mlm import MaskedLM, build_mlm
 from audiomask.mlm.model import band_features
 from audiomask.vqvae import AnyVQVAE, build_vqvae
@@ -32,8 +33,63 @@ def test_stems_and_residual_give_the_mixture_back(
         assert torch.equal((parts[0] * 32768).round() / 32768, parts[0])
 
 
+@pytest.mark.parametrize("rate", [44100, 48000])
+def test_stems_of_tokens_alone(separator: Separator, rate: int) -> None:
+    torch.manual_seed(0)
+    audio = 0.1 * torch.randn(2, 4 * rate + 77)
+    source = MemorySource(audio, rate)
+    blocks = list(separator.blocks(source, [1, 3], True, "FLOAT", Separation.tokens))
+    one, other, rest = (torch.cat(part, dim=1) for part in zip(*blocks, strict=True))
+    assert one.shape == audio.shape
+    assert (one - other).abs().max() > 1e-6
+    # sound of their own: the residual alone knows the recording
+    assert torch.allclose(rest, audio - one - other, atol=1e-6)
+
+
+def test_windows_of_tokens_meet_without_a_gap(separator: Separator) -> None:
+    """Every window's tokens are told apart by its number: each frame is taken once, in order."""
+    seen: list[tuple[int, int]] = []
+    length = (3 * separator.window + 5) * separator.hop
+
+    class Sound(MemorySource):
+        def read(self, start: int, stop: int) -> Tensor:
+            seen.append((start // separator.hop, stop // separator.hop))
+            return super().read(start, stop)
+
+    per_frame = separator.hop // separator.vqvae.config.hop_length
+    taken: list[Tensor] = []
+
+    def predict(audio: Tensor, stems: list[int]) -> Tensor:
+        start, stop = seen[-1]
+        frames = torch.arange(start * per_frame, stop * per_frame) % 32
+        return frames.expand(1, 1, 2, -1)
+
+    def decoded(vqvae: AnyVQVAE, codes: Tensor) -> MemorySource:
+        taken.append(codes)
+        return MemorySource(torch.zeros(1, length), 44100)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(separator, "predict", predict)
+        patch.setattr(separation, "DecodedSource", decoded)
+        list(separator.resynthesised(Sound(torch.zeros(1, length), 44100), [0]))
+    assert len(seen) > 3
+    frames = torch.arange(length // separator.hop * per_frame) % 32
+    assert torch.equal(taken[0], frames.expand(1, 2, -1))
+
+
+def test_what_is_beyond_full_scale_is_left_to_the_writer(separator: Separator) -> None:
+    torch.manual_seed(0)
+    audio = torch.randn(1, 30_000).clamp(-1, 1)
+    blocks = list(separator.blocks(MemorySource(4 * audio, 44100), [0], True, "PCM_16"))
+    stem, rest = (torch.cat(part, dim=1) for part in zip(*blocks, strict=True))
+    over = stem.abs() > 1
+    assert over.any()
+    clipped = torch.where(over, stem.clamp(-1, 32767 / 32768), stem)
+    assert torch.allclose(clipped + rest, 4 * audio, atol=1e-6)
+
+
 def test_shares_sum_to_one_over_stems_and_rest(separator: Separator) -> None:
-    shares = separator.shares(0.1 * torch.randn(2, 40 * HOP))
+    shares = separator.shares(0.1 * torch.randn(2, 40 * BAND_HOP))
     assert shares.shape == (5, 64, 40)
     assert torch.allclose(shares.sum(dim=0), torch.ones(64, 40), atol=1e-5)
 
@@ -56,7 +112,7 @@ def test_channels_out_of_phase_are_not_folded_away(
         return band_features(power)
 
     monkeypatch.setattr(separation, "band_features", features)
-    sound = 0.1 * torch.randn(1, 40 * HOP)
+    sound = 0.1 * torch.randn(1, 40 * BAND_HOP)
     separator.shares(torch.cat([sound, sound]))
     separator.shares(torch.cat([sound, -sound]))
     assert seen[0].mean() > 0
@@ -86,9 +142,9 @@ def test_the_papers_layout_separates_by_its_tokens() -> None:
     mlm = build_mlm("paper", settings, vqvae.codebooks()).eval()
     assert mlm.config.window == 512
     separator = Separator(vqvae, mlm, CPU)
-    audio = 0.1 * torch.randn(1, 20 * HOP)
-    predicted = separator.predict(audio, 1)
-    assert predicted.shape == (1, 1, 20 * HOP // 16)
+    audio = 0.1 * torch.randn(1, 20 * BAND_HOP)
+    predicted = separator.predict(audio, [1])
+    assert predicted.shape == (1, 1, 1, 20 * BAND_HOP // 16)
     assert predicted.max() < 16
     blocks = list(separator.blocks(MemorySource(audio, 44100), [0, 1, 2, 3], True, "FLOAT"))
     parts = [torch.cat(part, dim=1) for part in zip(*blocks, strict=True)]

@@ -50,6 +50,8 @@ class BandDataset(Dataset[Plan]):
         samples: length of an excerpt.
         seed: with the index, decides everything.
         songs: MIDI files; half of the items are taken from these when given.
+        varied: play half of the lines on larger or smaller instruments than were recorded, by
+            reading notes from their neighbours' recordings.
     """
 
     def __init__(
@@ -59,7 +61,9 @@ class BandDataset(Dataset[Plan]):
         samples: int,
         seed: int = 0,
         songs: Sequence[Path] = (),
+        varied: bool = True,
     ) -> None:
+        self.varied = varied
         self.bank = bank
         self.stems = tuple(stems)
         self.samples = samples
@@ -148,9 +152,9 @@ class BandDataset(Dataset[Plan]):
         group = makers[rng.integers(len(makers))]
         instrument = group[rng.integers(len(group))]
         choice = int(rng.integers(1 << 16))
-        # notes read from their neighbours' recordings sound as if the instrument were larger or
-        # smaller: more instruments than there are
-        away = int(rng.integers(-FARTHEST, FARTHEST + 1)) if rng.random() < 0.5 else 0
+        away = 0
+        if self.varied and rng.random() < 0.5:
+            away = int(rng.integers(-FARTHEST, FARTHEST + 1))
         # recorded decays are cut by the key's release, unless the player lets all notes ring
         ring = rng.random() < 0.15 or stem == "drums"
         found: dict[tuple[int, int], tuple[Sample, float] | None] = {}

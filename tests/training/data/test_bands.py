@@ -33,10 +33,9 @@ def data(bank: Path) -> Blend:
 
 
 @pytest.fixture(scope="module")
-def players(data: Blend) -> BandDataset:
-    part = data.parts[0]
-    assert isinstance(part, BandDataset)
-    return part
+def players(data: Blend, bank: Path) -> BandDataset:
+    """Those of ``data``, on their instruments as recorded."""
+    return BandDataset(NoteBank(find_libraries(bank)), STEMS, SAMPLES, 3, varied=False)
 
 
 def test_an_item_is_its_seed_and_index(data: Blend, bank: Path) -> None:
@@ -157,6 +156,40 @@ def test_a_note_is_moved_an_octave_at_most() -> None:
     for pitch, expected in ((60, 1_000), (72, 498), (48, 1_997), (73, None), (47, None)):
         found = choose(piano, Note(0, 1, pitch, 100), 0.0, 0)
         assert (None if found is None else playable(*found)) == expected
+
+
+def test_a_neighbours_recording_sounds_at_the_notes_pitch() -> None:
+    recorded = [Sample(p, 100, np.zeros(1_000, np.int16), start=p) for p in range(50, 71, 2)]
+    piano = Instrument("piano", "a", recorded)
+    for away in (-4, 0, 3):
+        found = choose(piano, Note(0, 1, 60, 100), 0.0, 0, away)
+        assert found is not None
+        sample, ratio = found
+        assert abs(sample.pitch - 60 - away) <= 1
+        assert sample.pitch + 12 * np.log2(ratio) == pytest.approx(60)
+    kit = Instrument("drums", "kit", pieces={"snare": [Sample(38, 100, np.zeros(9, np.int16))]})
+    assert choose(kit, Note(0, 1, 38, 100), 0.0, 0, 4) == (kit.pieces["snare"][0], 1.0)
+
+
+def test_instruments_are_varied_only_where_that_is_asked_for(
+    bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def spy(*arguments: object) -> None:
+        asked.append(int(str(arguments[4])))
+
+    monkeypatch.setattr(bands, "choose", spy)
+    note = [Note(LEAD_IN, 0.3, 60, 100)]
+    for varied in (True, False):
+        asked.clear()
+        players = BandDataset(NoteBank(find_libraries(bank)), STEMS, SAMPLES, varied=varied)
+        rng = np.random.default_rng(0)
+        for _ in range(100):
+            players.play(note, "guitar", rng, 0.0, 1.0)
+        expected = set(range(-bands.FARTHEST, bands.FARTHEST + 1)) if varied else {0}
+        assert set(asked) == expected
+    assert len(asked) == 100
 
 
 def test_a_note_is_never_read_beyond_its_end() -> None:
