@@ -104,8 +104,9 @@ class Engine:
                 f"{checkpoint.folder}: belongs to the VQ-VAE {belongs}, not to "
                 f"{self._vqvae_checkpoint.fingerprint} in {self._vqvae_checkpoint.folder}"
             )
-        model = restore(checkpoint, build_mlm)
-        return model.to(self.device).eval()
+        model = restore(checkpoint, build_mlm).eval()
+        model.fold()
+        return model.to(self.device)
 
     @property
     def _mlm_folder(self) -> Path:

