@@ -130,10 +130,12 @@ def test_every_format_keeps_rate_channels_and_length(invoke, music, ext, contain
     assert np.sqrt(np.mean(stem**2) / np.mean(mixture**2)) == pytest.approx(0.5, rel=0.1)
 
 
-@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
-@pytest.mark.parametrize("method", ["mask", "tokens"])
+@pytest.mark.parametrize(
+    ("method", "subtype"),
+    # what a model that knows nothing makes of tokens may clip: then nothing sums to the song
+    [("mask", "PCM_16"), ("mask", "PCM_24"), ("mask", "FLOAT"), ("tokens", "FLOAT")],
+)
 def test_stems_and_what_is_left_sum_to_the_song(call, music, tiny, method, subtype):
-    # soft enough that nothing clips, whatever a model makes that knows nothing
     mixture = music("song.wav", subtype="PCM_24", gain=0.1)
     done = call(
         *("separate", "song.wav", "--stem", "all", "--residual", "--subtype", subtype),
