@@ -65,7 +65,7 @@ def save_checkpoint(
     notes: dict[str, Any] | None = None,
     eight_bit: bool = False,
 ) -> str:
-    """Write a checkpoint for inference, floats in half precision; returns its fingerprint.
+    """Write a checkpoint for inference, matrices in half precision; returns its fingerprint.
 
     With ``eight_bit``, large matrices are 8-bit integers.
 
@@ -76,7 +76,8 @@ def save_checkpoint(
         CheckpointError: the folder cannot be written.
     """
     half = {
-        name: (value.half() if value.is_floating_point() else value).cpu()
+        # vectors are few numbers, and may be variances that half precision has no room for
+        name: (value.half() if value.is_floating_point() and value.dim() > 1 else value).cpu()
         for name, value in tensors.items()
     }
     if eight_bit:

@@ -24,7 +24,7 @@ from audiomask.training.data.excerpt import Excerpt, generator
 from audiomask.vqvae import AnyVQVAE
 
 #: weights of the loss's terms: nats a token, share of the mixture's amplitude, dB
-PLAIN, STEM, AMPLITUDE, RATIO = 0.15, 0.1, 2.0, 0.05
+PLAIN, STEM, AMPLITUDE, RATIO = 0.15, 0.1, 1.0, 0.1
 #: share of the plain sequences that are one stem, not a mixture
 STEM_ALONE = 0.25
 

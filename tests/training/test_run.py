@@ -275,8 +275,10 @@ def test_the_bundled_models_can_be_gone_on_from(
         found, expected = load_checkpoint(run.out, kind), bundled_folder() / kind
         assert found.config == load_checkpoint(expected).config
         for name, value in load_checkpoint(expected).tensors.items():
-            if value.is_floating_point() and not name.startswith("quantiser."):
-                torch.testing.assert_close(found.tensors[name], value, rtol=1e-2, atol=1e-4)
+            learned = not name.startswith("quantiser.") and "running" not in name
+            if value.is_floating_point() and learned:
+                again = found.tensors[name].float()
+                torch.testing.assert_close(again, value.float(), rtol=1e-2, atol=1e-4)
     # a language model of other tokens is no place to start
     train_vqvae(options("other", overrides=VQVAE, steps=1))
     with pytest.raises(CheckpointError, match="tokens of another VQ-VAE"):
