@@ -54,7 +54,8 @@ class Block(nn.Module):
 
     def __init__(self, inward: int, outward: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inward, outward, 3, padding=1)
+        # what a bias adds, the normalisation takes away
+        self.conv = nn.Conv2d(inward, outward, 3, padding=1, bias=False)
         self.norm: nn.Module = Norm(outward)
 
     def forward(self, x: Tensor) -> Tensor:

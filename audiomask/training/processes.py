@@ -70,6 +70,8 @@ class Shared:
         self.step = Step(task)
         self.wrapped: nn.Module = self.step
         if shard:
+            # FSDP cuts weights in the order of their dimensions alone
+            task.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
             for block in task.blocks():
                 fully_shard(block)
             fully_shard(self.step)
