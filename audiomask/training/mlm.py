@@ -226,20 +226,28 @@ class MLMTask:
         features = band_features(powers[0])
         context = stems = None
         if len(both):
-            # all stems masked share the mixture; one of them is also partly shown
             context = model.context(mixture[known], features[: len(both)])
             stems = model.all_stems(context)
-            everything = torch.ones_like(stem, dtype=torch.bool)
-            hidden = stems[torch.arange(len(both), device=stem.device), told]
-            shown, missing = random_mask(stem, vocabulary)
-            partly = model.target(context, shown, told)
-            terms["stem"] = 0.5 * (
-                self.nll(hidden, stem, everything) + self.nll(partly, stem, missing)
-            )
+            terms["stem"] = self.stem_nll(context, stems, stem, told)
         shares = model.mask_logits(features, context, stems).float().softmax(dim=1)
         with torch.autocast(shares.device.type, enabled=False):
             terms |= separation_loss(shares, *powers)
         return terms
+
+    def stem_nll(self, context: Tensor, stems: Tensor, codes: Tensor, told: Tensor) -> Tensor:
+        """Mean negative log-likelihood of stems, all of them masked and partly shown.
+
+        Args:
+            context: hidden states of the mixtures [K, F, dim].
+            stems: final hidden states of every stem, all of it masked [K, S, F, dim].
+            codes: of one stem of each mixture [K, levels, F].
+            told: which stem that is [K].
+        """
+        hidden = stems[torch.arange(len(codes), device=codes.device), told]
+        everything = torch.ones_like(codes, dtype=torch.bool)
+        shown, missing = random_mask(codes, self.model.vocabulary)
+        partly = self.model.target(context, shown, told)
+        return 0.5 * (self.nll(hidden, codes, everything) + self.nll(partly, codes, missing))
 
     def nll(self, hidden: Tensor, ids: Tensor, chosen: Tensor) -> Tensor:
         """Mean negative log-likelihood, in nats, of the chosen positions.
