@@ -18,7 +18,7 @@ from audiomask import parallel
 from audiomask.errors import AudiomaskError, DataError
 from audiomask.training.averages import Averages
 from audiomask.training.feed import Feed, Steps, move
-from audiomask.training.optimiser import optimiser_of
+from audiomask.training.optimiser import hold, optimiser_of
 from audiomask.training.processes import Shared
 from audiomask.training.report import Report
 from audiomask.training.schedule import Schedule
@@ -76,6 +76,7 @@ class Trainer:
         self.task, self.feed, self.schedule, self.out, self.run = task, feed, schedule, out, run
         self.check = check
         self.model = task.model.to(run.device).train()
+        hold(self.model, schedule.only)
         if run.compile:
             for block in task.blocks():
                 block.compile()

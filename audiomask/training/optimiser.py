@@ -76,6 +76,20 @@ def len_of(groups: Iterable[dict[str, Any]]) -> int:
     return sum(len(group["params"]) for group in groups)
 
 
+def hold(model: nn.Module, only: str) -> None:
+    """Let none but the parameters learn whose names begin with ``only``.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    if not any(name.startswith(only) for name in names):
+        parts = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
+        raise ConfigError(f"only is {only!r}, and no parameter begins so; there are: {parts}")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.startswith(only))
+
+
 def optimiser_of(
     model: nn.Module, schedule: Schedule, blocks: Iterable[nn.Module] = ()
 ) -> Optimizer:

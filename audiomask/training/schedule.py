@@ -24,6 +24,8 @@ class Schedule:
         clip: largest gradient norm.
         ema: decay of the averaged weights that are saved for use.
         weight_decay: of matrices.
+        only: train the parameters alone whose names begin so, as ``refiner`` of an MLM; the
+            others stay as they are.
         save_every: steps between checkpoints.
         validate_every: steps between validations, if there is data for them.
         validate_items: how many items are validated on.
@@ -39,6 +41,7 @@ class Schedule:
     clip: float = 1.0
     ema: float = 0.999
     weight_decay: float = 0.01
+    only: str = ""
     save_every: int = 500
     validate_every: int = 500
     validate_items: int = 32

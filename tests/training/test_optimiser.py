@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from audiomask.errors import ConfigError
-from audiomask.training.optimiser import Several, optimiser_of
+from audiomask.training.optimiser import Several, hold, optimiser_of
 from audiomask.training.schedule import Schedule
 from audiomask.training.state import Place, load_state, save_state
 
@@ -110,3 +110,28 @@ def test_an_interrupted_run_ends_as_a_whole_one(tmp_path: Path) -> None:
 def test_an_unknown_optimiser_is_named() -> None:
     with pytest.raises(ConfigError, match="optimiser is 'sgd'; it must be adamw or muon"):
         Schedule(steps=1, batch_size=1, optimiser="sgd")
+
+
+def test_what_is_held_stays(tmp_path: Path) -> None:
+    model, _ = started()
+    hold(model, "parts")
+    optimiser = optimiser_of(model, SCHEDULE, model.parts)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    steps(model, optimiser, 2)
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parameter, before[name]) is not name.startswith("parts"), name
+    # what has no moments is no hindrance to going on
+    save_state(tmp_path, model, dict(model.state_dict()), optimiser, Place(2, 2))
+    other, _ = started()
+    hold(other, "parts")
+    again = optimiser_of(other, SCHEDULE, other.parts)
+    load_state(tmp_path, other, dict(other.state_dict()), again)
+    steps(model, optimiser, 2)
+    steps(other, again, 2)
+    for one, same in zip(model.parameters(), other.parameters(), strict=True):
+        assert torch.equal(one, same)
+
+
+def test_holding_all_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"only is 'refiner'.*there are: inward, parts, outward"):
+        hold(Model(), "refiner")
