@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -29,6 +29,10 @@ CONFIG_FILE = "config.json"
 MODEL_FILE = "model.safetensors"
 #: a config.json larger than this is not one of ours
 MAX_CONFIG_BYTES = 1 << 20
+#: characters of what messages repeat of it
+MAX_NAME = 128
+#: what floating point tensors may be stored in
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 Model = TypeVar("Model", bound=torch.nn.Module)
 
@@ -126,8 +130,10 @@ def load_checkpoint(folder: Path, kind: str | None = None) -> Checkpoint:
         tensors = unpack(load_file(file))
     except CheckpointError as error:
         raise CheckpointError(f"{file}: {error}") from error
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{file}: not a safetensors file ({error})") from error
+    except (SafetensorError, OSError, ValueError, TypeError, RuntimeError) as error:
+        # the library leaves it to PyTorch to refuse shapes that overflow and types it knows half
+        words = " ".join(str(error).split())
+        raise CheckpointError(f"{file}: not a safetensors file ({words[:200]})") from error
     known = {"format", "kind", "preset", "config", "sha256"}
     return Checkpoint(
         folder=folder,
@@ -152,7 +158,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         if file.stat().st_size > MAX_CONFIG_BYTES:
             raise CheckpointError(f"{file}: too large for a configuration")
-        entries = json.loads(file.read_text(encoding="utf-8"))
+        entries = json.loads(file.read_text(encoding="utf-8"), parse_constant=_no_number)
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{file}: not readable as JSON ({error})") from error
     if not isinstance(entries, dict):
@@ -163,9 +169,13 @@ def read_config(folder: Path) -> dict[str, Any]:
         ("preset", str),
         ("config", dict),
         ("sha256", str),
+        ("vqvae", str),
     ):
-        if not isinstance(entries.get(key), kind):
+        value = entries.get(key, "" if key == "vqvae" else None)
+        if not isinstance(value, kind):
             raise CheckpointError(f"{file}: entry '{key}' is missing or of the wrong type")
+        if isinstance(value, str) and len(value) > MAX_NAME:
+            raise CheckpointError(f"{file}: entry '{key}' is too long")
     if entries["format"] != FORMAT:
         raise CheckpointError(
             f"{file}: format {entries['format']} is not {FORMAT}; "
@@ -196,7 +206,7 @@ def restore(checkpoint: Checkpoint, build: Callable[[str, dict[str, Any]], Model
         with torch.device("meta"):
             plan = build(checkpoint.preset, checkpoint.config)
     except (ConfigError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(
             f"{checkpoint.folder}: config.json describes no model ({reason})"
         ) from error
@@ -217,7 +227,7 @@ def load_weights(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
 
 
 def check_tensors(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
-    """Raise CheckpointError unless a checkpoint has a model's tensors, by name and shape."""
+    """Raise CheckpointError unless a checkpoint has a model's tensors, by name, shape and type."""
     expected = model.state_dict()
     missing = sorted(expected.keys() - checkpoint.tensors.keys())
     extra = sorted(checkpoint.tensors.keys() - expected.keys())
@@ -231,6 +241,16 @@ def check_tensors(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
                 f"{checkpoint.folder}: tensor '{name}' is {tuple(value.shape)}, "
                 f"config.json makes it {tuple(expected[name].shape)}"
             )
+        wanted = FLOATS if expected[name].is_floating_point() else (expected[name].dtype,)
+        if value.dtype not in wanted:
+            raise CheckpointError(
+                f"{checkpoint.folder}: tensor '{name}' is {value.dtype}, not {wanted[-1]}"
+            )
+
+
+def _no_number(text: str) -> NoReturn:
+    """Python reads NaN and Infinity, which are no JSON and pass any check of a range."""
+    raise ValueError(f"{text} is no number")
 
 
 def bundled_folder() -> Path:

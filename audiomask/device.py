@@ -1,8 +1,10 @@
-"""The device that models run on."""
+"""The device that models run on, and its threads."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,6 +29,34 @@ def choose_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(f"--device {name}: no such CUDA device here; use auto or cpu")
     return device
+
+
+def describe_device(device: torch.device | str) -> str:
+    """How messages name a device: "cpu", "cuda:0 (NVIDIA H200)"."""
+    device = torch.device(device)
+    if device.type != "cuda":
+        return str(device)
+    return f"{number_device(device)} ({torch.cuda.get_device_name(device)})"
+
+
+def number_device(device: torch.device) -> str:
+    """A device's name with its number, which "cuda" alone leaves open."""
+    if device.type != "cuda" or device.index is not None:
+        return str(device)
+    return f"cuda:{torch.cuda.current_device() if torch.cuda.is_initialized() else 0}"
+
+
+def share_of_threads(parts: int) -> int:
+    """How many of the CPU threads each of so many jobs gets: one at least."""
+    return max(torch.get_num_threads() // parts, 1)
+
+
+def as_many_threads() -> Callable[[], None]:
+    """What a new thread of ours is to call, that it may compute on as many CPU threads as this.
+
+    Each has a number of its own, and the last bits of what it computes depend on that.
+    """
+    return partial(torch.set_num_threads, torch.get_num_threads())
 
 
 def has_bfloat16(device: torch.device) -> bool:

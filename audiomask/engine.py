@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
+from threading import RLock
 
 import torch
 from torch import Tensor
@@ -23,6 +23,9 @@ from audiomask.device import choose_device
 from audiomask.errors import CheckpointError, TokensError, UsageError
 from audiomask.inference.codec import CHUNK, DecodedSource, LeftRight, MidSide, encode
 from audiomask.inference.infill import Filling, Infiller
+from audiomask.inference.memory import Memory, explained
+from audiomask.inference.once import Once
+from audiomask.inference.pairing import check_pair, stem_names
 from audiomask.inference.separation import Separator
 from audiomask.inference.settings import InfillSettings, Separation
 from audiomask.mlm import build_mlm
@@ -34,7 +37,7 @@ from audiomask.vqvae import AnyVQVAE, build_vqvae
 class Engine:
     """Tokenises, detokenises, fills gaps and separates.
 
-    Checkpoints are read when they are first needed.
+    Checkpoints are read when they are first needed. Several threads may share an engine.
 
     Args:
         model: a folder that holds the checkpoints ``vqvae`` and ``mlm``, or one checkpoint
@@ -55,8 +58,10 @@ class Engine:
         if threads is not None:
             torch.set_num_threads(threads)
         self.folder = model if model is not None else bundled_folder()
+        self.lock = RLock()
+        self._memory = Memory(self.device)
 
-    @cached_property
+    @Once
     def _folders(self) -> dict[str, Path]:
         """Where the checkpoint of each kind is."""
         folder = self.folder
@@ -79,18 +84,19 @@ class Engine:
             f"copy it to {folder / 'vqvae'}"
         )
 
-    @cached_property
+    @Once
     def _vqvae_checkpoint(self) -> Checkpoint:
         return load_checkpoint(self._folders["vqvae"], "vqvae")
 
-    @cached_property
+    @Once
     def vqvae(self) -> AnyVQVAE:
         """The VQ-VAE, ready to run."""
         checkpoint = self._vqvae_checkpoint
         model = restore(checkpoint, build_vqvae)
-        return model.to(self.device).eval()
+        with explained(self.device):
+            return model.to(self.device).eval()
 
-    @cached_property
+    @Once
     def mlm(self) -> MaskedLM:
         """The masked language model, ready to run.
 
@@ -105,8 +111,10 @@ class Engine:
                 f"{self._vqvae_checkpoint.fingerprint} in {self._vqvae_checkpoint.folder}"
             )
         model = restore(checkpoint, build_mlm).eval()
+        check_pair(self._mlm_folder, model.config, self.vqvae.config)
         model.fold()
-        return model.to(self.device)
+        with explained(self.device):
+            return model.to(self.device)
 
     @property
     def _mlm_folder(self) -> Path:
@@ -127,10 +135,7 @@ class Engine:
     @property
     def stems(self) -> tuple[str, ...]:
         """What the MLM can separate; read from its configuration alone."""
-        stems = read_config(self._mlm_folder)["config"].get("stems", ())
-        if not isinstance(stems, list) or not all(isinstance(stem, str) for stem in stems):
-            raise CheckpointError(f"{self._mlm_folder}: 'stems' is no list of names")
-        return tuple(stems)
+        return stem_names(self._mlm_folder, read_config(self._mlm_folder)["config"])
 
     def tokenize(
         self,
@@ -157,7 +162,8 @@ class Engine:
         if source.channels != 2:
             stereo = SEPARATE
         heard = MidSide(source) if stereo == MID_SIDE else source
-        codes = encode(self.vqvae, heard, self.device, progress)[:, :levels]
+        with explained(self.device):
+            codes = encode(self.vqvae, heard, self.device, progress, self._memory)[:, :levels]
         return Tokens(
             codes=codes.contiguous(),
             sample_rate=source.sample_rate,
@@ -191,10 +197,11 @@ class Engine:
         if tokens.levels > config.levels:
             raise TokensError(f"{tokens.levels} levels, but their VQ-VAE has {config.levels}")
         apart = tokens.stereo == MID_SIDE
-        decoded: AudioSource = DecodedSource(self.vqvae, tokens.codes, together=not apart)
+        decoded: AudioSource = DecodedSource(self.vqvae, tokens.codes, not apart, self._memory)
         audio = ResampledSource(LeftRight(decoded) if apart else decoded, tokens.sample_rate)
-        for start in range(0, tokens.num_samples, CHUNK):
-            yield audio.read(start, min(start + CHUNK, tokens.num_samples))
+        with explained(self.device):
+            for start in range(0, tokens.num_samples, CHUNK):
+                yield audio.read(start, min(start + CHUNK, tokens.num_samples))
 
     def separate(
         self,
@@ -220,10 +227,11 @@ class Engine:
         if method not in tuple(Separation):
             raise UsageError(f"no method '{method}' (there are: {', '.join(Separation)})")
         numbers = [self.mlm.vocabulary.stem(stem) for stem in stems]
-        separator = Separator(self.vqvae, self.mlm, self.device)
         names = [*stems, *(["residual"] if residual else [])]
-        for block in separator.blocks(source, numbers, residual, subtype, method):
-            yield dict(zip(names, block, strict=True))
+        with explained(self.device):
+            separator = Separator(self.vqvae, self.mlm, self.device, self._memory)
+            for block in separator.blocks(source, numbers, residual, subtype, method):
+                yield dict(zip(names, block, strict=True))
 
     @property
     def infill_group(self) -> int:
@@ -244,7 +252,8 @@ class Engine:
         """
         if gaps:
             infiller = self._infiller(settings)
-            yield from infiller.run(infiller.dialogues(source, gaps))
+            with explained(self.device):
+                yield from infiller.run(infiller.dialogues(source, gaps))
 
     def infill_together(
         self,
@@ -263,12 +272,13 @@ class Engine:
         infiller = self._infiller(settings)
         dialogues = [infiller.dialogues(source, gaps) if gaps else [] for source, gaps in work]
         made = infiller.run(dialogue for some in dialogues for dialogue in some)
-        return [[next(made) for _ in some] for some in dialogues]
+        with explained(self.device):
+            return [[next(made) for _ in some] for some in dialogues]
 
     def _infiller(self, settings: InfillSettings | None) -> Infiller:
         at_once = 16 if self.device.type == "cuda" else 1
         settings = InfillSettings() if settings is None else settings
-        return Infiller(self.vqvae, self.mlm, self.device, settings, at_once)
+        return Infiller(self.vqvae, self.mlm, self.device, settings, at_once, self._memory)
 
 
 def bundled_vqvae() -> list[Path]:

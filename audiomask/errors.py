@@ -33,5 +33,13 @@ class CheckpointError(AudiomaskError):
     """A checkpoint folder is missing, incomplete, tampered with, or of another kind."""
 
 
+class DeviceError(AudiomaskError):
+    """A GPU failed or is gone: nothing more can be computed on it."""
+
+
+class DeviceMemoryError(AudiomaskError):
+    """A device has too little memory for the work, into however small parts it is cut."""
+
+
 class DataError(AudiomaskError):
     """A training data folder is empty or of no known layout."""

@@ -148,6 +148,25 @@ def test_a_missing_an_extra_and_a_wrong_tensor_are_named(folder: Path) -> None:
     assert "'0.weight' is (3, 4), config.json makes it (4, 3)" in refusal(folder)
 
 
+@pytest.mark.parametrize("kind", [torch.int8, torch.float8_e5m2, torch.complex64, torch.bool])
+def test_a_tensor_of_another_type_is_named(folder: Path, kind: torch.dtype) -> None:
+    replace_tensors(folder, **{"0.bias": torch.zeros(4).to(kind)})
+    assert f"tensor '0.bias' is {kind}, not torch.float64" in refusal(folder)
+
+
+def test_types_and_shapes_that_pytorch_knows_half_are_refused(folder: Path) -> None:
+    overflowing = {"0.bias": {"dtype": "F16", "shape": [0, 1 << 63], "data_offsets": [0, 0]}}
+    four_bits = {
+        "0.weight.int8": {"dtype": "I8", "shape": [4, 2], "data_offsets": [0, 8]},
+        "0.weight.scale": {"dtype": "F4", "shape": [8], "data_offsets": [8, 12]},
+    }
+    for header, size in ((overflowing, 0), (four_bits, 12)):
+        head = json.dumps(header).encode()
+        (folder / MODEL_FILE).write_bytes(len(head).to_bytes(8, "little") + head + bytes(size))
+        change(folder, sha256=sha256(folder / MODEL_FILE))
+        assert "not a safetensors file" in refusal(folder)
+
+
 @pytest.mark.parametrize(
     ("entry", "value"),
     [
@@ -158,6 +177,9 @@ def test_a_missing_an_extra_and_a_wrong_tensor_are_named(folder: Path) -> None:
         ("preset", None),
         ("config", [1]),
         ("sha256", 0),
+        ("vqvae", ["x"]),
+        ("kind", "x" * 129),
+        ("vqvae", "x" * 129),
     ],
 )
 def test_an_entry_of_the_wrong_type_is_named(folder: Path, entry: str, value: Any) -> None:
@@ -166,7 +188,8 @@ def test_an_entry_of_the_wrong_type_is_named(folder: Path, entry: str, value: An
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[1]", b"null", b"\xff\xfe", b"[" * 100_000, b"\x00" * 100]
+    "content",
+    [b"", b"{", b"[1]", b"null", b"\xff\xfe", b"[" * 100_000, b"\x00" * 100, b'{"a": NaN}'],
 )
 def test_a_configuration_that_is_no_json_object_is_refused(folder: Path, content: bytes) -> None:
     (folder / CONFIG_FILE).write_bytes(content)

@@ -2,15 +2,19 @@
 
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 from audiomask import Engine, InfillSettings
+from audiomask import engine as module
 from audiomask.audio.gaps import Gap
 from audiomask.audio.source import MemorySource
-from audiomask.errors import AudiomaskError
+from audiomask.errors import AudiomaskError, DeviceError, DeviceMemoryError
 
 
 def noise(samples: int, channels: int) -> MemorySource:
@@ -42,6 +46,89 @@ def test_a_recording_that_is_all_gap_stops_the_others_too(tiny: Path) -> None:
     with pytest.raises(AudiomaskError, match="whole recording"):
         engine.infill_together([(noise(5000, 1), [Gap(0, 5000)])])
     assert engine.infill_group == 1
+
+
+def test_threads_share_one_engine(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    load = module.load_checkpoint
+
+    def slow(folder: Path, kind: str) -> module.Checkpoint:
+        loaded.append(kind)
+        time.sleep(0.05)
+        return load(folder, kind)
+
+    monkeypatch.setattr(module, "load_checkpoint", slow)
+    engine = Engine(tiny, "cpu")
+    models: list[object] = []
+    start = threading.Barrier(4)
+
+    def ask(name: str) -> None:
+        start.wait(timeout=20)
+        models.append(getattr(engine, name))
+
+    threads = [threading.Thread(target=ask, args=(name,)) for name in ("vqvae", "mlm") * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert sorted(loaded) == ["mlm", "vqvae"]
+    assert len(models) == 4
+    assert len({id(model) for model in models}) == 2
+
+
+WORDS = {
+    DeviceMemoryError: "CUDA out of memory. Tried to allocate 2.00 GiB",
+    DeviceError: "CUDA error: unspecified launch failure",
+}
+
+
+@pytest.mark.parametrize("told", WORDS)
+@pytest.mark.parametrize("use", ["tokenize", "detokenize", "infill", "together", "separate"])
+def test_a_device_that_fails_is_named(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, use: str, told: type[AudiomaskError]
+) -> None:
+    engine = Engine(tiny, "cpu")
+    source, gaps = noise(9000, 2), [Gap(4000, 6000)]
+    tokens = engine.tokenize(source)
+
+    def fail(*arguments: object, **options: object) -> torch.Tensor:
+        raise RuntimeError(WORDS[told])
+
+    for name in ("encode", "decode"):
+        monkeypatch.setattr(engine.vqvae, name, fail)
+    settings = InfillSettings("tokens")
+
+    def made() -> Iterator[object]:
+        if use == "tokenize":
+            yield engine.tokenize(source)
+        elif use == "detokenize":
+            yield from engine.detokenize(tokens)
+        elif use == "infill":
+            yield from engine.infill(source, gaps, settings)
+        elif use == "together":
+            yield engine.infill_together([(source, gaps)], settings)
+        else:
+            yield from engine.separate(source, ["guitar"])
+
+    with pytest.raises(told, match="cpu"):
+        list(made())
+
+
+def test_a_model_that_has_no_room_on_the_device(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move = torch.nn.Module.to
+
+    def fail(self: torch.nn.Module, *arguments: object, **options: object) -> torch.nn.Module:
+        if isinstance(next(iter(arguments), None), torch.device):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return move(self, *arguments, **options)  # type: ignore[call-overload, no-any-return]
+
+    monkeypatch.setattr(torch.nn.Module, "to", fail)
+    engine = Engine(tiny, "cpu")
+    for name in ("vqvae", "mlm"):
+        with pytest.raises(DeviceMemoryError):
+            getattr(engine, name)
 
 
 def test_loading_leaves_the_compiler_alone(tiny: Path) -> None:

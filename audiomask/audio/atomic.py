@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import secrets
 import stat
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -15,6 +17,11 @@ try:
     from fcntl import LOCK_EX, LOCK_NB, flock
 except ImportError:  # not on Windows
     flock = None  # type: ignore[assignment]
+
+# Hidden files there may be, and what we hold them by (None: not yet known to be ours). A signal's
+# exception can come between any two steps and so slip past the removal of one: what it leaves goes
+# when the process ends.
+_unfinished: dict[Path, int | None] = {}
 
 
 class AtomicFile:
@@ -53,8 +60,10 @@ class AtomicFile:
             self._lock = _claim(self.temporary)
             if self._lock is None:  # somebody else is writing the same file
                 self.temporary = self._hidden(secrets.token_hex(8))
+                _unfinished[self.temporary] = -1
                 self.temporary.touch(exist_ok=False)
         except OSError as error:
+            _unfinished.pop(self.temporary, None)
             raise write_error(self.path, error) from error
         return self.temporary
 
@@ -77,6 +86,7 @@ class AtomicFile:
         finally:
             if not done:  # else what is there now under that name is somebody else's
                 self.temporary.unlink(missing_ok=True)
+            _unfinished.pop(self.temporary, None)
             if self._lock is not None:
                 os.close(self._lock)
                 self._lock = None
@@ -90,6 +100,15 @@ class AtomicFile:
             raise UsageError(f"{self.path}: is a folder, not a file to write")
         if not self._overwrite and not self.special and self._target.exists():
             raise UsageError(f"{self.path}: exists; pass --overwrite to replace it")
+
+
+@atexit.register
+def _remove_unfinished() -> None:
+    """Remove what a signal made us leave behind."""
+    for path, held in list(_unfinished.items()):
+        with suppress(OSError):
+            if held is not None or _claim(path) is not None:
+                path.unlink(missing_ok=True)
 
 
 def write_error(name: Path | str, error: OSError) -> AudioFileError:
@@ -108,22 +127,30 @@ def _claim(path: Path) -> int | None:
     if flock is None:
         return None
     while True:
+        _unfinished.setdefault(path, None)
         held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             flock(held, LOCK_EX | LOCK_NB)
             # until just now, another may have written it and given it its name
             if os.path.samestat(os.fstat(held), os.stat(path)):
+                _unfinished[path] = held
                 os.ftruncate(held, 0)
                 return held
         except FileNotFoundError:
             pass
         except BlockingIOError:
             os.close(held)
+            if _unfinished.get(path) is None:  # a process has it that is not this one
+                _unfinished.pop(path, None)
             return None
         except OSError:  # a file system without locks
             path.unlink(missing_ok=True)
+            _unfinished.pop(path, None)
             os.close(held)
             return None
+        except BaseException:
+            os.close(held)
+            raise
         os.close(held)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import soundfile
 
+from audiomask.audio.names import sound_name
 from audiomask.audio.pcm import BITS
 from audiomask.errors import AudioFileError
 
@@ -49,10 +50,10 @@ def unroll(path: Path, target: Path) -> None:
     Whole numbers stay whole numbers; everything else becomes float32, which is what the lossy
     decoders compute in.
     """
-    with _Forward(path) as source:
+    with _Forward(sound_name(path)) as source:
         whole = source.subtype in BITS
         with soundfile.SoundFile(
-            target,
+            sound_name(target),
             "w",
             source.samplerate,
             source.channels,
@@ -64,8 +65,8 @@ def unroll(path: Path, target: Path) -> None:
                 out.write(block)
 
 
-def looks_like_text(path: Path) -> bool:
-    """Whether a file begins as readable text (behind an ID3 tag, if there is one)."""
+def content_of(path: Path) -> bytes:
+    """The first bytes of a file, behind an ID3 tag if there is one."""
     with path.open("rb") as stream:
         head = stream.read(10)
         start = 0
@@ -75,7 +76,12 @@ def looks_like_text(path: Path) -> bool:
                 size = size << 7 | byte & 127
             start = 10 + size
         stream.seek(start)
-        head = stream.read(4096)
+        return stream.read(4096)
+
+
+def looks_like_text(path: Path) -> bool:
+    """Whether a file begins as readable text (behind an ID3 tag, if there is one)."""
+    head = content_of(path)
     if not head or any(byte < 32 and byte not in b"\t\n\v\f\r\x1b" for byte in head):
         return False
     try:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from audiomask.audio import decode, pipes, wav
+from audiomask.audio.names import sound_name
 from audiomask.audio.pcm import BITS, FLOATING, Raw, is_lossy
 from audiomask.audio.writer import AudioWriter
 from audiomask.errors import AudioFileError
@@ -20,6 +21,11 @@ from audiomask.errors import AudioFileError
 RATES = range(1_000, 1_000_001)
 # What libsndfile seeks in exactly; everything else is decoded once from start to end.
 _SEEKABLE = (*BITS, *FLOATING, "ULAW", "ALAW")
+# A container that stores whole numbers in blocks, in whose last one it cannot seek.
+_BLOCKS = ("PAF",)
+# How a MIDI sample dump begins. libsndfile loses its last samples, and prints what is wrong with it
+# on standard output, among the data.
+_SAMPLE_DUMP = b"\xf0\x7e"
 # libsndfile's frame count of a stream that does not tell its length
 _ENDLESS = 2**62
 
@@ -149,12 +155,13 @@ class AudioFile:
                     raise AudioFileError(f"{self.name}: ffmpeg decoded nothing from it")
                 return opened
             self.format, self.subtype = opened.format, opened.subtype
-            if opened.subtype in _SEEKABLE and opened.frames < _ENDLESS:
+            exact = opened.subtype in _SEEKABLE and opened.format not in _BLOCKS
+            if exact and opened.frames < _ENDLESS:
                 return opened
             opened.close()
             target = self._keep(pipes.temporary_file())
             decode.unroll(location, target)
-            return soundfile.SoundFile(target)
+            return soundfile.SoundFile(sound_name(target))
         except (soundfile.LibsndfileError, OSError) as error:
             raise AudioFileError(f"{self.name}: cannot be read: {_words(error)}") from error
 
@@ -250,8 +257,10 @@ def open_sound(path: Path) -> soundfile.SoundFile | None:
     """Open with libsndfile; None when it does not know the format or finds it malformed."""
     if path.suffix.lower() == ".raw" or wav.is_misread_w64(path):
         return None  # soundfile would ask for its parameters; libsndfile would read noise
+    if decode.content_of(path)[:2] == _SAMPLE_DUMP:
+        return None
     try:
-        opened = soundfile.SoundFile(path)
+        opened = soundfile.SoundFile(sound_name(path))
     except soundfile.LibsndfileError:
         return None
     if opened.format == "RAW":  # by the name's ending alone, whatever the content

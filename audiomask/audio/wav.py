@@ -95,7 +95,8 @@ class WavStream:
             bits,
         )
         count = UNKNOWN if frames is None else min(frames, LIMIT)
-        body = _chunk(b"fmt ", fmt)
+        # what is not whole numbers says how long its extension is: there is none
+        body = _chunk(b"fmt ", fmt + bytes(2) if floating else fmt)
         if floating:
             body += _chunk(b"fact", struct.pack("<I", count))
         if frames is None:

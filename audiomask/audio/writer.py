@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +16,7 @@ from torch import Tensor
 
 from audiomask.audio import pipes
 from audiomask.audio.atomic import AtomicFile, write_error
+from audiomask.audio.names import sound_name
 from audiomask.audio.pcm import (
     BITS,
     FLOATING,
@@ -128,6 +131,7 @@ class AudioWriter:
             # Completed before the stack unwinds, so that a failure removes the file.
             if kind is None and self._out is not None:
                 self._out.close()
+                self._check_end()
         except BaseException as failed:
             self._unwind(type(failed), failed, failed.__traceback__)
             raise self._failed(failed) from failed
@@ -175,7 +179,7 @@ class AudioWriter:
         temporary = stack.enter_context(self._atomic)
         if not self._ours:
             self._out = soundfile.SoundFile(
-                temporary,
+                sound_name(temporary),
                 "w",
                 self.sample_rate,
                 self.channels,
@@ -186,6 +190,16 @@ class AudioWriter:
             return
         file = stack.enter_context(temporary.open("wb"))
         self._out = self._wav(file, not self._atomic.special)
+
+    def _check_end(self) -> None:
+        """Read the last sample back: FLAC's and Ogg's last bytes are written when the file is
+        closed, and libsndfile does not tell that there was no room for them."""
+        if self._ours or self._atomic is None or not self.frames:
+            return
+        with soundfile.SoundFile(sound_name(self._atomic.temporary)) as written:
+            written.seek(self.frames - 1)
+            if len(written.read(1)) != 1:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _wav(self, stream: BinaryIO, seekable: bool) -> WavStream:
         return WavStream(

@@ -3,6 +3,9 @@
 Nothing here imports torch, numpy or rich when the module is loaded: ``--help`` must be quick.
 """
 
-from audiomask.cli.app import main
+from audiomask.cli.signals import quietly
+
+with quietly():
+    from audiomask.cli.app import main
 
 __all__ = ["main"]

@@ -1,8 +1,6 @@
 """The ``audiomask`` application: its subcommands, ``--version`` and the way it ends."""
 
-import signal
 import sys
-from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -10,11 +8,12 @@ import typer
 import audiomask
 from audiomask.cli.detokenize import detokenize
 from audiomask.cli.evaluate import evaluate
-from audiomask.cli.exits import exit_as_sigpipe
+from audiomask.cli.exits import abandon_stdout, describe, exit_as_sigpipe, occupy_streams
 from audiomask.cli.infill import infill
 from audiomask.cli.options import command
 from audiomask.cli.panels import PanelledCommand
 from audiomask.cli.separate import separate
+from audiomask.cli.signals import Listener
 from audiomask.cli.tokenize import tokenize
 from audiomask.cli.train import train
 
@@ -31,8 +30,8 @@ app.command()(command()(tokenize))
 app.command()(command()(detokenize))
 app.command()(command()(infill))
 app.command()(command()(separate))
-app.command(cls=PanelledCommand)(command("overwrite", "skip_existing")(evaluate))
-app.command(cls=PanelledCommand)(command("model", "overwrite", "skip_existing")(train))
+app.command(cls=PanelledCommand)(command("jobs", "overwrite", "skip_existing")(evaluate))
+app.command(cls=PanelledCommand)(command("model", "jobs", "overwrite", "skip_existing")(train))
 
 
 def _show_version(wanted: bool) -> None:
@@ -60,26 +59,39 @@ def root(
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit the process with its status."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    occupy_streams()
     # Ended politely, a command removes its half-written files, as it does when it fails.
-    signal.signal(signal.SIGTERM, _exit_on_signal)
+    with Listener() as listener:
+        try:
+            status = _run(arguments or ["--help"])
+        except BrokenPipeError:
+            exit_as_sigpipe()
+        except KeyboardInterrupt:
+            status = 130
+        if listener.number is not None:  # whatever became of the exception on its way
+            status = 128 + listener.number
+    sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int:
+    """The exit status of a command line."""
     try:
-        status = app(args=arguments or ["--help"], prog_name="audiomask", standalone_mode=False)
-        sys.stdout.flush()
+        status = app(args=arguments, prog_name="audiomask", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
-        exit_as_sigpipe()
-    except KeyboardInterrupt:
-        status = 130
+        raise
+    except OSError as error:  # of standard output, which does not take --help or --version
+        print(f"audiomask: error: standard output: {describe(error)}", file=sys.stderr)
+        abandon_stdout()
+        return 1
     except Exception as error:
         # typer keeps the class of its usage errors private; they alone can format themselves.
         if not hasattr(error, "format_message"):
             raise
         _print_usage_error(error)
-        status = 2
-    sys.exit(status if isinstance(status, int) else 0)
-
-
-def _exit_on_signal(number: int, frame: FrameType | None) -> NoReturn:
-    sys.exit(128 + number)
+        return 2
+    return status if isinstance(status, int) else 0
 
 
 def _print_usage_error(error: Exception) -> None:

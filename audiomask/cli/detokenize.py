@@ -8,7 +8,8 @@ import typer
 from audiomask.cli.inputs import collect_inputs
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
-from audiomask.cli.report import Meter, run_jobs
+from audiomask.cli.progress import Meter
+from audiomask.cli.report import run_jobs
 from audiomask.cli.writing import report_clipping, subtype_name
 
 _SUFFIXES = (".tokens.safetensors", ".tokens.txt")

@@ -9,7 +9,8 @@ import typer
 from audiomask.cli.inputs import Input
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job as Task
-from audiomask.cli.report import Meter, run_jobs
+from audiomask.cli.progress import Meter
+from audiomask.cli.report import run_jobs
 from audiomask.errors import DataError
 from audiomask.evaluation.options import EvaluateOptions, Job, Split
 

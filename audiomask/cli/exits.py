@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
+from audiomask.cli.messages import printable
 from audiomask.errors import AudiomaskError
 
 
@@ -26,29 +27,47 @@ def guarded(work: Callable[[], int], debug: bool) -> int:
 def describe(error: BaseException) -> str:
     """The error as one line for the user."""
     if isinstance(error, AudiomaskError):
-        text = str(error)
-    elif isinstance(error, OSError) and error.strerror:
+        return printable(str(error))
+    if isinstance(error, OSError) and error.strerror:
         named = f"{error.filename}: " if error.filename is not None else ""
-        text = f"{named}{error.strerror}"
-    elif isinstance(error, MemoryError):
-        text = "out of memory"
-    else:
-        text = f"internal error, {type(error).__name__}: {error} (--debug shows where)"
-    return " ".join(text.split())
+        return printable(f"{named}{error.strerror}")
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    text = f"internal error, {type(error).__name__}: {error} (--debug shows where)"
+    return printable(" ".join(text.split()))
 
 
 def print_error(error: BaseException, debug: bool) -> None:
     """Print the error's line on stderr, under its traceback when ``debug``."""
     if debug:
         traceback.print_exception(error)
-    print(f"audiomask: error: {describe(error)}", file=sys.stderr)
+    sys.stderr.write(f"audiomask: error: {describe(error)}\n")
 
 
 def exit_as_sigpipe() -> NoReturn:
     """End as a program does whose reader has gone: quietly, by SIGPIPE."""
-    # Python would complain while it flushes what is left for the closed pipe.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    abandon_stdout()
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGPIPE)
     sys.exit(141)
+
+
+def abandon_stdout() -> None:
+    """Throw away what standard output could not take: Python would complain of it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def occupy_streams() -> None:
+    """Open the null device for every standard stream that is closed.
+
+    Otherwise the next file would get its number, and with it what libraries say on stderr.
+    ``print`` takes a missing stderr for standard output: messages would come among the data.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (for the rest of the process)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +32,8 @@ class GapReport:
 
     A file's lines are added before its output takes its name. A run that goes on after a kill
     takes out what it will do again: so each gap is told once, whenever the kill came. At the end
-    the lines are in the order of the files.
+    the lines are in the order of the files; a pipe gets them as files are done. Several threads may
+    add to it.
 
     Args:
         path: where it is; None keeps no report.
@@ -48,6 +50,7 @@ class GapReport:
         self._goes_on = common.skip_existing
         self._lines: dict[str, list[str]] = {}
         self._stream: BinaryIO | None = None
+        self._lock = threading.Lock()
         # a device or a pipe takes lines and gives none back
         self._lasting = path is not None and (not path.exists() or path.is_file())
 
@@ -80,13 +83,15 @@ class GapReport:
     def filled(self, job: Job, gaps: Iterable[FilledGap], rate: int) -> None:
         """Add a line for each gap of a file whose output is complete but for its name."""
         place = {"file": _name(job), "output": str(job.output)}
-        self._add(job, [place | _entry(gap, rate) for gap in gaps])
+        with self._lock:
+            self._add(job, [place | _entry(gap, rate) for gap in gaps])
 
     def failed(self, job: Job, why: str) -> None:
         """Add the line of a file that failed, in place of what was said of it."""
-        if self._lines.pop(_name(job), None) and self._lasting:
-            self._rewrite()
-        self._add(job, [{"file": _name(job), "error": why}])
+        with self._lock:
+            if self._lines.pop(_name(job), None) and self._lasting:
+                self._rewrite()
+            self._add(job, [{"file": _name(job), "error": why}])
 
     def _add(self, job: Job, entries: Sequence[Mapping[str, str | float]]) -> None:
         if self._stream is None or not entries:

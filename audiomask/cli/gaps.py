@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -115,11 +115,12 @@ class GapTable:
 
     Args:
         filled: whether it also tells how they were filled.
+        labels: the recordings' names, in the order in which they are shown.
     """
 
-    def __init__(self, filled: bool) -> None:
+    def __init__(self, filled: bool, labels: Iterable[str]) -> None:
         self._filled = filled
-        self._rows: list[tuple[str, ...]] = []
+        self._rows: dict[str, list[tuple[str, ...]]] = {label: [] for label in labels}
 
     def add(self, label: str, rate: int, gap: "Gap", kind: str, method: str = "") -> None:
         """A row for a gap of the recording of that name and sample rate."""
@@ -134,8 +135,8 @@ class GapTable:
     def show(self) -> None:
         """Print it, unless it is empty."""
         header = ("file", "start (s)", "end (s)", "length (ms)", "kind", "method")
-        if self._rows:
-            print_table([header if self._filled else header[:-1], *self._rows])
+        if rows := [row for rows in self._rows.values() for row in rows]:
+            print_table([header if self._filled else header[:-1], *rows])
 
     def _add(self, *cells: str) -> None:
-        self._rows.append(cells if self._filled else cells[:-1])
+        self._rows[cells[0]].append(cells if self._filled else cells[:-1])

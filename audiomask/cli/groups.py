@@ -1,7 +1,7 @@
 """Groups: recordings whose gaps go through the model together, so that a GPU is kept busy."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -11,8 +11,9 @@ from audiomask.audio.gaps import Gap
 from audiomask.cli.gaps import GapChoice
 from audiomask.cli.inputs import Input
 from audiomask.cli.outputs import Job
-from audiomask.cli.report import Meter
-from audiomask.errors import AudioFileError, CheckpointError
+from audiomask.cli.progress import Meter
+from audiomask.cli.report import ENDS_ALL
+from audiomask.errors import AudioFileError, DeviceMemoryError
 
 if TYPE_CHECKING:
     from audiomask.engine import Engine
@@ -63,19 +64,33 @@ class Groups:
     ) -> None:
         self._files.close()
 
-    def take(self, item: Input, meter: Meter) -> Recording:
-        """One input's recording, each once and in order; it is open until the next is asked for.
+    @contextmanager
+    def recording(self, item: Input, meter: Meter) -> Iterator[Recording]:
+        """One input's recording, each once. Those of groups are asked for in order, one at a time;
+        without groups any number may be open at once.
 
         Raises:
             AudiomaskError: it cannot be read, or a gap of it cannot be filled.
         """
+        if self._size > 1:
+            yield self._take(item, meter)
+            return
+        with AudioFile(item.source) as source:
+            gaps = self._choice.find(source)
+            # asked for one by one, fillings are made as they are needed
+            yield Recording(source, gaps, self._alone(source, gaps))
+
+    def _alone(self, source: AudioFile, gaps: Mapping[Gap, str]) -> "Iterable[Filling]":
+        return self._engine.infill(source, list(gaps), self._settings)
+
+    def _take(self, item: Input, meter: Meter) -> Recording:
+        """One input's recording, open until the next group is; its fillings are made."""
         if item not in self._members:
             self._files.close()
             number = self._inputs.index(item) // self._size
             group = self._inputs[number * self._size : (number + 1) * self._size]
             self._members = self._open(group)
-            if self._size > 1:
-                self._fill(meter)
+            self._fill(meter)
         taken = self._members.pop(item)  # its fillings need not be held any longer
         if isinstance(taken, Exception):
             raise taken
@@ -87,9 +102,8 @@ class Groups:
             try:
                 source = self._files.enter_context(AudioFile(item.source))
                 gaps = self._choice.find(source)
-                # asked for one by one, they are made as they are needed
-                alone = self._engine.infill(source, list(gaps), self._settings)
-                if self._size > 1 and sum(gap.length for gap in gaps) >= source.frames:
+                alone = self._alone(source, gaps)
+                if sum(gap.length for gap in gaps) >= source.frames:
                     list(alone)  # says what is wrong with this one; a group would fail as a whole
                 members[item] = Recording(source, gaps, alone)
             except Exception as error:
@@ -110,8 +124,10 @@ class Groups:
                 filled = self._engine.infill_together(
                     [(made.source, list(made.gaps)) for made in holed.values()], self._settings
                 )
-            except (CheckpointError, BrokenPipeError):
+            except ENDS_ALL:
                 raise
+            except DeviceMemoryError:
+                return  # each is filled alone when its turn comes: not all need be too large
             except Exception as error:
                 culprits = [item for item in holed if _is_about(error, item)]
                 self._members |= dict.fromkeys(culprits or holed, error)

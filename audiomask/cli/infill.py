@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,8 @@ from audiomask.cli.gaps import MIN_GAP, FilledGap, GapChoice, GapTable, Kind
 from audiomask.cli.inputs import Location, collect_inputs, is_audio
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
-from audiomask.cli.report import Meter, run_jobs
+from audiomask.cli.progress import Meter
+from audiomask.cli.report import run_jobs
 from audiomask.cli.writing import report_clipping
 from audiomask.errors import UsageError
 from audiomask.inference.settings import AR, AUTO, TOKENS, InfillSettings
@@ -138,30 +140,33 @@ def _fill_gaps(
     from audiomask.cli.groups import Groups
 
     engine = common.open_engine()
-    table = GapTable(filled=True)
+    if engine.infill_group > 1 and common.jobs > 1:
+        logger.info("--jobs is left aside: this device fills gaps of several files together")
+        common = replace(common, jobs=1)
+    table = GapTable(filled=True, labels=[job.input.label for job in jobs])
 
     def work(job: Job, meter: Meter) -> None:
         label = job.input.label
-        recording = groups.take(job.input, meter)
-        source, rate = recording.source, recording.source.sample_rate
-        meter.start(label, source.frames / rate)
-        if not recording.gaps:
-            meter.note(f"{label}: no gaps found, copied as it is")
-        seen: list[FilledGap] = []
-        with AudioWriter(
-            job.output,
-            rate,
-            source.channels,
-            default_subtype(source.subtype, _ending(job.output)),
-            overwrite=common.overwrite,
-            frames=source.frames,
-        ) as writer:
-            done = 0
-            patches = _watched(recording, label, seen)
-            for position in copy_with_patches(source, patches, writer):
-                meter.advance((position - done) / rate)
-                done = position
-            lines.filled(job, seen, rate)
+        with groups.recording(job.input, meter) as recording:
+            source, rate = recording.source, recording.source.sample_rate
+            meter.start(label, source.frames / rate)
+            if not recording.gaps:
+                meter.note(f"{label}: no gaps found, copied as it is")
+            seen: list[FilledGap] = []
+            with AudioWriter(
+                job.output,
+                rate,
+                source.channels,
+                default_subtype(source.subtype, _ending(job.output)),
+                overwrite=common.overwrite,
+                frames=source.frames,
+            ) as writer:
+                done = 0
+                patches = _watched(recording, label, seen)
+                for position in copy_with_patches(source, patches, writer):
+                    meter.advance((position - done) / rate)
+                    done = position
+                lines.filled(job, seen, rate)
         report_clipping(job.output, writer.clipped)
         for filled in seen:
             table.add(label, rate, *filled)
@@ -181,7 +186,7 @@ def _fill_gaps(
 def _show_gaps(jobs: Sequence[Job], common: Common, choice: GapChoice) -> int:
     from audiomask.audio.files import AudioFile
 
-    table = GapTable(filled=False)
+    table = GapTable(filled=False, labels=[job.input.label for job in jobs])
 
     def work(job: Job, meter: Meter) -> None:
         with AudioFile(job.input.source) as source:
@@ -222,8 +227,8 @@ def _is_unfilled(path: Path) -> bool:
 
 
 def _ending(place: Location) -> str:
-    """The format that an output's name asks for; standard output takes WAV."""
-    return "wav" if place == "-" else place.suffix[1:]
+    """The format that an output's name asks for; standard output and devices take WAV."""
+    return "wav" if place == "-" else place.suffix[1:] or "wav"
 
 
 def _filled_name(path: Path) -> Path:

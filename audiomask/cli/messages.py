@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import unicodedata
 import warnings
 
 
@@ -9,7 +10,8 @@ class _StderrHandler(logging.Handler):
     """Looks stderr up for every message: the progress display replaces it while it runs."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr)
+        # one write: lines of several threads must not come between each other
+        sys.stderr.write(f"{self.format(record)}\n")
 
 
 class _LevelFormatter(logging.Formatter):
@@ -17,7 +19,20 @@ class _LevelFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         named = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        return f"audiomask: {named}{super().format(record)}"
+        return printable(f"audiomask: {named}{super().format(record)}")
+
+
+def printable(text: str) -> str:
+    """The text on one line, with control characters and bytes that are no text spelt out.
+
+    A file's name may hold a line break, or what would steer the terminal it is shown on.
+    """
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+        else character
+        for character in text
+    )
 
 
 def set_up_messages(quiet: bool, verbose: bool, debug: bool) -> None:

@@ -38,6 +38,16 @@ class Common:
         int | None,
         typer.Option("--threads", metavar="N", min=1, help="CPU threads (default: all cores)."),
     ] = None
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs",
+            "-j",
+            metavar="N",
+            min=1,
+            help="Files at once; cores are shared, --threads is for each.",
+        ),
+    ] = 1
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = (
         False
     )
@@ -61,10 +71,15 @@ class Common:
 
     def open_engine(self) -> "Engine":
         """The engine that the options choose; imports torch."""
+        from audiomask.device import describe_device, share_of_threads
         from audiomask.engine import Engine
 
-        engine = Engine(self.model, self.device, self.threads)
-        logger.debug("computing on %s", engine.device)
+        threads = self.threads
+        if threads is None and self.jobs > 1:
+            # by what is asked for, however few the files: what is computed depends on it a little
+            threads = share_of_threads(self.jobs)
+        engine = Engine(self.model, self.device, threads)
+        logger.debug("computing on %s", describe_device(engine.device))
         return engine
 
 

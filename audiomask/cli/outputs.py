@@ -2,11 +2,12 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from audiomask.cli.inputs import Input, Inputs, Location
+from audiomask.cli.inputs import Input, Inputs, Location, named_path
 from audiomask.cli.options import Common
 from audiomask.errors import UsageError
 
@@ -35,6 +36,8 @@ def plan_files(
     one already, or several inputs are given. ``text`` results may go to a terminal.
     Raises UsageError for an output that cannot be.
     """
+    if output == "":
+        raise UsageError("-o is empty: name a file or a folder")
     return [Job(item, {"": _place(item, inputs, output, rename, text)}) for item in inputs.items]
 
 
@@ -43,15 +46,15 @@ def check_outputs(jobs: Sequence[Job], common: Common) -> None:
 
     Of several inputs, those whose outputs exist fail one by one instead, and the rest is done.
     """
-    sources = {os.path.realpath(job.input.source) for job in jobs if job.input.source != "-"}
+    sources = {key for job in jobs if job.input.source != "-" for key in _keys(job.input.source)}
     taken: dict[str, Job] = {}
     for job in jobs:
         for place in job.outputs.values():
             if place == "-":
                 continue
-            real = os.path.realpath(place)
-            if real in sources:
+            if not sources.isdisjoint(_keys(place)):
                 raise UsageError(f"the output {place} is an input: choose another with -o")
+            real = os.path.realpath(place)
             if real in taken:
                 raise UsageError(
                     f"{taken[real].input.label} and {job.input.label} would both be written to "
@@ -60,6 +63,12 @@ def check_outputs(jobs: Sequence[Job], common: Common) -> None:
                     else f"several results of {job.input.label} would be written to {place}"
                 )
             taken[real] = job
+    for one, other in _look_alikes(taken):
+        if _is_one_name(one, other):
+            raise UsageError(
+                f"{one} and {other} are one file here: do {taken[one].input.label} and "
+                f"{taken[other].input.label} apart, with different -o"
+            )
     if len(jobs) == 1 and not common.skip_existing:
         check_existing(jobs[0], common)
 
@@ -83,6 +92,8 @@ def without_existing(job: Job) -> Job:
 
 def to_stdout(text: bool = False) -> Location:
     """``-`` as an output; raises UsageError when binary data would go to a terminal."""
+    if sys.stdout is None:
+        raise UsageError("standard output is closed: name a file with -o")
     if not text and sys.stdout.isatty():
         raise UsageError("binary data would go to the terminal: name a file with -o")
     return "-"
@@ -91,6 +102,42 @@ def to_stdout(text: bool = False) -> Location:
 def _is_taken(place: Path) -> bool:
     """Whether writing there would replace something; a device or a named pipe replaces nothing."""
     return place.is_file() or place.is_dir()
+
+
+def _keys(path: Path) -> set[object]:
+    """What tells a file from others: where it lies and, if it exists, its number on the disk."""
+    keys: set[object] = {os.path.realpath(path)}
+    if path.is_file():
+        there = path.stat()
+        keys.add((there.st_dev, there.st_ino))
+    return keys
+
+
+def _look_alikes(paths: Iterable[str]) -> list[tuple[str, str]]:
+    """Paths that differ only by case or by how letters with accents are composed."""
+    first: dict[str, str] = {}
+    found = []
+    for path in paths:
+        other = first.setdefault(unicodedata.normalize("NFC", path).casefold(), path)
+        if other != path:
+            found.append((other, path))
+    return found
+
+
+def _is_one_name(one: str, other: str) -> bool:
+    """Whether the file system takes two paths for one, which a trial in the same folder tells."""
+    from tempfile import TemporaryDirectory
+
+    folder = next(parent for parent in Path(one).parents if parent.is_dir())
+    try:
+        with TemporaryDirectory(prefix=".audiomask-", dir=folder) as trial:
+            for name, alike in zip(Path(one).parts[1:], Path(other).parts[1:], strict=True):
+                Path(trial, name).touch()
+                if not Path(trial, alike).exists():
+                    return False
+    except OSError:  # nothing can be written there: every file will say so
+        return False
+    return True
 
 
 def _place(
@@ -102,7 +149,7 @@ def _place(
         return to_stdout(text)
     if output is None:
         return to_stdout(text) if item.source == "-" else rename(item.source)
-    folder = Path(output)
+    folder = named_path(output)
     if inputs.several or folder.is_dir() or output.endswith(("/", os.sep)):
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"-o {output} is a file: several inputs need a folder")

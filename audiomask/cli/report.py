@@ -1,96 +1,64 @@
-"""Work through many inputs: progress on stderr, on after a failure, a table of what failed."""
+"""Work through many inputs: on after a failure, at the end a table of what failed and why."""
 
 import logging
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from audiomask.cli.exits import describe, print_error
+from audiomask.cli.messages import printable
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_existing, without_existing
-from audiomask.errors import AudiomaskError, CheckpointError
+from audiomask.cli.progress import Display, Meter
+from audiomask.cli.workers import Workers
+from audiomask.errors import AudiomaskError, CheckpointError, DeviceError
 
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+#: errors that end all: they would come back with every input
+ENDS_ALL = (CheckpointError, DeviceError, BrokenPipeError)
 
 logger = logging.getLogger(__name__)
 
 
-class Meter:
-    """Progress bars on stderr: of all files, and of the present one's seconds of audio.
-
-    There are none where stderr is no terminal.
+class Tally:
+    """How many files were done, skipped and failed, and why these did.
 
     Args:
-        quiet: show none.
-        files: how many there are in all; one file has its own bar alone.
+        files: how many there are.
     """
 
-    def __init__(self, quiet: bool, files: int = 1) -> None:
-        self._shown = not quiet and sys.stderr.isatty()
-        self._files = files
-        self._progress: Progress | None = None
-        self._whole: TaskID | None = None
-        self._task: TaskID | None = None
-        self.seconds = 0.0
-        """Seconds of audio done of the present input."""
+    def __init__(self, files: int) -> None:
+        self.files = files
+        self._counts = {"done": 0, "skipped": 0, "failed": 0}
+        self._failures: dict[int, tuple[str, str]] = {}
+        self._lock = threading.Lock()
 
-    def __enter__(self) -> "Meter":
-        if self._shown:
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    def add(self, outcome: str) -> str:
+        """Count one; returns its place among several files, as in "2 of 3, "."""
+        with self._lock:
+            self._counts[outcome] += 1
+            place = sum(self._counts.values())
+        return f"{place} of {self.files}, " if self.files > 1 else ""
 
-            self._progress = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                TextColumn(
-                    "{task.completed:{task.fields[form]}} of {task.total:{task.fields[form]}}"
-                ),
-                TextColumn("{task.fields[unit]}"),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            self._progress.start()
-            if self._files > 1:
-                self._whole = self._progress.add_task(
-                    "all", total=self._files, form=".0f", unit="files"
-                )
-        return self
+    def fail(self, number: int, label: str, why: str) -> None:
+        """Count the input of that number, which failed."""
+        self.add("failed")
+        self._failures[number] = (label, why)
 
-    def __exit__(self, *error: object) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+    def show(self, summed_up: bool) -> int:
+        """Print the table of failures, in the order of the inputs, and return the exit code.
 
-    def start(self, label: str, seconds: float) -> None:
-        """Begin the bar of one input, ``seconds`` long."""
-        logger.debug("%s: %.3f s of audio", label, seconds)
-        self.seconds = 0.0
-        if self._progress is not None:
-            self.stop()
-            self._task = self._progress.add_task(label, total=seconds, form=".1f", unit="s")
-
-    def advance(self, seconds: float) -> None:
-        """``seconds`` more of the present input are done."""
-        self.seconds += seconds
-        if self._progress is not None and self._task is not None:
-            self._progress.advance(self._task, seconds)
-
-    def note(self, message: str) -> None:
-        """Say something about the present input, unless messages were declined."""
-        logger.info("%s", message)
-
-    def stop(self) -> None:
-        """Take the present input's bar away."""
-        if self._progress is not None and self._task is not None:
-            self._progress.remove_task(self._task)
-            self._task = None
-
-    def count(self) -> None:
-        """One more file is dealt with."""
-        if self._progress is not None and self._whole is not None:
-            self._progress.advance(self._whole)
+        Args:
+            summed_up: whether a line says how many of several files were done.
+        """
+        if self._failures:
+            header = (f"{len(self._failures)} of {self.files} files failed", "why")
+            print_table([header, *(self._failures[n] for n in sorted(self._failures))])
+        if summed_up and self.files > 1:
+            done = f"{self._counts['done']} of {self.files} files done"
+            rest = [f"{self._counts[o]} {o}" for o in ("skipped", "failed") if self._counts[o]]
+            logger.info("%s", ", ".join([done, *rest]))
+        return 1 if self._failures else 0
 
 
 def run_jobs(
@@ -102,47 +70,53 @@ def run_jobs(
     """Do ``work`` on every job and return the exit code.
 
     One job's error leaves as it is. Of several, a failed one is reported and the others are done;
-    a table at the end says which failed and why. A checkpoint's error ends all: it would come
-    back with every input.
+    a table at the end says which failed and why. The error of a checkpoint or a GPU ends all: it
+    would come back with every input.
 
     Args:
         jobs: what is to be done, in order.
-        common: whether outputs that exist are skipped, replaced, or an error.
-        work: does one job, at most with those of its outputs that are missing.
+        common: whether outputs that exist are skipped, replaced, or an error; how many jobs are
+            done at once.
+        work: does one job, at most with those of its outputs that are missing; in a thread of its
+            own when there are several.
         failed: told each job that failed, and why.
     """
-    failures: list[tuple[str, str]] = []
-    with Meter(common.quiet, len(jobs)) as meter:
-        for number, job in enumerate(jobs, start=1):
-            place = f"{number} of {len(jobs)}, " if len(jobs) > 1 else ""
-            try:
-                _run_job(job, common, work, meter, place)
-            except (CheckpointError, BrokenPipeError):
+    tally = Tally(len(jobs))
+    workers = Workers(min(common.jobs, len(jobs)))
+
+    def do(number: int) -> None:
+        job = jobs[number]
+        meter = Meter(display, workers.check)
+        try:
+            _run_job(job, common, work, meter, tally)
+        except ENDS_ALL:
+            raise
+        except Exception as error:
+            meter.stop()  # before the line about it
+            label = job.input.label
+            named = _naming(error, label)
+            why = describe(error).removeprefix(printable(f"{label}: "))
+            if failed is not None:
+                failed(job, why)
+            if len(jobs) > 1:
+                print_error(named, common.debug)
+                tally.fail(number, label, why)
+            elif named is error:
                 raise
-            except Exception as error:
-                label = job.input.label
-                named = _naming(error, label)
-                why = describe(error).removeprefix(f"{label}: ")
-                if failed is not None:
-                    failed(job, why)
-                if len(jobs) > 1:
-                    print_error(named, common.debug)
-                    failures.append((label, why))
-                elif named is error:
-                    raise
-                else:
-                    raise named from error
-            finally:
-                meter.stop()
-                meter.count()
-    if failures:
-        header = (f"{len(failures)} of {len(jobs)} files failed", "why")
-        print_table([header, *failures])
-    return 1 if failures else 0
+            else:
+                raise named from error
+        finally:
+            meter.stop()
+            display.count()
+
+    with Display(common.quiet, len(jobs)) as display:
+        workers.do(range(len(jobs)), do, lambda number: jobs[number].input.source == "-")
+    return tally.show(summed_up=any(job.outputs for job in jobs))
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
     """Print rows of text in aligned columns on stderr, the first row as the header."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for number, row in enumerate(rows):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
@@ -152,19 +126,21 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 def _run_job(
-    job: Job, common: Common, work: Callable[[Job, Meter], None], meter: Meter, place: str
+    job: Job, common: Common, work: Callable[[Job, Meter], None], meter: Meter, tally: Tally
 ) -> None:
-    """Do one job, whose ``place`` among all is told with its time."""
+    """Do one job, and tell its place among all and its time."""
     if common.skip_existing and job.outputs:
         job = without_existing(job)
         if not job.outputs:
             logger.info("%s: skipped, its outputs exist", job.input.label)
+            tally.add("skipped")
             return
     check_existing(job, common)
     began = monotonic()
     work(job, meter)
     took = monotonic() - began
     meter.stop()  # before the line about it
+    place = tally.add("done")
     if not job.outputs:
         return
     places = [str(place) for place in job.outputs.values() if place != "-"]

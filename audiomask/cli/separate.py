@@ -11,7 +11,8 @@ import typer
 from audiomask.cli.inputs import AUDIO_SUFFIXES, Input, Inputs, collect_inputs, is_audio
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, to_stdout
-from audiomask.cli.report import Meter, run_jobs
+from audiomask.cli.progress import Meter
+from audiomask.cli.report import run_jobs
 from audiomask.cli.template import DEFAULT_TEMPLATE, fill_template
 from audiomask.cli.writing import report_clipping, report_nonfinite, subtype_name
 from audiomask.errors import UsageError
@@ -68,7 +69,7 @@ def separate(
     """
     wanted = subtype_name(subtype)
     ext = _choose_format(format, template).value
-    _check_folder(output)
+    _check_folder(output, inputs)
     found = collect_inputs(inputs, is_audio, None if output == "-" else Path(output))
     if stem and "all" not in stem:
         # The names may prove unknown yet; what else is wrong shows before torch is loaded.
@@ -134,9 +135,18 @@ def _choose_format(asked: AudioFormat | None, template: str) -> AudioFormat:
     return chosen
 
 
-def _check_folder(output: str) -> None:
+def _check_folder(output: str, inputs: Sequence[str]) -> None:
     folder = Path(output)
-    if output == "-" or folder.is_dir():
+    if not output:
+        raise UsageError("-o is empty: name a folder")
+    if output == "-":
+        return
+    if folder.is_dir():
+        # nothing in their names tells stems from songs
+        if any(Path(name).is_dir() and folder.samefile(name) for name in inputs):
+            raise UsageError(
+                f"-o {output}: the next run would take these stems for songs; choose another folder"
+            )
         return
     if folder.exists() or folder.suffix.lower().lstrip(".") in AudioFormat.__members__:
         raise UsageError(f"-o {output}: -o is the folder of the stems; --template names the files")

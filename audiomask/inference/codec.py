@@ -8,10 +8,13 @@ import torch
 from torch import Tensor
 
 from audiomask.audio.source import AudioSource, ResampledSource
+from audiomask.inference.memory import Memory
 from audiomask.vqvae import AnyVQVAE
 
 #: samples a chunk, before its context: some seconds, so that memory stays flat
 CHUNK = 1 << 20
+#: frames that are not cut any further where memory falls short: their context is as long
+LEAST = 64
 
 
 def encode(
@@ -19,6 +22,7 @@ def encode(
     source: AudioSource,
     device: torch.device,
     progress: Callable[[float], None] | None = None,
+    memory: Memory | None = None,
 ) -> Tensor:
     """Codes [C, levels, F] of a recording.
 
@@ -26,16 +30,21 @@ def encode(
         vqvae: in evaluation mode, on ``device``.
         source: at any rate; it is resampled to the model's.
         progress: told the seconds of audio just done.
+        memory: the device's, where what it holds at once is known already.
     """
-    config = vqvae.config
+    config, memory = vqvae.config, memory or Memory(device)
     audio = ResampledSource(source, config.sample_rate)
     frames = -(-audio.frames // config.hop_length)
     step = max(CHUNK // config.hop_length, 1)
+    kind = torch.int16 if config.codebook_size <= 1 << 15 else torch.int32
+
+    def compute(start: int, stop: int) -> Tensor:
+        return encode_frames(vqvae, audio, start, stop, frames, device).to(kind)
+
     parts = []
     for start in range(0, frames, step):
         stop = min(start + step, frames)
-        part = encode_frames(vqvae, audio, start, stop, frames, device)
-        parts.append(part.to(torch.int16 if config.codebook_size <= 1 << 15 else torch.int32))
+        parts += memory.parts("frames", start, stop, compute, LEAST)
         if progress is not None:
             end = min(stop * config.hop_length, audio.frames)
             progress((end - start * config.hop_length) / config.sample_rate)
@@ -71,10 +80,18 @@ class DecodedSource:
         vqvae: in evaluation mode.
         codes: [C, levels, F].
         together: whether channels share their phases; not where they are as unlike as mid and side.
+        memory: of the VQ-VAE's device, where what it holds at once is known already.
     """
 
-    def __init__(self, vqvae: AnyVQVAE, codes: Tensor, together: bool = True) -> None:
+    def __init__(
+        self,
+        vqvae: AnyVQVAE,
+        codes: Tensor,
+        together: bool = True,
+        memory: Memory | None = None,
+    ) -> None:
         self.vqvae, self.codes, self.together = vqvae, codes, together
+        self.memory = memory or Memory(next(vqvae.parameters()).device)
         self.sample_rate = vqvae.config.sample_rate
         self.channels = codes.shape[0]
         self.frames = codes.shape[-1] * vqvae.config.hop_length
@@ -88,7 +105,12 @@ class DecodedSource:
         if first >= last:
             return out
         low = first // hop
-        audio = self.vqvae.decode(self.codes, low, -(-last // hop), self.together).cpu()
+
+        def compute(start: int, stop: int) -> Tensor:
+            return self.vqvae.decode(self.codes, start, stop, self.together).cpu()
+
+        parts = self.memory.parts("frames", low, -(-last // hop), compute, LEAST)
+        audio = torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
         out[:, first - start : last - start] = audio[:, first - low * hop : last - low * hop]
         return out
 

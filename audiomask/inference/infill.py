@@ -19,6 +19,7 @@ from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.audio.splice import Patch, crossfade_bounds
 from audiomask.errors import AudiomaskError
 from audiomask.inference.edges import Extended, sides
+from audiomask.inference.memory import Memory
 from audiomask.inference.scene import Placed, Scene, envelope
 from audiomask.inference.settings import AR, AUTO, TOKENS, InfillSettings
 from audiomask.inference.short_gaps import FORESEEN, fill_short, foresight
@@ -79,7 +80,8 @@ class Infiller:
         vqvae, mlm: in evaluation mode, on ``device``.
         device: where they are.
         settings: how gaps are filled.
-        at_once: how many gaps' windows the model is given together.
+        at_once: how many gaps' windows the model is given together, where memory allows.
+        memory: the device's, where what it holds at once is known already.
     """
 
     def __init__(
@@ -89,9 +91,11 @@ class Infiller:
         device: torch.device,
         settings: InfillSettings,
         at_once: int = 1,
+        memory: Memory | None = None,
     ) -> None:
         self.vqvae, self.mlm, self.device = vqvae, mlm, device
         self.settings, self.at_once = settings, at_once
+        self.memory = memory or Memory(device)
         self.rate, self.hop = vqvae.config.sample_rate, vqvae.config.hop_length
 
     def dialogues(self, source: AudioSource, gaps: Sequence[Gap]) -> list[Dialogue]:
@@ -142,8 +146,12 @@ class Infiller:
         gaps = [unsure if other == gap else other for other in gaps]
         scene = Scene.around(source, unsure, gaps, self.vqvae.config, self.mlm.config.window)
         samples = scene.samples.to(self.device)
+
+        def compute(start: int, stop: int) -> Tensor:
+            return self.vqvae.encode(samples[start:stop])
+
         with torch.inference_mode():
-            codes = self.vqvae.encode(samples)
+            codes = torch.cat(self.memory.parts("channels", 0, len(samples), compute))
             vectors = self.vqvae.vectors(codes)
         # copies: what inference mode made cannot be changed outside it
         codes, vectors = codes[:, : self.mlm.config.levels].clone(), vectors.clone()
@@ -205,6 +213,19 @@ class Infiller:
         return len(portions)
 
     def answer(self, requests: Sequence[Request]) -> list[Filled]:
+        """Fill windows, as many at once as there is room for."""
+        states = [request.generator.get_state() for request in requests]
+
+        def compute(start: int, stop: int) -> list[Filled]:
+            # what failed has drawn from them: fillings must not depend on that
+            for request, state in zip(requests[start:stop], states[start:stop], strict=True):
+                request.generator.set_state(state)
+            return self.fill(requests[start:stop])
+
+        parts = self.memory.parts("windows", 0, len(requests), compute)
+        return [filled for part in parts for filled in part]
+
+    def fill(self, requests: Sequence[Request]) -> list[Filled]:
         """Fill windows, those of one length together."""
         answers: dict[int, Filled] = {}
         # without any heat nothing is drawn: every level is what is to be expected

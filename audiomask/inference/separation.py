@@ -14,6 +14,7 @@ from audiomask.audio.spectra import band_weights, stft, to_bands
 from audiomask.audio.windows import blend_windows, plan_windows
 from audiomask.device import fast
 from audiomask.inference.codec import CHUNK, DecodedSource
+from audiomask.inference.memory import Memory
 from audiomask.inference.settings import Separation
 from audiomask.mlm.model import MaskedLM, band_features
 from audiomask.mlm.separation import stem_codes
@@ -31,10 +32,18 @@ class Separator:
     Args:
         vqvae, mlm: in evaluation mode, on ``device``.
         device: where they are.
+        memory: the device's, where what it holds at once is known already.
     """
 
-    def __init__(self, vqvae: AnyVQVAE, mlm: MaskedLM, device: torch.device) -> None:
+    def __init__(
+        self,
+        vqvae: AnyVQVAE,
+        mlm: MaskedLM,
+        device: torch.device,
+        memory: Memory | None = None,
+    ) -> None:
         self.vqvae, self.mlm, self.device = vqvae, mlm, device
+        self.memory = memory or Memory(device)
         self.sample_rate = vqvae.config.sample_rate
         self.nyquist = self.sample_rate / 2
         config = mlm.config
@@ -112,7 +121,9 @@ class Separator:
             found.append(codes[..., inner].to(torch.int16).cpu())
             settled = until
         sounds = [
-            ResampledSource(DecodedSource(self.vqvae, codes.long()), source.sample_rate)
+            ResampledSource(
+                DecodedSource(self.vqvae, codes.long(), memory=self.memory), source.sample_rate
+            )
             for codes in torch.cat(found, dim=-1)
         ]
         for start in range(0, source.frames, CHUNK):
@@ -127,6 +138,14 @@ class Separator:
         spectrum = stft(audio, self.size, self.hop)
         return to_bands((spectrum.real.square() + spectrum.imag.square()).mean(dim=0), self.weights)
 
+    def codes(self, audio: Tensor) -> Tensor:
+        """Codes [C, levels, F'] of a window [C, T], as many channels at once as there is room."""
+
+        def compute(start: int, stop: int) -> Tensor:
+            return self.vqvae.encode(audio[start:stop], self.mlm.config.levels)
+
+        return torch.cat(self.memory.parts("channels", 0, len(audio), compute))
+
     @torch.inference_mode()
     def shares(self, audio: Tensor) -> Tensor:
         """Each stem's share of a window, then the rest's: [S + 1, bands, F].
@@ -137,7 +156,7 @@ class Separator:
         power = self.power(audio)
         if not self.headed:
             return self._shares_of_tokens(audio, power)
-        codes = self.vqvae.encode(audio, self.mlm.config.levels)
+        codes = self.codes(audio)
         features = band_features(power[None])
         # shares bear rounding, tokens do not: the VQ-VAE stays in full precision
         with fast(self.device):
@@ -152,7 +171,7 @@ class Separator:
         """
         powers = []
         for codes in self.predict(audio, range(len(self.mlm.config.stems))):
-            sound = DecodedSource(self.vqvae, codes)
+            sound = DecodedSource(self.vqvae, codes, memory=self.memory)
             powers.append(self.power(sound.read(0, audio.shape[-1]).to(self.device)))
         rest = (power - torch.stack(powers).sum(dim=0)).clamp_min(0)
         parts = torch.stack([*powers, rest]) + 1e-10
@@ -166,7 +185,7 @@ class Separator:
             audio: [C, F * hop] at the model's rate, of a window at most.
             stems: their numbers.
         """
-        codes = self.vqvae.encode(audio, self.mlm.config.levels)
+        codes = self.codes(audio)
         if self.headed:
             features = band_features(self.power(audio)[None]).expand(len(codes), -1, -1)
             hidden = self.mlm.all_stems(self.mlm.context(codes, features))

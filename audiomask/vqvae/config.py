@@ -49,8 +49,10 @@ class VQVAEConfig:
                     raise ConfigError(f"{name} is {value!r}; it must lie in 0 to {most}")
             elif type(value) is not int or not 1 <= value <= 1 << 20:
                 raise ConfigError(f"{name} is {value!r}; it must be a whole number from 1")
-        if self.stft_size % 2 or self.stft_size < self.hop_length:
-            raise ConfigError(f"stft_size is {self.stft_size}; it must be even and hold a hop")
+        if self.sample_rate < 1000:
+            raise ConfigError(f"sample_rate is {self.sample_rate}; it must be at least 1000")
+        if self.stft_size % 2 or not 1 <= self.stft_size // self.hop_length <= 16:
+            raise ConfigError(f"stft_size is {self.stft_size}; it must be even and 1 to 16 hops")
         if self.code_dim > self.stft_size // 2 + 1:
             raise ConfigError(f"code_dim is {self.code_dim}; a spectrum has fewer bins")
 

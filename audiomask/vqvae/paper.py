@@ -34,13 +34,18 @@ class PaperConfig:
     commitment: float = 0.25  # weight of the commitment term; the other three have weight 1
 
     def __post_init__(self) -> None:
-        for name in ("blocks", "channels", "codebook_size", "code_dim", "sample_rate"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("blocks", "channels", "codebook_size", "code_dim", "sample_rate", "stft_size"):
+            value = getattr(self, name)
+            if type(value) is not int or not 1 <= value <= 1 << 20:
+                raise ConfigError(f"{name} is {value!r}; it must be a whole number from 1")
+        if self.blocks > 16:
+            raise ConfigError(f"blocks is {self.blocks}; it must be 16 at most, a second a frame")
+        if self.sample_rate < 1000:
+            raise ConfigError(f"sample_rate is {self.sample_rate}; it must be at least 1000")
         if self.stft_size < 4 or self.stft_size % 4:
             raise ConfigError(f"stft_size is {self.stft_size}; it must be a multiple of 4")
-        if not self.commitment >= 0:
-            raise ConfigError(f"commitment is {self.commitment}; it must not be negative")
+        if not isinstance(self.commitment, int | float) or not 0 <= self.commitment <= 100:
+            raise ConfigError(f"commitment is {self.commitment!r}; it must lie in 0 to 100")
 
     @property
     def hop_length(self) -> int:

@@ -72,6 +72,45 @@ def test_what_a_kill_left_is_taken_over(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_text() == "done"
 
 
+ENTER = (
+    "import os, sys; from pathlib import Path; from unittest import mock\n"
+    "from audiomask.audio import atomic\n"
+    "file = atomic.AtomicFile(Path(sys.argv[1]))\n"
+    "with mock.patch(sys.argv[2], side_effect=KeyboardInterrupt):\n"
+    "    try:\n"
+    "        file.__enter__()\n"
+    "        if 'unlink' in sys.argv[2]: file.__exit__(SystemExit, SystemExit(), None)\n"
+    "    except KeyboardInterrupt: pass\n"
+    "print(len(os.listdir(Path(sys.argv[1]).parent)))\n"
+)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "audiomask.audio.atomic.flock",
+        "os.path.samestat",
+        "os.ftruncate",
+        "pathlib.Path.unlink",
+        "os.getlogin",  # which is never called: it comes before the with statement's body
+    ],
+)
+def test_what_an_exception_slips_past_goes_at_the_end(tmp_path: Path, step: str) -> None:
+    """The exception of a signal can come between any two steps."""
+    words = [sys.executable, "-c", ENTER, tmp_path / "a", step]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("1\n", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_at_the_end_what_another_process_writes_is_left_alone(tmp_path: Path) -> None:
+    with AtomicFile(tmp_path / "a") as temporary:
+        words = [sys.executable, "-c", ENTER, tmp_path / "a", "audiomask.audio.atomic.flock"]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        assert (done.stdout, done.stderr) == ("1\n", "")
+        assert temporary.exists()
+
+
 def test_two_that_write_the_same_file_do_not_mix(tmp_path: Path) -> None:
     path = tmp_path / "a"
     with AtomicFile(path, overwrite=True) as first:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes
 import os
 import struct
 import tempfile
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiomask.audio.files import AudioFile, read_audio, write_audio
+from audiomask.audio.writer import AudioWriter
 from audiomask.errors import AudioFileError, AudiomaskError, UsageError
 
 WHOLE = [
@@ -46,6 +48,15 @@ def test_whole_numbers_are_read_bit_for_bit_at_random(
             assert raw.dtype == np.int32
             assert np.array_equal(raw, expected[start:stop])
             assert np.array_equal(file.read(start, stop).numpy(), floats[start:stop].T)
+
+
+def test_a_container_of_blocks_is_read_to_its_end(tmp_path: Path) -> None:
+    wave = np.sin(np.arange(400) / 9) * 0.5
+    soundfile.write(tmp_path / "a", wave, 8000, format="PAF", subtype="PCM_24")
+    with AudioFile(tmp_path / "a") as file:
+        assert file.frames == 400
+        assert np.abs(file.read(0, 400).numpy() - wave).max() < 2**-14
+        assert file.read(100, 200).equal(file.read(0, 400)[:, 100:200])
 
 
 @pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
@@ -202,6 +213,20 @@ def test_a_cut_mp3_gives_the_samples_that_are_there(sound_file: Callable[..., Pa
         file.read(0, file.frames)
 
 
+@pytest.mark.parametrize("tag", [b"", b"ID3\4\0\0\0\0\0\x05abcde"])
+def test_nothing_is_said_of_a_sample_dump_among_the_data(
+    tag: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.sds"
+    soundfile.write(path, np.zeros(400), 8000, format="SDS", subtype="PCM_16")
+    whole = path.read_bytes()
+    path.write_bytes(tag + whole[:21] + bytes(127) + whole[148:])
+    with pytest.raises(AudioFileError, match="not audio"):
+        AudioFile(path)
+    ctypes.CDLL(None).fflush(None)
+    assert capfd.readouterr().out == ""
+
+
 def test_damage_in_the_middle_is_told_where(tmp_path: Path) -> None:
     path = tmp_path / "a.flac"
     soundfile.write(path, np.random.default_rng(0).uniform(-1, 1, 100_000), 44_100)
@@ -264,3 +289,18 @@ def test_unicode_and_spaces_in_names(tmp_path: Path) -> None:
     write_audio(path, torch.zeros(1, 5), 8000)
     assert read_audio(path)[0].shape == (1, 5)
     assert read_audio(str(path))[0].shape == (1, 5)
+
+
+def test_names_that_are_no_utf_8(tmp_path: Path, noise: np.ndarray) -> None:
+    soundfile.write(tmp_path / "a.ogg", noise, 44_100)
+    for ending in ("wav", "flac", "ogg"):
+        name = os.fsdecode(b"caf\xe9." + ending.encode())
+        try:
+            (tmp_path / name).touch()
+        except (OSError, UnicodeEncodeError):
+            pytest.skip("this disk does not take such names")
+        with AudioWriter(tmp_path / name, 44_100, 2, overwrite=True) as writer:
+            writer.write(torch.from_numpy(noise.T).float())
+        with AudioFile(tmp_path / name) as file:
+            assert file.frames == len(noise)
+            assert file.read(0, 10).shape == (2, 10)

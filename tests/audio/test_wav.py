@@ -72,6 +72,13 @@ def test_a_broken_promise_on_a_pipe_is_an_error() -> None:
         out.close()
 
 
+@pytest.mark.parametrize(("subtype", "length"), [("PCM_24", 16), ("FLOAT", 18), ("DOUBLE", 18)])
+def test_what_is_not_whole_numbers_tells_of_an_extension(subtype: str, length: int) -> None:
+    stream = io.BytesIO()
+    WavStream(stream, 8000, 1, subtype, 0).close()  # sox warns of headers that lack it
+    assert stream.getvalue()[12:20] == b"fmt " + struct.pack("<I", length)
+
+
 @pytest.mark.parametrize("frames", [None, 1001])
 def test_a_file_beyond_the_limit_becomes_rf64(
     frames: int | None, monkeypatch: pytest.MonkeyPatch

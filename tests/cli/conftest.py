@@ -1,9 +1,12 @@
-"""Runs the command: as installed, through subprocess, or in this process over a fake engine."""
+"""Runs the command: as installed, in a process to be ended, or in this one over a fake engine."""
 
+import json
+import os
+import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -60,6 +63,94 @@ def run(script: str, tmp_path: Path) -> Callable[..., Outcome]:
         return Outcome(done.returncode, done.stdout, done.stderr.decode())
 
     return start
+
+
+# Loads everything once and then makes a process for every command: a second's importing is spared.
+WARM = """
+import faulthandler, gc, json, os, signal, sys
+from audiomask.cli import main
+from audiomask import engine
+from audiomask.audio import files, splice, writer
+from audiomask.cli import groups
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the command listens
+gc.freeze()  # Python looks through all of it otherwise, when it ends
+for line in sys.stdin:
+    order = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        faulthandler.dump_traceback_later(240, exit=True)  # none may hang
+        os.chdir(order["where"])
+        for name, value in order["engine"].items():
+            setattr(engine.Engine, name, value)
+        os.environ["TMPDIR"] = order["where"] + "/tmp"
+        for number, name in enumerate(order["streams"]):
+            if name is None:
+                os.close(number)
+                setattr(sys, ("stdin", "stdout", "stderr")[number], None)
+            else:
+                os.dup2(os.open(name, os.O_WRONLY if number else os.O_RDONLY), number)
+        main(order["arguments"])
+    print(child, flush=True)
+    sys.stdin.readline()
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+class Process:
+    """A command under way in ``where``, with temporary files in its ``tmp``."""
+
+    def __init__(self, warm: subprocess.Popen[str], where: Path, order: str) -> None:
+        self._warm, self._where = warm, where
+        self.pid = int(self._say(order))
+
+    def send(self, number: int) -> None:
+        """Send a signal; nobody else can have the number before ``wait`` was called."""
+        os.kill(self.pid, number)
+
+    def wait(self) -> Outcome:
+        """Wait for its end; the status is negative where a signal ended it."""
+        status = int(self._say(""))
+        out, err = ((self._where / name).read_bytes() for name in ("out.log", "err.log"))
+        return Outcome(status, out, err.decode())
+
+    def _say(self, line: str) -> str:
+        assert self._warm.stdin is not None
+        assert self._warm.stdout is not None
+        print(line, file=self._warm.stdin, flush=True)
+        return self._warm.stdout.readline()
+
+
+@pytest.fixture(scope="session")
+def begin() -> Iterator[Callable[..., Process]]:
+    """``begin(where, "tokenize", "in")``: the command in a process of its own, one at a time.
+
+    ``engine`` sets attributes of the engine's class. ``out`` and ``err`` name what the command
+    writes to, None closes it.
+    """
+    if not hasattr(os, "fork"):
+        pytest.skip("no fork here")
+    warm = subprocess.Popen(
+        [sys.executable, "-c", WARM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+    def start(
+        where: Path,
+        *arguments: object,
+        engine: Mapping[str, object] | None = None,
+        out: str | None = "out.log",
+        err: str | None = "err.log",
+    ) -> Process:
+        (where / "tmp").mkdir(parents=True, exist_ok=True)
+        for name in ("out.log", "err.log"):
+            (where / name).write_bytes(b"")
+        words = [str(argument) for argument in arguments]
+        order = {"where": str(where), "arguments": words, "engine": dict(engine or {})}
+        return Process(warm, where, json.dumps(order | {"streams": [os.devnull, out, err]}))
+
+    yield start
+    assert warm.stdin is not None
+    warm.stdin.close()
+    warm.wait(timeout=60)
 
 
 @pytest.fixture
@@ -163,13 +254,12 @@ def call(
 ) -> Iterator[Callable[..., Outcome]]:
     """``call("separate", "song.wav")``: the command in this process, in tmp_path."""
     import logging
-    import signal
     import warnings
 
     from audiomask.cli import main
 
     monkeypatch.chdir(tmp_path)
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
 
     def start(*arguments: object) -> Outcome:
         capfdbinary.readouterr()
@@ -179,7 +269,8 @@ def call(
         return Outcome(int(ending.value.code or 0), out, err.decode())
 
     yield start
-    signal.signal(signal.SIGTERM, handler)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     logger = logging.getLogger("audiomask")
     logger.handlers.clear()
     logger.setLevel(logging.NOTSET)
@@ -201,3 +292,15 @@ def names(folder: Path) -> Sequence[str]:
 def listing(tmp_path: Path) -> Callable[[], Sequence[str]]:
     """``listing()``: every file below tmp_path."""
     return lambda: names(tmp_path)
+
+
+@pytest.fixture
+def contents() -> Callable[[Path], dict[str, bytes]]:
+    """``contents(folder)``: what is in every file below it, save hidden ones."""
+
+    def read(folder: Path) -> dict[str, bytes]:
+        return {
+            name: (folder / name).read_bytes() for name in names(folder) if "/." not in f"/{name}"
+        }
+
+    return read

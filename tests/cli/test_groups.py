@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from audiomask.errors import AudioFileError, CheckpointError
+from audiomask.errors import (
+    AudioFileError,
+    CheckpointError,
+    DeviceError,
+    DeviceMemoryError,
+)
 
 NAMES = ("a", "b", "c", "d", "e")
 
@@ -125,11 +130,40 @@ def test_a_failure_of_a_whole_group_is_met_once(fill, batches, engine, monkeypat
     assert not list(Path().glob("out/*"))
 
 
-def test_a_bad_checkpoint_ends_all(fill, batches, engine, monkeypatch):
+def test_a_group_that_does_not_fit_is_filled_file_by_file(fill, batches, engine, monkeypatch):
+    infill = engine.infill
+
     def infill_together(self, recordings, settings):
-        raise CheckpointError("m: config.json is missing")
+        raise DeviceMemoryError("not enough memory on cuda:0")
+
+    def alone(self, source, gaps, settings):
+        if source.name == "in/b.wav":
+            raise DeviceMemoryError("not enough memory on cuda:0")
+        yield from infill(self, source, gaps, settings)
+
+    monkeypatch.setattr(engine, "infill_together", infill_together)
+    monkeypatch.setattr(engine, "infill", alone)
+    done = fill()
+    assert done.status == 1
+    assert "error: in/b.wav: not enough memory on cuda:0" in done.err
+    assert "1 of 5 files failed" in done.err
+    assert [name for name in NAMES if output(name).exists()] == ["a", "c", "d", "e"]
+
+
+def test_groups_go_before_jobs(fill, batches):
+    done = fill("--jobs", 3)
+    assert done.status == 0
+    assert batches == [["a", "b"], ["c", "d"], ["e"]]
+    assert "--jobs is left aside" in done.err
+    assert [name for name in NAMES if output(name).exists()] == list(NAMES)
+
+
+@pytest.mark.parametrize("error", [CheckpointError, DeviceError])
+def test_what_would_come_back_ends_all(fill, batches, engine, monkeypatch, error):
+    def infill_together(self, recordings, settings):
+        raise error("m: is broken")
 
     monkeypatch.setattr(engine, "infill_together", infill_together)
     done = fill()
     assert done.status == 1
-    assert done.error_line() == "audiomask: error: m: config.json is missing"
+    assert done.error_line() == "audiomask: error: m: is broken"

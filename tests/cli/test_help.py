@@ -57,14 +57,14 @@ def test_module_is_the_command():
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("tokenize", "-o --format --levels --model --device --threads --overwrite"),
-        ("detokenize", "-o --subtype --skip-existing --quiet --verbose --debug"),
+        ("tokenize", "-o --format --levels --model --device --threads --jobs --overwrite"),
+        ("detokenize", "-o --subtype --jobs --skip-existing --quiet --verbose --debug"),
         (
             "infill",
             "-o --gap --gaps --detect --detect-kind --min-gap --middle --method --steps "
-            "--temperature --candidates --seed --report --dry-run --overwrite",
+            "--temperature --candidates --seed --report --dry-run --jobs --overwrite",
         ),
-        ("separate", "-o --stem --residual --method --template --format --subtype --overwrite"),
+        ("separate", "-o --stem --residual --method --template --format --subtype --jobs -j"),
         (
             "evaluate",
             "--data --split --limit --seconds --mono --seed --levels --fit --rounds --gap-length "

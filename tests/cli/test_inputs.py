@@ -83,3 +83,84 @@ def test_folder_without_audio(tree):
     (tree / "docs").mkdir()
     with pytest.raises(UsageError, match="docs"):
         found("docs")
+
+
+def test_an_empty_name_is_not_the_present_folder(tree):
+    with pytest.raises(UsageError, match="no name"):
+        found("")
+
+
+def test_a_file_named_dash_is_not_standard_input(tree):
+    Path("-").touch()
+    assert found("./-") == ([(str(tree / "-"), "-")], False)
+
+
+def test_what_cannot_be_read_is_not_passed_over(tree, monkeypatch):
+    os.symlink("gone.wav", "music/live/dangling.wav")
+    assert ("music/live/dangling.wav", "live/dangling.wav") in found("music")[0]
+    listing = os.scandir
+
+    def scandir(folder):
+        if Path(folder).name == "live":
+            raise PermissionError(13, "Permission denied", folder)
+        return listing(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(UsageError, match="music/live: the folder cannot be read: Permission"):
+        found("music")
+
+
+# patterns that no shell expanded
+
+
+@pytest.mark.parametrize(
+    ("pattern", "files"),
+    [
+        ("music/*.flac", ["a.flac"]),
+        ("music/*", ["a.flac", "b.WAV", "live/c.mp3", "out/a/guitar.wav"]),
+        ("music/?.[Wx]*", ["b.WAV"]),
+        ("music/**/*.mp3", ["live/c.mp3"]),
+        ("music/**/**/[ac].*", ["a.flac", "live/c.mp3"]),
+        ("music/**", ["a.flac", "b.WAV", "live/c.mp3", "out/a/guitar.wav"]),
+        ("music/*/*.mp3", ["live/c.mp3"]),
+        ("music/.*.wav", [".hidden.wav"]),
+        ("*/a.flac", ["music/a.flac", "other/a.flac"]),
+        ("./**/c.*", ["music/live/c.mp3"]),
+    ],
+)
+def test_patterns_give_fitting_files_mirrored(tree, pattern, files):
+    root = Path(pattern.partition("*")[0].partition("?")[0].removesuffix("."))
+    assert found(pattern) == ([(str(root / file), file) for file in files], True)
+
+
+def test_patterns_pass_over_an_earlier_run(tree):
+    with pytest.raises(UsageError, match=r"no fitting files match \*\*/\*\.wav"):
+        found("**/*.wav", output=Path("music/out"))
+    assert found("music/out/*/*.wav", output=Path("music/out"))[0]  # unless they are asked for
+
+
+def test_patterns_that_match_nothing_are_names(tree):
+    assert found("music/*.opus") == ([("music/*.opus", "*.opus")], False)
+    assert found("nowhere/**/*.wav") == ([("nowhere/**/*.wav", "*.wav")], False)
+    with pytest.raises(UsageError, match=r"no fitting files match music/\*\.jpg"):
+        found("music/*.jpg")
+    with pytest.raises(UsageError, match="may not follow a wildcard"):
+        found("music/*/../../*.wav")
+
+
+def test_a_name_that_looks_like_a_pattern_comes_first(tree):
+    for name in ("a[1].flac", "a1.flac", "b*.flac", "bc.flac"):
+        (tree / name).touch()
+    (tree / "[x]").mkdir()
+    (tree / "[x]/y.wav").touch()
+    assert found("a[1].flac") == ([("a[1].flac", "a[1].flac")], False)
+    assert found("b*.flac") == ([("b*.flac", "b*.flac")], False)
+    assert found("[x]") == ([("[x]/y.wav", "y.wav")], True)
+    assert found("[x]/*.wav")[0] == [("[x]/*.wav", "*.wav")]
+
+
+def test_patterns_do_not_run_in_circles(tree):
+    for name in ("one", "two"):
+        os.symlink(tree / "music", tree / "music" / "live" / name)
+    assert len(found("music/**/*.mp3")[0]) == 1
+    assert found("music/live/o*/*.flac")[0] == [("music/live/one/a.flac", "one/a.flac")]

@@ -1,6 +1,7 @@
 """Progress on stderr: bars where it is a terminal, lines where it is not."""
 
 import os
+import re
 import sys
 import threading
 import time
@@ -64,6 +65,24 @@ def test_bars_of_all_files_and_of_the_present_one(terminal, tmp_path, monkeypatc
         assert words in shown
 
 
+def test_bars_of_all_that_are_under_way(terminal, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    meeting = threading.Barrier(2)
+
+    def together(job, meter):
+        meter.start(job.input.label, 8.0)
+        meter.advance(2.0)
+        meeting.wait(timeout=20)
+        time.sleep(0.3)
+        meeting.wait(timeout=20)
+
+    status, shown = terminal(lambda: run_jobs(jobs(*"abcd"), Common(jobs=2), together))
+    assert status == 0
+    bar = r"[^\n]*2\.0 of 8\.0 s[^\n]*"
+    for pair in ("[ab]", "[cd]"):
+        assert re.search(rf"files[^\n]*\n[^\n]*{pair} {bar}\n[^\n]*{pair} {bar}", shown)
+
+
 def test_one_file_has_its_own_bar_alone(terminal, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     status, shown = terminal(lambda: run_jobs(jobs("a"), Common(), work))
@@ -76,10 +95,34 @@ def test_lines_tell_how_many_are_done(invoke, wav):
     wav("in/a.wav")
     wav("in/b.wav")
     done = invoke("tokenize", "in", "-o", "out")
-    first, second = done.err.splitlines()
+    first, second, last = done.err.splitlines()
     assert "in/a.wav" in first
     assert "(1 of 2, " in first
     assert "(2 of 2, " in second
+    assert last == "audiomask: 2 of 2 files done"
+
+
+def test_a_last_line_sums_up(invoke, wav):
+    for name in "abcd":
+        wav(f"in/{name}.wav")
+    Path("in/c.wav").write_text("not audio")
+    invoke("tokenize", "in/b.wav", "-o", "out/b.tokens.safetensors")
+    done = invoke("tokenize", "in", "-o", "out", "--skip-existing")
+    assert done.status == 1
+    assert done.err.splitlines()[-1] == "audiomask: 2 of 4 files done, 1 skipped, 1 failed"
+    done = invoke("tokenize", "in", "-o", "out", "--skip-existing")
+    assert done.err.splitlines()[-1] == "audiomask: 0 of 4 files done, 3 skipped, 1 failed"
+
+
+def test_nothing_is_summed_up_of_one_file_quietly_or_without_outputs(invoke, wav):
+    for name in "ab":
+        wav(f"in/{name}.wav")
+    for command in (
+        ("tokenize", "in/a.wav", "-o", "x/a.safetensors"),
+        ("tokenize", "in", "-o", "out", "--quiet"),
+        ("infill", "in", "--dry-run"),
+    ):
+        assert "files done" not in invoke(*command).err
 
 
 def test_failures_are_handed_on(tmp_path, monkeypatch, capsys):

@@ -193,7 +193,7 @@ def test_any_rate_and_channels_and_one_bad_file_among_them(run, music, tiny, tmp
     assert done.status == 1
     assert "Traceback" not in done.err
     assert "1 of 7 files failed" in done.err
-    assert done.err.splitlines()[-1].startswith("in/live/bad.wav ")
+    assert done.err.splitlines()[-2].startswith("in/live/bad.wav ")
     for name, (rate, channels, subtype) in songs.items():
         folder = (tmp_path / "out" / name).with_suffix("")
         stems = stems_of(folder)

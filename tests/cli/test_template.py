@@ -45,6 +45,20 @@ def test_a_track_cannot_climb():
         fill_template("{track}/{stem}.{ext}", "..", "bass", "wav")
 
 
+def test_no_name_of_a_file_climbs_either(invoke, wav, listing):
+    plain = wav("work/plain.wav", seconds=0.05)
+    for name in ("...wav", "..wav", ". . .wav"):
+        plain.with_name(name).write_bytes(plain.read_bytes())
+    done = invoke("separate", "work/...wav", "--stem", "bass", "-o", "out/deep")
+    assert done.status == 2
+    assert "leads out of the output folder" in done.error_line()
+    for template in ("{track}/{stem}.{ext}", "{track}{track}/{stem}.{ext}", "{stem}{track}.{ext}"):
+        for name in ("work/..wav", "work/. . .wav"):
+            invoke(*("separate", name, "--stem", "bass", "-o", "out/deep", "--overwrite"),
+                   *("--template", template))  # fmt: skip
+    assert all(name.startswith(("out/deep/", "work/")) for name in listing())
+
+
 @given(template=st.text("{}./ab\\:~", max_size=12) | st.text(max_size=12), track=st.text("./a"))
 def test_nothing_leads_out_of_the_folder(template, track):
     try:

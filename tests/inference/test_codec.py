@@ -1,9 +1,11 @@
 import pytest
 import torch
+from torch import Tensor
 
 from audiomask.audio.source import MemorySource
 from audiomask.inference import codec
 from audiomask.inference.codec import DecodedSource, LeftRight, MidSide, encode
+from audiomask.inference.memory import Memory
 from audiomask.vqvae import AnyVQVAE, build_vqvae
 
 CPU = torch.device("cpu")
@@ -43,6 +45,48 @@ def test_progress_adds_up_to_the_duration(vqvae: AnyVQVAE) -> None:
     done: list[float] = []
     encode(vqvae, MemorySource(torch.zeros(1, 48000), 48000), CPU, done.append)
     assert sum(done) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_with_little_memory_fewer_frames_are_coded_at_once(
+    vqvae: AnyVQVAE, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(3)
+    source = MemorySource(0.1 * torch.randn(2, 300 * 512), 44100)
+    whole = encode(vqvae, source, CPU)
+    sound = DecodedSource(vqvae, whole).read(0, 300 * 512)
+    most = 149  # and so much context
+    asked: list[int] = []
+    real = {"encode": vqvae.encode, "decode": vqvae.decode}
+
+    def room(frames: int) -> None:
+        asked.append(frames)
+        if frames > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def encoded(samples: Tensor) -> Tensor:
+        room(samples.shape[-1] // 512)
+        return real["encode"](samples)
+
+    def decoded(codes: Tensor, start: int, stop: int, together: bool) -> Tensor:
+        room(stop - start)
+        return real["decode"](codes, start, stop, together)
+
+    monkeypatch.setattr(vqvae, "encode", encoded)
+    monkeypatch.setattr(vqvae, "decode", decoded)
+    done: list[float] = []
+    again = encode(vqvae, source, CPU, done.append)
+    assert (again == whole).float().mean() > 0.999
+    assert sum(done) == pytest.approx(300 * 512 / 44100)
+    assert sum(frames > most for frames in asked) == 2  # all of it, and half of it
+    memory = Memory(CPU)
+    for _ in range(2):
+        asked.clear()
+        less = DecodedSource(vqvae, whole, memory=memory).read(0, 300 * 512)
+        assert torch.allclose(less, sound, atol=1e-4)
+    assert max(asked) == 75
+    most = 0
+    with pytest.raises(torch.OutOfMemoryError):
+        encode(vqvae, source, CPU)
 
 
 def test_mid_and_side_there_and_back() -> None:

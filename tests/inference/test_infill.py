@@ -1,6 +1,7 @@
 """Infill: what is filled, with what, and that nothing else is touched."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -151,6 +152,32 @@ def test_the_models_are_given_several_gaps_at_once(
     together = fill(infiller(vqvae, mlm, 3, **options), audio, gaps)
     assert sum(sizes) == 16
     assert len(sizes) < 4
+    for one, other in zip(alone, together, strict=True):
+        assert (one.start, one.gap) == (other.start, other.gap)
+        assert torch.allclose(one.samples, other.samples, atol=1e-4)
+
+
+@pytest.mark.parametrize("room", [1, 3])
+def test_with_little_memory_fewer_windows_are_filled_at_once(
+    vqvae: AnyVQVAE, mlm: MaskedLM, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    audio = noise(200_000)
+    gaps = [Gap(at, at + 6000) for at in range(60_000, 160_000, 20_000)]
+    options = {"method": TOKENS, "temperature": 1.0}
+    alone = fill(infiller(vqvae, mlm, **options), audio, gaps)
+    sizes: list[int] = []
+    real = module.fill
+
+    def short(model: MaskedLM, ids: Tensor, *rest: Any) -> Filled:
+        sizes.append(len(ids))
+        if len(ids) > room:
+            rest[3].gumbel(torch.zeros(len(ids), 2, 2))  # it had begun to draw
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(model, ids, *rest)
+
+    monkeypatch.setattr(module, "fill", short)
+    together = fill(infiller(vqvae, mlm, 5, **options), audio, gaps)
+    assert sizes == ([5, 2, *[1] * 5] if room == 1 else [5, 2, 2, 1])
     for one, other in zip(alone, together, strict=True):
         assert (one.start, one.gap) == (other.start, other.gap)
         assert torch.allclose(one.samples, other.samples, atol=1e-4)

@@ -64,7 +64,7 @@ def test_windows_of_tokens_meet_without_a_gap(separator: Separator) -> None:
         frames = torch.arange(start * per_frame, stop * per_frame) % 32
         return frames.expand(1, 1, 2, -1)
 
-    def decoded(vqvae: AnyVQVAE, codes: Tensor) -> MemorySource:
+    def decoded(vqvae: AnyVQVAE, codes: Tensor, memory: object) -> MemorySource:
         taken.append(codes)
         return MemorySource(torch.zeros(1, length), 44100)
 
@@ -149,3 +149,27 @@ def test_the_papers_layout_separates_by_its_tokens() -> None:
     blocks = list(separator.blocks(MemorySource(audio, 44100), [0, 1, 2, 3], True, "FLOAT"))
     parts = [torch.cat(part, dim=1) for part in zip(*blocks, strict=True)]
     assert torch.allclose(torch.stack(parts).sum(dim=0), audio, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", list(Separation))
+def test_with_little_memory_fewer_channels_are_coded_at_once(
+    vqvae: AnyVQVAE, mlm: MaskedLM, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    source = MemorySource(0.1 * torch.randn(5, 30_000), 44100)
+    separator = Separator(vqvae, mlm, CPU)
+    whole = list(separator.blocks(source, [0, 1], False, "FLOAT", method))
+    sizes: list[int] = []
+    real = vqvae.encode
+
+    def encoded(samples: Tensor, levels: int) -> Tensor:
+        sizes.append(len(samples))
+        if len(samples) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(samples, levels)
+
+    monkeypatch.setattr(vqvae, "encode", encoded)
+    parts = list(separator.blocks(source, [0, 1], False, "FLOAT", method))
+    assert sizes == [5, 2, 2, 1]
+    for block, other in zip(whole, parts, strict=True):
+        for stem, same in zip(block, other, strict=True):
+            assert torch.allclose(stem, same, atol=1e-4)

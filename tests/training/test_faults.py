@@ -52,9 +52,10 @@ def run(capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
         assert "Traceback" not in told
         return int(end.value.code or 0), told
 
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
     yield start
-    signal.signal(signal.SIGTERM, handler)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def assert_intact(out: Path, step: int) -> None:

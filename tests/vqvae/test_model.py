@@ -214,6 +214,8 @@ def test_what_no_preset_has(preset: str, settings: dict[str, object], reason: st
         ("commitment", "much"),
         ("stft_size", 2047),
         ("stft_size", 256),
+        ("stft_size", 512 * 17),
+        ("sample_rate", 999),
         ("code_dim", 1026),
     ],
 )

@@ -60,9 +60,24 @@ def test_the_defaults_are_the_papers() -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("blocks", 0), ("codebook_size", 0), ("stft_size", 30), ("commitment", -1)],
+    [
+        ("blocks", 0),
+        ("blocks", 17),
+        ("codebook_size", 0),
+        ("code_dim", 1 << 21),
+        ("channels", True),
+        ("stft_size", 30),
+        ("stft_size", 32.0),
+        ("sample_rate", 999),
+        ("sample_rate", 8000.5),
+        ("sample_rate", float("nan")),
+        ("sample_rate", "8000"),
+        ("commitment", -1),
+        ("commitment", float("nan")),
+        ("commitment", None),
+    ],
 )
-def test_a_value_out_of_range_is_refused_by_name(field: str, value: int) -> None:
+def test_a_value_out_of_range_is_refused_by_name(field: str, value: object) -> None:
     with pytest.raises(ConfigError, match=field):
         replace(TINY, **{field: value})
 

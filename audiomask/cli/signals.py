@@ -1,0 +1,91 @@
+"""Signals: told to end, a command removes its half-written files and says nothing."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from types import FrameType, TracebackType
+from typing import Self
+
+_GRACE = 1.0
+"""Seconds to tidy up in: so long a second signal is left unheard."""
+
+
+class Listener:
+    """Raises KeyboardInterrupt upon SIGINT, and SystemExit upon SIGTERM. A context manager.
+
+    A second Ctrl-C must not disturb what the first one set off. But an exception raised at any
+    moment can get lost, in a finaliser or in an import that catches everything: while it has not
+    come out after a second, it is raised again.
+
+    Attributes:
+        number: the signal that was heard, if any.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self._deaf_until = 0.0
+
+    def __enter__(self) -> Self:
+        # what we were started to ignore, as in a shell's background, we go on ignoring
+        both = (signal.SIGINT, signal.SIGTERM)
+        self._heard = [n for n in both if signal.getsignal(n) != signal.SIG_IGN]
+        for number in self._heard:
+            signal.signal(number, self._hear)
+        if hasattr(signal, "setitimer"):
+            signal.signal(signal.SIGALRM, self._remind)
+        self._hook, sys.unraisablehook = sys.unraisablehook, self._lost
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # All is done but for Python's own end, in which an exception would only make a noise.
+        for number in self._heard:
+            signal.signal(number, signal.SIG_DFL)
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        sys.unraisablehook = self._hook
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if monotonic() < self._deaf_until:
+            return
+        self.number = number
+        self._raise()
+
+    def _remind(self, number: int, frame: FrameType | None) -> None:
+        if self.number is not None:
+            self._raise()
+
+    def _raise(self) -> None:
+        self._deaf_until = monotonic() + _GRACE
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, _GRACE)
+        if self.number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(128 + (self.number or 0))
+
+    def _lost(self, what: "sys.UnraisableHookArgs") -> None:
+        if self.number is None or not issubclass(what.exc_type, KeyboardInterrupt | SystemExit):
+            self._hook(what)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Let Ctrl-C end the process at once, as long as there is nothing to clean up yet."""
+    usual = signal.getsignal(signal.SIGINT)
+    ours = usual is signal.default_int_handler
+    if ours and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, usual)
+    else:
+        yield
