@@ -21,7 +21,7 @@ from audiomask.checkpoint import (
 )
 from audiomask.device import choose_device
 from audiomask.errors import CheckpointError, TokensError, UsageError
-from audiomask.inference.codec import CHUNK, DecodedSource, LeftRight, MidSide, encode
+from audiomask.inference.codec import DecodedSource, LeftRight, MidSide, chunk_of, encode
 from audiomask.inference.infill import Filling, Infiller
 from audiomask.inference.memory import Memory, explained
 from audiomask.inference.once import Once
@@ -200,8 +200,9 @@ class Engine:
         decoded: AudioSource = DecodedSource(self.vqvae, tokens.codes, not apart, self._memory)
         audio = ResampledSource(LeftRight(decoded) if apart else decoded, tokens.sample_rate)
         with explained(self.device):
-            for start in range(0, tokens.num_samples, CHUNK):
-                yield audio.read(start, min(start + CHUNK, tokens.num_samples))
+            chunk = chunk_of(tokens.channels)
+            for start in range(0, tokens.num_samples, chunk):
+                yield audio.read(start, min(start + chunk, tokens.num_samples))
 
     def separate(
         self,

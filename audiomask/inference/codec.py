@@ -11,10 +11,16 @@ from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.inference.memory import Memory
 from audiomask.vqvae import AnyVQVAE
 
-#: samples a chunk, before its context: some seconds, so that memory stays flat
+#: samples a chunk of one or two channels, before its context: some seconds, so that memory stays
+#: flat
 CHUNK = 1 << 20
 #: frames that are not cut any further where memory falls short: their context is as long
 LEAST = 64
+
+
+def chunk_of(channels: int) -> int:
+    """Samples a chunk of so many channels: the more there are, the shorter it is."""
+    return max(CHUNK // max(channels // 2, 1), 1)
 
 
 def encode(
@@ -35,7 +41,7 @@ def encode(
     config, memory = vqvae.config, memory or Memory(device)
     audio = ResampledSource(source, config.sample_rate)
     frames = -(-audio.frames // config.hop_length)
-    step = max(CHUNK // config.hop_length, 1)
+    step = max(chunk_of(source.channels) // config.hop_length, 1)
     kind = torch.int16 if config.codebook_size <= 1 << 15 else torch.int32
 
     def compute(start: int, stop: int) -> Tensor:

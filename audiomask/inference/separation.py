@@ -13,7 +13,7 @@ from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.audio.spectra import band_weights, stft, to_bands
 from audiomask.audio.windows import blend_windows, plan_windows
 from audiomask.device import fast
-from audiomask.inference.codec import CHUNK, DecodedSource
+from audiomask.inference.codec import DecodedSource, chunk_of
 from audiomask.inference.memory import Memory
 from audiomask.inference.settings import Separation
 from audiomask.mlm.model import MaskedLM, band_features
@@ -126,8 +126,9 @@ class Separator:
             )
             for codes in torch.cat(found, dim=-1)
         ]
-        for start in range(0, source.frames, CHUNK):
-            stop = min(start + CHUNK, source.frames)
+        chunk = chunk_of(source.channels)
+        for start in range(0, source.frames, chunk):
+            stop = min(start + chunk, source.frames)
             yield torch.stack([sound.read(start, stop) for sound in sounds])
 
     def power(self, audio: Tensor) -> Tensor:

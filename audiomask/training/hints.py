@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -79,9 +80,10 @@ def _fit(value: Any, kind: Any) -> Any:
         if isinstance(value, str) and value.strip():
             return Path(value)
     elif kind is float:
-        # no bool, though Python takes it for a number
-        if type(value) in (int, float) and math.isfinite(value):
-            return float(value)
+        # no bool, though Python takes it for a number; TOML's whole numbers have no end
+        with suppress(OverflowError):
+            if type(value) in (int, float) and math.isfinite(value):
+                return float(value)
     elif type(value) is kind:
         return value
     raise ValueError

@@ -1,5 +1,6 @@
 """What a training run is asked to do, free of torch so that the command line starts fast."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -41,7 +42,7 @@ def is_address(text: str) -> bool:
 
 def place_of(text: str, above: Path = Path()) -> Path | str:
     """What a ``--data`` argument names: a folder, or shards at an address, which stays as it is."""
-    return text if is_address(text) else above / Path(text).expanduser()
+    return text if is_address(text) else above / os.path.expanduser(text)
 
 
 def name_of(place: Path | str) -> str:

@@ -21,6 +21,7 @@ What writes them is :mod:`audiomask.training.record`.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -105,6 +106,8 @@ def _parse(path: Path) -> dict[str, Any]:
         line = _LINE.search(str(error))
         where = f", line {line[1]}" if line else ""
         raise ConfigError(f"{path}{where}: not TOML ({_LINE.sub('', str(error))})") from error
+    except ValueError as error:  # Python reads no number of more than 4,300 digits
+        raise ConfigError(f"{path}: not TOML that can be read (a number is too long)") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: not TOML that can be read (too deep)") from error
 
@@ -127,7 +130,8 @@ def _option(path: Path, key: str, value: Any) -> Any:
     if key in LEAST and isinstance(fitted, int) and fitted < LEAST[key]:
         raise ConfigError(f"{path}: {key} is {value!r}; it must be at least {LEAST[key]}")
     if isinstance(fitted, Path):
-        return path.parent / fitted.expanduser()
+        # a home that is not known stays as it is, and is told like any folder that is not there
+        return path.parent / os.path.expanduser(fitted)
     if isinstance(fitted, tuple):
         return tuple(place_of(text, path.parent) for text in value)
     return fitted

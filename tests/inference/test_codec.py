@@ -31,6 +31,16 @@ def test_chunks_equal_one_pass(
     assert torch.allclose(together, decoded, atol=1e-5)
 
 
+def test_many_channels_make_short_chunks(vqvae: AnyVQVAE, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert codec.chunk_of(1) == codec.chunk_of(2) == codec.CHUNK
+    assert codec.chunk_of(1024) * 1024 == codec.CHUNK * 2
+    assert codec.chunk_of(1 << 30) == 1
+    source = MemorySource(0.1 * torch.randn(6, 20 * vqvae.config.hop_length), 44100)
+    whole = encode(vqvae, source, CPU)
+    monkeypatch.setattr(codec, "CHUNK", 12 * vqvae.config.hop_length)
+    assert torch.equal(encode(vqvae, source, CPU), whole)
+
+
 def test_decoded_sound_is_silent_outside(vqvae: AnyVQVAE) -> None:
     sound = DecodedSource(vqvae, torch.zeros(1, 2, 4, dtype=torch.int16))
     assert sound.frames == 4 * 512

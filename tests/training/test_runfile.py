@@ -164,6 +164,7 @@ def test_names_are_those_of_the_kind(read: Callable[..., RunFile]) -> None:
         ("steps = 1\nsteps = 2\n", ", line 2: not TOML (Cannot overwrite a value)"),
         (b"steps = 1 # \xff", ": not TOML, nor a text in UTF-8"),
         ("a = " + "[" * 100_000, ": not TOML"),
+        ("steps = " + "9" * 5000, ": not TOML that can be read (a number is too long)"),
     ],
 )
 def test_what_is_no_toml(
