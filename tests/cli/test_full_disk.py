@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,16 @@ def tmpfs(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
         subprocess.run(["umount", "-l", folder], check=True)
 
 
-@pytest.fixture
-def limited() -> Iterator[Callable[[int], None]]:
-    """``limited(20_000)``: from now on no file may become longer."""
+@contextmanager
+def limited(size: int) -> Iterator[None]:
+    """No file of this process may become longer meanwhile; nor pytest's own log, so not for long."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture
@@ -74,10 +78,10 @@ def test_full_disk(song, tmpfs, name):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_file_that_may_not_grow(song, limited, tmp_path, name):
+def test_file_that_may_not_grow(song, tmp_path, name):
     folder = tmp_path / "out"
-    limited(1_000)
-    done = song(name, folder)
+    with limited(1_000):
+        done = song(name, folder)
     assert done.status == 1, done.err
     assert str(folder) in done.error_line()
     assert "cannot be written" in done.error_line()
