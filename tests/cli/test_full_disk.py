@@ -40,7 +40,7 @@ def tmpfs(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 
 @contextmanager
 def limited(size: int) -> Iterator[None]:
-    """No file of this process may become longer meanwhile; nor pytest's own log, so not for long."""
+    """No file of this process may become longer; pytest's own log neither, so not for long."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
