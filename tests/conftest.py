@@ -1,6 +1,7 @@
 """What all tests share: quiet, steady property tests, optional peers, and tiny checkpoints."""
 
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,10 @@ from hypothesis import settings
 # No deadline: a machine that trains or renders meanwhile is slow, not wrong.
 settings.register_profile("audiomask", deadline=None, max_examples=50, print_blob=True)
 settings.load_profile("audiomask")
+
+
+# A shell lets what it starts in the background ignore Ctrl-C; so would every command under test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
