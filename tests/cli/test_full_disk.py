@@ -62,6 +62,13 @@ def song(invoke: Callable[..., Any], wav: Callable[..., Path]) -> Callable[..., 
     return run
 
 
+def refused(done: Any, place: Path | str = "") -> None:
+    """The command failed, and its one line names the place and what is wrong."""
+    assert done.status == 1, done.err
+    assert str(place) in done.error_line()
+    assert "cannot be written" in done.error_line()
+
+
 def left(folder: Path) -> list[str]:
     return sorted(str(path) for path in folder.rglob("*") if path.is_file())
 
@@ -71,9 +78,7 @@ def test_full_disk(song, tmpfs, name):
     folder = tmpfs("size=4k")
     (folder / "ballast").write_bytes(bytes(4096))
     done = song(name, folder)
-    assert done.status == 1, done.err
-    assert str(folder) in done.error_line()
-    assert "cannot be written" in done.error_line()
+    refused(done, folder)
     assert left(folder) == [str(folder / "ballast")]
 
 
@@ -82,9 +87,7 @@ def test_file_that_may_not_grow(song, tmp_path, name):
     folder = tmp_path / "out"
     with limited(1_000):
         done = song(name, folder)
-    assert done.status == 1, done.err
-    assert str(folder) in done.error_line()
-    assert "cannot be written" in done.error_line()
+    refused(done, folder)
     assert left(folder) == []
 
 
@@ -97,8 +100,7 @@ def test_the_last_bytes_count_too(song, tmpfs, tmp_path, name):
     folder = tmpfs(f"size={4 * pages}k")
     (folder / "ballast").write_bytes(b"x")
     done = song(name, folder)
-    assert done.status == 1, done.err
-    assert "cannot be written" in done.error_line()
+    refused(done)
     made = {path.name: path.stat().st_size for path in folder.rglob("*.*")}
     assert made.items() < sizes.items()  # stems that went before are whole
 
@@ -111,9 +113,7 @@ def test_read_only_folder(song, tmpfs, tmp_path, name):
     else:
         folder = tmpfs("ro")
     done = song(name, folder)
-    assert done.status == 1, done.err
-    assert str(folder) in done.error_line()
-    assert "cannot be written" in done.error_line()
+    refused(done, folder)
     assert left(folder) == []
 
 
