@@ -68,6 +68,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             exit_as_sigpipe()
         except KeyboardInterrupt:
             status = 130
+        except Exception:
+            if listener.number is None:
+                raise
         if listener.number is not None:  # whatever became of the exception on its way
             status = 128 + listener.number
     sys.exit(status)

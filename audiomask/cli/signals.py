@@ -76,6 +76,19 @@ class Listener:
             self._hook(what)
 
 
+def reraise_interruption(error: BaseException) -> None:
+    """Raise the KeyboardInterrupt or SystemExit that an error was made of, if it was made of one.
+
+    Python makes a RuntimeError of what is raised while a class is built (``__set_name__``, before
+    3.12), and libraries make their own of what is raised in an import.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt | SystemExit):
+            raise cause
+        cause = cause.__cause__ or cause.__context__
+
+
 @contextmanager
 def quietly() -> Iterator[None]:
     """Let Ctrl-C end the process at once, as long as there is nothing to clean up yet."""

@@ -4,11 +4,16 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from audiomask.cli import signals
-from audiomask.cli.signals import Listener, quietly
+from audiomask.cli import app, signals
+from audiomask.cli.inputs import Input
+from audiomask.cli.options import Common
+from audiomask.cli.outputs import Job
+from audiomask.cli.report import run_jobs
+from audiomask.cli.signals import Listener, quietly, reraise_interruption
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
 
@@ -73,6 +78,41 @@ def test_what_a_finaliser_loses_makes_no_noise(monkeypatch, capfd):
         Losing()
         time.sleep(5)
     assert capfd.readouterr() == ("", "")
+
+
+class Hit:
+    """Hit by Ctrl-C while a class is built, of which Python before 3.12 makes a RuntimeError."""
+
+    def __set_name__(self, owner, name):
+        send(signal.SIGINT)
+
+
+def build_class(*_):
+    type("Built", (), {"hit": Hit()})
+
+
+def test_one_that_became_another_error_ends_a_command_silently(monkeypatch, capfd):
+    monkeypatch.setattr(app, "app", lambda **_: build_class())
+    with pytest.raises(SystemExit) as ending:
+        app.main(["tokenize"])
+    assert ending.value.code == 130
+    assert capfd.readouterr() == ("", "")
+
+
+def test_one_that_became_another_error_is_no_failure_of_a_file(tmp_path, capfd):
+    jobs = [Job(Input(Path(n), Path(n)), {"": tmp_path / n}) for n in "ab"]
+    with Listener(), pytest.raises(KeyboardInterrupt):
+        run_jobs(jobs, Common(quiet=True), build_class)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_only_an_interruption_is_raised_again():
+    failed = ValueError("bad")
+    failed.__cause__ = OSError("worse")
+    reraise_interruption(failed)
+    failed.__cause__.__context__ = SystemExit(143)
+    with pytest.raises(SystemExit):
+        reraise_interruption(failed)
 
 
 def test_other_losses_are_told(capsys):
