@@ -1,4 +1,4 @@
-"""Pairing: whether what an MLM's configuration tells can be, and is that of its VQ-VAE."""
+"""Pairing: whether what an MLM's configuration tells is that of its VQ-VAE."""
 
 from __future__ import annotations
 
@@ -13,10 +13,6 @@ from audiomask.vqvae.paper import PaperConfig
 
 #: what both configurations tell, and what no tensor's shape holds to account
 SAME = ("codebook_size", "code_dim", "hop_length", "sample_rate")
-#: the longest window, in frames: attention takes time that grows with its square
-LONGEST = 1 << 14
-#: the longest window of the bands' spectrum, in hops of it: its tables take memory
-MOST_HOPS = 64
 #: names of stems that would be no names of files, or are taken
 _NO_STEMS = ("", ".", "..", "all", "residual")
 
@@ -32,7 +28,7 @@ def check_pair(folder: Path, mlm: MLMConfig, vqvae: VQVAEConfig | PaperConfig) -
         vqvae: the other.
 
     Raises:
-        CheckpointError: they differ, or ask for more than there can be use for.
+        CheckpointError: they differ.
     """
     for name in SAME:
         here, there = getattr(mlm, name), getattr(vqvae, name)
@@ -40,13 +36,6 @@ def check_pair(folder: Path, mlm: MLMConfig, vqvae: VQVAEConfig | PaperConfig) -
             raise CheckpointError(f"{folder}: {name} is {here}, but {there} in its VQ-VAE")
     if mlm.levels > vqvae.levels:
         raise CheckpointError(f"{folder}: levels is {mlm.levels}; its VQ-VAE has {vqvae.levels}")
-    # mixture, stem and what separates them share the window where they are concatenated
-    least = 3 if mlm.layout == "concatenated" else 1
-    if not least <= mlm.window <= LONGEST:
-        raise CheckpointError(f"{folder}: window is {mlm.window}, not in {least} to {LONGEST}")
-    most = MOST_HOPS * mlm.hop_length * mlm.band_frames
-    if mlm.bands and mlm.band_stft > most:
-        raise CheckpointError(f"{folder}: band_stft is {mlm.band_stft}; it must be {most} at most")
 
 
 def stem_names(folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,6 +9,10 @@ from audiomask.errors import ConfigError
 #: sizes that may be 0
 MAY_BE_NONE = ("stem_layers", "kernel", "bands", "head_rank", "mask_layers")
 STEMS = ("guitar", "piano", "bass", "drums")
+#: the longest window, in frames: attention takes time that grows with its square
+LONGEST = 1 << 14
+#: the longest window of the bands' spectrum, in hops of it: its tables take memory
+MOST_HOPS = 64
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,13 @@ class MLMConfig:
             raise ConfigError(f"bands is {self.bands}; it must be a multiple of {halvings}")
         if self.bands and self.window % self.band_frames:
             raise ConfigError(f"window is {self.window}; it must be a multiple of band_frames")
+        most = MOST_HOPS * self.hop_length * self.band_frames
+        if self.bands and self.band_stft > most:
+            raise ConfigError(f"band_stft is {self.band_stft}; it must be {most} at most")
+        # mixture, stem and what separates them share the window where they are concatenated
+        least = 3 if self.layout == "concatenated" else 1
+        if not least <= self.window <= LONGEST:
+            raise ConfigError(f"window is {self.window}; it must be from {least} to {LONGEST}")
         if self.kernel and self.kernel % 2 == 0:
             raise ConfigError(f"kernel is {self.kernel}; it must be odd, or 0 for none")
         if self.dim % (2 * self.heads):

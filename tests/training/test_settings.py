@@ -16,7 +16,7 @@ from audiomask.training.settings import OPTIONS, TABLES, resolve, split
 from audiomask.vqvae.config import VQVAEConfig
 from audiomask.vqvae.paper import PaperConfig
 
-MODELS = (VQVAEConfig(), PaperConfig(), MLMConfig(1, 2, 3, 4, 5))
+MODELS = (VQVAEConfig(), PaperConfig(), MLMConfig(1, 2, 3, 512, 5))
 
 
 def resolved(*files: dict[str, dict[str, Any]], fixed: tuple[str, ...] = (), **options: Any) -> Any:
@@ -115,7 +115,7 @@ def test_settings_go_where_they_belong() -> None:
     )
     assert model == {"levels": 2, "commitment": 0.5}
     assert schedule == {"learning_rate": 1e-3, "warmup": 7}
-    config = MLMConfig(1, 2, 3, 4, 5)
+    config = MLMConfig(1, 2, 3, 512, 5)
     (found,) = split({"stems": "guitar,bass", "layout": "folded"}, config)
     assert build_mlm("default", vars(config) | found).config.stems == ("guitar", "bass")
 
