@@ -1,15 +1,16 @@
-"""Every command between pipes: WAV as others write and read it, tokens, and nothing but data."""
+"""Every command between pipes: WAV as others write and read it, tokens, and nothing but data.
+
+In this process, without a model; ``test_streams.py`` has the installed command.
+"""
 
 import io
 import os
 import shlex
-import signal
 import struct
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,9 +82,9 @@ def piped(
     return run
 
 
-def recording(subtype: str = "PCM_16", channels: int = 2, frames: int = 4001) -> bytes:
+def recording(subtype: str = "PCM_16", channels: int = 2) -> bytes:
     """A plain WAV of noise; a frame of an odd number of bytes makes the data odd."""
-    noise = np.random.default_rng(0).uniform(-0.4, 0.4, (frames, channels))
+    noise = np.random.default_rng(0).uniform(-0.4, 0.4, (4001, channels))
     out = io.BytesIO()
     soundfile.write(out, noise, RATE, subtype=subtype, format="WAV")
     return out.getvalue()
@@ -254,104 +255,3 @@ def test_verbose_and_debug_add_nothing_to_the_data(piped, command):
     status, out, err = piped(data, *arguments, "--verbose", "--debug")
     assert (status, out) == (0, plain)
     assert "standard input" in err
-
-
-# The installed command, with its models
-
-
-@pytest.fixture
-def chain(script: str, tmp_path: Path, tiny: Path) -> Callable[[str], str]:
-    """``chain("sox … | @ tokenize - -o - | …")``: a pipeline in tmp_path; its stderr."""
-    fixed = f"--model {shlex.quote(str(tiny))} --quiet --device cpu --threads 1"
-
-    def run(command: str) -> str:
-        stages = [
-            f"{stage.replace('@', shlex.quote(script), 1)} {fixed}" if "@" in stage else stage
-            for stage in command.split("|")
-        ]
-        done = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", "|".join(stages)],
-            cwd=tmp_path,
-            capture_output=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr.decode()
-        assert done.stdout == b""
-        return done.stderr.decode()
-
-    return run
-
-
-def test_chains_of_peers(chain, peer, tmp_path):
-    peer("sox")
-    peer("ffmpeg")
-    (tmp_path / "song.wav").write_bytes(recording("PCM_24", frames=20_001))
-    decoded = "ffmpeg -v error -i song.wav -c:a pcm_s24le -f wav -"
-    told = chain(f"{decoded} | @ tokenize - -o - | @ detokenize - --subtype FLOAT -o - "
-                 "| sox -V1 -t wav - a.wav")  # fmt: skip
-    assert told == ""
-    told = chain(f"{decoded} | @ infill - -o - --gap 0.2:0.22 | @ separate - --stem bass -o - "
-                 "| ffmpeg -v error -i - -c:a pcm_s24le b.wav")  # fmt: skip
-    assert told == ""
-    for name in ("a.wav", "b.wav"):
-        info = soundfile.info(tmp_path / name)
-        assert (info.frames, info.channels, info.samplerate) == (20_001, 2, RATE)
-        assert np.abs(soundfile.read(tmp_path / name)[0]).max() > 0
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("tokenize", "song.wav", "--format", "text", "-o", "-"),
-        ("detokenize", "t.txt", "-o", "-"),
-        ("infill", "song.wav", "-o", "-", "--gap", "0.02:0.03", "--method", "ar"),
-        ("separate", "song.wav", "-o", "-", "--stem", "bass"),
-    ],
-    ids=lambda command: command[0],
-)
-def test_a_reader_that_leaves_ends_it_quietly(begin, tiny, tmp_path, command):
-    (tmp_path / "song.wav").write_bytes(recording())
-    fixed = ("--model", tiny, "--device", "cpu", "--threads", "1", "--quiet")
-    if command[0] == "detokenize":
-        assert begin(tmp_path, "tokenize", "song.wav", "-o", "t.txt", *fixed).wait().status == 0
-    os.mkfifo(tmp_path / "pipe")
-    run = begin(tmp_path, *command, *fixed, out="pipe")
-    (tmp_path / "pipe").open("rb").close()
-    done = run.wait()
-    assert (done.status, done.err) == (-signal.SIGPIPE, "")
-
-
-def test_without_standard_streams(begin, tiny, tmp_path):
-    (tmp_path / "song.wav").write_bytes(recording())
-    fixed = ("--model", tiny, "--device", "cpu", "--threads", "1", "--verbose")
-    done = begin(
-        *(tmp_path, "separate", "song.wav", "--stem", "bass", "-o", "-", *fixed), err=None
-    ).wait()
-    assert done.status == 0
-    assert done.out.startswith(b"RIFF")
-    assert samples(done.out).shape == (4001, 2)  # and no message among them
-    done = begin(tmp_path, "tokenize", "song.wav", *fixed, out=None).wait()
-    assert done.status == 0, done.err
-    done = begin(tmp_path, "tokenize", "song.wav", "-o", "-", *fixed, out=None).wait()
-    assert done.status == 2
-    assert "standard output is closed" in done.error_line()
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("tokenize", "song.wav", "-o", "-", "--format", "text"),
-        ("separate", "song.wav", "-o", "-", "--stem", "bass"),
-        ("--help",),
-        ("--version",),
-    ],
-    ids=lambda words: words[0],
-)
-def test_standard_output_that_is_full(begin, tiny, tmp_path, words):
-    (tmp_path / "song.wav").write_bytes(recording())
-    fixed = ("--model", tiny, "--threads", "1") if len(words) > 1 else ()
-    done = begin(tmp_path, *words, *fixed, out="/dev/full").wait()
-    assert done.status == 1
-    assert "standard output: " in done.error_line()
-    assert "No space left" in done.error_line()
