@@ -76,7 +76,7 @@ class Trainer:
         self.task, self.feed, self.schedule, self.out, self.run = task, feed, schedule, out, run
         self.check = check
         self.model = task.model.to(run.device).train()
-        hold(self.model, schedule.only)
+        hold(self.model, schedule.only, task.untaught())
         if run.compile:
             for block in task.blocks():
                 block.compile()

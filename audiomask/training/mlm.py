@@ -161,6 +161,17 @@ class MLMTask:
         """The transformer's layers."""
         return (part for part in self.model.modules() if isinstance(part, Layer))
 
+    def untaught(self) -> Iterator[nn.Parameter]:
+        """What reads tokens where no excerpt has any, and what separates where none is."""
+        config = self.model.config
+        if config.layout == "concatenated" or not config.bands:
+            return
+        for name, parameter in self.model.named_parameters():
+            separates = name.startswith(("refiner.", "band_projection."))
+            masks = name.startswith("refiner.") and not name.startswith("refiner.guide.")
+            if (not config.tokenised and not masks) or (not config.separated and separates):
+                yield parameter
+
     def loss(self, batch: Scene) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of a batch of scenes."""
         terms = (

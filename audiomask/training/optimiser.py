@@ -76,18 +76,26 @@ def len_of(groups: Iterable[dict[str, Any]]) -> int:
     return sum(len(group["params"]) for group in groups)
 
 
-def hold(model: nn.Module, only: str) -> None:
+def hold(model: nn.Module, only: str, untaught: Iterable[nn.Parameter] = ()) -> None:
     """Let none but the parameters learn whose names begin with ``only``.
 
+    Args:
+        model: whose parameters.
+        only: how their names begin.
+        untaught: those that no loss depends on: processes would wait for gradients of theirs.
+
     Raises:
-        ConfigError: there are none.
+        ConfigError: there are none, or none that is taught.
     """
     names = [name for name, _ in model.named_parameters()]
     if not any(name.startswith(only) for name in names):
         parts = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
         raise ConfigError(f"only is {only!r}, and no parameter begins so; there are: {parts}")
+    idle = {id(parameter) for parameter in untaught}
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name.startswith(only))
+        parameter.requires_grad_(name.startswith(only) and id(parameter) not in idle)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ConfigError(f"only is {only!r}, and no loss depends on that with these shares")
 
 
 def optimiser_of(

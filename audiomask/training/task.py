@@ -19,6 +19,9 @@ class Task(Protocol):
     def blocks(self) -> Iterable[nn.Module]:
         """The model's repeated parts, which are compiled or shared out one by one."""
 
+    def untaught(self) -> Iterable[nn.Parameter]:
+        """Parameters that no batch's loss depends on."""
+
     def loss(self, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """Scalar loss of a batch, and the numbers worth logging, scalars without gradient."""
 

@@ -34,6 +34,10 @@ class VQVAETask:
         """The ConvNeXt blocks."""
         return (part for part in self.model.modules() if isinstance(part, ConvNeXtBlock))
 
+    def untaught(self) -> Iterator[nn.Parameter]:
+        """None."""
+        return iter(())
+
     def loss(self, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of crops [B, N, T]."""
         output = self.model(batch.flatten(0, 1))

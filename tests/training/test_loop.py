@@ -52,6 +52,9 @@ class Doubling:
     def blocks(self) -> list[nn.Module]:
         return [self.model[0]]
 
+    def untaught(self) -> list[nn.Parameter]:
+        return []
+
     def loss(self, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         noise = 0.01 * torch.randn_like(batch)
         loss = (self.model(batch + noise) - 2 * batch).square().mean()

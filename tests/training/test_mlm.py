@@ -152,6 +152,25 @@ def test_only_some_have_tokens_and_all_are_separated() -> None:
     assert terms(task, batch) == pytest.approx(terms(task, whole), rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("preset", "shares"),
+    [
+        ("default", {}),
+        ("default", {"tokenised": 0.0}),
+        ("default", {"tokenised": 0.5}),
+        ("default", {"separated": 0.0}),
+        ("default", {"bands": 0, "separated": 0.0}),
+        ("paper", {}),
+    ],
+)
+def test_what_no_loss_depends_on_is_known(preset: str, shares: dict[str, Any]) -> None:
+    task = make(preset, **shares)
+    task.loss(scenes(task, 0, 4))[0].backward()
+    named = {id(parameter) for parameter in task.untaught()}
+    for name, parameter in task.model.named_parameters():
+        assert (parameter.grad is None) == (id(parameter) in named), name
+
+
 def test_each_row_is_separated_by_its_own_guide() -> None:
     """Rows with tokens are put first: every other number of a row goes with it."""
     task = make("default", tokenised=0.5)

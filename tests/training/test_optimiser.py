@@ -132,6 +132,16 @@ def test_what_is_held_stays(tmp_path: Path) -> None:
         assert torch.equal(one, same)
 
 
+def test_what_is_untaught_is_held_too() -> None:
+    model = Model()
+    hold(model, "", model.parts.parameters())
+    for name, parameter in model.named_parameters():
+        assert parameter.requires_grad is not name.startswith("parts"), name
+
+
 def test_holding_all_is_refused() -> None:
+    model = Model()
     with pytest.raises(ConfigError, match=r"only is 'refiner'.*there are: inward, parts, outward"):
-        hold(Model(), "refiner")
+        hold(model, "refiner")
+    with pytest.raises(ConfigError, match="only is 'parts', and no loss depends on that"):
+        hold(model, "parts", model.parts.parameters())

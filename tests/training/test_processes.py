@@ -11,11 +11,15 @@ import torch
 from safetensors.torch import load_file
 
 VQVAE = "encoder_dim=8 encoder_blocks=1 decoder_dim=8 decoder_blocks=1 levels=2 codebook_size=8"
+MLM = "dim=8 heads=2 layers=2 bands=16 band_stft=1024 window=40 log_every=1 warmup=3"
 SETTINGS = {
     # levels are dropped, codes re-seeded and codebooks moved by what all processes saw
     "vqvae": f"{VQVAE} code_dim=4 log_every=1 warmup=3",
     "paper": "blocks=6 channels=4 codebook_size=8 code_dim=4 log_every=1 warmup=3",
-    "mlm": "dim=8 heads=2 layers=2 bands=16 band_stft=1024 window=40 log_every=1 warmup=3",
+    "mlm": MLM,
+    # what gets no gradient must not be waited for
+    "mlm without tokens": f"{MLM} tokenised=0",
+    "mlm without masks": f"{MLM} separated=0",
 }
 
 
@@ -23,7 +27,7 @@ def train(kind: str, data: Path, out: Path, batch: int, processes: int = 1, *mor
     command = [sys.executable]
     if processes > 1:
         command += ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--standalone"]
-    command += ["-m", "audiomask", "train", "mlm" if kind == "mlm" else "vqvae"]
+    command += ["-m", "audiomask", "train", "mlm" if kind.startswith("mlm") else "vqvae"]
     command += ["--data", str(data), "--out", str(out), "--batch-size", str(batch)]
     command += ["--steps", "6", "--device", "cpu", "--threads", "1", "--precision", "fp32", *more]
     if kind == "paper":
@@ -40,13 +44,13 @@ def losses(out: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in lines]
 
 
-@pytest.mark.parametrize("kind", ["vqvae", "paper", "mlm"])
+@pytest.mark.parametrize("kind", SETTINGS)
 def test_two_processes_take_the_steps_of_one(kind: str, bank: Path, tmp_path: Path) -> None:
     train(kind, bank, tmp_path / "one", batch=4)
     train(kind, bank, tmp_path / "two", 2, 2)
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
     assert len(one) == 6
-    assert two == pytest.approx(one, rel=2e-4)
+    assert two == pytest.approx(one, rel=5e-4)
     states = [load_file(tmp_path / name / "state.safetensors") for name in ("one", "two")]
     for name, value in states[0].items():
         if name.startswith("model/"):
