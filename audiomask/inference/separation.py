@@ -48,6 +48,8 @@ class Separator:
         self.nyquist = self.sample_rate / 2
         config = mlm.config
         self.headed = config.bands > 0
+        # a guide without weight would be worked out for nothing
+        self.guided = self.headed and mlm.refiner.guided
         self.bands, self.size, self.hop, self.window = BANDS, BAND_STFT, BAND_HOP, WINDOW
         if self.headed:
             self.bands, self.size = config.bands, config.band_stft
@@ -157,12 +159,15 @@ class Separator:
         power = self.power(audio)
         if not self.headed:
             return self._shares_of_tokens(audio, power)
-        codes = self.codes(audio)
         features = band_features(power[None])
         # shares bear rounding, tokens do not: the VQ-VAE stays in full precision
+        codes = self.codes(audio) if self.guided else None
         with fast(self.device):
-            context = self.mlm.context(codes[None], features)
-            logits = self.mlm.mask_logits(features, context, self.mlm.all_stems(context))
+            context = stems = None
+            if codes is not None:
+                context = self.mlm.context(codes[None], features)
+                stems = self.mlm.all_stems(context)
+            logits = self.mlm.mask_logits(features, context, stems)
         return logits[0].float().softmax(dim=0)
 
     def _shares_of_tokens(self, audio: Tensor, power: Tensor) -> Tensor:

@@ -122,6 +122,11 @@ class Refiner(nn.Module):
             if isinstance(part, Block):
                 part.fold()
 
+    @property
+    def guided(self) -> bool:
+        """Whether a guide has any weight; where it gains nothing, it can do without."""
+        return self.guide is not None and bool(self.guide.weight.any())
+
     def forward(self, features: Tensor, guide: Tensor | None = None) -> Tensor:
         """Scores [B, outputs, bands, F]; their softmax over the outputs shares the mixture out.
 

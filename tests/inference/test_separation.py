@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from torch import Tensor
@@ -117,6 +119,22 @@ def test_channels_out_of_phase_are_not_folded_away(
     separator.shares(torch.cat([sound, -sound]))
     assert seen[0].mean() > 0
     assert torch.allclose(seen[0], seen[1])
+
+
+def test_tokens_that_guide_nothing_are_not_asked_for(
+    vqvae: AnyVQVAE, mlm: MaskedLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unguided = copy.deepcopy(mlm)
+    assert unguided.refiner.guide is not None
+    torch.nn.init.zeros_(unguided.refiner.guide.weight)
+    audio = 0.1 * torch.randn(2, 40 * BAND_HOP)
+    alone = Separator(vqvae, unguided, CPU)
+    alone.guided = True
+    expected = alone.shares(audio)
+    asked: list[Tensor] = []
+    monkeypatch.setattr(vqvae, "encode", lambda audio, levels: asked.append(audio))
+    assert torch.allclose(Separator(vqvae, unguided, CPU).shares(audio), expected, atol=1e-5)
+    assert not asked
 
 
 @pytest.mark.parametrize("samples", [1, 100, 513])
