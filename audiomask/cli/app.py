@@ -13,7 +13,7 @@ from audiomask.cli.infill import infill
 from audiomask.cli.options import command
 from audiomask.cli.panels import PanelledCommand
 from audiomask.cli.separate import separate
-from audiomask.cli.signals import Listener
+from audiomask.cli.signals import Listener, end_if_told
 from audiomask.cli.tokenize import tokenize
 from audiomask.cli.train import train
 
@@ -60,19 +60,20 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit the process with its status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     occupy_streams()
-    # Ended politely, a command removes its half-written files, as it does when it fails.
-    with Listener() as listener:
-        try:
+    listener, status = Listener(), 0
+    try:
+        # Ended politely, a command removes its half-written files, as it does when it fails.
+        with listener:
             status = _run(arguments or ["--help"])
-        except BrokenPipeError:
-            exit_as_sigpipe()
-        except KeyboardInterrupt:
-            status = 130
-        except Exception:
-            if listener.number is None:
-                raise
-        if listener.number is not None:  # whatever became of the exception on its way
-            status = 128 + listener.number
+    except BrokenPipeError:
+        exit_as_sigpipe()
+    except KeyboardInterrupt:
+        status = 130
+    except BaseException:
+        if listener.number is None:
+            raise
+    if listener.number is not None:  # whatever became of the exception on its way
+        status = 128 + listener.number
     sys.exit(status)
 
 
@@ -85,10 +86,12 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:  # of standard output, which does not take --help or --version
+        end_if_told()
         print(f"audiomask: error: standard output: {describe(error)}", file=sys.stderr)
         abandon_stdout()
         return 1
     except Exception as error:
+        end_if_told()
         # typer keeps the class of its usage errors private; they alone can format themselves.
         if not hasattr(error, "format_message"):
             raise

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from audiomask.cli.messages import printable
-from audiomask.cli.signals import reraise_interruption
+from audiomask.cli.signals import end_if_told
 from audiomask.errors import AudiomaskError
 
 
@@ -21,7 +21,7 @@ def guarded(work: Callable[[], int], debug: bool) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        reraise_interruption(error)
+        end_if_told()
         print_error(error, debug)
         return error.exit_code if isinstance(error, AudiomaskError) else 1
 

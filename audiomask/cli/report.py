@@ -11,7 +11,7 @@ from audiomask.cli.messages import printable
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_existing, without_existing
 from audiomask.cli.progress import Display, Meter
-from audiomask.cli.signals import reraise_interruption
+from audiomask.cli.signals import end_if_told
 from audiomask.cli.workers import Workers
 from audiomask.errors import AudiomaskError, CheckpointError, DeviceError
 
@@ -93,7 +93,7 @@ def run_jobs(
         except ENDS_ALL:
             raise
         except Exception as error:
-            reraise_interruption(error)
+            end_if_told()
             meter.stop()  # before the line about it
             label = job.input.label
             named = _naming(error, label)

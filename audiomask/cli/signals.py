@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
 from types import FrameType, TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 _GRACE = 1.0
 """Seconds to tidy up in: so long a second signal is left unheard."""
+
+_listening: list["Listener"] = []
+"""Who listens, the last of them to what comes."""
 
 
 class Listener:
@@ -37,6 +40,7 @@ class Listener:
         if hasattr(signal, "setitimer"):
             signal.signal(signal.SIGALRM, self._remind)
         self._hook, sys.unraisablehook = sys.unraisablehook, self._lost
+        _listening.append(self)
         return self
 
     def __exit__(
@@ -46,12 +50,13 @@ class Listener:
         trace: TracebackType | None,
     ) -> None:
         # All is done but for Python's own end, in which an exception would only make a noise.
-        for number in self._heard:
-            signal.signal(number, signal.SIG_DFL)
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        for number in self._heard:
+            signal.signal(number, signal.SIG_DFL)
         sys.unraisablehook = self._hook
+        _listening.remove(self)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if monotonic() < self._deaf_until:
@@ -67,26 +72,28 @@ class Listener:
         self._deaf_until = monotonic() + _GRACE
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, _GRACE)
+        self.end()
+
+    def end(self) -> NoReturn:
+        """Raise what the signal that was heard raises."""
         if self.number == signal.SIGINT:
             raise KeyboardInterrupt
         sys.exit(128 + (self.number or 0))
 
     def _lost(self, what: "sys.UnraisableHookArgs") -> None:
-        if self.number is None or not issubclass(what.exc_type, KeyboardInterrupt | SystemExit):
+        if self.number is None:
             self._hook(what)
 
 
-def reraise_interruption(error: BaseException) -> None:
-    """Raise the KeyboardInterrupt or SystemExit that an error was made of, if it was made of one.
+def end_if_told() -> None:
+    """Raise what a signal raises once one was heard: to call before an error is told.
 
-    Python makes a RuntimeError of what is raised while a class is built (``__set_name__``, before
-    3.12), and libraries make their own of what is raised in an import.
+    What went wrong then may be what became of the first exception on its way: Python makes a
+    RuntimeError of what is raised while a class is built (``__set_name__``, before 3.12), and a
+    module whose import was cut short lacks some of its names.
     """
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, KeyboardInterrupt | SystemExit):
-            raise cause
-        cause = cause.__cause__ or cause.__context__
+    if _listening and _listening[-1].number is not None:
+        _listening[-1].end()
 
 
 @contextmanager

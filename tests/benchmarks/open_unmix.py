@@ -14,13 +14,14 @@ once for all models. Heavy products are in bf16 where the machine is fast at tha
 there. SIGTERM saves; --resume goes on, and --minutes then counts from the first beginning.
 
 ``compare`` prints the improvement of SI-SDR over the mixture, by the rules of `audiomask evaluate
-separate`, and how many seconds of audio a second each system separates into all stems. Open-Unmix
-is its own Separator with one Wiener step over all stems and the residual; its models, trained on
-one channel, see each channel of a song by itself. All systems get a song in memory, as it is in
-its files, and take turns song by song, after one that does not count; songs at other rates than
-44.1 kHz are resampled for Open-Unmix as they are for the MLM, within the time. "Untrained" rows
-are there for speed, on which weights have no bearing: models that see all channels at once, as the
-published ones do, of the width at hand and of the published one.
+separate`; the mel distance to the true stem, which asks for no phases, of which tokens have none;
+and how many seconds of audio a second each system separates into all stems. Open-Unmix is its own
+Separator with one Wiener step over all stems and the residual; its models, trained on one channel,
+see each channel of a song by itself. All systems get a song in memory, as it is in its files, and
+take turns song by song, after one that does not count; songs at other rates than 44.1 kHz are
+resampled for Open-Unmix as they are for the MLM, within the time. "Untrained" rows are there for
+speed, on which weights have no bearing: models that see all channels at once, as the published
+ones do, of the width at hand and of the published one.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from torch import Tensor, nn
 
 import audiomask
 from audiomask.audio.source import MemorySource, ResampledSource
+from audiomask.audio.spectra import mel_distance
 from audiomask.device import choose_device
 from audiomask.engine import Engine
 from audiomask.errors import AudiomaskError, DataError
@@ -157,7 +159,10 @@ def measured(song: Song, stems: Sequence[str]) -> list[str]:
 
 
 def improvements(song: Song, stems: Sequence[str], found: Mapping[str, Estimates]) -> list[Any]:
-    """A row for every stem and system: the estimate's SI-SDR and its gain over the mixture's."""
+    """A row for every stem and system.
+
+    The estimate's SI-SDR, its gain over the mixture's, and its mel distance to the true stem.
+    """
     systems: dict[str, Estimates] = {
         MIXTURE: dict.fromkeys(stems, song.mixture),
         LOWPASS: {LOW: lowpass(song.mixture, song.sample_rate)},
@@ -168,9 +173,12 @@ def improvements(song: Song, stems: Sequence[str], found: Mapping[str, Estimates
     rows = []
     for system, estimates in systems.items():
         for stem in (stem for stem in stems if stem in estimates):
-            ratio = si_sdr(estimates[stem], song.stems[stem])
-            place = {"song": song.name, "stem": stem, "system": system}
-            rows.append(place | {"si_sdr": ratio, "improvement": ratio - base[stem]})
+            estimate, true = estimates[stem], song.stems[stem]
+            ratio = si_sdr(estimate, true)
+            row = {"song": song.name, "stem": stem, "system": system, "si_sdr": ratio}
+            row["improvement"] = ratio - base[stem]
+            row["mel_distance"] = float(mel_distance(estimate, true, song.sample_rate).mean())
+            rows.append(row)
     return rows
 
 
@@ -238,9 +246,10 @@ def compare(
             raise DataError("no song has any of the stems beside others")
     except AudiomaskError as error:
         raise failed(error) from None
-    quality = summaries(rows, stems)
+    quality = summaries(rows, stems, "improvement")
+    timbre = summaries(rows, stems, "mel_distance")
     taken = {name: summarise(values) for name, values in speeds.items()}
-    report(quality, taken, stems, peer, threads)
+    report(quality, timbre, taken, stems, peer, threads)
     kinds = sorted({f"{song['channels']}-channel" for song in songs})
     heard = f"{min(s['seconds'] for s in songs):.0f} to {max(s['seconds'] for s in songs):.0f} s"
     note(f"{len(songs)} songs, {', '.join(kinds)}, {heard}; {engine.device}, {threads} threads")
@@ -260,48 +269,60 @@ def compare(
             "split": split.value,
             "songs": songs,
         }
-        head |= {"si_sdr_improvement": quality, "speed": taken, "speeds": speeds, "rows": rows}
+        head |= {"si_sdr_improvement": quality, "mel_distance": timbre, "speed": taken}
+        head |= {"speeds": speeds, "rows": rows}
         json.write_text(as_json(head) + "\n", encoding="utf-8")
 
 
 def summaries(
-    rows: Sequence[Mapping[str, Any]], stems: Sequence[str]
+    rows: Sequence[Mapping[str, Any]], stems: Sequence[str], measure: str
 ) -> dict[str, dict[str, Summary]]:
-    """What the rows amount to for each system, stem by stem."""
+    """What a measure in the rows amounts to for each system, stem by stem."""
     found: dict[str, dict[str, Summary]] = {}
     for system in dict.fromkeys(row["system"] for row in rows):
         for stem in stems:
             of = [row for row in rows if (row["system"], row["stem"]) == (system, stem)]
             if of:
-                gains = [row["improvement"] for row in of]
-                found.setdefault(system, {})[stem] = summarise(gains)
+                found.setdefault(system, {})[stem] = summarise([row[measure] for row in of])
     return found
 
 
 def report(
     quality: Mapping[str, Mapping[str, Summary]],
+    timbre: Mapping[str, Mapping[str, Summary]],
     speed: Mapping[str, Summary],
     stems: Sequence[str],
     peer: str,
     threads: int,
 ) -> None:
-    """Print the tables: of quality, then of speed beside the trained peer's."""
+    """Print the tables: of quality, of timbre, then of speed beside the trained peer's."""
     known = [stem for stem in stems if stem in quality[MIXTURE]]
-    lines = []
-    for system, by_stem in quality.items():
-        pairs = [(by_stem[stem].median, by_stem[stem].mean) for stem in known if stem in by_stem]
-        cells = iter(f"{median:.2f} / {mean:.2f}" for median, mean in pairs)
-        line = [next(cells) if stem in by_stem else "" for stem in known]
-        whole = len(pairs) == len(known)
-        means = [sum(values) / len(known) for values in zip(*pairs, strict=True)]
-        lines.append([system, *line, f"{means[0]:.2f} / {means[1]:.2f}" if whole else ""])
     headings = [f"{stem} ({quality[MIXTURE][stem].number})" for stem in known]
-    title = "SI-SDR improvement over the mixture, dB, median / mean over (so many) songs"
-    show(title, ("", *headings, "mean of stems"), lines)
+    for title, found in (
+        ("SI-SDR improvement over the mixture, dB", quality),
+        ("Mel distance to the true stem", timbre),
+    ):
+        lines = [[system, *cells(by_stem, known)] for system, by_stem in found.items()]
+        title += ", median / mean over (so many) songs"
+        show(title, ("", *headings, "mean of stems"), lines)
     base = speed[peer].median
     lines = [[name, *s.cells(), f"{s.median / base:.2f}"] for name, s in speed.items()]
     title = f"Seconds of audio a second into all stems, {threads} CPU threads"
     show(title, ("", *SPREAD, "of trained Open-Unmix's"), lines)
+
+
+def cells(by_stem: Mapping[str, Summary], known: Sequence[str]) -> list[str]:
+    """Median and mean of every stem that a system has, and their means if it has all."""
+    pairs = {s: (by_stem[s].median, by_stem[s].mean) for s in known if s in by_stem}
+    if len(pairs) == len(known):
+        pairs["mean"] = (
+            sum(median for median, _ in pairs.values()) / len(known),
+            sum(mean for _, mean in pairs.values()) / len(known),
+        )
+    return [
+        f"{pairs[place][0]:.2f} / {pairs[place][1]:.2f}" if place in pairs else ""
+        for place in (*known, "mean")
+    ]
 
 
 def failed(error: AudiomaskError) -> typer.Exit:

@@ -1,5 +1,6 @@
 """Signals: heard once, raised until they come out, and silent before and after."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ from audiomask.cli.inputs import Input
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job
 from audiomask.cli.report import run_jobs
-from audiomask.cli.signals import Listener, quietly, reraise_interruption
+from audiomask.cli.signals import Listener, end_if_told, quietly
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
 
@@ -106,13 +107,40 @@ def test_one_that_became_another_error_is_no_failure_of_a_file(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_only_an_interruption_is_raised_again():
-    failed = ValueError("bad")
-    failed.__cause__ = OSError("worse")
-    reraise_interruption(failed)
-    failed.__cause__.__context__ = SystemExit(143)
-    with pytest.raises(SystemExit):
-        reraise_interruption(failed)
+def test_one_that_was_swallowed_and_left_something_broken_is_none_either(tmp_path, capfd):
+    def fail(*_):
+        with contextlib.suppress(KeyboardInterrupt):  # as an import that tries several things
+            send(signal.SIGINT)
+        raise AttributeError("half a module has no such name")
+
+    jobs = [Job(Input(Path(n), Path(n)), {"": tmp_path / n}) for n in "ab"]
+    with Listener(), pytest.raises(KeyboardInterrupt):
+        run_jobs(jobs, Common(quiet=True), fail)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_without_a_signal_nothing_ends():
+    end_if_told()
+    with Listener():
+        end_if_told()
+
+
+def test_a_reminder_on_the_way_out_makes_no_noise(monkeypatch, capfd):
+    """It comes between the end of the work and that of listening."""
+    leave = Listener.__exit__
+
+    def late(self, *error):
+        try:
+            signal.raise_signal(signal.SIGALRM)
+        finally:
+            leave(self, *error)
+
+    monkeypatch.setattr(Listener, "__exit__", late)
+    monkeypatch.setattr(app, "app", lambda **_: send(signal.SIGTERM))
+    with pytest.raises(SystemExit) as ending:
+        app.main(["tokenize"])
+    assert ending.value.code == 143
+    assert capfd.readouterr() == ("", "")
 
 
 def test_other_losses_are_told(capsys):
