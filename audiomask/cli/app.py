@@ -13,7 +13,7 @@ from audiomask.cli.infill import infill
 from audiomask.cli.options import command
 from audiomask.cli.panels import PanelledCommand
 from audiomask.cli.separate import separate
-from audiomask.cli.signals import Listener, end_if_told
+from audiomask.cli.signals import Listener
 from audiomask.cli.tokenize import tokenize
 from audiomask.cli.train import train
 
@@ -86,12 +86,10 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         raise
     except OSError as error:  # of standard output, which does not take --help or --version
-        end_if_told()
         print(f"audiomask: error: standard output: {describe(error)}", file=sys.stderr)
         abandon_stdout()
         return 1
     except Exception as error:
-        end_if_told()
         # typer keeps the class of its usage errors private; they alone can format themselves.
         if not hasattr(error, "format_message"):
             raise

@@ -13,7 +13,6 @@ from audiomask.cli.inputs import Input
 from audiomask.cli.outputs import Job
 from audiomask.cli.progress import Meter
 from audiomask.cli.report import ENDS_ALL
-from audiomask.cli.signals import end_if_told
 from audiomask.errors import AudioFileError, DeviceMemoryError
 
 if TYPE_CHECKING:
@@ -108,7 +107,6 @@ class Groups:
                     list(alone)  # says what is wrong with this one; a group would fail as a whole
                 members[item] = Recording(source, gaps, alone)
             except Exception as error:
-                end_if_told()
                 members[item] = error
         return members
 
@@ -131,7 +129,6 @@ class Groups:
             except DeviceMemoryError:
                 return  # each is filled alone when its turn comes: not all need be too large
             except Exception as error:
-                end_if_told()
                 culprits = [item for item in holed if _is_about(error, item)]
                 self._members |= dict.fromkeys(culprits or holed, error)
                 continue

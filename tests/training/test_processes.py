@@ -22,6 +22,9 @@ SETTINGS = {
     "mlm without masks": f"{MLM} separated=0",
 }
 
+#: where the loss of so few steps amplifies rounding: normalisations of all layers, and nothing else
+CLOSE = {"mlm without tokens": 5e-4}
+
 
 def train(kind: str, data: Path, out: Path, batch: int, processes: int = 1, *more: str) -> None:
     command = [sys.executable]
@@ -50,7 +53,7 @@ def test_two_processes_take_the_steps_of_one(kind: str, bank: Path, tmp_path: Pa
     train(kind, bank, tmp_path / "two", 2, 2)
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
     assert len(one) == 6
-    assert two == pytest.approx(one, rel=5e-4)
+    assert two == pytest.approx(one, rel=CLOSE.get(kind, 2e-4))
     states = [load_file(tmp_path / name / "state.safetensors") for name in ("one", "two")]
     for name, value in states[0].items():
         if name.startswith("model/"):
