@@ -5,6 +5,11 @@ is a defect of ours and is reported as such.
 """
 
 
+def why(error: Exception) -> str:
+    """The system's reason for an error, or its own words: not every OSError has an errno."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
 class AudiomaskError(Exception):
     """Base of every error whose cause is the input, a file or the machine, not our code."""
 

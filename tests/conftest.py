@@ -2,7 +2,8 @@
 
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -29,6 +30,27 @@ def peer() -> Callable[[str], str]:
         return path
 
     return find
+
+
+@pytest.fixture
+def limited() -> Callable[[int | None], AbstractContextManager[None]]:
+    """``with limited(1_000):`` no file of this process becomes longer; None for no limit.
+
+    Not for long: pytest's own log is limited too.
+    """
+    resource = pytest.importorskip("resource")
+
+    @contextmanager
+    def limit(size: int | None) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if size is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limit
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from audiomask.errors import AudioFileError, UsageError
+from audiomask.errors import AudioFileError, UsageError, why
 
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock
@@ -113,8 +113,7 @@ def _remove_unfinished() -> None:
 
 def write_error(name: Path | str, error: OSError) -> AudioFileError:
     """The one-line error for an output that the system would not write."""
-    reason = error.strerror or str(error) or type(error).__name__
-    return AudioFileError(f"{name}: cannot be written: {reason}")
+    return AudioFileError(f"{name}: cannot be written: {why(error)}")
 
 
 def _claim(path: Path) -> int | None:

@@ -15,7 +15,7 @@ from audiomask.audio import decode, pipes, wav
 from audiomask.audio.names import sound_name
 from audiomask.audio.pcm import BITS, FLOATING, Raw, is_lossy
 from audiomask.audio.writer import AudioWriter
-from audiomask.errors import AudioFileError
+from audiomask.errors import AudioFileError, why
 
 #: rates beyond these are damaged headers, and resampling them would take forever
 RATES = range(1_000, 1_000_001)
@@ -272,5 +272,5 @@ def open_sound(path: Path) -> soundfile.SoundFile | None:
 def _words(error: Exception) -> str:
     """An error's reason on one line, without libsndfile's prefix and our temporary names."""
     if isinstance(error, OSError):
-        return error.strerror or str(error)
+        return why(error)
     return str(getattr(error, "error_string", error)).strip().rstrip(".")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiomask.errors import UsageError
+from audiomask.errors import UsageError, why
 
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 #: a gap may pass the end of the file by this many seconds; it is then cut there
@@ -141,7 +141,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: is not a text file of gaps") from error
     except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+        raise UsageError(f"{path}: cannot be read: {why(error)}") from error
 
 
 def _split(line: str, where: str) -> list[str]:

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
-from audiomask.errors import AudioFileError, UsageError
+from audiomask.errors import AudioFileError, UsageError, why
 
 STDIN_NAME = "standard input"
 STDOUT_NAME = "standard output"
@@ -128,20 +128,18 @@ def check_readable(path: Path) -> bool:
     except FileNotFoundError as error:
         raise AudioFileError(f"{path}: no such file") from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise AudioFileError(f"{path}: cannot be read: {reason}") from error
+        raise AudioFileError(f"{path}: cannot be read: {why(error)}") from error
 
 
 def _read(stream: BinaryIO, name: str) -> bytes:
     try:
         return stream.read(_BLOCK)
     except OSError as error:
-        raise AudioFileError(f"{name}: cannot be read: {error.strerror}") from error
+        raise AudioFileError(f"{name}: cannot be read: {why(error)}") from error
 
 
 def _no_room(error: OSError) -> AudioFileError:
     folder = tempfile.gettempdir() if tempfile.tempdir else "the temporary folder"
     return AudioFileError(
-        f"{folder}: cannot hold the temporary copy: {error.strerror or error};"
-        " set TMPDIR to a folder with room"
+        f"{folder}: cannot hold the temporary copy: {why(error)}; set TMPDIR to a folder with room"
     )

@@ -11,7 +11,7 @@ from typing import BinaryIO, Self
 from audiomask.cli.gaps import FilledGap
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, without_existing
-from audiomask.errors import UsageError
+from audiomask.errors import UsageError, why
 
 
 def check_report(path: Path | None, jobs: Sequence[Job], common: Common) -> None:
@@ -113,7 +113,7 @@ class GapReport:
         try:
             lines = path.read_bytes().split(b"\n")
         except OSError as error:
-            raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+            raise UsageError(f"{path}: cannot be read: {why(error)}") from error
         for number, line in enumerate(lines[:-1], start=1):  # the last is empty, or torn
             entry = _parse(line)
             if entry is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from audiomask.cli.patterns import is_pattern, matches
-from audiomask.errors import UsageError
+from audiomask.errors import UsageError, why
 
 Location = Path | Literal["-"]
 """A file, or standard input or output."""
@@ -133,4 +133,4 @@ def _is_below(path: Path, folder: str) -> bool:
 
 def _refuse(error: OSError) -> None:
     """A folder that cannot be listed must not go unnoticed either."""
-    raise UsageError(f"{error.filename}: the folder cannot be read: {error.strerror}") from error
+    raise UsageError(f"{error.filename}: the folder cannot be read: {why(error)}") from error

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
-from audiomask.errors import UsageError
+from audiomask.errors import UsageError, why
 
 _WILDCARDS = "*?["
 _DEEP = "**"
@@ -63,4 +63,4 @@ def _names(folder: Path) -> list[str]:
     except (NotADirectoryError, FileNotFoundError):
         return []
     except OSError as error:
-        raise UsageError(f"{folder}: the folder cannot be read: {error.strerror}") from error
+        raise UsageError(f"{folder}: the folder cannot be read: {why(error)}") from error

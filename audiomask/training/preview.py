@@ -14,7 +14,7 @@ from torch import Tensor
 
 from audiomask.audio.atomic import AtomicFile
 from audiomask.audio.writer import AudioWriter
-from audiomask.errors import AudioFileError, DataError, UsageError
+from audiomask.errors import AudioFileError, DataError, UsageError, why
 from audiomask.training.data.excerpt import Excerpt
 
 SAMPLE_RATE = 44_100
@@ -112,8 +112,9 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataError(f"{folder}: cannot be written: {reason}; name another folder") from error
+        raise DataError(
+            f"{folder}: cannot be written: {why(error)}; name another folder"
+        ) from error
     except (AudioFileError, UsageError) as error:
         raise DataError(f"{error}; name another folder") from error
 

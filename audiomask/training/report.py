@@ -17,7 +17,7 @@ from torch import Tensor
 
 from audiomask import parallel
 from audiomask.audio.atomic import AtomicFile
-from audiomask.errors import DataError, UsageError
+from audiomask.errors import DataError, UsageError, why
 from audiomask.training.state import Place
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Report:
             forget(out / LOG_FILE, place.step)
             self.log = (out / LOG_FILE).open("a", encoding="utf-8")
         except OSError as error:
-            raise DataError(f"{out}: cannot be written ({error.strerror})") from error
+            raise DataError(f"{out}: cannot be written ({why(error)})") from error
         if tensorboard:
             try:
                 from torch.utils.tensorboard import SummaryWriter
@@ -131,7 +131,7 @@ class Report:
             self.log.write(json.dumps(entry | dict(numbers)) + "\n")
             self.log.flush()
         except OSError as error:
-            reason = f"cannot be written ({error.strerror})"
+            reason = f"cannot be written ({why(error)})"
             raise DataError(f"{self.out / LOG_FILE}: {reason}; --resume goes on") from error
         if self.writer is not None:
             for name, value in numbers.items():

@@ -28,7 +28,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from audiomask.errors import ConfigError, UsageError
+from audiomask.errors import ConfigError, UsageError, why
 from audiomask.training.hints import fit, hints_of, wanted
 from audiomask.training.options import LEAST, RunFile, TrainOptions, parse_time, place_of
 from audiomask.training.settings import OPTIONS, TABLES, homes_of, unknown
@@ -99,7 +99,7 @@ def _parse(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"--config {path}: {error.strerror or error}") from error
+        raise ConfigError(f"--config {path}: {why(error)}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not TOML, nor a text in UTF-8") from error
     except tomllib.TOMLDecodeError as error:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +35,6 @@ def tmpfs(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     yield mount
     if folder.is_mount():
         subprocess.run(["umount", "-l", folder], check=True)
-
-
-@contextmanager
-def limited(size: int) -> Iterator[None]:
-    """No file of this process may become longer; pytest's own log neither, so not for long."""
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture
@@ -83,7 +70,7 @@ def test_full_disk(song, tmpfs, name):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_file_that_may_not_grow(song, tmp_path, name):
+def test_file_that_may_not_grow(song, tmp_path, limited, name):
     folder = tmp_path / "out"
     with limited(1_000):
         done = song(name, folder)

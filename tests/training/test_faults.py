@@ -1,13 +1,13 @@
 """Faults around a run: each ends it with one line, and its last checkpoint can be gone on with."""
 
 import os
-import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ SETTINGS = {
 }  # fmt: skip
 #: exit status and what was said
 Run = Callable[..., tuple[int, str]]
+Limited = Callable[[int | None], AbstractContextManager[None]]
 
 
 def arguments(data: Path, out: Path, *more: str, **settings: int) -> list[str]:
@@ -34,20 +35,14 @@ def arguments(data: Path, out: Path, *more: str, **settings: int) -> list[str]:
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+def run(capsys: pytest.CaptureFixture[str], limited: Limited) -> Iterator[Run]:
     """``run(data, out, "--steps", "2")``: a run in this process, whose files may be limited."""
 
     def start(
         data: Path, out: Path, *more: str, limit: int | None = None, **settings: int
     ) -> tuple[int, str]:
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        if limit is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-        try:
-            with pytest.raises(SystemExit) as end:
-                main(arguments(data, out, *more, **settings))
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        with limited(limit), pytest.raises(SystemExit) as end:
+            main(arguments(data, out, *more, **settings))
         told = capsys.readouterr().err
         assert "Traceback" not in told
         return int(end.value.code or 0), told

@@ -27,7 +27,7 @@ from audiomask.audio import decode, wav
 from audiomask.audio.files import RATES, open_sound
 from audiomask.audio.pcm import is_lossy
 from audiomask.audio.source import ResampledSource
-from audiomask.errors import AudioFileError, DataError
+from audiomask.errors import AudioFileError, DataError, why
 
 Audio = npt.NDArray[np.float32]
 
@@ -171,7 +171,7 @@ def open_source(file: Path) -> Iterator[SeekingSource | PipedSource]:
         # unfinished headers give libsndfile a wrong length; ffmpeg goes by the file's
         opened = None if wav.find_unfinished(file) else open_sound(file)
     except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error.strerror}") from error
+        raise DataError(f"{file}: cannot be read: {why(error)}") from error
     with opened or nullcontext():
         seekable = opened is not None and opened.frames < ENDLESS
         source = SeekingSource(opened, str(file)) if seekable else PipedSource(file)

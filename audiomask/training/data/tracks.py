@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audiomask.errors import DataError
+from audiomask.errors import DataError, why
 
 if TYPE_CHECKING:
     from audiomask.training.data.shards.address import Shards
@@ -100,7 +100,7 @@ def signature(sources: Sequence[Source]) -> str:
             try:
                 status = file.stat()
             except OSError as error:
-                raise DataError(f"{file}: has gone ({error.strerror})") from error
+                raise DataError(f"{file}: has gone ({why(error)})") from error
             entry = (split, file.name, status.st_size, status.st_mtime_ns)
             known.update(repr(entry).encode())
     return known.hexdigest()[:16]

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from audiomask.errors import DataError
+from audiomask.errors import DataError, why
 from audiomask.training.data.layouts import (
     banks,
     musdb,
@@ -60,7 +60,7 @@ def recognise(data: Path | str) -> Source:
         found = next(filter(None, (find(folder) for find in FINDERS)), None)
     except OSError as error:
         where = error.filename or folder
-        raise DataError(f"{where}: cannot be read ({error.strerror})") from error
+        raise DataError(f"{where}: cannot be read ({why(error)})") from error
     if found is None:
         raise DataError(
             f"{folder}: holds no audio, MIDI songs, SoundFonts or notes; known layouts: {KNOWN}; "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from audiomask.errors import DataError
+from audiomask.errors import DataError, why
 from audiomask.training.data.shards.address import Address, Shards, load, parse
 from audiomask.training.data.shards.manifest import MANIFEST, UNFINISHED
 from audiomask.training.data.shards.store import wrong_size
@@ -52,7 +52,7 @@ def check(shards: Shards) -> None:
             size = path.stat().st_size
         except OSError as error:
             raise DataError(
-                f"{path}: is missing though {MANIFEST} lists it ({error.strerror}); copy it as well"
+                f"{path}: is missing though {MANIFEST} lists it ({why(error)}); copy it as well"
             ) from error
         if size != shard.size:
             raise wrong_size(str(path), size, shard.size)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from audiomask.errors import DataError
+from audiomask.errors import DataError, why
 
 
 def walk_files(folder: Path, accept: Callable[[Path], bool]) -> list[Path]:
@@ -38,7 +38,7 @@ def walk_files(folder: Path, accept: Callable[[Path], bool]) -> list[Path]:
             with os.scandir(current) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
-            raise DataError(f"{current}: cannot be read ({error.strerror})") from error
+            raise DataError(f"{current}: cannot be read ({why(error)})") from error
         for entry in entries:
             if entry.name.startswith("."):
                 continue

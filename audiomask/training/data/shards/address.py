@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiomask.errors import DataError
+from audiomask.errors import DataError, why
 from audiomask.training.data.shards.manifest import MANIFEST, NAME, Manifest, from_json
 from audiomask.training.options import SCHEME
 
@@ -69,7 +69,7 @@ def load(address: Address) -> Shards:
         try:
             text = Path(where).read_bytes()
         except OSError as error:
-            raise DataError(f"{where}: cannot be read ({error.strerror})") from error
+            raise DataError(f"{where}: cannot be read ({why(error)})") from error
     manifest = from_json(text, where)
     return Shards(address, manifest if address.names is None else manifest.only(address.names))
 
@@ -139,6 +139,6 @@ def reason_of(error: Exception, address: str) -> str:
         return "curl is not installed"
     ended = re.search(r"exit (-?\d+) \(read\)", str(error))
     if ended is None:
-        return getattr(error, "strerror", None) or str(error)
+        return why(error)
     meaning = CURL.get(ended[1]) if address.startswith("http") else None
     return meaning or f"the command ended with status {ended[1]}"

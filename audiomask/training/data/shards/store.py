@@ -19,7 +19,7 @@ from torch import Tensor
 
 from audiomask.audio.atomic import AtomicFile
 from audiomask.audio.source import ResampledSource
-from audiomask.errors import AudioFileError, DataError
+from audiomask.errors import AudioFileError, DataError, why
 from audiomask.training.data.reading import SAMPLE_RATE, SeekingSource
 from audiomask.training.data.shards.address import Address, stream
 from audiomask.training.data.shards.manifest import Member, Shard
@@ -60,7 +60,7 @@ class Folder:
         try:
             return path.open("rb")
         except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+            raise DataError(f"{path}: cannot be read ({why(error)})") from error
 
     def expect(self, name: str) -> None:
         """Nothing is to be done."""

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile as sf
 
-from audiomask.errors import DataError
+from audiomask.errors import DataError, why
 from audiomask.training.data.sounds.notes import PIECES, SAMPLE_RATE, find_libraries
 from audiomask.training.data.sounds.soundfont import (
     play_midi,
@@ -63,7 +63,7 @@ def render_fonts(fonts: Sequence[Path], cache: Path | None) -> list[Path]:
                     if not folder.is_dir():
                         os.replace(Path(making, "notes"), folder)
         except OSError as error:
-            raise DataError(f"{font}: cannot be kept in {cache} ({error.strerror})") from error
+            raise DataError(f"{font}: cannot be kept in {cache} ({why(error)})") from error
         libraries += find_libraries(folder)
     return libraries
 

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import soundfile as sf
 import soxr
 
-from audiomask.errors import DataError
+from audiomask.errors import DataError, why
 
 SAMPLE_RATE = 44100
 SUFFIXES = {".ogg", ".wav", ".flac"}
@@ -202,7 +202,7 @@ def keep(instruments: Sequence[Instrument], folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".notes-") as making:
             notes = [sample.samples for one in instruments for sample in all_samples(one)]
-            np.save(Path(making, "samples.npy"), np.concatenate(notes))
+            save(np.concatenate(notes), Path(making, "samples.npy"))
             text = json.dumps(index_of(instruments))
             Path(making, "index.json").write_text(text, encoding="utf-8")
             ready = Path(making, "ready")
@@ -213,7 +213,15 @@ def keep(instruments: Sequence[Instrument], folder: Path) -> None:
             if not folder.is_dir():
                 os.replace(ready, folder)
     except OSError as error:
-        raise DataError(f"{folder.parent}: cannot keep notes there ({error.strerror})") from error
+        raise DataError(f"{folder.parent}: cannot keep notes there ({why(error)})") from error
+
+
+def save(samples: npt.NDArray[np.int16], path: Path) -> None:
+    """What ``np.save`` does, whose errors don't say why (a full disk has no errno there)."""
+    with path.open("wb") as file:
+        header = np.lib.format.header_data_from_array_1_0(samples)
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(samples.data)
 
 
 def find_libraries(folder: Path) -> list[Path]:

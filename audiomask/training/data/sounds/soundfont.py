@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile as sf
 
-from audiomask.errors import DataError
+from audiomask.errors import DataError, why
 
 if TYPE_CHECKING:
     import mido
@@ -70,7 +70,7 @@ def read_soundfont(path: Path) -> SoundFont:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"cannot read SoundFont {path}: {error.strerror}") from error
+        raise DataError(f"cannot read SoundFont {path}: {why(error)}") from error
     begin = content.rfind(b"phdr") + 8
     if content[:4] != b"RIFF" or content[8:12] != b"sfbk" or begin < 8:
         raise DataError(f"{path} is no SoundFont; give an .sf2 or .sf3 file")

@@ -1,6 +1,8 @@
 """Note banks: what is read, which note is nearest, what stands in for a missing drum."""
 
 import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +98,14 @@ def test_a_cache_that_cannot_be_written_is_one_line(bank: Path, tmp_path: Path) 
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(DataError, match="cannot keep notes"):
         NoteBank(find_libraries(bank), tmp_path / "cache")
+
+
+def test_no_room_in_the_cache_is_said_and_leaves_nothing(
+    bank: Path, tmp_path: Path, limited: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    with limited(1_000), pytest.raises(DataError, match=r"notes there \(File too large\)"):
+        NoteBank(find_libraries(bank), tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
 
 
 def test_files_of_other_names_are_left_out(tmp_path: Path) -> None:
