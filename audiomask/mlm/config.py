@@ -85,6 +85,8 @@ class MLMConfig:
                 raise ConfigError(f"{name} is {share!r}; it must be from 0 to 1")
         if max(self.separated, self.tokenised) < 1:
             raise ConfigError("separated and tokenised are under 1; one of the two must be 1")
+        if not self.bands and self.tokenised == 0:
+            raise ConfigError("tokenised and bands are 0; one of the two must be more")
         sizes = {f"mask_channels[{n}]": value for n, value in enumerate(self.mask_channels)}
         others = ("stems", "layout", "separated", "tokenised", "mask_channels")
         for name, value in (vars(self) | sizes).items():

@@ -234,12 +234,15 @@ class MLMTask:
             rest[both] = False
             order = torch.cat([both, rest.nonzero()[:, 0]])
             powers = [part[order] for part in powers]
-        features = band_features(powers[0])
+        features = band_features(powers[0]) if model.config.bands else None
         context = stems = None
         if len(both):
-            context = model.context(mixture[known], features[: len(both)])
+            heard = None if features is None else features[: len(both)]
+            context = model.context(mixture[known], heard)
             stems = model.all_stems(context)
             terms["stem"] = self.stem_nll(context, stems, stem, told)
+        if features is None:
+            return terms
         shares = model.mask_logits(features, context, stems).float().softmax(dim=1)
         with torch.autocast(shares.device.type, enabled=False):
             terms |= separation_loss(shares, *powers)

@@ -20,6 +20,10 @@ PAPERS = MLMConfig(1, 512, 64, 16, 44_100, **PAPER)
             {"separated": 0.5, "tokenised": 0.5},
             "separated and tokenised are under 1; one of the two must be 1",
         ),
+        (
+            {"bands": 0, "tokenised": 0.0},
+            "tokenised and bands are 0; one of the two must be more",
+        ),
         ({"dim": 256.0}, "dim is 256.0; it must be a whole number from 1"),
         ({"mask_channels": ()}, "mask_channels are (); it takes 1 to 16 stages"),
         ({"bands": 100}, "bands is 100; it must be a multiple of 16"),

@@ -160,6 +160,8 @@ def test_only_some_have_tokens_and_all_are_separated() -> None:
         ("default", {"tokenised": 0.5}),
         ("default", {"separated": 0.0}),
         ("default", {"bands": 0, "separated": 0.0}),
+        ("default", {"bands": 0}),
+        ("default", {"bands": 0, "tokenised": 0.5}),
         ("paper", {}),
     ],
 )
@@ -169,6 +171,13 @@ def test_what_no_loss_depends_on_is_known(preset: str, shares: dict[str, Any]) -
     named = {id(parameter) for parameter in task.untaught()}
     for name, parameter in task.model.named_parameters():
         assert (parameter.grad is None) == (id(parameter) in named), name
+
+
+def test_without_bands_separation_is_by_tokens_alone() -> None:
+    task = make("default", bands=0)
+    batch = scenes(task, 0, 4)
+    assert batch.mixture_power.shape == (4, 0)
+    assert task.loss(batch)[1].keys() == {"plain", "stem"}
 
 
 def test_each_row_is_separated_by_its_own_guide() -> None:
