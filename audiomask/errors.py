@@ -46,5 +46,9 @@ class DeviceMemoryError(AudiomaskError):
     """A device has too little memory for the work, into however small parts it is cut."""
 
 
+class DependencyError(AudiomaskError):
+    """A package that is needed is not installed, or cannot be loaded."""
+
+
 class DataError(AudiomaskError):
     """A training data folder is empty or of no known layout."""

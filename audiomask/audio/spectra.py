@@ -11,7 +11,8 @@ from functools import lru_cache
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchaudio.functional import melscale_fbanks
+
+from audiomask.dependencies import torchaudio_functional
 
 
 @lru_cache(maxsize=32)
@@ -75,7 +76,7 @@ def _overlap_add(frames: Tensor, hop: int) -> Tensor:
 def mel_filters(size: int, bands: int, sample_rate: int) -> Tensor:
     """Triangular mel filters [size // 2 + 1, bands] (HTK scale, peak one)."""
     with torch.inference_mode(False):
-        filters: Tensor = melscale_fbanks(
+        filters: Tensor = torchaudio_functional().melscale_fbanks(
             size // 2 + 1, 0.0, sample_rate / 2, bands, sample_rate, norm=None, mel_scale="htk"
         )
     return filters

@@ -11,7 +11,6 @@ from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job as Task
 from audiomask.cli.progress import Meter
 from audiomask.cli.report import run_jobs
-from audiomask.errors import DataError
 from audiomask.evaluation.options import EvaluateOptions, Job, Split
 
 
@@ -106,13 +105,8 @@ def evaluate(
     )
     options.check()
 
-    try:
-        from audiomask.evaluation.report import as_json
-        from audiomask.evaluation.run import Evaluation
-    except ModuleNotFoundError as error:
-        raise DataError(
-            f"evaluating needs {error.name}: pip install 'audiomask[evaluate]'"
-        ) from error
+    from audiomask.evaluation.report import as_json
+    from audiomask.evaluation.run import Evaluation
 
     evaluation = Evaluation(options, common.open_engine())
     pieces = {piece.place: piece for piece in evaluation.pieces}

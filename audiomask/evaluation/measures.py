@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from audiomask.audio.spectra import stft
-from audiomask.errors import DataError
 
 #: root mean square below which a signal counts as silent, in dBFS
 SILENCE = -60.0
@@ -23,21 +22,12 @@ def level(audio: Tensor) -> float:
     return float(20 * audio.square().mean().sqrt().log10())
 
 
-def check_installed() -> None:
-    """Raise DataError if what measures with is not installed."""
-    try:
-        import torchmetrics.functional.audio  # noqa: F401
-    except ImportError as error:
-        raise DataError(
-            "evaluating needs torchmetrics: pip install 'audiomask[evaluate]'"
-        ) from error
-
-
 def si_sdr(estimate: Tensor, target: Tensor) -> float:
     """Scale-invariant signal-to-distortion ratio in dB of [C, T], all channels as one signal.
 
     A constant offset counts as error.
     """
+    # late: torchmetrics takes longer to import than everything else here
     from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio
 
     # in double: a float's sums over a minute are only good to 60 dB

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from audiomask.audio.source import resample
+from audiomask.dependencies import optional
 from audiomask.errors import DataError
 from audiomask.evaluation.measures import SILENCE, level
 
@@ -32,20 +33,13 @@ class Listeners:
     """Predicts opinions.
 
     Raises:
-        DataError: what predicts them is not installed.
+        DependencyError: what predicts them is not installed.
     """
 
     def __init__(self) -> None:
-        try:
-            from visqol import VisqolApi
-            from zimtohrli import mos_from_signals
-        except ImportError as error:
-            raise DataError(
-                "--opinion needs visqol-python and zimtohrli: pip install 'audiomask[opinion]'"
-            ) from error
-        self._visqol = VisqolApi()
+        self._visqol = optional("visqol", "opinion", "--opinion").VisqolApi()
         self._visqol.create(mode="audio")
-        self._zimtohrli = mos_from_signals
+        self._zimtohrli = optional("zimtohrli", "opinion", "--opinion").mos_from_signals
 
     def scores(self, decoded: Tensor, audio: Tensor, sample_rate: int) -> dict[str, float]:
         """All opinions of ``OPINIONS`` on decoded audio beside the original, both [C, T].

@@ -26,7 +26,7 @@ from audiomask.engine import Engine
 from audiomask.errors import DataError
 from audiomask.evaluation.baselines import CUTOFF, lowpass, ratio_mask
 from audiomask.evaluation.measurement import SILENT
-from audiomask.evaluation.measures import SILENCE, check_installed, level, sdr, si_sdr
+from audiomask.evaluation.measures import SILENCE, level, sdr, si_sdr
 from audiomask.evaluation.report import SPREAD, Report, Sheet, Summary, summarise
 from audiomask.evaluation.songs import Song
 from audiomask.inference.settings import Separation
@@ -63,7 +63,6 @@ class SeparationMeasurement:
     """
 
     def __init__(self, engine: Engine, method: str = Separation.mask.value) -> None:
-        check_installed()
         self.engine, self.stems, self.method = engine, engine.stems, method
         self.rows: list[Row] = []
         self.speeds: list[float] = []

@@ -30,7 +30,7 @@ from audiomask.audio.spectra import mel_distance
 from audiomask.engine import Engine
 from audiomask.errors import UsageError
 from audiomask.evaluation.measurement import SILENT
-from audiomask.evaluation.measures import SILENCE, check_installed, level, partials, si_sdr, usage
+from audiomask.evaluation.measures import SILENCE, level, partials, si_sdr, usage
 from audiomask.evaluation.opinion import LEAST_SECONDS, OPINIONS, TOO_SHORT, Listeners
 from audiomask.evaluation.report import SPREAD, Report, Sheet, summarise
 from audiomask.evaluation.songs import Song
@@ -65,7 +65,6 @@ class VQVAEMeasurement:
     """
 
     def __init__(self, engine: Engine, levels: int | None = None, opinion: bool = False) -> None:
-        check_installed()
         self.listeners = Listeners() if opinion else None
         self.measures = MEASURES | (OPINIONS if opinion else {})
         self.engine, self.config = engine, engine.vqvae.config

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchaudio.functional import lfilter
+
+from audiomask.dependencies import torchaudio_functional
 
 #: coefficients a missing sample gets in Janssen's rule, and the most that any gap gets
 ORDER_RATIO, HIGHEST_ORDER = 3, 1000
@@ -164,7 +165,8 @@ def covariance(response: Tensor, length: int, number: int) -> Tensor:
 def synthesise(inputs: Tensor, coefficients: Tensor) -> Tensor:
     """What an all-pole model makes of inputs [T], from rest."""
     unit = F.pad(coefficients.new_ones(1), (0, len(coefficients) - 1))
-    made: Tensor = lfilter(inputs[None], coefficients, unit, clamp=False)[0]
+    filtered = torchaudio_functional().lfilter(inputs[None], coefficients, unit, clamp=False)
+    made: Tensor = filtered[0]
     return made
 
 

@@ -67,7 +67,7 @@ class Block(nn.Module):
         if isinstance(self.norm, Norm):
             # fusing keeps the numbers, not their order in memory
             fused = fuse_conv_bn_eval(self.conv, self.norm)
-            self.conv = fused.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.conv = fused.to(memory_format=torch.channels_last)
             self.norm = nn.Identity()
 
 
@@ -114,7 +114,7 @@ class Refiner(nn.Module):
         self.scores = nn.Conv2d(channels[0], outputs, 1)
         self.bias = nn.Parameter(torch.zeros(outputs, bands, 1))
         # the order in which convolutions are fastest, on a CPU in half precision above all
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.to(memory_format=torch.channels_last)
 
     def fold(self) -> None:
         """Get ready for use: the same scores, up to four times as fast, and no more learning."""

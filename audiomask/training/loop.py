@@ -83,7 +83,7 @@ class Trainer:
         self.shared = Shared(task, run.device, run.shard)
         self.optimiser = optimiser_of(self.model, schedule, task.blocks())
         half = run.precision == "fp16"
-        self.scaler = torch.amp.GradScaler(run.device.type, enabled=half)  # type: ignore[attr-defined]
+        self.scaler = torch.amp.GradScaler(run.device.type, enabled=half)
         self.overflows = 0
         torch.manual_seed(run.seed)
         self.averages = Averages(self.model, schedule.ema)

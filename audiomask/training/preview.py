@@ -16,6 +16,7 @@ from audiomask.audio.atomic import AtomicFile
 from audiomask.audio.writer import AudioWriter
 from audiomask.errors import AudioFileError, DataError, UsageError, why
 from audiomask.training.data.excerpt import Excerpt
+from audiomask.training.spectrogram import draw_sheet
 
 SAMPLE_RATE = 44_100
 PICTURE_FILE = "spectrograms.png"
@@ -76,15 +77,10 @@ def write_preview(
         whose parts are known) and so on, ``spectrograms.png``, ``index.html``.
 
     Raises:
-        DataError: the folder cannot be written to, or Pillow is not installed.
+        DataError: the folder cannot be written to.
     """
     if number < 1:
         raise ValueError(f"a preview of {number} excerpts shows nothing")
-    try:
-        # here, not above: training itself does without pictures
-        from audiomask.training.spectrogram import draw_sheet
-    except ImportError:
-        raise DataError("a preview needs Pillow: pip install 'audiomask[train]'") from None
     columns = name_columns(stems)
     files = name_files(columns)
     with writing(folder):

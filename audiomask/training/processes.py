@@ -71,7 +71,7 @@ class Shared:
         self.wrapped: nn.Module = self.step
         if shard:
             # FSDP cuts weights in the order of their dimensions alone
-            task.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+            task.model.to(memory_format=torch.contiguous_format)
             for block in task.blocks():
                 fully_shard(block)
             fully_shard(self.step)

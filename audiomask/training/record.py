@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import tomli_w
+
 from audiomask.audio.atomic import AtomicFile
 from audiomask.errors import AudiomaskError, CheckpointError, UsageError
 from audiomask.training.options import RunFile, TrainOptions, name_of
@@ -83,13 +85,8 @@ def write_run(folder: Path, document: Mapping[str, Any]) -> None:
     """Write what :func:`describe` gave as the folder's ``run.toml``, atomically.
 
     Raises:
-        UsageError: the library that writes TOML is missing.
         CheckpointError: the folder cannot be written.
     """
-    try:
-        import tomli_w
-    except ImportError:
-        raise UsageError("training needs tomli-w: pip install 'audiomask[train]'") from None
     kind = document["origin"]["kind"]
     again = f"audiomask train {kind} --config {RUN_FILE} --data DIR --out DIR"
     try:
@@ -135,8 +132,7 @@ def record(folder: Path, now: Mapping[str, Any], resume: bool = False) -> None:
     """Write a run's ``run.toml`` as it begins, or as it goes on in the same way.
 
     Raises:
-        UsageError: it is to go on in another way (see :func:`differences`), or the library that
-            writes TOML is missing.
+        UsageError: it is to go on in another way (see :func:`differences`).
         CheckpointError: the folder cannot be written.
     """
     saved = saved_run(folder, now["origin"]["kind"]) if resume else None

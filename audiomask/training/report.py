@@ -17,7 +17,8 @@ from torch import Tensor
 
 from audiomask import parallel
 from audiomask.audio.atomic import AtomicFile
-from audiomask.errors import DataError, UsageError, why
+from audiomask.dependencies import optional
+from audiomask.errors import DataError, why
 from audiomask.training.state import Place
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Report:
         tensorboard: write for TensorBoard as well, into ``out/tensorboard``.
 
     Raises:
-        UsageError: TensorBoard is asked for but not installed.
+        DependencyError: TensorBoard is asked for but not installed.
         DataError: the log cannot be written.
     """
 
@@ -70,13 +71,10 @@ class Report:
         except OSError as error:
             raise DataError(f"{out}: cannot be written ({why(error)})") from error
         if tensorboard:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError:
-                raise UsageError(
-                    "--tensorboard needs TensorBoard: pip install 'audiomask[tensorboard]'"
-                ) from None
-            self.writer = SummaryWriter(str(out / "tensorboard"), purge_step=place.step)
+            tensorboard_writer = optional("torch.utils.tensorboard", "tensorboard", "--tensorboard")
+            self.writer = tensorboard_writer.SummaryWriter(
+                str(out / "tensorboard"), purge_step=place.step
+            )
 
     def __enter__(self) -> Self:
         self.bar.start()

@@ -43,7 +43,7 @@ from audiomask.device import choose_device
 from audiomask.engine import Engine
 from audiomask.errors import AudiomaskError, DataError
 from audiomask.evaluation.baselines import CUTOFF, lowpass, ratio_mask
-from audiomask.evaluation.measures import SILENCE, check_installed, level, si_sdr
+from audiomask.evaluation.measures import SILENCE, level, si_sdr
 from audiomask.evaluation.options import Split
 from audiomask.evaluation.report import SPREAD, Summary, as_json, summarise
 from audiomask.evaluation.separation import ALONE
@@ -202,7 +202,6 @@ def compare(
     speeds: dict[str, list[float]] = {}
     songs: list[dict[str, Any]] = []
     try:
-        check_installed()
         engine = Engine(model, device, threads)
         models, notes = umx.load(open_unmix)
         stems, width = engine.stems, notes["width"]

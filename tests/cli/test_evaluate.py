@@ -1,8 +1,6 @@
 """``audiomask evaluate`` from end to end, with tiny models on songs of a second."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -132,31 +130,3 @@ def test_what_cannot_be_measured_is_one_line(call, data, tiny, tmp_path, argumen
     assert done.status == status
     assert words in done.error_line()
     assert done.out == b""
-
-
-@pytest.mark.parametrize(
-    ("module", "options", "words"),
-    [
-        ("yaml", [], "evaluating needs yaml: pip install 'audiomask[evaluate]'"),
-        ("torchmetrics", [], "evaluating needs torchmetrics: pip install 'audiomask[evaluate]'"),
-        (
-            "visqol",
-            ["--opinion"],
-            "--opinion needs visqol-python and zimtohrli: pip install 'audiomask[opinion]'",
-        ),
-    ],
-)
-def test_what_is_not_installed_is_named_with_its_cure(data, tiny, tmp_path, module, options, words):
-    data("music/one.wav")
-    # None in its place is what Python takes for a module that is not there
-    arguments = ["evaluate", "vqvae", "--data", "music", "--split", "all", "--model", str(tiny)]
-    code = (
-        f"import sys; sys.modules[{module!r}] = None; from audiomask.cli import main; "
-        f"main({arguments + options})"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert done.stderr.splitlines() == [f"audiomask: error: {words}"]

@@ -2,7 +2,6 @@
 
 import math
 import os
-import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -261,11 +260,3 @@ def test_a_full_disk_leaves_no_half_written_file(
     monkeypatch.setattr(Image.Image, "save", full)
     refuse(tmp_path, "No space left")
     assert all(path.suffix == ".wav" for path in tmp_path.iterdir())
-
-
-def test_pillow_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "PIL", None)
-    monkeypatch.delitem(sys.modules, "audiomask.training.spectrogram", raising=False)
-    with pytest.raises(DataError, match=r"pip install 'audiomask\[train\]'"):
-        write_preview(band, STEMS, tmp_path / "p", number=1)
-    assert not (tmp_path / "p").exists()

@@ -1,15 +1,13 @@
-"""Arrangements read from MIDI files: POP909's three tracks, or any General MIDI band.
-
-mido (the ``train`` extra) is imported only when a file is read.
-"""
+"""Arrangements read from MIDI files: POP909's three tracks, or any General MIDI band."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import mido
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,9 +24,6 @@ from audiomask.training.data.music.score import (
     into_range,
     perform,
 )
-
-if TYPE_CHECKING:
-    import mido
 
 POP909 = ("MELODY", "BRIDGE", "PIANO")
 TEMPLATES = ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10), (0, 3, 7, 10), (0, 4, 7, 11), (0, 5, 7))
@@ -202,10 +197,6 @@ def _chroma_of(path: str) -> NDArray[np.float64]:
 @lru_cache(maxsize=1024)
 def _parse(path: str) -> Song:
     """Read a file once; data loaders come back to the same songs again and again."""
-    try:
-        import mido
-    except ImportError:
-        raise DataError("reading MIDI needs mido: pip install 'audiomask[train]'") from None
     try:
         file = mido.MidiFile(path)
     except FileNotFoundError:

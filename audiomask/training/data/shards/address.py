@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from audiomask.dependencies import optional
 from audiomask.errors import DataError, why
 from audiomask.training.data.shards.manifest import MANIFEST, NAME, Manifest, from_json
 from audiomask.training.options import SCHEME
 
+#: what needs the extra, in its error
+STREAMING = "streaming shards"
 #: bytes read at once
 BLOCK = 1 << 20
 #: what it means when curl, which fetches what http and https name, ends with a status
@@ -82,13 +83,14 @@ def parse(text: str) -> Address:
     of the shards itself; ``shards.json`` takes the place of a shard's name in it.
 
     Raises:
-        DataError: shards of several places, a broken pattern, or webdataset is not installed.
+        DataError: shards of several places, or a broken pattern.
+        DependencyError: webdataset is not installed.
     """
     if not re.search(r"\.tar\b", text):
         bare = text.removesuffix(MANIFEST)
         return Address(text, bare if bare.endswith("/") else f"{bare}/", True)
     try:
-        expanded = list(library("braceexpand").braceexpand(text))
+        expanded = list(optional("braceexpand", "shards", STREAMING).braceexpand(text))
     except ValueError as error:
         raise DataError(f"{text}: its braces cannot be expanded ({error})") from error
     places, names = set(), set()
@@ -104,27 +106,14 @@ def parse(text: str) -> Address:
     return Address(text, before, bool(SCHEME.match(before)), after, frozenset(names))
 
 
-def library(name: str) -> Any:
-    """webdataset, or a part of what it brings, imported when needed: it is an extra.
-
-    Raises:
-        DataError: it is not installed.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        raise DataError(
-            "shards that are streamed need webdataset: pip install 'audiomask[shards]'"
-        ) from None
-
-
 def stream(address: str) -> Iterator[bytes]:
     """The bytes at an address, in blocks, as webdataset reads them.
 
     Raises:
-        DataError: it cannot be read to its end, or webdataset is not installed.
+        DataError: it cannot be read to its end.
+        DependencyError: webdataset is not installed.
     """
-    gopen = library("webdataset.gopen").gopen
+    gopen = optional("webdataset.gopen", "shards", STREAMING).gopen
     try:
         with gopen(address) as source:
             while block := source.read(BLOCK):

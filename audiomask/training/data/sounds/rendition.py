@@ -8,8 +8,8 @@ import mido
 import numpy as np
 import numpy.typing as npt
 import torch
-import torchaudio
 
+from audiomask.dependencies import torchaudio_functional
 from audiomask.errors import DataError
 from audiomask.training.data.music.arrangement import Arrangement, Note
 from audiomask.training.data.sounds.soundfont import SoundFont, play_midi, programs_for
@@ -101,7 +101,8 @@ def play(parts: list[Part], seconds: float, effects: list[str]) -> list[Audio]:
 
 def loudness(audio: Audio) -> float:
     """Integrated loudness (LUFS, ITU-R BS.1770) of audio [samples, channels]; -inf for silence."""
-    value = float(torchaudio.functional.loudness(torch.from_numpy(audio.T.copy()), SAMPLE_RATE))
+    samples = torch.from_numpy(audio.T.copy())
+    value = float(torchaudio_functional().loudness(samples, SAMPLE_RATE))
     return value if np.isfinite(value) else -np.inf
 
 
