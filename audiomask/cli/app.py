@@ -13,6 +13,7 @@ from audiomask.cli.infill import infill
 from audiomask.cli.options import command
 from audiomask.cli.panels import PanelledCommand
 from audiomask.cli.separate import separate
+from audiomask.cli.shrink import shrink
 from audiomask.cli.signals import Listener
 from audiomask.cli.tokenize import tokenize
 from audiomask.cli.train import train
@@ -32,6 +33,7 @@ app.command()(command()(infill))
 app.command()(command()(separate))
 app.command(cls=PanelledCommand)(command("jobs", "overwrite", "skip_existing")(evaluate))
 app.command(cls=PanelledCommand)(command("model", "jobs", "overwrite", "skip_existing")(train))
+app.command()(command("model", "device", "threads", "jobs", "skip_existing")(shrink))
 
 
 def _show_version(wanted: bool) -> None:

