@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 from rich.console import Console
@@ -25,6 +26,31 @@ if TYPE_CHECKING:
 
 LOG_FILE = "log.jsonl"
 SAMPLE_RATE = 44100
+
+
+class Screen:
+    """Standard error as it is now, which may go away: a run does not end by what nobody reads.
+
+    Its terminal may be closed while the run goes on in the background (``disown``), or hangs up
+    before SIGHUP is heard; ``tee`` may be ended before the run has saved.
+    """
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
+
+    def write(self, text: str) -> int:
+        """Show a text, if there is still somebody to see it."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Send on what was written."""
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class Report:
@@ -48,7 +74,7 @@ class Report:
     ) -> None:
         self.out, self.steps, self.first = out, steps, place.step
         self.speaks = parallel.rank() == 0
-        self.console = Console(stderr=True, quiet=quiet or not self.speaks)
+        self.console = Console(file=cast(IO[str], Screen()), quiet=quiet or not self.speaks)
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
