@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,8 +13,16 @@ from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 from torch import Tensor
 
 from audiomask import parallel
@@ -53,6 +62,29 @@ class Screen:
         return getattr(self._stream, name)
 
 
+class TimeLeft(TimeRemainingColumn):
+    """The time until all steps are done or the clock ends the run, whichever comes first.
+
+    Args:
+        seconds: after which the clock ends it, if it does.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    def render(self, task: Task) -> Text:
+        """As hours, minutes and seconds."""
+        left = [] if task.time_remaining is None else [task.time_remaining]
+        if self._seconds is not None:
+            left.append(max(0.0, self._seconds - (task.elapsed or 0.0)))
+        if not left:
+            return Text("-:--:--", style="progress.remaining")
+        minutes, seconds = divmod(math.ceil(min(left)), 60)
+        hours, minutes = divmod(minutes, 60)
+        return Text(f"{hours}:{minutes:02d}:{seconds:02d}", style="progress.remaining")
+
+
 class Report:
     """Tells how a run goes; of several processes only the first does. A context manager.
 
@@ -63,6 +95,7 @@ class Report:
             taken out of it.
         quiet: nothing on the screen.
         tensorboard: write for TensorBoard as well, into ``out/tensorboard``.
+        seconds: after which the clock ends this call, if it does.
 
     Raises:
         UsageError: TensorBoard is asked for but not installed.
@@ -70,7 +103,13 @@ class Report:
     """
 
     def __init__(
-        self, out: Path, steps: int, place: Place, quiet: bool = False, tensorboard: bool = False
+        self,
+        out: Path,
+        steps: int,
+        place: Place,
+        quiet: bool = False,
+        tensorboard: bool = False,
+        seconds: float | None = None,
     ) -> None:
         self.out, self.steps, self.first = out, steps, place.step
         self.speaks = parallel.rank() == 0
@@ -80,7 +119,7 @@ class Report:
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[status]}"),
-            TimeRemainingColumn(),
+            TimeLeft(seconds),
             console=self.console,
             disable=quiet or not self.speaks,
         )
