@@ -42,9 +42,12 @@ def test_an_array_by_its_name_its_format_and_through_a_pipe(run, wav, tiny):
         (["-o", "a.npz"], "a.npz: tokens are written as"),
         (["-o", "a.json", "--format", "text"], "a.json: tokens are written as"),
         (["-o", "a.wav"], "a.wav: tokens are written as"),
-        (["-o", "a.txt", "--format", "npy"], "--format npy is written as .npy, not .txt"),
-        (["-o", "a.NPY", "--format", "text"], "--format text is written as .txt, not .npy"),
-        (["-o", "a.npy", "--format", "safetensors"], "is written as .safetensors, not .npy"),
+        (["-o", "a.txt", "--format", "npy"], "--format npy writes .npy, not .txt"),
+        (["-o", "a.NPY", "--format", "text"], "--format text writes .txt, not .npy"),
+        (
+            ["-o", "a.npy", "--format", "safetensors"],
+            "--format safetensors writes .safetensors, not .npy",
+        ),
     ],
 )
 def test_names_that_promise_something_else(invoke, wav, listing, words, told):
