@@ -22,6 +22,10 @@ class UsageError(AudiomaskError):
     exit_code = 2
 
 
+class OutputExistsError(UsageError):
+    """An output exists and may not be replaced; it may have come while we worked."""
+
+
 class ConfigError(UsageError):
     """A configuration key or value is wrong."""
 

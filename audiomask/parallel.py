@@ -61,6 +61,13 @@ def any_of(flag: bool, device: torch.device) -> bool:
     return flag if world() == 1 else bool(total(torch.tensor(int(flag), device=device)))
 
 
+def of_first(number: float, device: torch.device) -> float:
+    """The first process's number, for all of them."""
+    if world() == 1:
+        return number
+    return float(gather(torch.tensor([number], device=device, dtype=torch.float64))[0])
+
+
 def least(number: int, device: torch.device) -> int:
     """The smallest of all processes' numbers."""
     if world() == 1:

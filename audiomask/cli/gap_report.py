@@ -8,10 +8,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from audiomask.audio.atomic import write_error
 from audiomask.cli.gaps import FilledGap
+from audiomask.cli.inputs import AUDIO_SUFFIXES
+from audiomask.cli.line_file import LineFile
 from audiomask.cli.options import Common
-from audiomask.cli.outputs import Job, without_existing
-from audiomask.errors import UsageError, why
+from audiomask.cli.outputs import Job
+from audiomask.errors import UsageError
 
 
 def check_report(path: Path | None, jobs: Sequence[Job], common: Common) -> None:
@@ -20,6 +23,8 @@ def check_report(path: Path | None, jobs: Sequence[Job], common: Common) -> None
         return
     if str(path) == "-" or path.is_dir():
         raise UsageError(f"--report {path}: name a file")
+    if path.suffix.lower() in (*AUDIO_SUFFIXES, ".safetensors", ".npy"):
+        raise UsageError(f"--report {path}: it holds JSON lines: end the name with .jsonl")
     places = [place for job in jobs for place in (job.input.source, *job.outputs.values())]
     if os.path.realpath(path) in {os.path.realpath(place) for place in places if place != "-"}:
         raise UsageError(f"--report {path} is an input or an output: choose another name")
@@ -28,12 +33,12 @@ def check_report(path: Path | None, jobs: Sequence[Job], common: Common) -> None
 
 
 class GapReport:
-    """The report of a run, or of several that go on with each other. A context manager.
+    """The report of a run, or of several that go on with each other or share the work.
 
-    A file's lines are added before its output takes its name. A run that goes on after a kill
-    takes out what it will do again: so each gap is told once, whenever the kill came. At the end
-    the lines are in the order of the files; a pipe gets them as files are done. Several threads may
-    add to it.
+    A file's lines are added before its output takes its name, in place of what was said of it
+    before. So each gap is told once, whenever a kill came. At the end the lines are in the order
+    of the files; a pipe gets them as files are done. Several threads and processes may add to it.
+    A context manager.
 
     Args:
         path: where it is; None keeps no report.
@@ -48,20 +53,27 @@ class GapReport:
     def __init__(self, path: Path | None, jobs: Sequence[Job], common: Common) -> None:
         self.path, self._jobs = path, jobs
         self._goes_on = common.skip_existing
-        self._lines: dict[str, list[str]] = {}
+        self._file: LineFile | None = None
+        # a device or a pipe takes lines and gives none back
         self._stream: BinaryIO | None = None
         self._lock = threading.Lock()
-        # a device or a pipe takes lines and gives none back
-        self._lasting = path is not None and (not path.exists() or path.is_file())
 
     def __enter__(self) -> Self:
         if self.path is None:
             return self
-        if self._goes_on and self.path.is_file():
-            self._lines = self._kept(self.path)
-            self._rewrite()
-        else:
-            self._open("wb")
+        if self.path.exists() and not self.path.is_file():
+            try:
+                self._stream = self.path.open("wb", buffering=0)
+            except OSError as error:
+                raise write_error(self.path, error) from error
+            return self
+        self._file = LineFile(self.path, _file_of, "a report of infill")
+        if not self._goes_on:
+            self._file.clear()
+            return self
+        # a failure of a file whose output is there now, or that is tried again
+        known = {_name(job) for job in self._jobs}
+        self._file.keep(lambda line, name: name not in known or "error" not in json.loads(line))
         return self
 
     def __exit__(
@@ -70,89 +82,36 @@ class GapReport:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._stream is None:
-            return
-        names = [_name(job) for job in self._jobs]
-        ranks = {name: rank for rank, name in enumerate(names)}
-        ordered = sorted(self._lines, key=lambda name: ranks.get(name, -1))
-        if self._lasting and ordered != list(self._lines):
-            self._lines = {name: self._lines[name] for name in ordered}
-            self._rewrite()
-        self._stream.close()
+        if self._stream is not None:
+            self._stream.close()
+        if self._file is not None:
+            ranks = {_name(job): rank for rank, job in enumerate(self._jobs)}
+            try:
+                self._file.sort(lambda name: ranks.get(name, -1))
+            finally:
+                self._file.close()
 
     def filled(self, job: Job, gaps: Iterable[FilledGap], rate: int) -> None:
         """Add a line for each gap of a file whose output is complete but for its name."""
         place = {"file": _name(job), "output": str(job.output)}
-        with self._lock:
-            self._add(job, [place | _entry(gap, rate) for gap in gaps])
+        self._tell(job, [place | _entry(gap, rate) for gap in gaps])
 
     def failed(self, job: Job, why: str) -> None:
         """Add the line of a file that failed, in place of what was said of it."""
-        with self._lock:
-            if self._lines.pop(_name(job), None) and self._lasting:
-                self._rewrite()
-            self._add(job, [{"file": _name(job), "error": why}])
+        self._tell(job, [{"file": _name(job), "error": why}])
 
-    def _add(self, job: Job, entries: Sequence[Mapping[str, str | float]]) -> None:
-        if self._stream is None or not entries:
-            return
+    def _tell(self, job: Job, entries: Sequence[Mapping[str, str | float]]) -> None:
         lines = [json.dumps(entry) for entry in entries]
-        try:
-            for line in lines:
-                self._stream.write(line.encode() + b"\n")
-                self._stream.flush()
-        except OSError as error:
-            raise self._write_error(error) from error
-        self._lines.setdefault(_name(job), []).extend(lines)
-
-    def _kept(self, path: Path) -> dict[str, list[str]]:
-        """The lines of an earlier run, without those of files that are done again."""
-        stale = {_name(job) for job in self._jobs if without_existing(job).outputs}
-        known = {_name(job) for job in self._jobs}
-        kept: dict[str, list[str]] = {}
-        try:
-            lines = path.read_bytes().split(b"\n")
-        except OSError as error:
-            raise UsageError(f"{path}: cannot be read: {why(error)}") from error
-        for number, line in enumerate(lines[:-1], start=1):  # the last is empty, or torn
-            entry = _parse(line)
-            if entry is None:
-                raise UsageError(
-                    f"{path}: line {number} is none of a report of infill: choose another --report"
-                )
-            name = entry["file"]
-            if name not in stale and not (name in known and "error" in entry):
-                kept.setdefault(name, []).append(line.decode())
-        return kept
-
-    def _rewrite(self) -> None:
-        """Replace the whole file, all at once, and go on at its end."""
-        from audiomask.audio.atomic import AtomicFile
-
-        assert self.path is not None
-        if self._stream is not None:
-            self._stream.close()
-        text = "".join(f"{line}\n" for lines in self._lines.values() for line in lines)
-        try:
-            with AtomicFile(self.path, overwrite=True) as temporary:
-                temporary.write_text(text)
-        except OSError as error:
-            raise self._write_error(error) from error
-        self._open("ab")
-
-    def _open(self, mode: str) -> None:
+        if self._file is not None:
+            self._file.replace(_name(job), lines)
+        if self._stream is None:
+            return
         assert self.path is not None
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = self.path.open(mode)  # type: ignore[assignment]
+            with self._lock:
+                self._stream.write(b"".join(line.encode() + b"\n" for line in lines))
         except OSError as error:
-            raise self._write_error(error) from error
-
-    def _write_error(self, error: OSError) -> Exception:
-        from audiomask.audio.atomic import write_error
-
-        assert self.path is not None
-        return write_error(self.path, error)
+            raise write_error(self.path, error) from error
 
 
 def _name(job: Job) -> str:
@@ -172,11 +131,13 @@ def _entry(filled: FilledGap, rate: int) -> dict[str, str | float]:
     }
 
 
-def _parse(line: bytes) -> dict[str, str] | None:
-    """What a line says, if it is one of ours."""
+def _file_of(line: bytes) -> str | None:
+    """The file that a line is about, if it is one of ours."""
     try:
         entry = json.loads(line)
     except ValueError:
         return None
-    ours = isinstance(entry, dict) and isinstance(entry.get("file"), str)
-    return entry if ours and ("output" in entry or "error" in entry) else None
+    if not isinstance(entry, dict) or not ("output" in entry or "error" in entry):
+        return None
+    name = entry.get("file")
+    return name if isinstance(name, str) else None

@@ -13,7 +13,7 @@ from audiomask.cli.outputs import Job, check_existing, without_existing
 from audiomask.cli.progress import Display, Meter
 from audiomask.cli.signals import end_if_told
 from audiomask.cli.workers import Workers
-from audiomask.errors import AudiomaskError, CheckpointError, DeviceError
+from audiomask.errors import AudiomaskError, CheckpointError, DeviceError, OutputExistsError
 
 #: errors that end all: they would come back with every input
 ENDS_ALL = (CheckpointError, DeviceError, BrokenPipeError)
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class Tally:
-    """How many files were done, skipped and failed, and why these did.
+    """How many files were done, skipped, left to another run, and failed, and why these did.
 
     Args:
         files: how many there are.
@@ -30,7 +30,7 @@ class Tally:
 
     def __init__(self, files: int) -> None:
         self.files = files
-        self._counts = {"done": 0, "skipped": 0, "failed": 0}
+        self._counts = {"done": 0, "skipped": 0, "left to another run": 0, "failed": 0}
         self._failures: dict[int, tuple[str, str]] = {}
         self._lock = threading.Lock()
 
@@ -57,7 +57,7 @@ class Tally:
             print_table([header, *(self._failures[n] for n in sorted(self._failures))])
         if summed_up and self.files > 1:
             done = f"{self._counts['done']} of {self.files} files done"
-            rest = [f"{self._counts[o]} {o}" for o in ("skipped", "failed") if self._counts[o]]
+            rest = [f"{n} {o}" for o, n in self._counts.items() if o != "done" and n]
             logger.info("%s", ", ".join([done, *rest]))
         return 1 if self._failures else 0
 
@@ -74,6 +74,10 @@ def run_jobs(
     a table at the end says which failed and why. The error of a checkpoint or a GPU ends all: it
     would come back with every input.
 
+    With ``skip_existing`` several runs may do the same jobs at once. A job is held, with all of
+    its outputs, by the run that does it (:func:`audiomask.audio.atomic.claim_outputs`); the others
+    pass over it. At its end a run comes back to what it passed over: the other may have died.
+
     Args:
         jobs: what is to be done, in order.
         common: whether outputs that exist are skipped, replaced, or an error; how many jobs are
@@ -83,13 +87,15 @@ def run_jobs(
         failed: told each job that failed, and why.
     """
     tally = Tally(len(jobs))
-    workers = Workers(min(common.jobs, len(jobs)))
+    busy: list[int] = []  # jobs of others, to come back to
 
-    def do(number: int) -> None:
+    def do(number: int, workers: Workers, last: bool) -> None:
         job = jobs[number]
         meter = Meter(display, workers.check)
         try:
-            _run_job(job, common, work, meter, tally)
+            if not _run_job(job, common, work, meter, tally, last):
+                busy.append(number)
+                return
         except ENDS_ALL:
             raise
         except Exception as error:
@@ -109,10 +115,20 @@ def run_jobs(
                 raise named from error
         finally:
             meter.stop()
-            display.count()
+        display.count()
+
+    def do_all(numbers: Sequence[int], last: bool) -> None:
+        workers = Workers(min(common.jobs, len(numbers)))
+        workers.do(
+            numbers,
+            lambda number: do(number, workers, last),
+            lambda number: jobs[number].input.source == "-",
+        )
 
     with Display(common.quiet, len(jobs)) as display:
-        workers.do(range(len(jobs)), do, lambda number: jobs[number].input.source == "-")
+        do_all(range(len(jobs)), last=False)
+        if busy:
+            do_all(sorted(busy), last=True)
     return tally.show(summed_up=any(job.outputs for job in jobs))
 
 
@@ -128,16 +144,59 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 def _run_job(
-    job: Job, common: Common, work: Callable[[Job, Meter], None], meter: Meter, tally: Tally
-) -> None:
+    job: Job,
+    common: Common,
+    work: Callable[[Job, Meter], None],
+    meter: Meter,
+    tally: Tally,
+    last: bool,
+) -> bool:
+    """Do one job, or leave it where its outputs exist or another run makes them.
+
+    Args:
+        job: what is to be done.
+        common: whether outputs that exist are skipped.
+        work: does it.
+        meter: of its progress.
+        tally: counts it.
+        last: whether this is the second time; the first time another run had it.
+
+    Returns:
+        False where another run has it and ``last`` is not set: it is to be tried again.
+    """
+    if not common.skip_existing or not job.outputs:
+        check_existing(job, common)
+        _do_job(job, work, meter, tally)
+        return True
+
+    from audiomask.audio.atomic import claim_outputs, remove_leftover
+
+    label = job.input.label
+    missing = without_existing(job)
+    with claim_outputs(place for place in missing.outputs.values() if place != "-") as free:
+        missing = without_existing(missing)  # another may have finished until we held them
+        if missing.outputs and free:
+            try:
+                _do_job(missing, work, meter, tally)
+                return True
+            except OutputExistsError:  # of a run that no lock told us of
+                free = False
+        elif not last and not free:
+            return False
+    if not missing.outputs and not last:
+        logger.info("%s: skipped, its outputs exist", label)
+        tally.add("skipped")
+        for place in job.outputs.values():
+            if place != "-":
+                remove_leftover(place)
+    else:
+        logger.info("%s: left to another run", label)
+        tally.add("left to another run")
+    return True
+
+
+def _do_job(job: Job, work: Callable[[Job, Meter], None], meter: Meter, tally: Tally) -> None:
     """Do one job, and tell its place among all and its time."""
-    if common.skip_existing and job.outputs:
-        job = without_existing(job)
-        if not job.outputs:
-            logger.info("%s: skipped, its outputs exist", job.input.label)
-            tally.add("skipped")
-            return
-    check_existing(job, common)
     began = monotonic()
     work(job, meter)
     took = monotonic() - began

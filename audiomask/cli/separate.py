@@ -1,5 +1,6 @@
 """``audiomask separate``: instruments taken out of a song."""
 
+import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from enum import StrEnum
@@ -8,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from audiomask.cli.inputs import AUDIO_SUFFIXES, Input, Inputs, collect_inputs, is_audio
+from audiomask.cli.inputs import Input, Inputs, collect_inputs, is_audio
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, to_stdout
 from audiomask.cli.progress import Meter
@@ -19,6 +20,8 @@ from audiomask.errors import UsageError
 from audiomask.inference.settings import Separation
 
 RESIDUAL = "residual"
+# what a player or a file manager would go by; not the end of 'take 1.2' or of '{track}.{stem}'
+_ENDING = re.compile(r"\.[a-z][a-z0-9]*")
 
 
 class AudioFormat(StrEnum):
@@ -120,13 +123,13 @@ def separate(
 def _choose_format(asked: AudioFormat | None, template: str) -> AudioFormat:
     """The format asked for or spelt out by the template, as in '{track}-{stem}.flac'; else wav.
 
-    Raises UsageError where the template's ending promises another.
+    Raises UsageError where the template's ending promises another, or something else than sound.
     """
     suffix = Path(template).suffix.lower()
     ending = suffix[1:]
     spelt = AudioFormat(ending) if ending in AudioFormat.__members__ else AudioFormat.wav
     chosen = asked or spelt
-    if suffix in AUDIO_SUFFIXES and ending != chosen.value:
+    if _ENDING.fullmatch(suffix) and ending != chosen.value:
         known = ", ".join(AudioFormat.__members__)
         raise UsageError(
             f"--template '{template}' names {suffix} files, and they would hold {chosen.value}: "

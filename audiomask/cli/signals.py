@@ -9,6 +9,8 @@ from time import monotonic
 from types import FrameType, TracebackType
 from typing import NoReturn, Self
 
+from audiomask.termination import termination_signals
+
 _GRACE = 1.0
 """Seconds to tidy up in: so long a second signal is left unheard."""
 
@@ -17,7 +19,9 @@ _listening: list["Listener"] = []
 
 
 class Listener:
-    """Raises KeyboardInterrupt upon SIGINT, and SystemExit upon SIGTERM. A context manager.
+    """Raises KeyboardInterrupt upon SIGINT, and SystemExit upon what else asks to end.
+
+    These are :func:`audiomask.termination.termination_signals`. A context manager.
 
     A second Ctrl-C must not disturb what the first one set off. But an exception raised at any
     moment can get lost, in a finaliser or in an import that catches everything: while it has not
@@ -32,9 +36,7 @@ class Listener:
         self._deaf_until = 0.0
 
     def __enter__(self) -> Self:
-        # what we were started to ignore, as in a shell's background, we go on ignoring
-        both = (signal.SIGINT, signal.SIGTERM)
-        self._heard = [n for n in both if signal.getsignal(n) != signal.SIG_IGN]
+        self._heard = termination_signals()
         for number in self._heard:
             signal.signal(number, self._hear)
         if hasattr(signal, "setitimer"):

@@ -6,19 +6,21 @@ from typing import Annotated
 
 import typer
 
-from audiomask.cli.inputs import collect_inputs, is_audio
+from audiomask.cli.inputs import Location, collect_inputs, is_audio
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
 from audiomask.cli.progress import Meter
 from audiomask.cli.report import run_jobs
 from audiomask.cli.writing import report_nonfinite
+from audiomask.errors import UsageError
 
 
 class TokenFormat(StrEnum):
-    """The two forms of a token file."""
+    """The forms of a token file; a NumPy array holds the codes alone."""
 
     safetensors = "safetensors"
     text = "text"
+    npy = "npy"
 
 
 class Stereo(StrEnum):
@@ -28,7 +30,11 @@ class Stereo(StrEnum):
     mid_side = "mid-side"
 
 
-_SUFFIXES = {TokenFormat.safetensors: ".tokens.safetensors", TokenFormat.text: ".tokens.txt"}
+_ENDINGS = {
+    TokenFormat.safetensors: ".safetensors",
+    TokenFormat.text: ".txt",
+    TokenFormat.npy: ".npy",
+}
 
 
 def tokenize(
@@ -44,7 +50,10 @@ def tokenize(
     ] = None,
     format: Annotated[
         TokenFormat | None,
-        typer.Option("--format", help="Default: text for an output named .txt, or safetensors."),
+        typer.Option(
+            "--format",
+            help="Default: by the output's ending, or safetensors. npy: an array of codes alone.",
+        ),
     ] = None,
     levels: Annotated[
         int | None,
@@ -61,17 +70,16 @@ def tokenize(
 
     song.wav becomes song.tokens.safetensors.
     """
-    if format is None:
-        named_text = output is not None and output.lower().endswith(".txt")
-        format = TokenFormat.text if named_text else TokenFormat.safetensors
-    chosen = format
+    chosen = format or _format_of(output)
     found = collect_inputs(inputs, is_audio, None if output in (None, "-") else Path(str(output)))
     jobs = plan_files(
         found,
         output,
-        lambda path: path.with_name(path.stem + _SUFFIXES[chosen]),
+        lambda path: path.with_name(f"{path.stem}.tokens{_ENDINGS[chosen]}"),
         text=chosen is TokenFormat.text,
     )
+    for job in jobs:
+        _check_ending(job.output, chosen)
     check_outputs(jobs, common)
 
     from audiomask.audio.files import AudioFile
@@ -87,3 +95,30 @@ def tokenize(
         save_tokens(tokens, job.output, chosen.value, overwrite=common.overwrite)
 
     return run_jobs(jobs, common, work)
+
+
+def _format_of(output: str | None) -> TokenFormat:
+    """The format that the name of an output asks for, if it is that of a file."""
+    if output is not None and not Path(output).is_dir():
+        for format, ending in _ENDINGS.items():
+            if output.lower().endswith(ending):
+                return format
+    return TokenFormat.safetensors
+
+
+def _check_ending(place: Location, format: TokenFormat) -> None:
+    """Raise UsageError for a file whose name promises what it would not hold.
+
+    A name without an ending promises nothing, nor does that of a device or a named pipe.
+    """
+    if place == "-" or not place.suffix or (place.exists() and not place.is_file()):
+        return
+    ending = place.suffix.lower()
+    if ending == _ENDINGS[format]:
+        return
+    if ending in _ENDINGS.values():
+        raise UsageError(
+            f"{place}: --format {format.value} writes {_ENDINGS[format]}, not {ending}"
+        )
+    known = ", ".join(_ENDINGS.values())
+    raise UsageError(f"{place}: tokens are written as {known}; there is no {ending}")

@@ -95,7 +95,12 @@ def train(
     out: Annotated[Path | None, _run("--out -o", "Folder of the checkpoint.", "DIR")] = None,
     steps: Annotated[int | None, _run("--steps", "Steps in all.", "N")] = None,
     max_time: Annotated[
-        str | None, _run("--max-time", "Stop and save after 90s, 9m or 1h30m.", "TIME")
+        str | None,
+        _run(
+            "--max-time",
+            "Stop and save after 90s, 9m or 1h30m; without --steps, plan for that.",
+            "TIME",
+        ),
     ] = None,
     resume: Annotated[
         bool, _run("--resume", "Go on with the run in --out, as its run.toml says.")

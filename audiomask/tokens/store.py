@@ -9,11 +9,13 @@ from typing import BinaryIO, Literal
 from audiomask.audio import pipes
 from audiomask.audio.atomic import AtomicFile, write_error
 from audiomask.errors import AudioFileError, TokensError
+from audiomask.tokens.array import write_array
 from audiomask.tokens.content import Tokens
 from audiomask.tokens.tensors import read_tensors, write_tensors
 from audiomask.tokens.text import MAGIC, read_text, write_text
 
-Format = Literal["safetensors", "text"]
+Format = Literal["safetensors", "text", "npy"]
+_NUMPY = b"\x93NUMPY"
 
 
 def save_tokens(
@@ -24,7 +26,8 @@ def save_tokens(
     Args:
         tokens: what to write.
         path: the file, or ``"-"`` for standard output.
-        format: ``"safetensors"`` or ``"text"``.
+        format: ``"safetensors"``, ``"text"``, or ``"npy"`` for the codes alone, which
+            ``load_tokens`` does not take.
         overwrite: whether an existing file may be replaced.
 
     Raises:
@@ -33,7 +36,8 @@ def save_tokens(
         AudioFileError: it cannot be written. BrokenPipeError passes through.
     """
     tokens.validate()
-    blocks = write_text(tokens) if format == "text" else write_tensors(tokens)
+    write = {"safetensors": write_tensors, "text": write_text, "npy": write_array}[format]
+    blocks = write(tokens)
     if str(path) == "-":
         _write(pipes.stdout_stream(binary=format != "text"), blocks, pipes.STDOUT_NAME)
         return
@@ -87,6 +91,11 @@ def _load(path: Path) -> Tokens:
         if head == MAGIC:
             stream.seek(0)
             return read_text(stream)
+    if head.startswith(_NUMPY):
+        raise TokensError(
+            "is a NumPy array, which holds codes alone, without the sample rate, the length and "
+            "the VQ-VAE they belong to: tokenize to .safetensors or .txt"
+        )
     if head[8:9] != b"{":
         raise TokensError("is not a token file of audiomask")
     return read_tensors(path)

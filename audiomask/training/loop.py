@@ -42,6 +42,8 @@ class Run:
         seed: of the random numbers drawn in steps.
         max_time: seconds after which the run is saved and ends.
         resume: go on with the run in the folder.
+        replan: how far the schedule's time has come follows from the time spent, as if the run
+            had been planned so from its beginning; otherwise it goes on from where it was.
         quiet: nothing on the screen.
         compile: compile the model's blocks.
         shard: spread weights and moments over the processes.
@@ -54,6 +56,7 @@ class Run:
     seed: int = 0
     max_time: float | None = None
     resume: bool = False
+    replan: bool = False
     quiet: bool = False
     compile: bool = False
     shard: bool = False
@@ -92,6 +95,8 @@ class Trainer:
             self.place = load_state(out, self.model, self.averages.weights, self.optimiser)
             if half and self.place.scaler:
                 self.scaler.load_state_dict(self.place.scaler)
+        if schedule.total_seconds is None or run.replan:
+            self.place.time_share = schedule.share_after(0.0, 0.0, self.place.seconds)
         self.watch = Watch(out)
         self.began, self.before = time.monotonic(), self.place.seconds
 
@@ -140,7 +145,7 @@ class Trainer:
         """
         schedule = self.schedule
         for group in self.optimiser.param_groups:
-            group["lr"] = schedule.rate(self.place.step)
+            group["lr"] = schedule.rate(self.place.step, self.place.time_share)
         self.optimiser.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
         for number in range(schedule.accumulate):
@@ -168,13 +173,30 @@ class Trainer:
         self.averages.update(self.model, self.place.step)
         return sums | {"gradient": norm.detach()}
 
+    def look_at_clock(self) -> bool:
+        """Note the time spent, and tell whether it is over, for all processes alike.
+
+        Their clocks differ by a little: the first process's tells all of them how far the
+        schedule has come, so that they learn at the same rate.
+        """
+        place, run, total = self.place, self.run, self.schedule.total_seconds
+        passed = time.monotonic() - self.began
+        now = self.before + passed
+        over = run.max_time is not None and passed > run.max_time
+        if total is not None:
+            share = self.schedule.share_after(place.time_share, place.seconds, now)
+            place.time_share = parallel.of_first(share, run.device)
+            over = over or now > total
+        place.seconds = now
+        return over
+
     def save(self) -> None:
         """Write the run's state, and the averaged weights for use.
 
         Raises:
             CheckpointError: they cannot be written; those from before stay.
         """
-        self.place.seconds = self.before + time.monotonic() - self.began
+        self.look_at_clock()
         self.place.scaler = self.scaler.state_dict()
         save_state(self.out, self.model, self.averages.weights, self.optimiser, self.place)
         self.save_for_use(self.out)
@@ -216,29 +238,45 @@ class Trainer:
             self.save_for_use(self.out / "best")
         report.validated(place, means)
 
+    def seconds_left(self) -> float | None:
+        """Seconds until this call ends by the clock, if it does."""
+        total = self.schedule.total_seconds
+        ends = [] if total is None else [total - self.place.seconds]
+        if self.run.max_time is not None:
+            ends.append(self.run.max_time)
+        return min(ends, default=None)
+
     def loop(self) -> str:
         """Train to the end; returns why it came."""
         schedule, place, run = self.schedule, self.place, self.run
         batches = self.batches()
         with (
             Stop() as stop,
-            Report(self.out, schedule.steps, place, run.quiet, run.tensorboard) as report,
+            Report(
+                self.out, schedule.steps, place, run.quiet, run.tensorboard, self.seconds_left()
+            ) as report,
         ):
             if self.check is None:
                 report.say("no validation data: the best checkpoint is not kept apart")
+            if place.time_share >= 1:
+                report.say(
+                    "the learning rate has fallen to its end already: for another plan, "
+                    "--set total_seconds=… of the run in all"
+                )
             marked, marked_at = place.items, time.monotonic()
             why = "" if place.step < schedule.steps else "all steps done"
             while not why:
+                rate = schedule.rate(place.step, place.time_share)
                 numbers = self.step(batches)
+                late = self.look_at_clock()
                 now = time.monotonic()
-                place.seconds = self.before + now - self.began
                 report.advance(place.step)
                 if place.step % schedule.log_every == 0:
                     values = {name: float(parallel.mean(v)) for name, v in numbers.items()}
+                    values["learning_rate"] = rate
                     speed = (place.items - marked) * self.feed.seconds / max(now - marked_at, 1e-9)
                     report.step(place, values, speed)
                     marked, marked_at = place.items, now
-                late = run.max_time is not None and now - self.began > run.max_time
                 if place.step == schedule.steps:
                     why = "all steps done"
                 elif parallel.any_of(stop.asked or late, run.device):

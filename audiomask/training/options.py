@@ -80,8 +80,10 @@ class TrainOptions:
         data: folders of data, and addresses of shards.
         out: folder of the checkpoint and all that the run writes.
         preset: the model's sizes and recipe; "one-level" is a VQ-VAE's alone.
-        steps: the optimiser's steps since the run began, over all its resumptions.
-        max_time: seconds until it stops and saves; counts this call only.
+        steps: the optimiser's steps since the run began, over all its resumptions. The learning
+            rate falls over them.
+        max_time: seconds until it stops and saves; counts this call only. Without ``steps`` the
+            learning rate falls until then.
         resume: go on with the run in ``out``.
         precision: number format of the heavy products; "auto" is the fastest that is safe here.
         compile: whether the model is compiled before it is trained.

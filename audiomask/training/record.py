@@ -29,8 +29,8 @@ RECORDED = (
 #: what a run may be gone on with under another value: it says how far to go, how to tell of it or
 #: how a machine does the same sums
 FREE = frozenset({
-    "steps", "save_every", "validate_every", "workers", "compile", "shard", "tensorboard",
-    "validate_items", "log_every",
+    "steps", "total_seconds", "save_every", "validate_every", "workers", "compile", "shard",
+    "tensorboard", "validate_items", "log_every",
 })  # fmt: skip
 #: what is compared of where a run came from
 ORIGIN = ("kind", "data", "vqvae_fingerprint")
@@ -62,6 +62,8 @@ def describe(
     chosen = {name: getattr(options, name) for name in RECORDED}
     chosen["accumulate"] = options.accumulate or 1
     chosen |= {name: value for name, value in fields["schedule"].items() if name in RECORDED}
+    if schedule.total_seconds is not None and options.steps is None:
+        chosen["steps"] = None  # nobody asked for them: a run that goes on goes by time as well
     chosen |= found or {}
     places = {"vqvae": options.vqvae, "init": options.init}
     came: dict[str, Any] = {

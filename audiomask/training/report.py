@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 from torch import Tensor
 
 from audiomask import parallel
@@ -28,6 +38,54 @@ LOG_FILE = "log.jsonl"
 SAMPLE_RATE = 44100
 
 
+class Screen:
+    """Standard error as it is now, which may go away: a run does not end by what nobody reads.
+
+    Its terminal may be closed while the run goes on in the background (``disown``), or hangs up
+    before SIGHUP is heard; ``tee`` may be ended before the run has saved.
+    """
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
+
+    def write(self, text: str) -> int:
+        """Show a text, if there is still somebody to see it."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Send on what was written."""
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class TimeLeft(TimeRemainingColumn):
+    """The time until all steps are done or the clock ends the run, whichever comes first.
+
+    Args:
+        seconds: after which the clock ends it, if it does.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    def render(self, task: Task) -> Text:
+        """As hours, minutes and seconds."""
+        left = [] if task.time_remaining is None else [task.time_remaining]
+        if self._seconds is not None:
+            left.append(max(0.0, self._seconds - (task.elapsed or 0.0)))
+        if not left:
+            return Text("-:--:--", style="progress.remaining")
+        minutes, seconds = divmod(math.ceil(min(left)), 60)
+        hours, minutes = divmod(minutes, 60)
+        return Text(f"{hours}:{minutes:02d}:{seconds:02d}", style="progress.remaining")
+
+
 class Report:
     """Tells how a run goes; of several processes only the first does. A context manager.
 
@@ -38,6 +96,7 @@ class Report:
             taken out of it.
         quiet: nothing on the screen.
         tensorboard: write for TensorBoard as well, into ``out/tensorboard``.
+        seconds: after which the clock ends this call, if it does.
 
     Raises:
         DependencyError: TensorBoard is asked for but not installed.
@@ -45,17 +104,23 @@ class Report:
     """
 
     def __init__(
-        self, out: Path, steps: int, place: Place, quiet: bool = False, tensorboard: bool = False
+        self,
+        out: Path,
+        steps: int,
+        place: Place,
+        quiet: bool = False,
+        tensorboard: bool = False,
+        seconds: float | None = None,
     ) -> None:
         self.out, self.steps, self.first = out, steps, place.step
         self.speaks = parallel.rank() == 0
-        self.console = Console(stderr=True, quiet=quiet or not self.speaks)
+        self.console = Console(file=cast(IO[str], Screen()), quiet=quiet or not self.speaks)
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[status]}"),
-            TimeRemainingColumn(),
+            TimeLeft(seconds),
             console=self.console,
             disable=quiet or not self.speaks,
         )

@@ -29,8 +29,9 @@ from audiomask.training.plan import Plan, precision_of, prepare, survey
 from audiomask.training.preliminaries import kept, pack_data, preview
 from audiomask.training.processes import processes
 from audiomask.training.record import describe, record
-from audiomask.training.schedule import Schedule
+from audiomask.training.schedule import Schedule, plan_time
 from audiomask.training.settings import resolve
+from audiomask.training.state import seconds_spent
 from audiomask.training.task import Task
 from audiomask.training.vqvae import Crops, VQVAETask
 from audiomask.vqvae import build_vqvae
@@ -172,7 +173,10 @@ def carry_out(
     Raises:
         AudiomaskError: of a folder, of data, or a loss that is not finite.
     """
-    options, schedule, device = plan.options, plan.schedule, plan.device
+    options, device = plan.options, plan.device
+    spent = seconds_spent(options.out) if options.resume else 0.0
+    planned_here = "total_seconds" in options.overrides
+    schedule = plan_time(plan.schedule, planned_here, options.steps, options.max_time, spent)
     run = Run(
         device=device,
         precision=precision_of(options.precision, device),
@@ -180,6 +184,7 @@ def carry_out(
         seed=options.seed,
         max_time=options.max_time,
         resume=options.resume,
+        replan=planned_here,
         quiet=options.quiet,
         # on a CPU compiling takes longer than it saves in runs of hours
         compile=device.type == "cuda" if options.compile is None else options.compile,

@@ -32,6 +32,7 @@ class Place:
         step: steps done.
         items: items of the data that they took; the next one comes next.
         seconds: time spent, over all resumptions.
+        time_share: how much of the schedule's time is over, 0 … 1; 0 if it goes by steps.
         best: the smallest validation loss so far, if there is one.
         best_step: the step it is of.
         scaler: state of the scaling of half-precision gradients.
@@ -43,6 +44,7 @@ class Place:
     best: float | None = None
     best_step: int = 0
     scaler: dict[str, Any] = field(default_factory=dict)
+    time_share: float = 0.0
 
 
 def whole(value: Tensor) -> Tensor:
@@ -85,6 +87,15 @@ def save_state(
         write_tensors(folder / STATE_FILE, tensors, metadata)
     except (OSError, SafetensorError, AudioFileError) as error:
         raise CheckpointError(f"{folder}: cannot write the training state ({error})") from error
+
+
+def seconds_spent(folder: Path) -> float:
+    """Seconds that the run in a folder has taken; 0 where there is none that can be read."""
+    try:
+        with safe_open(folder / STATE_FILE, framework="pt") as stored:
+            return float(json.loads((stored.metadata() or {})["place"])["seconds"])
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError):
+        return 0.0  # load_state says what is wrong with it
 
 
 def load_state(

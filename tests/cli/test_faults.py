@@ -23,15 +23,17 @@ import numpy as np
 import pytest
 import soundfile
 
-ROUNDS = int(os.environ.get("AUDIOMASK_ROUNDS", "6"))
+ROUNDS = int(os.environ.get("AUDIOMASK_ROUNDS", "8"))
 SEED = os.environ.get("AUDIOMASK_SEED")
 FILES = 5
-SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
+#: as a person, a batch system, a closed terminal and nobody at all end a command
+SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # As a shell tells them, or as the system does where nothing had to be tidied up.
 STATUSES = {
     signal.SIGKILL: (-9,),
     signal.SIGINT: (130, -signal.SIGINT),
     signal.SIGTERM: (143, -signal.SIGTERM),
+    signal.SIGHUP: (129, -signal.SIGHUP),
 }
 REPORT = ("--report", "out/told.jsonl")
 COMMANDS = {
@@ -120,7 +122,7 @@ def test_ended_at_any_moment(
 
     injected: Counter[str] = Counter()
     for number in range(ROUNDS):
-        drawn = SIGNALS[number % 3]
+        drawn = SIGNALS[number % len(SIGNALS)]
         before = hidden(parts)
         run = begin(parts, *arguments, engine=settings)
         await_files(parts / "out", chance.randint(0, len(expected)), 2 * seconds)
@@ -163,7 +165,7 @@ STARTING = (
 )
 
 
-@pytest.mark.parametrize("drawn", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("drawn", SIGNALS[1:])
 def test_ended_while_it_starts(tmp_path: Path, tiny: Path, drawn: signal.Signals) -> None:
     fill_folder(tmp_path / "in", 1)
     for _ in range(max(1, ROUNDS // 6)):

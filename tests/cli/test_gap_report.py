@@ -167,14 +167,18 @@ def test_lines_of_other_files_stay(folder, invoke, wav):
 def test_gaps_of_an_output_that_failed_at_last_are_taken_back(folder, monkeypatch):
     import os
 
-    replace = os.replace
+    def failing(name):
+        usual = getattr(os, name)
 
-    def fail(source, target):
-        if str(target).endswith("b.infilled.wav"):
-            raise OSError(28, "No space left on device")
-        replace(source, target)
+        def fail(source, target):
+            if str(target).endswith("b.infilled.wav"):
+                raise OSError(28, "No space left on device")
+            usual(source, target)
 
-    monkeypatch.setattr(os, "replace", fail)
+        return fail
+
+    for name in ("link", "replace"):  # whichever gives the file its name
+        monkeypatch.setattr(os, name, failing(name))
     assert folder().status == 1
     assert [list(entry)[1] for entry in told()] == ["output", "error", "output"]
 

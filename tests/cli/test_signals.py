@@ -15,8 +15,14 @@ from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job
 from audiomask.cli.report import run_jobs
 from audiomask.cli.signals import Listener, end_if_told, quietly
+from audiomask.termination import termination_signals
+from audiomask.training.signals import Stop, leave_signals
 
-NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+ENDING = (
+    *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU),
+    *(signal.SIGUSR1, signal.SIGUSR2),
+)
+NUMBERS = (*ENDING, signal.SIGALRM)
 
 
 @pytest.fixture(autouse=True)
@@ -37,10 +43,12 @@ def test_each_signal_has_its_exception():
     with Listener() as listener, pytest.raises(KeyboardInterrupt):
         send(signal.SIGINT)
     assert listener.number == signal.SIGINT
-    with Listener() as listener, pytest.raises(SystemExit) as ending:
-        send(signal.SIGTERM)
-    assert ending.value.code == 143
-    assert listener.number == signal.SIGTERM
+    assert termination_signals() == ENDING
+    for number in ENDING[1:]:
+        with Listener() as listener, pytest.raises(SystemExit) as ending:
+            send(number)
+        assert ending.value.code == 128 + number
+        assert listener.number == number
 
 
 def test_a_second_one_does_not_disturb_the_tidying_up():
@@ -166,12 +174,22 @@ def test_afterwards_nothing_is_left_to_disturb():
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
-def test_what_was_ignored_stays_ignored():
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell starts what ends in &
+@pytest.mark.parametrize("number", ENDING)
+def test_what_was_ignored_stays_ignored(number):
+    signal.signal(number, signal.SIG_IGN)  # SIGINT: what a shell starts with &; SIGHUP: nohup
     with Listener() as listener:
-        send(signal.SIGINT)
+        send(number)
+        with Stop() as stop:
+            send(number)
+            assert not stop.asked
+        leave_signals(0)
     assert listener.number is None
-    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    assert signal.getsignal(number) == signal.SIG_IGN
+
+
+def test_sigquit_ends_at_once():
+    with Listener():
+        assert signal.getsignal(signal.SIGQUIT) == signal.SIG_DFL
 
 
 def test_before_it_listens_ctrl_c_is_the_systems():

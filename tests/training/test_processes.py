@@ -1,4 +1,9 @@
-"""Many processes take the very steps that one does with as large a batch as they have together."""
+"""Many processes take the very steps that one does with as large a batch as they have together.
+
+They add up in another order, so that their numbers differ by rounding. It is measured in double
+precision (``double.py``): six steps amplify rounding a millionfold and stay below BOUND, while a
+gradient that is not shared, an item that comes twice or other random numbers are far above it.
+"""
 
 import json
 import os
@@ -22,15 +27,15 @@ SETTINGS = {
     "mlm without masks": f"{MLM} separated=0",
 }
 
-#: where the loss of so few steps amplifies rounding: normalisations of all layers, and nothing else
-CLOSE = {"mlm without tokens": 5e-4}
+BOUND = 1e-6
+DOUBLE = str(Path(__file__).with_name("double.py"))
 
 
 def train(kind: str, data: Path, out: Path, batch: int, processes: int = 1, *more: str) -> None:
     command = [sys.executable]
     if processes > 1:
         command += ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--standalone"]
-    command += ["-m", "audiomask", "train", "mlm" if kind.startswith("mlm") else "vqvae"]
+    command += [DOUBLE, "train", "mlm" if kind.startswith("mlm") else "vqvae"]
     command += ["--data", str(data), "--out", str(out), "--batch-size", str(batch)]
     command += ["--steps", "6", "--device", "cpu", "--threads", "1", "--precision", "fp32", *more]
     if kind == "paper":
@@ -53,11 +58,11 @@ def test_two_processes_take_the_steps_of_one(kind: str, bank: Path, tmp_path: Pa
     train(kind, bank, tmp_path / "two", 2, 2)
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
     assert len(one) == 6
-    assert two == pytest.approx(one, rel=CLOSE.get(kind, 2e-4))
+    assert two == pytest.approx(one, rel=BOUND)
     states = [load_file(tmp_path / name / "state.safetensors") for name in ("one", "two")]
     for name, value in states[0].items():
         if name.startswith("model/"):
-            torch.testing.assert_close(states[1][name], value, rtol=2e-2, atol=2e-3, msg=name)
+            torch.testing.assert_close(states[1][name], value, rtol=BOUND, atol=BOUND, msg=name)
 
 
 def test_a_run_of_two_is_resumed_by_two_and_shards(bank: Path, tmp_path: Path) -> None:
@@ -67,7 +72,8 @@ def test_a_run_of_two_is_resumed_by_two_and_shards(bank: Path, tmp_path: Path) -
     assert len(losses(tmp_path / "parts")) == 3
     train("mlm", bank, tmp_path / "parts", 2, 2, "--resume", "--shard", *plain)
     # the learning rate follows the number of steps asked for: only the first three agree
-    assert losses(tmp_path / "parts")[:3] == pytest.approx(losses(tmp_path / "whole")[:3], rel=2e-4)
+    agreeing = losses(tmp_path / "whole")[:3]
+    assert losses(tmp_path / "parts")[:3] == pytest.approx(agreeing, rel=BOUND)
     whole = load_file(tmp_path / "whole" / "state.safetensors")
     parts = load_file(tmp_path / "parts" / "state.safetensors")
     assert {name: value.shape for name, value in whole.items()} == {

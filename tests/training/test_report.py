@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.progress import Progress
 
 from audiomask.errors import DataError
 from audiomask.training import report as module
-from audiomask.training.report import Report, forget
+from audiomask.training.report import Report, TimeLeft, forget
 from audiomask.training.state import Place
 
 
@@ -72,3 +73,29 @@ def test_later_steps_are_forgotten(tmp_path: Path) -> None:
     log.write_text("\n".join([*lines, '{"step": 2, "lo', "[]"]))
     forget(log, 3)
     assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "completed", "shown"),
+    [(40.0, 0, "0:00:40"), (40.0, 2, "0:00:30"), (None, 0, "-:--:--"), (9000.0, 2, "2:29:50")],
+)
+def test_the_time_left_is_that_of_the_limit(
+    seconds: float | None, completed: int, shown: str
+) -> None:
+    now = [0.0]
+    bar = Progress(get_time=lambda: now[0])
+    line = bar.add_task("training", total=100_000)
+    for step in range(completed):
+        now[0] += 5
+        bar.update(line, completed=step + 1)
+    assert TimeLeft(seconds).render(bar.tasks[0]).plain == shown
+
+
+def test_steps_that_end_first_are_the_time_left() -> None:
+    now = [0.0]
+    bar = Progress(get_time=lambda: now[0])
+    line = bar.add_task("training", total=6)
+    for step in range(3):
+        now[0] += 5
+        bar.update(line, completed=step + 1)
+    assert TimeLeft(40.0).render(bar.tasks[0]).plain == "0:00:15"

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,6 +22,8 @@ from audiomask.mlm.config import MLMConfig
 from audiomask.training import run as module
 from audiomask.training.options import TrainOptions
 from audiomask.training.run import train_mlm, train_vqvae
+from audiomask.training.runfile import read_run
+from audiomask.training.state import seconds_spent
 from audiomask.training.vqvae import VQVAETask
 from audiomask.vqvae import build_vqvae
 from audiomask.vqvae.model import VQVAE as VQVAEModel
@@ -141,6 +144,36 @@ def test_the_papers_pair(options: Callable[..., TrainOptions]) -> None:
     mlm = load_checkpoint(second.out, "mlm")
     assert (mlm.preset, mlm.config["layout"]) == ("paper", "concatenated")
     assert (mlm.config["levels"], mlm.config["hop_length"]) == (1, 64)
+
+
+def test_the_plan_of_a_run_by_time_is_kept_and_replaced(
+    options: Callable[..., TrainOptions],
+) -> None:
+    def saved() -> tuple[Any, Any]:
+        run = read_run(options("a").out / "run.toml", "vqvae")
+        return run.options.get("steps"), run.tables["schedule"].get("total_seconds")
+
+    def go_on(**more: Any) -> None:
+        file = read_run(options("a").out / "run.toml", "vqvae")
+        # as the command line puts them together
+        asked = {"overrides": VQVAE, "steps": file.options.get("steps")} | more
+        train_vqvae(options("a", resume=True, files=(file,), **asked))
+
+    train_vqvae(options("a", overrides=VQVAE, steps=None, max_time=1e-3))
+    assert saved() == (None, 1e-3)
+    spent = seconds_spent(options("a").out)
+    go_on()  # by its own plan, which is over
+    assert saved() == (None, 1e-3)
+    assert seconds_spent(options("a").out) > spent
+    spent = seconds_spent(options("a").out)
+    go_on(max_time=0.5)
+    assert saved() == (None, pytest.approx(spent + 0.5))
+    go_on(overrides=VQVAE | {"total_seconds": "0.25"})
+    assert saved() == (None, 0.25)
+    go_on(steps=1, max_time=60.0)  # steps decide
+    assert saved() == (1, None)
+    train_vqvae(options("b", overrides=VQVAE, steps=1, max_time=60.0))
+    assert read_run(options("b").out / "run.toml", "vqvae").options["steps"] == 1
 
 
 def test_another_run_is_not_overwritten_but_resumed(options: Callable[..., TrainOptions]) -> None:

@@ -9,9 +9,9 @@ from torch import nn
 
 from audiomask import checkpoint as module
 from audiomask.errors import CheckpointError
-from audiomask.training.state import STATE_FILE, Place, load_state, part, save_state
+from audiomask.training.state import STATE_FILE, Place, load_state, part, save_state, seconds_spent
 
-PLACE = Place(7, 56, 12.5, 0.25, 5, {"scale": 1024.0})
+PLACE = Place(7, 56, 12.5, 0.25, 5, {"scale": 1024.0}, 0.125)
 
 
 def trained(width: int = 4) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -48,6 +48,14 @@ def test_everything_comes_back(tmp_path: Path) -> None:
         for name, value in moments.items():
             assert torch.equal(fresh.state_dict()["state"][number][name], value)
     assert [path.name for path in tmp_path.iterdir()] == [STATE_FILE]
+
+
+def test_the_time_spent_is_told_before_all_is_loaded(tmp_path: Path) -> None:
+    assert seconds_spent(tmp_path) == 0
+    save(tmp_path)
+    assert seconds_spent(tmp_path) == 12.5
+    (tmp_path / STATE_FILE).write_bytes(b"no state")
+    assert seconds_spent(tmp_path) == 0
 
 
 def refuse(folder: Path, reason: str, width: int = 4) -> None:
