@@ -16,6 +16,11 @@ from torch import Tensor
 
 from audiomask.audio import pipes
 from audiomask.audio.atomic import AtomicFile, write_error
+from audiomask.audio.bitrate import encoder_settings
+from audiomask.audio.metadata.model import Metadata
+from audiomask.audio.metadata.ogg import CHANNEL_ORDER
+from audiomask.audio.metadata.riff import make_chunks
+from audiomask.audio.metadata.writing import add_metadata
 from audiomask.audio.names import sound_name
 from audiomask.audio.pcm import (
     BITS,
@@ -48,6 +53,7 @@ ENDINGS = {
 _BLOCK_SAMPLES = 1 << 14
 # Containers that count bytes in 32 bits, and which libsndfile would let overflow.
 _SMALL = ("AIFF", "AU")
+_WAVE = ("WAV", "RF64")
 
 
 class AudioWriter:
@@ -65,15 +71,19 @@ class AudioWriter:
         format: an ending such as ``"wav"`` or ``"flac"``; taken from the path when None.
         overwrite: whether an existing file may be replaced.
         frames: samples per channel to come, if known.
+        metadata: what else belongs to the recording, as far as the format can hold it.
+        bitrate: bits a second of a lossy format; its usual one when None.
 
     Attributes:
         clipped: samples so far that lay beyond full scale and were clipped.
         frames: samples per channel written so far.
         format: the container.
         subtype: how samples are stored.
+        lost: what of the metadata the format could not hold, known on exit; ``""`` for nothing.
 
     Raises:
-        UsageError: the file exists and may not be replaced, or format or subtype is impossible.
+        UsageError: the file exists and may not be replaced, or format, subtype or bitrate is
+            impossible.
         AudioFileError: (later) the format cannot hold this rate or these channels, or the
             system will not write. BrokenPipeError of standard output passes through.
     """
@@ -87,22 +97,28 @@ class AudioWriter:
         format: str | None = None,
         overwrite: bool = False,
         frames: int | None = None,
+        metadata: Metadata | None = None,
+        bitrate: int | None = None,
     ) -> None:
         self.path, self.sample_rate, self.channels = path, sample_rate, channels
         self.clipped = self.frames = 0
         self._promised = frames
+        self._metadata = metadata or Metadata()
+        self.lost = ""
         self._stdout = str(path) == "-"
         self.name = pipes.STDOUT_NAME if self._stdout else str(path)
         self._atomic = None if self._stdout else AtomicFile(Path(path), overwrite)
         streamed = self._atomic is None or self._atomic.special
         self.format, usual = _choose_format(path, format, streamed)
         self.subtype = subtype or usual
-        self._ours = self.format == "WAV" and self.subtype in WIDTHS
+        self._ours = self.format in _WAVE and self.subtype in WIDTHS
         if streamed and not self._ours:
             raise UsageError(f"{self.name}: takes only WAV with one of {', '.join(WIDTHS)}")
         if not soundfile.check_format(self.format, self.subtype):
             held = ", ".join(soundfile.available_subtypes(self.format))
             raise UsageError(f"{self.format} cannot store {self.subtype}; choose one of {held}")
+        self._settings = encoder_settings(self.subtype, bitrate, sample_rate, channels)
+        self._order = CHANNEL_ORDER.get(channels) if self.format == "OGG" else None
         self._out: WavStream | soundfile.SoundFile | None = None
         self._stack = ExitStack()
 
@@ -131,6 +147,7 @@ class AudioWriter:
             # Completed before the stack unwinds, so that a failure removes the file.
             if kind is None and self._out is not None:
                 self._out.close()
+                self._add_metadata()
                 self._check_end()
         except BaseException as failed:
             self._unwind(type(failed), failed, failed.__traceback__)
@@ -185,11 +202,18 @@ class AudioWriter:
                 self.channels,
                 subtype=self.subtype,
                 format=self.format,
+                **self._settings,
             )
             stack.callback(self._out.close)
             return
         file = stack.enter_context(temporary.open("wb"))
         self._out = self._wav(file, not self._atomic.special)
+
+    def _add_metadata(self) -> None:
+        if not self._ours and self._atomic is not None:
+            self.lost = add_metadata(
+                self._atomic.temporary, self.format, self._metadata, self.channels
+            )
 
     def _check_end(self) -> None:
         """Read the last sample back: FLAC's and Ogg's last bytes are written when the file is
@@ -203,7 +227,15 @@ class AudioWriter:
 
     def _wav(self, stream: BinaryIO, seekable: bool) -> WavStream:
         return WavStream(
-            stream, self.sample_rate, self.channels, self.subtype, self._promised, seekable
+            stream,
+            self.sample_rate,
+            self.channels,
+            self.subtype,
+            self._promised,
+            seekable,
+            make_chunks(self._metadata),
+            self._metadata.layout,
+            wide=self.format == "RF64",
         )
 
     def _emit(self, samples: Raw) -> None:
@@ -211,6 +243,8 @@ class AudioWriter:
             raise ValueError("an AudioWriter is used inside its with statement")
         step = max(_BLOCK_SAMPLES // self.channels, 1)
         size = (self.frames + len(samples)) * self.channels * WIDTHS.get(self.subtype, 1)
+        if self._order is not None:
+            samples = samples[:, self._order]
         if self.format in _SMALL and size > LIMIT - 4096:
             raise AudioFileError(f"{self.name}: {self.format} ends at 4 GiB; choose wav")
         try:
