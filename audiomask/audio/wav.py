@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from audiomask.audio.metadata.model import Chunk, Layout, Place
-from audiomask.audio.metadata.riff import pack
+from audiomask.audio.metadata.riff import extensible, pack
 from audiomask.audio.pcm import Raw
 
 #: bytes a sample of the subtypes this writer knows
@@ -120,21 +120,19 @@ class WavStream:
     def _format(self, code: int) -> bytes:
         """The content of the ``fmt`` chunk; ``code`` is 1 for whole numbers, 3 for floating."""
         bits = 8 * WIDTHS[self.subtype]
-        layout = self._layout
         fmt = struct.pack(
             "<HHIIHH",
-            code if layout is None else 0xFFFE,
+            code,
             self.channels,
             self.sample_rate,
             min(self.sample_rate * self._width, LIMIT),
             self._width,
             bits,
         )
-        if layout is None:
-            # what is not whole numbers says how long its extension is: there is none
-            return fmt + bytes(2) if code == 3 else fmt
-        valid = layout.valid_bits if bits - 8 < layout.valid_bits < bits else bits
-        return fmt + struct.pack("<HHIH", 22, valid, layout.mask, code) + layout.family
+        if self._layout is not None:
+            return extensible(fmt, self._layout)
+        # what is not whole numbers says how long its extension is: there is none
+        return fmt + bytes(2) if code == 3 else fmt
 
 
 def container(

@@ -39,7 +39,7 @@ def read_flac(stream: BinaryIO, start: int = 0) -> Metadata:
     told = [value for name, value in tags if name == _MASK]
     others, inside = vorbis.take_pictures(tuple(tag for tag in tags if tag[0] != _MASK))
     layout = _layout(told[0] if told else "", channels)
-    return Metadata(others, (*pictures, *inside), layout, "FLAC", tuple(kept))
+    return Metadata(vorbis.usual_names(others), (*pictures, *inside), layout, "FLAC", tuple(kept))
 
 
 def write_flac(file: BinaryIO, metadata: Metadata, channels: int) -> str:

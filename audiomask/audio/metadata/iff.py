@@ -16,7 +16,8 @@ _CAF_CODING = (b"desc", b"data", b"kuki", b"pakt", b"free", b"ovvw", b"peak", b"
 _TEXTS = {b"NAME": "TITLE", b"AUTH": "ARTIST", b"(c) ": "COPYRIGHT", b"ANNO": "COMMENT"}
 _CAF_NAMES = {
     **{"TRACK NUMBER": "TRACKNUMBER", "YEAR": "DATE", "RECORDED DATE": "DATE"},
-    **{"COMMENTS": "COMMENT", "TEMPO": "BPM", "ENCODING APPLICATION": "ENCODER"},
+    **{"TRACK": "TRACKNUMBER", "ALBUM_ARTIST": "ALBUMARTIST", "COMMENTS": "COMMENT"},
+    **{"TEMPO": "BPM", "ENCODING APPLICATION": "ENCODER"},
 }
 #: Core Audio's mark of a layout that is told as a mask of loudspeakers
 _BITMAP = 0x10000

@@ -18,6 +18,7 @@ from audiomask.audio.metadata.model import (
     Place,
     Tags,
 )
+from audiomask.audio.metadata.moving import make_room
 
 #: what says how the samples are stored, only fills, or was measured on these very samples
 _OF_THE_CODING = (
@@ -133,16 +134,46 @@ def pack(chunks: tuple[Chunk, ...], *places: Place) -> bytes:
 
 
 def write_w64(file: BinaryIO, metadata: Metadata) -> None:
-    """Append the chunks to a finished W64 file, open for reading and writing."""
-    end = file.seek(0, os.SEEK_END)
-    file.write(bytes(-end % 8))
+    """Put the chunks into a finished W64 file, open for reading and writing.
+
+    All of them go before the samples: libsndfile takes the first bytes of what follows for sound.
+    """
+    spans = {name: (start, size) for name, start, size in _spans(file)}
+    (fmt, size), (data, _) = spans[b"fmt "], spans[b"data"]
+    data -= 24
+    file.seek(fmt)
+    head = file.read(size)
+    layout = metadata.layout
+    packed = b""
+    if layout is not None and head[:2] == b"\1\0":  # libsndfile knows it of whole numbers alone
+        body = extensible(head[:16], layout)
+        packed += b"fmt " + _W64_TAIL + struct.pack("<Q", 24 + len(body)) + body
+        data = fmt - 24
+        make_room(file, fmt + size + -size % 8, data - (fmt + size + -size % 8))
     for chunk in make_chunks(metadata):
         name = _W64_LIST if chunk.name == b"LIST" else (chunk.name + _W64_TAIL)[:16]
         size = 24 + len(chunk.content)
-        file.write(name + struct.pack("<Q", size) + chunk.content + bytes(-size % 8))
-    size = file.tell()
+        packed += name + struct.pack("<Q", size) + chunk.content + bytes(-size % 8)
+    make_room(file, data, len(packed))
+    file.seek(data)
+    file.write(packed)
+    size = file.seek(0, os.SEEK_END)
     file.seek(16)
     file.write(struct.pack("<Q", size))
+
+
+def extensible(fmt: bytes, layout: Layout) -> bytes:
+    """A ``fmt`` chunk's content with a layout.
+
+    Args:
+        fmt: its 16 bytes without one: format code, channels, rate, bytes a second, bytes a frame,
+            bits a sample.
+        layout: what is added.
+    """
+    bits = fmt[14]
+    valid = layout.valid_bits if bits - 8 < layout.valid_bits < bits else bits
+    added = struct.pack("<HHI", 22, valid, layout.mask) + fmt[:2] + layout.family
+    return b"\xfe\xff" + fmt[2:16] + added
 
 
 def info_items(content: bytes) -> Iterator[tuple[bytes, bytes]]:

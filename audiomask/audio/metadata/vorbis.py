@@ -80,6 +80,17 @@ def take_pictures(tags: Tags) -> tuple[Tags, tuple[Picture, ...]]:
     return tuple(tag for tag in tags if tag[0] != PICTURE_TAG), tuple(pictures)
 
 
+def usual_names(tags: Tags) -> Tags:
+    """The tags with a description as the comment, which it is for ffmpeg.
+
+    Beside a time code it is the description of a broadcast file.
+    """
+    names = {name for name, _ in tags}
+    if "COMMENT" in names or "TIME_REFERENCE" in names:
+        return tags
+    return tuple(("COMMENT" if name == "DESCRIPTION" else name, value) for name, value in tags)
+
+
 def picture_tag(picture: Picture) -> tuple[str, str]:
     """The tag that holds a picture."""
     return PICTURE_TAG, base64.b64encode(write_picture(picture)).decode()
