@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from audiomask.audio.metadata.model import Chunk, Layout, Place
-from audiomask.audio.metadata.riff import extensible, pack
+from audiomask.audio.metadata.riff import arrange, extensible, pack
 from audiomask.audio.pcm import Raw
 
 #: bytes a sample of the subtypes this writer knows
@@ -60,16 +60,17 @@ class WavStream:
         self.subtype, self.promised, self.seekable = subtype, frames, seekable
         self.frames = 0
         self._layout, self._wide = layout, wide
+        self._start = stream.tell() if seekable else 0
+        self._width = WIDTHS[subtype] * channels
+        # Room for RF64's 64-bit sizes, unless it is known that they will not be needed.
+        others = sum(len(chunk.content) + 9 for chunk in chunks)
+        self._roomy = frames is None or frames * self._width + others > LIMIT - 1024
+        chunks = arrange(chunks, wide or self._roomy)
         self._first = pack(chunks, Place.BEFORE_FORMAT)
         self._before = pack(chunks, Place.BEFORE_DATA)
         self._after = pack(chunks, Place.AFTER_DATA)
         if frames is None and not seekable:
             self._before, self._after = self._before + self._after, b""
-        self._start = stream.tell() if seekable else 0
-        self._width = WIDTHS[subtype] * channels
-        # Room for RF64's 64-bit sizes, unless it is known that they will not be needed.
-        others = len(self._first) + len(self._before) + len(self._after)
-        self._roomy = frames is None or frames * self._width + others > LIMIT - 1024
         # The header goes out together with the first samples: sox, which looks at the beginning of
         # a pipe and steps back, loses what came in a read of its own.
         self._head = self._header(frames)

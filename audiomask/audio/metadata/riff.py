@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import BinaryIO
 
 from audiomask.audio.metadata.id3 import read_id3, write_id3
@@ -44,6 +45,7 @@ _W64_LIST = b"list" + bytes.fromhex("2f91cf11a5d628db04c10000")
 _W64_RIFF = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
 _AMBISONIC = bytes.fromhex("00002107d3118644c8c1ca000000")
 _MOST = 65_536
+_MOST_LOOPS = 1000
 
 Span = tuple[bytes, int, int]
 
@@ -121,6 +123,25 @@ def make_chunks(metadata: Metadata) -> tuple[Chunk, ...]:
     return tuple(chunks)
 
 
+def arrange(chunks: tuple[Chunk, ...], wide: bool) -> tuple[Chunk, ...]:
+    """The chunks with those behind the samples that libsndfile cannot pass on its way to them.
+
+    Args:
+        chunks: of a recording.
+        wide: whether they go into RF64, where it loses its way behind every chunk of odd length;
+            in others only behind malformed loops and beats.
+    """
+
+    def misleads(chunk: Chunk) -> bool:
+        size = len(chunk.content)
+        if chunk.name == b"smpl":
+            loops = int.from_bytes(chunk.content[28:32], "little")
+            return size != 36 + 24 * loops or loops > _MOST_LOOPS
+        return (wide and size % 2 == 1) or (chunk.name == b"acid" and size != 24)
+
+    return tuple(replace(c, place=Place.AFTER_DATA) if misleads(c) else c for c in chunks)
+
+
 def pack(chunks: tuple[Chunk, ...], *places: Place) -> bytes:
     """The chunks of some places as a RIFF file holds them."""
     return b"".join(
@@ -137,6 +158,8 @@ def write_w64(file: BinaryIO, metadata: Metadata) -> None:
     """Put the chunks into a finished W64 file, open for reading and writing.
 
     All of them go before the samples: libsndfile takes the first bytes of what follows for sound.
+    What fills them up to whole eights counts as theirs, for behind a large chunk it looks for the
+    next one where this one ends.
     """
     spans = {name: (start, size) for name, start, size in _spans(file)}
     (fmt, size), (data, _) = spans[b"fmt "], spans[b"data"]
@@ -152,8 +175,8 @@ def write_w64(file: BinaryIO, metadata: Metadata) -> None:
         make_room(file, fmt + size + -size % 8, data - (fmt + size + -size % 8))
     for chunk in make_chunks(metadata):
         name = _W64_LIST if chunk.name == b"LIST" else (chunk.name + _W64_TAIL)[:16]
-        size = 24 + len(chunk.content)
-        packed += name + struct.pack("<Q", size) + chunk.content + bytes(-size % 8)
+        content = chunk.content + bytes(-len(chunk.content) % 8)
+        packed += name + struct.pack("<Q", 24 + len(content)) + content
     make_room(file, data, len(packed))
     file.seek(data)
     file.write(packed)
