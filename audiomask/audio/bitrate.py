@@ -10,10 +10,10 @@ from audiomask.errors import UsageError
 _MP3 = ((32_000, 32_000, 320_000), (16_000, 8_000, 160_000), (0, 8_000, 64_000))
 # Opus, a channel
 _OPUS = (6_000, 256_000)
-# Vorbis knows qualities alone, -1 to 10 by steps of a tenth of its setting. These are the bits a
-# second that it aims at for stereo of 44.1 kHz; other rates and channels take their share.
-_VORBIS = (45_000, 64_000, 80_000, 96_000, 112_000, 128_000, 160_000, 192_000, 224_000, 256_000)
-_VORBIS_MOST = (320_000, 500_000)
+# Vorbis knows qualities alone, 0 to 10. These are the thousands of bits a second and channel that
+# each aims at, at 44.1 kHz and above: for stereo, whose channels share some, and for all others.
+_VORBIS_STEREO = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 250)
+_VORBIS_OTHERS = (48, 60, 70, 80, 86, 96, 110, 120, 140, 160, 240)
 
 
 def encoder_settings(
@@ -41,12 +41,13 @@ def encoder_settings(
     if subtype == "OPUS":
         return {"compression_level": _share(bitrate, *(channels * end for end in _OPUS))}
     if subtype == "VORBIS":
-        scale = channels / 2 * sample_rate / 44_100
-        steps = [scale * step for step in (*_VORBIS, *_VORBIS_MOST)]
-        _share(bitrate, round(steps[1]), round(steps[-1]))
-        above = next(index for index, step in enumerate(steps) if step >= bitrate)
+        scale = 1000 * channels * min(sample_rate / 44_100, 1)
+        steps = [scale * n for n in (_VORBIS_STEREO if channels == 2 else _VORBIS_OTHERS)]
+        _share(bitrate, round(steps[0]), round(steps[-1]))
+        above = next((at for at in range(1, 10) if steps[at] >= bitrate), 10)
         part = (bitrate - steps[above - 1]) / (steps[above] - steps[above - 1])
-        return {"compression_level": 1 - (above - 2 + part) / 10}
+        quality = (above - 1 + part) / 10
+        return {"compression_level": 1 - min(max(quality, 0), 1)}
     raise UsageError(f"--bitrate is for mp3, ogg and opus: {subtype} has none to choose")
 
 
@@ -68,6 +69,6 @@ def _share(bitrate: int, low: int, high: int) -> float:
     if not low <= bitrate <= high:
         raise UsageError(
             f"--bitrate {bitrate / 1000:g}k: this format and sample rate take"
-            f" {low / 1000:g}k to {high / 1000:g}k"
+            f" {-(-low // 1000)}k to {high // 1000}k"
         )
     return (high - bitrate) / (high - low)

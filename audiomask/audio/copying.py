@@ -8,7 +8,7 @@ from pathlib import Path
 from audiomask.audio import pipes
 from audiomask.audio.atomic import AtomicFile, write_error
 from audiomask.audio.files import AudioFile
-from audiomask.audio.writer import ENDINGS
+from audiomask.audio.formats import ENDINGS
 from audiomask.errors import AudioFileError
 
 _BLOCK = 1 << 20

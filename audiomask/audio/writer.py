@@ -17,6 +17,7 @@ from torch import Tensor
 from audiomask.audio import pipes
 from audiomask.audio.atomic import AtomicFile, write_error
 from audiomask.audio.bitrate import encoder_settings
+from audiomask.audio.formats import choose_format
 from audiomask.audio.metadata.model import Metadata
 from audiomask.audio.metadata.ogg import CHANNEL_ORDER
 from audiomask.audio.metadata.riff import make_chunks
@@ -34,21 +35,6 @@ from audiomask.audio.pcm import (
 from audiomask.audio.wav import LIMIT, WIDTHS, WavStream
 from audiomask.errors import AudioFileError, UsageError
 
-#: the container and usual subtype behind a file name's ending
-ENDINGS = {
-    "wav": ("WAV", "PCM_16"),
-    "flac": ("FLAC", "PCM_16"),
-    "ogg": ("OGG", "VORBIS"),
-    "oga": ("OGG", "VORBIS"),
-    "opus": ("OGG", "OPUS"),
-    "mp3": ("MP3", "MPEG_LAYER_III"),
-    "aiff": ("AIFF", "PCM_16"),
-    "aif": ("AIFF", "PCM_16"),
-    "w64": ("W64", "PCM_16"),
-    "rf64": ("RF64", "PCM_16"),
-    "caf": ("CAF", "PCM_16"),
-    "au": ("AU", "PCM_16"),
-}
 # libsndfile's Vorbis encoder overflows the stack when it is given long blocks at once.
 _BLOCK_SAMPLES = 1 << 14
 # Containers that count bytes in 32 bits, and which libsndfile would let overflow.
@@ -109,7 +95,7 @@ class AudioWriter:
         self.name = pipes.STDOUT_NAME if self._stdout else str(path)
         self._atomic = None if self._stdout else AtomicFile(Path(path), overwrite)
         streamed = self._atomic is None or self._atomic.special
-        self.format, usual = _choose_format(path, format, streamed)
+        self.format, usual = choose_format(path, format, streamed)
         self.subtype = subtype or usual
         self._ours = self.format in _WAVE and self.subtype in WIDTHS
         if streamed and not self._ours:
@@ -276,48 +262,3 @@ class AudioWriter:
         if isinstance(error, soundfile.LibsndfileError | AssertionError):
             return AudioFileError(f"{self.name}: cannot be written; is the disk full?")
         return error
-
-
-def default_subtype(source_subtype: str | None, format: str) -> str:
-    """How to store what came from ``source_subtype`` in ``format``, losing nothing if possible.
-
-    Args:
-        source_subtype: the input's subtype, if there is one.
-        format: an ending or container name.
-
-    Returns:
-        The input's subtype where the format holds it; its nearest relative (FLAC has no
-        PCM_32: PCM_24); PCM_16 for lossy inputs; the only choice of lossy formats.
-    """
-    container, usual = _known(format)
-    held = soundfile.available_subtypes(container)
-    if source_subtype is None or usual not in BITS:
-        return usual
-    bits = BITS.get(source_subtype)
-    if source_subtype in FLOATING:
-        wanted = [source_subtype, "PCM_24"]
-    elif bits is None:
-        wanted = ["PCM_16"]
-    elif bits == 8:
-        wanted = ["PCM_U8", "PCM_S8"]
-    else:
-        wanted = [f"PCM_{16 if bits == 16 else 32 if bits == 32 else 24}", "PCM_24"]
-    return next((subtype for subtype in wanted if subtype in held), usual)
-
-
-def _known(format: str) -> tuple[str, str]:
-    key = format.lower()
-    if key not in ENDINGS:
-        raise UsageError(f"cannot write {format!r}; choose one of {', '.join(ENDINGS)}")
-    return ENDINGS[key]
-
-
-def _choose_format(path: Path | str, format: str | None, streamed: bool) -> tuple[str, str]:
-    if format is not None:
-        return _known(format)
-    if streamed:
-        return ENDINGS["wav"]
-    ending = Path(path).suffix[1:].lower()
-    if ending not in ENDINGS:
-        raise UsageError(f"{path}: ends with no known format; choose {', '.join(ENDINGS)}")
-    return ENDINGS[ending]

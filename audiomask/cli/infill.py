@@ -139,9 +139,10 @@ def _fill_gaps(
     bitrate: int | None,
 ) -> int:
     from audiomask.audio.copying import copy_file, is_same_format
+    from audiomask.audio.formats import default_subtype
     from audiomask.audio.metadata.reading import read_metadata
     from audiomask.audio.splice import copy_with_patches
-    from audiomask.audio.writer import AudioWriter, default_subtype
+    from audiomask.audio.writer import AudioWriter
     from audiomask.cli.groups import Groups
 
     engine = common.open_engine()
@@ -157,7 +158,7 @@ def _fill_gaps(
             meter.start(label, source.frames / rate)
             if not recording.gaps:
                 copied = is_same_format(source, _ending(job.output))
-                way = "copied as it is" if copied else "converted as it is"
+                way = "copied as it is" if copied else "only converted"
                 meter.note(f"{label}: no gaps found, {way}")
                 if copied:
                     copy_file(source, job.output, common.overwrite)

@@ -85,9 +85,10 @@ def separate(
         check_outputs(_plan(found, [*stem, *[RESIDUAL] * residual], output, template, ext), common)
 
     from audiomask.audio.files import AudioFile
+    from audiomask.audio.formats import default_subtype
     from audiomask.audio.metadata.reading import read_metadata
     from audiomask.audio.metadata.stems import for_stem
-    from audiomask.audio.writer import AudioWriter, default_subtype
+    from audiomask.audio.writer import AudioWriter
 
     engine = common.open_engine()
     stems = _choose_stems(stem or ["all"], engine.stems)

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from audiomask.audio.metadata.id3 import read_id3, write_id3
 from audiomask.audio.metadata.model import LIMIT, Chunk, Cursor, Layout, Metadata, Picture, Tags
-from audiomask.audio.metadata.riff import decode
+from audiomask.audio.metadata.wav_texts import decode
 
 _AIFF_CODING = (b"COMM", b"SSND", b"FVER", b"PEAK")
 _CAF_CODING = (b"desc", b"data", b"kuki", b"pakt", b"free", b"ovvw", b"peak", b"edct")

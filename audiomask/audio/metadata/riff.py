@@ -12,7 +12,6 @@ from audiomask.audio.metadata.id3 import read_id3, write_id3
 from audiomask.audio.metadata.model import (
     LIMIT,
     Chunk,
-    Cursor,
     Layout,
     Metadata,
     Picture,
@@ -20,26 +19,26 @@ from audiomask.audio.metadata.model import (
     Tags,
 )
 from audiomask.audio.metadata.moving import make_room
+from audiomask.audio.metadata.wav_texts import (
+    INFO,
+    INFO_NAMES,
+    TIME_REFERENCE,
+    bext_names,
+    decode,
+    encode,
+    info_items,
+    read_bext,
+    write_bext,
+    write_info,
+)
 
 #: what says how the samples are stored, only fills, or was measured on these very samples
 _OF_THE_CODING = (
     *(b"fmt ", b"data", b"ds64", b"fact", b"JUNK", b"junk", b"FLLR", b"PAD ", b"MEXT"),
     *(b"PEAK", b"levl", b"LEVL", b"MD5 "),
 )
-INFO = {
-    **{b"INAM": "TITLE", b"IART": "ARTIST", b"IPRD": "ALBUM", b"ICRD": "DATE"},
-    **{b"ITRK": "TRACKNUMBER", b"IPRT": "TRACKNUMBER", b"IGNR": "GENRE", b"ICMT": "COMMENT"},
-    **{b"ICOP": "COPYRIGHT", b"ISFT": "ENCODER", b"IENG": "ENGINEER", b"ILNG": "LANGUAGE"},
-    **{b"ITCH": "ENCODED_BY", b"IMUS": "COMPOSER", b"IWRI": "LYRICIST", b"ISRC": "SOURCE"},
-    **{b"IKEY": "KEYWORDS", b"ISBJ": "SUBJECT", b"ISMP": "TIMECODE", b"IMED": "MEDIA"},
-}
-_INFO_NAMES = {name: key for key, name in INFO.items() if key != b"IPRT"}
-#: fields of a bext chunk that hold text: name, start, stop
-_BEXT = (
-    *(("DESCRIPTION", 0, 256), ("ORIGINATOR", 256, 288), ("ORIGINATOR_REFERENCE", 288, 320)),
-    *(("ORIGINATION_DATE", 320, 330), ("ORIGINATION_TIME", 330, 338)),
-)
-TIME_REFERENCE = "TIME_REFERENCE"
+# bits a sample, how many of them are valid, and the mask: where, and how many bytes
+_FIELDS = ((14, 2), (18, 2), (20, 4))
 _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")
 _W64_LIST = b"list" + bytes.fromhex("2f91cf11a5d628db04c10000")
 _W64_RIFF = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
@@ -94,7 +93,7 @@ def read_tags(chunks: list[Chunk]) -> tuple[Tags, tuple[Picture, ...]]:
             found, more = read_id3(chunk.content)
             pictures = (*pictures, *more)
         elif chunk.name == b"bext":
-            found = _read_bext(chunk.content)
+            found = read_bext(chunk.content)
         known = {name for name, _ in tags}
         tags += [tag for tag in found if tag[0] not in known]
     return tuple(tags), pictures
@@ -110,9 +109,9 @@ def make_chunks(metadata: Metadata) -> tuple[Chunk, ...]:
     tags = metadata.tags
     chunks = []
     if (reference := metadata.tag(TIME_REFERENCE)).isdecimal() and int(reference) < 1 << 64:
-        chunks.append(Chunk(b"bext", _write_bext(metadata, int(reference)), Place.BEFORE_FORMAT))
-        tags = tuple(tag for tag in tags if tag[0] not in _bext_names())
-    named = [(_INFO_NAMES[name], value) for name, value in tags if name in _INFO_NAMES]
+        chunks.append(Chunk(b"bext", write_bext(metadata, int(reference)), Place.BEFORE_FORMAT))
+        tags = tuple(tag for tag in tags if tag[0] not in bext_names())
+    named = [(INFO_NAMES[name], value) for name, value in tags if name in INFO_NAMES]
     if named:
         first = dict(reversed(named))
         items = [(key, encode(first[key])) for key in dict.fromkeys(key for key, _ in named)]
@@ -199,71 +198,12 @@ def extensible(fmt: bytes, layout: Layout) -> bytes:
     return b"\xfe\xff" + fmt[2:16] + added
 
 
-def info_items(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Names and values, with their end marks, of a LIST chunk of type INFO."""
-    cursor = Cursor(content)
-    try:
-        cursor.take(4)
-        while True:
-            name = cursor.take(4)
-            size = min(cursor.number(), len(content) - cursor.at)
-            yield name, cursor.take(size)
-            cursor.at = min(cursor.at + size % 2, len(content))
-    except ValueError:
-        return
-
-
-def write_info(items: list[tuple[bytes, bytes]]) -> bytes:
-    """The content of a LIST chunk of type INFO."""
-    return b"INFO" + b"".join(
-        name + struct.pack("<I", len(value)) + value + bytes(len(value) % 2)
-        for name, value in items
-    )
-
-
-def decode(value: bytes) -> str:
-    """Text of an INFO chunk: UTF-8 or, from older programs, Windows' Latin characters."""
-    value = value.split(b"\0")[0]
-    try:
-        return value.decode().strip()
-    except UnicodeDecodeError:
-        return value.decode("cp1252", "replace").strip()
-
-
-def encode(text: str) -> bytes:
-    """Text for an INFO chunk, with its end mark."""
-    return text.replace("\0", " ").encode("utf-8", "replace") + b"\0"
-
-
 def _layout(fmt: bytes) -> Layout | None:
     if len(fmt) < 40 or fmt[:2] != b"\xfe\xff":
         return None
     bits, valid, mask = (int.from_bytes(fmt[at : at + n], "little") for at, n in _FIELDS)
     family = fmt[26:40] if fmt[26:40] == _AMBISONIC else Layout(0).family
     return Layout(mask, 0 if valid == bits else valid, family)
-
-
-_FIELDS = ((14, 2), (18, 2), (20, 4))
-
-
-def _bext_names() -> set[str]:
-    return {TIME_REFERENCE, *(name for name, _, _ in _BEXT)}
-
-
-def _read_bext(content: bytes) -> Tags:
-    if len(content) < 346:
-        return ()
-    tags = [(name, decode(content[start:stop])) for name, start, stop in _BEXT]
-    tags.append((TIME_REFERENCE, str(int.from_bytes(content[338:346], "little"))))
-    return tuple(tag for tag in tags if tag[1])
-
-
-def _write_bext(metadata: Metadata, reference: int) -> bytes:
-    fields = b""
-    for name, start, stop in _BEXT:
-        value = metadata.tag(name).encode("ascii", "replace")[: stop - start]
-        fields += value.ljust(stop - start, b"\0")
-    return fields + struct.pack("<QH", reference, 1) + bytes(254)
 
 
 def _spans(stream: BinaryIO) -> Iterator[Span]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from audiomask.audio.metadata import riff
+from audiomask.audio.metadata import wav_texts
 from audiomask.audio.metadata.flac import CUESHEET
 from audiomask.audio.metadata.id3 import write_id3
 from audiomask.audio.metadata.model import Chunk, Metadata, Tags
@@ -75,8 +75,8 @@ def _stem_chunks(metadata: Metadata, title: str, tags: Tags) -> tuple[Chunk, ...
             content = _stem_bext(content)
         if content:
             chunks.append(replace(chunk, content=content))
-    if title and not informed and any(tag[0] in riff.INFO.values() for tag in tags):
-        chunks.append(Chunk(b"LIST", riff.write_info([(b"INAM", riff.encode(title))])))
+    if title and not informed and any(tag[0] in wav_texts.INFO.values() for tag in tags):
+        chunks.append(Chunk(b"LIST", wav_texts.write_info([(b"INAM", wav_texts.encode(title))])))
     return tuple(chunks)
 
 
@@ -84,12 +84,12 @@ def _stem_info(content: bytes, title: str) -> bytes:
     """INFO with the new title, in the old one's place and the others' encoding."""
     items = [
         (name, value)
-        for name, value in riff.info_items(content)
-        if name not in riff.INFO or holds_for_stems(riff.INFO[name])
+        for name, value in wav_texts.info_items(content)
+        if name not in wav_texts.INFO or holds_for_stems(wav_texts.INFO[name])
     ]
     if not title:
-        return riff.write_info(items)
-    coded = riff.encode(title)
+        return wav_texts.write_info(items)
+    coded = wav_texts.encode(title)
     try:
         b"".join(value for _, value in items).decode()
     except UnicodeDecodeError:
@@ -97,7 +97,7 @@ def _stem_info(content: bytes, title: str) -> bytes:
     named = [(name, coded if name == b"INAM" else value) for name, value in items]
     if all(name != b"INAM" for name, _ in items):
         named.insert(0, (b"INAM", coded))
-    return riff.write_info(named)
+    return wav_texts.write_info(named)
 
 
 def _stem_bext(content: bytes) -> bytes:
