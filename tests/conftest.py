@@ -1,11 +1,14 @@
 """What all tests share: quiet, steady property tests, optional peers, and tiny checkpoints."""
 
+import json
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -80,3 +83,23 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     notes = {"vqvae": fingerprint}
     save_checkpoint(folder / "mlm", "mlm", "default", asdict(mlm.config), mlm.state_dict(), notes)
     return folder
+
+
+@pytest.fixture
+def probe(peer: Callable[[str], str]) -> Callable[[Path], dict[str, Any]]:
+    """``probe(path)``: tags by their names in capitals, pictures and layout, as ffprobe sees it."""
+    program = peer("ffprobe")
+
+    def ask(path: Path) -> dict[str, Any]:
+        words = [program, "-v", "error", "-of", "json", "-show_format", "-show_streams", str(path)]
+        found = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
+        tags = found["format"].get("tags", {})
+        for stream in found["streams"]:
+            if stream["codec_type"] == "audio":
+                tags |= stream.get("tags", {})
+                layout = stream.get("channel_layout")
+        pictures = [s["codec_name"] for s in found["streams"] if s["codec_type"] == "video"]
+        upper = {key.upper(): value for key, value in tags.items()}
+        return {"tags": upper, "pictures": pictures, "layout": layout}
+
+    return ask

@@ -14,6 +14,7 @@ from typing import Any
 
 import soundfile
 
+from audiomask.audio.metadata.ogg import CHANNEL_ORDER
 from audiomask.audio.names import sound_name
 from audiomask.audio.pcm import BITS
 from audiomask.errors import AudioFileError
@@ -61,8 +62,11 @@ def unroll(path: Path, target: Path) -> None:
             subtype="PCM_32" if whole else "FLOAT",
         ) as out:
             dtype = "int32" if whole else "float32"
+            # libsndfile leaves the channels of Vorbis and Opus in an order of their own
+            order = CHANNEL_ORDER.get(source.channels) if source.format == "OGG" else None
+            back = None if order is None else [order.index(n) for n in range(len(order))]
             while len(block := source.read(_BLOCK, dtype=dtype, always_2d=True)):
-                out.write(block)
+                out.write(block if back is None else block[:, back])
 
 
 def content_of(path: Path) -> bytes:

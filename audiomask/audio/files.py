@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 import soundfile
 import torch
@@ -58,8 +60,11 @@ class AudioFile:
         self.nonfinite = False
         self._temporary: list[Path] = []
         self._file: soundfile.SoundFile | None = None
+        self._spool: BinaryIO | None = None
         try:
             location = self._locate()
+            if location in self._temporary:
+                self._spool = location.open("rb")
             self._file = self._open(location)
             self._check(location)
             for copy in self._temporary:
@@ -105,8 +110,33 @@ class AudioFile:
             raise ValueError(f"samples [{start}, {stop}) are not within [0, {self.frames})")
         return self._read(start, stop, "int32" if self.subtype in BITS else "float64")
 
+    @property
+    def spooled(self) -> bool:
+        """Whether it came through a pipe, so that no path leads to it."""
+        return self._spool is not None
+
+    @contextmanager
+    def open_original(self) -> Iterator[BinaryIO]:
+        """All bytes of the file as it came, from the first one on.
+
+        Raises:
+            AudioFileError: it is gone, or cannot be read any longer.
+        """
+        if self._spool is not None:
+            self._spool.seek(0)
+            yield self._spool
+            return
+        with ExitStack() as stack:
+            try:
+                stream = stack.enter_context(Path(self.path).open("rb"))
+            except OSError as error:
+                raise AudioFileError(f"{self.name}: cannot be read: {why(error)}") from error
+            yield stream
+
     def close(self) -> None:
         """Close the file and remove its temporary copies. Closing twice is fine."""
+        if self._spool is not None:
+            self._spool.close()
         if self._file is not None:
             self._file.close()
             self._file = None

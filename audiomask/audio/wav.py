@@ -15,6 +15,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from audiomask.audio.metadata.model import Chunk, Layout, Place
+from audiomask.audio.metadata.riff import arrange, extensible, pack
 from audiomask.audio.pcm import Raw
 
 #: bytes a sample of the subtypes this writer knows
@@ -36,6 +38,10 @@ class WavStream:
         subtype: one of ``WIDTHS``.
         frames: samples per channel to come, when known: a pipe's header is then right too.
         seekable: whether the header may be completed at the end.
+        chunks: what else goes into the file, each in its place. Where no length can be told,
+            neither before nor after, all of them come before the samples.
+        layout: the loudspeakers of the channels; makes the header one of WAVE_FORMAT_EXTENSIBLE.
+        wide: whether to write RF64 however short the sound is.
     """
 
     def __init__(
@@ -46,14 +52,25 @@ class WavStream:
         subtype: str,
         frames: int | None = None,
         seekable: bool = True,
+        chunks: tuple[Chunk, ...] = (),
+        layout: Layout | None = None,
+        wide: bool = False,
     ) -> None:
         self.stream, self.sample_rate, self.channels = stream, sample_rate, channels
         self.subtype, self.promised, self.seekable = subtype, frames, seekable
         self.frames = 0
+        self._layout, self._wide = layout, wide
         self._start = stream.tell() if seekable else 0
         self._width = WIDTHS[subtype] * channels
         # Room for RF64's 64-bit sizes, unless it is known that they will not be needed.
-        self._roomy = frames is None or frames * self._width > LIMIT - 1024
+        others = sum(len(chunk.content) + 9 for chunk in chunks)
+        self._roomy = frames is None or frames * self._width + others > LIMIT - 1024
+        chunks = arrange(chunks, wide or self._roomy)
+        self._first = pack(chunks, Place.BEFORE_FORMAT)
+        self._before = pack(chunks, Place.BEFORE_DATA)
+        self._after = pack(chunks, Place.AFTER_DATA)
+        if frames is None and not seekable:
+            self._before, self._after = self._before + self._after, b""
         # The header goes out together with the first samples: sox, which looks at the beginning of
         # a pipe and steps back, loses what came in a read of its own.
         self._head = self._header(frames)
@@ -70,7 +87,7 @@ class WavStream:
         Raises:
             ValueError: a pipe was promised another number of frames than were written.
         """
-        self.stream.write(self._head + b"\0" * (self.frames * self._width % 2))
+        self.stream.write(self._head + bytes(self.frames * self._width % 2) + self._after)
         self._head = b""
         if self.promised != self.frames:
             if self.seekable:
@@ -84,21 +101,11 @@ class WavStream:
 
     def _header(self, frames: int | None) -> bytes:
         floating = self.subtype in ("FLOAT", "DOUBLE")
-        bits = 8 * WIDTHS[self.subtype]
-        fmt = struct.pack(
-            "<HHIIHH",
-            3 if floating else 1,
-            self.channels,
-            self.sample_rate,
-            min(self.sample_rate * self._width, LIMIT),
-            self._width,
-            bits,
-        )
         count = UNKNOWN if frames is None else min(frames, LIMIT)
-        # what is not whole numbers says how long its extension is: there is none
-        body = _chunk(b"fmt ", fmt + bytes(2) if floating else fmt)
+        body = self._first + _chunk(b"fmt ", self._format(3 if floating else 1))
         if floating:
             body += _chunk(b"fact", struct.pack("<I", count))
+        body += self._before
         if frames is None:
             room = _chunk(b"JUNK", bytes(28))
             return (
@@ -107,23 +114,47 @@ class WavStream:
                 + struct.pack("<I", UNKNOWN)
             )
         data = frames * self._width
-        return container(body, data, self._roomy)
+        if self._wide:
+            return container(body, data, False, len(self._after), frames)
+        return container(body, data, self._roomy, len(self._after))
+
+    def _format(self, code: int) -> bytes:
+        """The content of the ``fmt`` chunk; ``code`` is 1 for whole numbers, 3 for floating."""
+        bits = 8 * WIDTHS[self.subtype]
+        fmt = struct.pack(
+            "<HHIIHH",
+            code,
+            self.channels,
+            self.sample_rate,
+            min(self.sample_rate * self._width, LIMIT),
+            self._width,
+            bits,
+        )
+        if self._layout is not None:
+            return extensible(fmt, self._layout)
+        # what is not whole numbers says how long its extension is: there is none
+        return fmt + bytes(2) if code == 3 else fmt
 
 
-def container(body: bytes, data: int, roomy: bool) -> bytes:
+def container(
+    body: bytes, data: int, roomy: bool, after: int = 0, frames: int | None = None
+) -> bytes:
     """All that stands before the samples: RIFF or, for what it cannot count, RF64.
 
     Args:
-        body: the chunks before the data, ``fmt`` first.
+        body: the chunks before the data, ``fmt`` among them.
         data: bytes of samples.
         roomy: keep room for RF64's sizes even when they are not needed.
+        after: bytes of the chunks behind the data.
+        frames: samples per channel, for RF64 in any case.
     """
-    riff = 4 + (36 if roomy else 0) + len(body) + 8 + data + data % 2
-    if riff <= LIMIT:
+    riff = 4 + (36 if roomy else 0) + len(body) + 8 + data + data % 2 + after
+    if riff <= LIMIT and frames is None:
         room = _chunk(b"JUNK", bytes(28)) if roomy else b""
         head = b"RIFF" + struct.pack("<I", riff) + b"WAVE" + room + body
         return head + b"data" + struct.pack("<I", data)
-    sizes = _chunk(b"ds64", struct.pack("<QQQI", riff + (0 if roomy else 36), data, 0, 0))
+    riff += 0 if roomy else 36
+    sizes = _chunk(b"ds64", struct.pack("<QQQI", riff, data, frames or 0, 0))
     head = b"RF64" + struct.pack("<I", UNKNOWN) + b"WAVE" + sizes + body
     return head + b"data" + struct.pack("<I", UNKNOWN)
 

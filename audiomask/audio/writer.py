@@ -16,6 +16,12 @@ from torch import Tensor
 
 from audiomask.audio import pipes
 from audiomask.audio.atomic import AtomicFile, write_error
+from audiomask.audio.bitrate import encoder_settings
+from audiomask.audio.formats import choose_format
+from audiomask.audio.metadata.model import Metadata
+from audiomask.audio.metadata.ogg import CHANNEL_ORDER
+from audiomask.audio.metadata.riff import make_chunks
+from audiomask.audio.metadata.writing import add_metadata
 from audiomask.audio.names import sound_name
 from audiomask.audio.pcm import (
     BITS,
@@ -29,25 +35,11 @@ from audiomask.audio.pcm import (
 from audiomask.audio.wav import LIMIT, WIDTHS, WavStream
 from audiomask.errors import AudioFileError, UsageError
 
-#: the container and usual subtype behind a file name's ending
-ENDINGS = {
-    "wav": ("WAV", "PCM_16"),
-    "flac": ("FLAC", "PCM_16"),
-    "ogg": ("OGG", "VORBIS"),
-    "oga": ("OGG", "VORBIS"),
-    "opus": ("OGG", "OPUS"),
-    "mp3": ("MP3", "MPEG_LAYER_III"),
-    "aiff": ("AIFF", "PCM_16"),
-    "aif": ("AIFF", "PCM_16"),
-    "w64": ("W64", "PCM_16"),
-    "rf64": ("RF64", "PCM_16"),
-    "caf": ("CAF", "PCM_16"),
-    "au": ("AU", "PCM_16"),
-}
 # libsndfile's Vorbis encoder overflows the stack when it is given long blocks at once.
 _BLOCK_SAMPLES = 1 << 14
 # Containers that count bytes in 32 bits, and which libsndfile would let overflow.
 _SMALL = ("AIFF", "AU")
+_WAVE = ("WAV", "RF64")
 
 
 class AudioWriter:
@@ -65,15 +57,19 @@ class AudioWriter:
         format: an ending such as ``"wav"`` or ``"flac"``; taken from the path when None.
         overwrite: whether an existing file may be replaced.
         frames: samples per channel to come, if known.
+        metadata: what else belongs to the recording, as far as the format can hold it.
+        bitrate: bits a second of a lossy format; its usual one when None.
 
     Attributes:
         clipped: samples so far that lay beyond full scale and were clipped.
         frames: samples per channel written so far.
         format: the container.
         subtype: how samples are stored.
+        lost: what of the metadata the format could not hold, known on exit; ``""`` for nothing.
 
     Raises:
-        UsageError: the file exists and may not be replaced, or format or subtype is impossible.
+        UsageError: the file exists and may not be replaced, or format, subtype or bitrate is
+            impossible.
         AudioFileError: (later) the format cannot hold this rate or these channels, or the
             system will not write. BrokenPipeError of standard output passes through.
     """
@@ -87,22 +83,28 @@ class AudioWriter:
         format: str | None = None,
         overwrite: bool = False,
         frames: int | None = None,
+        metadata: Metadata | None = None,
+        bitrate: int | None = None,
     ) -> None:
         self.path, self.sample_rate, self.channels = path, sample_rate, channels
         self.clipped = self.frames = 0
         self._promised = frames
+        self._metadata = metadata or Metadata()
+        self.lost = ""
         self._stdout = str(path) == "-"
         self.name = pipes.STDOUT_NAME if self._stdout else str(path)
         self._atomic = None if self._stdout else AtomicFile(Path(path), overwrite)
         streamed = self._atomic is None or self._atomic.special
-        self.format, usual = _choose_format(path, format, streamed)
+        self.format, usual = choose_format(path, format, streamed)
         self.subtype = subtype or usual
-        self._ours = self.format == "WAV" and self.subtype in WIDTHS
+        self._ours = self.format in _WAVE and self.subtype in WIDTHS
         if streamed and not self._ours:
             raise UsageError(f"{self.name}: takes only WAV with one of {', '.join(WIDTHS)}")
         if not soundfile.check_format(self.format, self.subtype):
             held = ", ".join(soundfile.available_subtypes(self.format))
             raise UsageError(f"{self.format} cannot store {self.subtype}; choose one of {held}")
+        self._settings = encoder_settings(self.subtype, bitrate, sample_rate, channels)
+        self._order = CHANNEL_ORDER.get(channels) if self.format == "OGG" else None
         self._out: WavStream | soundfile.SoundFile | None = None
         self._stack = ExitStack()
 
@@ -131,6 +133,7 @@ class AudioWriter:
             # Completed before the stack unwinds, so that a failure removes the file.
             if kind is None and self._out is not None:
                 self._out.close()
+                self._add_metadata()
                 self._check_end()
         except BaseException as failed:
             self._unwind(type(failed), failed, failed.__traceback__)
@@ -185,11 +188,18 @@ class AudioWriter:
                 self.channels,
                 subtype=self.subtype,
                 format=self.format,
+                **self._settings,
             )
             stack.callback(self._out.close)
             return
         file = stack.enter_context(temporary.open("wb"))
         self._out = self._wav(file, not self._atomic.special)
+
+    def _add_metadata(self) -> None:
+        if not self._ours and self._atomic is not None:
+            self.lost = add_metadata(
+                self._atomic.temporary, self.format, self._metadata, self.channels
+            )
 
     def _check_end(self) -> None:
         """Read the last sample back: FLAC's and Ogg's last bytes are written when the file is
@@ -203,7 +213,15 @@ class AudioWriter:
 
     def _wav(self, stream: BinaryIO, seekable: bool) -> WavStream:
         return WavStream(
-            stream, self.sample_rate, self.channels, self.subtype, self._promised, seekable
+            stream,
+            self.sample_rate,
+            self.channels,
+            self.subtype,
+            self._promised,
+            seekable,
+            make_chunks(self._metadata),
+            self._metadata.layout,
+            wide=self.format == "RF64",
         )
 
     def _emit(self, samples: Raw) -> None:
@@ -211,6 +229,8 @@ class AudioWriter:
             raise ValueError("an AudioWriter is used inside its with statement")
         step = max(_BLOCK_SAMPLES // self.channels, 1)
         size = (self.frames + len(samples)) * self.channels * WIDTHS.get(self.subtype, 1)
+        if self._order is not None:
+            samples = samples[:, self._order]
         if self.format in _SMALL and size > LIMIT - 4096:
             raise AudioFileError(f"{self.name}: {self.format} ends at 4 GiB; choose wav")
         try:
@@ -242,48 +262,3 @@ class AudioWriter:
         if isinstance(error, soundfile.LibsndfileError | AssertionError):
             return AudioFileError(f"{self.name}: cannot be written; is the disk full?")
         return error
-
-
-def default_subtype(source_subtype: str | None, format: str) -> str:
-    """How to store what came from ``source_subtype`` in ``format``, losing nothing if possible.
-
-    Args:
-        source_subtype: the input's subtype, if there is one.
-        format: an ending or container name.
-
-    Returns:
-        The input's subtype where the format holds it; its nearest relative (FLAC has no
-        PCM_32: PCM_24); PCM_16 for lossy inputs; the only choice of lossy formats.
-    """
-    container, usual = _known(format)
-    held = soundfile.available_subtypes(container)
-    if source_subtype is None or usual not in BITS:
-        return usual
-    bits = BITS.get(source_subtype)
-    if source_subtype in FLOATING:
-        wanted = [source_subtype, "PCM_24"]
-    elif bits is None:
-        wanted = ["PCM_16"]
-    elif bits == 8:
-        wanted = ["PCM_U8", "PCM_S8"]
-    else:
-        wanted = [f"PCM_{16 if bits == 16 else 32 if bits == 32 else 24}", "PCM_24"]
-    return next((subtype for subtype in wanted if subtype in held), usual)
-
-
-def _known(format: str) -> tuple[str, str]:
-    key = format.lower()
-    if key not in ENDINGS:
-        raise UsageError(f"cannot write {format!r}; choose one of {', '.join(ENDINGS)}")
-    return ENDINGS[key]
-
-
-def _choose_format(path: Path | str, format: str | None, streamed: bool) -> tuple[str, str]:
-    if format is not None:
-        return _known(format)
-    if streamed:
-        return ENDINGS["wav"]
-    ending = Path(path).suffix[1:].lower()
-    if ending not in ENDINGS:
-        raise UsageError(f"{path}: ends with no known format; choose {', '.join(ENDINGS)}")
-    return ENDINGS[ending]

@@ -16,7 +16,7 @@ from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
 from audiomask.cli.progress import Meter
 from audiomask.cli.report import run_jobs
-from audiomask.cli.writing import report_clipping
+from audiomask.cli.writing import Bitrate, bits_a_second, report_clipping, report_lost
 from audiomask.errors import UsageError
 from audiomask.inference.settings import AR, AUTO, TOKENS, InfillSettings
 
@@ -99,6 +99,7 @@ def infill(
         int, typer.Option("--candidates", metavar="N", min=1, help="Fillings drawn to choose from.")
     ] = _USUAL.candidates,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0)] = _USUAL.seed,
+    bitrate: Bitrate = None,
     report: Annotated[
         Path | None,
         typer.Option("--report", metavar="FILE", help="Tell every gap and failure as JSON lines."),
@@ -125,7 +126,8 @@ def infill(
     jobs = plan_files(found, output, _filled_name)
     check_outputs(jobs, common)
     check_report(report, jobs, common)
-    return _fill_gaps(jobs, common, choice, settings, report)
+    rate = bits_a_second(bitrate, {_ending(job.output) for job in jobs})
+    return _fill_gaps(jobs, common, choice, settings, report, rate)
 
 
 def _fill_gaps(
@@ -134,9 +136,13 @@ def _fill_gaps(
     choice: GapChoice,
     settings: InfillSettings,
     report: Path | None,
+    bitrate: int | None,
 ) -> int:
+    from audiomask.audio.copying import copy_file, is_same_format
+    from audiomask.audio.formats import default_subtype
+    from audiomask.audio.metadata.reading import read_metadata
     from audiomask.audio.splice import copy_with_patches
-    from audiomask.audio.writer import AudioWriter, default_subtype
+    from audiomask.audio.writer import AudioWriter
     from audiomask.cli.groups import Groups
 
     engine = common.open_engine()
@@ -151,8 +157,17 @@ def _fill_gaps(
             source, rate = recording.source, recording.source.sample_rate
             meter.start(label, source.frames / rate)
             if not recording.gaps:
-                meter.note(f"{label}: no gaps found, copied as it is")
+                copied = is_same_format(source, _ending(job.output))
+                way = "copied as it is" if copied else "only converted"
+                meter.note(f"{label}: no gaps found, {way}")
+                if copied:
+                    copy_file(source, job.output, common.overwrite)
+                    meter.advance(source.frames / rate)
+                    lines.filled(job, [], rate)
+                    table.add_none(label)
+                    return
             seen: list[FilledGap] = []
+            metadata = read_metadata(source)
             with AudioWriter(
                 job.output,
                 rate,
@@ -160,6 +175,8 @@ def _fill_gaps(
                 default_subtype(source.subtype, _ending(job.output)),
                 overwrite=common.overwrite,
                 frames=source.frames,
+                metadata=metadata,
+                bitrate=bitrate,
             ) as writer:
                 done = 0
                 patches = _watched(recording, label, seen)
@@ -167,6 +184,8 @@ def _fill_gaps(
                     meter.advance((position - done) / rate)
                     done = position
                 lines.filled(job, seen, rate)
+        report_lost(label, metadata.lost)
+        report_lost(job.output, writer.lost)
         report_clipping(job.output, writer.clipped)
         for filled in seen:
             table.add(label, rate, *filled)

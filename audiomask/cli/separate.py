@@ -15,7 +15,14 @@ from audiomask.cli.outputs import Job, check_outputs, to_stdout
 from audiomask.cli.progress import Meter
 from audiomask.cli.report import run_jobs
 from audiomask.cli.template import DEFAULT_TEMPLATE, fill_template
-from audiomask.cli.writing import report_clipping, report_nonfinite, subtype_name
+from audiomask.cli.writing import (
+    Bitrate,
+    bits_a_second,
+    report_clipping,
+    report_lost,
+    report_nonfinite,
+    subtype_name,
+)
 from audiomask.errors import UsageError
 from audiomask.inference.settings import Separation
 
@@ -64,6 +71,7 @@ def separate(
         str | None,
         typer.Option("--subtype", metavar="NAME", help="PCM_16, PCM_24, FLOAT ..."),
     ] = None,
+    bitrate: Bitrate = None,
 ) -> int:
     """Take the instruments out of a song.
 
@@ -72,6 +80,7 @@ def separate(
     """
     wanted = subtype_name(subtype)
     ext = _choose_format(format, template).value
+    coded = bits_a_second(bitrate, {ext})
     _check_folder(output, inputs)
     found = collect_inputs(inputs, is_audio, None if output == "-" else Path(output))
     if stem and "all" not in stem:
@@ -79,7 +88,10 @@ def separate(
         check_outputs(_plan(found, [*stem, *[RESIDUAL] * residual], output, template, ext), common)
 
     from audiomask.audio.files import AudioFile
-    from audiomask.audio.writer import AudioWriter, default_subtype
+    from audiomask.audio.formats import default_subtype
+    from audiomask.audio.metadata.reading import read_metadata
+    from audiomask.audio.metadata.stems import for_stem
+    from audiomask.audio.writer import AudioWriter
 
     engine = common.open_engine()
     stems = _choose_stems(stem or ["all"], engine.stems)
@@ -92,6 +104,7 @@ def separate(
             rate = source.sample_rate
             meter.start(job.input.label, source.frames / rate)
             kept = wanted or default_subtype(source.subtype, ext)
+            metadata = read_metadata(source)
             writers = {
                 name: stack.enter_context(
                     AudioWriter(
@@ -102,6 +115,8 @@ def separate(
                         format=ext,
                         overwrite=common.overwrite,
                         frames=source.frames,
+                        metadata=for_stem(metadata, name, job.input.relative.stem),
+                        bitrate=coded,
                     )
                 )
                 for name, place in job.outputs.items()
@@ -114,7 +129,9 @@ def separate(
                     writer.write(blocks[name])
                 meter.advance(next(iter(blocks.values())).shape[-1] / rate)
         report_nonfinite(source)
+        report_lost(job.input.label, metadata.lost)
         for name, place in job.outputs.items():
+            report_lost(place, writers[name].lost)
             report_clipping(place, writers[name].clipped)
 
     return run_jobs(jobs, common, work)

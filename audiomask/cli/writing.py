@@ -1,7 +1,10 @@
 """What the commands on audio share: the sample type, and words on damaged samples."""
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from audiomask.cli.inputs import Location
 from audiomask.errors import UsageError
@@ -14,7 +17,26 @@ SUBTYPES = (
     *("VORBIS", "OPUS", "MPEG_LAYER_III"),
 )
 
+LOSSY_ENDINGS = ("mp3", "ogg", "oga", "opus")
+
+Bitrate = Annotated[
+    str | None,
+    typer.Option("--bitrate", metavar="RATE", help="Of mp3, ogg and opus, such as 192k or 320."),
+]
+
 logger = logging.getLogger(__name__)
+
+
+def bits_a_second(bitrate: str | None, endings: Collection[str]) -> int | None:
+    """The bitrate asked for; raises UsageError if it is none, or a format has none to choose."""
+    if bitrate is None:
+        return None
+    from audiomask.audio.bitrate import parse_bitrate
+
+    for ending in endings:
+        if ending.lower() not in LOSSY_ENDINGS:
+            raise UsageError(f"--bitrate is for {', '.join(LOSSY_ENDINGS)}: {ending} loses nothing")
+    return parse_bitrate(bitrate)
 
 
 def subtype_name(name: str | None) -> str | None:
@@ -30,6 +52,13 @@ def report_nonfinite(source: "AudioFile") -> None:
     """Warn when the input held samples that are no numbers; they were read as silence."""
     if source.nonfinite:
         logger.warning("%s: holds samples that are not finite numbers, read as 0", source.name)
+
+
+def report_lost(place: Location | str, lost: str) -> None:
+    """Warn when something that belongs to a recording could not be read or kept."""
+    if lost:
+        name = "standard output" if place == "-" else str(place)
+        logger.warning("%s: %s", name, lost)
 
 
 def report_clipping(place: Location, clipped: int) -> None:

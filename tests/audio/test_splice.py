@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from audiomask.audio import splice as module
 from audiomask.audio.faults import detect_faults
 from audiomask.audio.files import AudioFile
+from audiomask.audio.formats import default_subtype
 from audiomask.audio.gaps import Gap, merge_gaps
 from audiomask.audio.pcm import to_integers
 from audiomask.audio.splice import Patch, copy_with_patches, crossfade_bounds
-from audiomask.audio.writer import AudioWriter, default_subtype
+from audiomask.audio.writer import AudioWriter
 
 FRAMES = 5000
 

@@ -14,8 +14,9 @@ import torch
 
 from audiomask.audio import writer as module
 from audiomask.audio.files import AudioFile, read_audio
+from audiomask.audio.formats import default_subtype
 from audiomask.audio.pcm import quantise
-from audiomask.audio.writer import AudioWriter, default_subtype
+from audiomask.audio.writer import AudioWriter
 from audiomask.errors import AudioFileError, AudiomaskError, UsageError
 
 AUDIO = torch.empty(2, 40_001).uniform_(-0.9, 0.9, generator=torch.Generator().manual_seed(0))

@@ -18,6 +18,7 @@ import soundfile
 
 from audiomask.audio import decode
 from audiomask.audio.files import AudioFile
+from audiomask.audio.metadata.reading import parse
 from audiomask.audio.pcm import BITS
 
 decode._ffmpeg = lambda: None
@@ -49,7 +50,7 @@ KINDS = (
 
 
 def attempt(data: bytes, folder: Path) -> None:
-    """Open a file or pipe, and read its beginning, its end, around both, and through."""
+    """Open a file or pipe, and read what belongs to it, its ends, around both, and through."""
     keys = list(WAYS)
     way = data[:1] if data[:1] in WAYS else keys[data[0] % len(keys) if data else 0]
     ending = WAYS[way]
@@ -62,6 +63,7 @@ def attempt(data: bytes, folder: Path) -> None:
     else:
         source = folder / f"input{ending}"
         source.write_bytes(data[1:])
+    parse(io.BytesIO(data[1:]))  # whatever it holds, sound or not
     try:
         with AudioFile(source) as file:
             _read(file, len(data))

@@ -1,0 +1,74 @@
+"""Bitrates of lossy formats, as the settings that libsndfile's encoders take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from audiomask.errors import UsageError
+
+# What LAME encodes at: its lowest and highest bitrate at rates from the first on.
+_MP3 = ((32_000, 32_000, 320_000), (16_000, 8_000, 160_000), (0, 8_000, 64_000))
+# Opus, a channel
+_OPUS = (6_000, 256_000)
+# Vorbis knows qualities alone, 0 to 10. These are the thousands of bits a second and channel that
+# each aims at, at 44.1 kHz and above: for stereo, whose channels share some, and for all others.
+_VORBIS_STEREO = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 250)
+_VORBIS_OTHERS = (48, 60, 70, 80, 86, 96, 110, 120, 140, 160, 240)
+
+
+def encoder_settings(
+    subtype: str, bitrate: int | None, sample_rate: int, channels: int
+) -> dict[str, Any]:
+    """Arguments for ``soundfile.SoundFile``.
+
+    MP3 is coded at a constant bitrate. Opus and Vorbis vary theirs with the music, about that one.
+
+    Args:
+        subtype: ``MPEG_LAYER_III``, ``VORBIS`` or ``OPUS``; others have no bitrate.
+        bitrate: bits a second of all channels; None for the encoder's own choice.
+        sample_rate: samples a second.
+        channels: number of channels.
+
+    Raises:
+        UsageError: the format has no bitrate, or not that one.
+    """
+    if bitrate is None:
+        return {}
+    if subtype == "MPEG_LAYER_III":
+        low, high = next((low, high) for rate, low, high in _MP3 if sample_rate >= rate)
+        level = _share(bitrate, low, high)
+        return {"compression_level": level, "bitrate_mode": "CONSTANT"}
+    if subtype == "OPUS":
+        return {"compression_level": _share(bitrate, *(channels * end for end in _OPUS))}
+    if subtype == "VORBIS":
+        scale = 1000 * channels * min(sample_rate / 44_100, 1)
+        steps = [scale * n for n in (_VORBIS_STEREO if channels == 2 else _VORBIS_OTHERS)]
+        _share(bitrate, round(steps[0]), round(steps[-1]))
+        above = next((at for at in range(1, 10) if steps[at] >= bitrate), 10)
+        part = (bitrate - steps[above - 1]) / (steps[above] - steps[above - 1])
+        quality = (above - 1 + part) / 10
+        return {"compression_level": 1 - min(max(quality, 0), 1)}
+    raise UsageError(f"--bitrate is for mp3, ogg and opus: {subtype} has none to choose")
+
+
+def parse_bitrate(text: str) -> int:
+    """Bits a second from ``192k``, ``192`` (thousands, as is usual) or ``192000``.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    number = text.strip().lower().removesuffix("k")
+    if not (number.isascii() and number.isdecimal() and 0 < len(number) < 10):
+        raise UsageError(f"--bitrate {text}: give it as 192k or 192")
+    plain = int(number)
+    return plain * 1000 if text.strip()[-1] in "kK" or plain < 1000 else plain
+
+
+def _share(bitrate: int, low: int, high: int) -> float:
+    """How far a bitrate lies below the highest: 0 to 1."""
+    if not low <= bitrate <= high:
+        raise UsageError(
+            f"--bitrate {bitrate / 1000:g}k: this format and sample rate take"
+            f" {-(-low // 1000)}k to {high // 1000}k"
+        )
+    return (high - bitrate) / (high - low)

@@ -1,0 +1,109 @@
+"""FLAC's metadata blocks: read, and replaced in a finished file."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from typing import BinaryIO
+
+from audiomask.audio.metadata import vorbis
+from audiomask.audio.metadata.model import LIMIT, Chunk, Layout, Metadata, Picture
+from audiomask.audio.metadata.moving import make_room
+
+STREAMINFO, PADDING, APPLICATION, SEEKTABLE, COMMENTS, CUESHEET, PICTURES = range(7)
+#: blocks that hold for the sound that was coded, not for what is made of it
+_OF_THE_CODING = (STREAMINFO, PADDING, SEEKTABLE)
+_LARGEST = (1 << 24) - 1
+_MASK = "WAVEFORMATEXTENSIBLE_CHANNEL_MASK"
+#: the loudspeakers that FLAC's numbers of channels stand for
+_USUAL = {3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x70F, 8: 0x63F}
+
+
+def read_flac(stream: BinaryIO, start: int = 0) -> Metadata:
+    """The blocks of a FLAC file that begins at ``start``."""
+    chunks, _ = _blocks(stream, start, LIMIT)
+    tags: list[tuple[str, str]] = []
+    pictures: list[Picture] = []
+    kept: list[Chunk] = []
+    channels = 0
+    for chunk in chunks:
+        kind = chunk.name[0]
+        if kind == COMMENTS:
+            tags += vorbis.read_comments(chunk.content)[1]
+        elif kind == PICTURES and (picture := vorbis.read_picture(chunk.content)) is not None:
+            pictures.append(picture)
+        elif kind == STREAMINFO and len(chunk.content) >= 13:
+            channels = (chunk.content[12] >> 1 & 7) + 1
+        if kind not in _OF_THE_CODING:
+            kept.append(chunk)
+    told = [value for name, value in tags if name == _MASK]
+    others, inside = vorbis.take_pictures(tuple(tag for tag in tags if tag[0] != _MASK))
+    layout = _layout(told[0] if told else "", channels)
+    return Metadata(vorbis.usual_names(others), (*pictures, *inside), layout, "FLAC", tuple(kept))
+
+
+def write_flac(file: BinaryIO, metadata: Metadata, channels: int) -> str:
+    """Put tags, pictures and other blocks into a finished FLAC file, open for reading and writing.
+
+    Returns:
+        What did not fit, or ``""``.
+    """
+    old, audio = _blocks(file, 0, LIMIT)
+    given = metadata.chunks_for("FLAC")
+    vendor = next((vorbis.read_comments(c.content)[0] for c in old if c.name[0] == COMMENTS), b"")
+    blocks = [(c.name[0], c.content) for c in given]
+    kinds = {kind for kind, _ in blocks}
+    if COMMENTS not in kinds:
+        tags = metadata.tags
+        layout = metadata.layout
+        if layout is not None and layout.mask and layout.mask != _USUAL.get(channels):
+            tags = (*tags, (_MASK, f"0x{layout.mask:04X}"))
+        blocks.insert(0, (COMMENTS, vorbis.write_comments(vendor, tags)))
+    if PICTURES not in kinds:
+        blocks += [(PICTURES, vorbis.write_picture(picture)) for picture in metadata.pictures]
+    fitting = [(kind, content) for kind, content in blocks if len(content) <= _LARGEST]
+    info = next(chunk.content for chunk in old if chunk.name[0] == STREAMINFO)
+    fitting.insert(0, (STREAMINFO, info))
+    head = b"fLaC" + b"".join(
+        bytes([kind | (0x80 if last else 0)]) + len(content).to_bytes(3, "big") + content
+        for (kind, content), last in zip(
+            fitting, itertools.chain(itertools.repeat(False, len(fitting) - 1), [True]), strict=True
+        )
+    )
+    make_room(file, audio, len(head) - audio)
+    file.seek(0)
+    file.write(head)
+    return "" if len(fitting) == len(blocks) + 1 else "FLAC holds no picture of 16 MiB or more"
+
+
+def _blocks(stream: BinaryIO, start: int, limit: int) -> tuple[list[Chunk], int]:
+    """All blocks within a limit, and where the sound begins."""
+    end = stream.seek(0, os.SEEK_END)
+    stream.seek(start)
+    chunks: list[Chunk] = []
+    if stream.read(4) != b"fLaC":
+        return chunks, start
+    position, held = start + 4, 0
+    while position + 4 <= end:
+        stream.seek(position)
+        head = stream.read(4)
+        size = int.from_bytes(head[1:], "big")
+        position += 4 + size
+        if position > end:
+            break
+        held += size
+        if held <= limit and head[0] & 0x7F != PADDING:
+            chunks.append(Chunk(bytes([head[0] & 0x7F]), stream.read(size)))
+        if head[0] & 0x80:
+            break
+    return chunks, position
+
+
+def _layout(told: str, channels: int) -> Layout | None:
+    try:
+        mask = int(told, 16)
+    except ValueError:
+        mask = 0
+    if 0 < mask < 1 << 32:
+        return Layout(mask)
+    return Layout(_USUAL[channels]) if channels in _USUAL else None

@@ -1,0 +1,27 @@
+"""Room in front of what a file holds: made in place, so that there is never a second copy."""
+
+from __future__ import annotations
+
+import os
+from typing import BinaryIO
+
+_BLOCK = 1 << 20
+
+
+def make_room(file: BinaryIO, position: int, shift: int) -> None:
+    """Move everything from ``position`` to the end by ``shift`` bytes, block by block.
+
+    Args:
+        file: open for reading and writing.
+        position: where what is moved begins.
+        shift: how far, towards the end; towards the start when negative.
+    """
+    end = file.seek(0, os.SEEK_END)
+    starts = range(position, end, _BLOCK)
+    for start in reversed(starts) if shift > 0 else starts:
+        file.seek(start)
+        block = file.read(min(_BLOCK, end - start))
+        file.seek(start + shift)
+        file.write(block)
+    if shift < 0:
+        file.truncate(end + shift)
