@@ -1,9 +1,34 @@
-"""Names of files as libsndfile's binding takes them."""
+"""Names of files: which are audio by their endings, and how libsndfile's binding takes them."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+#: endings of files that hold sound alone
+SOUND_ENDINGS = (
+    # uncompressed
+    *(".wav", ".wave", ".bwf", ".w64", ".rf64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf"),
+    *(".voc", ".8svx", ".sph", ".nist", ".ircam", ".paf", ".avr", ".sds"),
+    # lossless
+    *(".flac", ".wv", ".ape", ".tta", ".tak", ".shn", ".alac", ".mlp", ".thd", ".dsf", ".dff"),
+    # lossy
+    *(".mp3", ".mp2", ".mp1", ".mpa", ".m2a", ".ogg", ".oga", ".mogg", ".opus", ".spx"),
+    *(".m4a", ".m4b", ".m4r", ".aac", ".adts", ".loas", ".wma", ".mka", ".weba", ".mpc", ".mp+"),
+    *(".ac3", ".eac3", ".ec3", ".dts", ".dtshd", ".amr", ".ra", ".oma", ".aa3"),
+)
+#: endings of files that hold pictures and, as a rule, sound
+VIDEO_ENDINGS = (
+    *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".mkv", ".webm", ".ogv", ".avi"),
+    *(".wmv", ".asf", ".flv", ".mpg", ".mpeg", ".vob", ".m2ts", ".mts", ".rm", ".rmvb", ".mxf"),
+)
+#: what counts as audio in a folder; a file that is named may be called anything
+AUDIO_ENDINGS = (*SOUND_ENDINGS, *VIDEO_ENDINGS)
+
+
+def is_audio(path: Path) -> bool:
+    """Whether a file found in a folder is taken for audio, by its name."""
+    return path.suffix.lower() in AUDIO_ENDINGS
 
 
 def sound_name(path: Path) -> str | bytes:

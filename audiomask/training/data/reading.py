@@ -24,7 +24,8 @@ import torch
 from torch import Tensor
 
 from audiomask.audio import decode, wav
-from audiomask.audio.files import RATES, open_sound
+from audiomask.audio.files import RATES
+from audiomask.audio.opening import open_sound
 from audiomask.audio.pcm import is_lossy
 from audiomask.audio.source import ResampledSource
 from audiomask.errors import AudioFileError, DataError, why

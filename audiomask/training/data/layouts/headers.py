@@ -14,7 +14,8 @@ import soundfile
 
 from audiomask.audio import wav
 from audiomask.audio.decode import looks_like_text
-from audiomask.audio.files import RATES, open_sound
+from audiomask.audio.files import RATES
+from audiomask.audio.opening import open_sound
 from audiomask.errors import DataError
 from audiomask.training.data.layouts.problems import below, tell
 from audiomask.training.data.tracks import Track
