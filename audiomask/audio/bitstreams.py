@@ -17,9 +17,8 @@ from audiomask.audio.pcm import BITS
 Samples = npt.NDArray[np.int32]
 Words = npt.NDArray[np.uint16]
 
-_BLOCK = 1 << 16
 #: samples per channel looked through, behind the silence that a file begins with
-_LOOKED_AT = 1 << 15
+_LOOKED_AT = 1 << 14
 #: what DTS frames begin with, as 16-bit samples: of 16 bits a word and of 14, in both byte orders
 _DTS = ((0x7FFE, 0x8001), (0xFE7F, 0x0180), (0x1FFF, 0xE800), (0xFF1F, 0x00E8))
 #: what bursts of IEC 61937 begin with, in both byte orders
@@ -90,12 +89,13 @@ def to_bytes(samples: Samples, stream: BitStream) -> bytes:
 def _first_sound(file: soundfile.SoundFile) -> tuple[int, Samples]:
     """Samples of silence that a file begins with, and interleaved samples of what follows."""
     lead = 0
-    file.seek(0)
-    while len(block := file.read(_BLOCK, dtype="int32", always_2d=True)):
+    if file.tell():
+        file.seek(0)
+    while len(block := file.read(_LOOKED_AT, dtype="int32", always_2d=True)):
         loud = np.flatnonzero(block.any(axis=1))
         if len(loud):
-            more = file.read(_LOOKED_AT, dtype="int32", always_2d=True)
-            sound: Samples = np.concatenate([block[loud[0] :], more])[:_LOOKED_AT].reshape(-1)
+            more = file.read(int(loud[0]), dtype="int32", always_2d=True)
+            sound: Samples = np.concatenate([block[loud[0] :], more]).reshape(-1)
             return lead + int(loud[0]), sound
         lead += len(block)
     return lead, np.zeros(0, dtype=np.int32)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 #: endings of files that hold sound alone
@@ -24,11 +26,23 @@ VIDEO_ENDINGS = (
 )
 #: what counts as audio in a folder; a file that is named may be called anything
 AUDIO_ENDINGS = (*SOUND_ENDINGS, *VIDEO_ENDINGS)
+#: so many endings are listed one by one
+_LISTED = 6
 
 
 def is_audio(path: Path) -> bool:
     """Whether a file found in a folder is taken for audio, by its name."""
     return path.suffix.lower() in AUDIO_ENDINGS
+
+
+def ending_counts(paths: Iterable[Path]) -> str:
+    """How many files have which ending, the most frequent first: ``3 .jpg, 1 .txt``."""
+    counts = Counter(path.suffix.lower() or "without ending" for path in paths)
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    listed = [f"{number} {ending}" for ending, number in ordered[:_LISTED]]
+    if others := sum(number for _, number in ordered[_LISTED:]):
+        listed.append(f"{others} of other endings")
+    return ", ".join(listed)
 
 
 def sound_name(path: Path) -> str | bytes:

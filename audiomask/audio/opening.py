@@ -18,7 +18,7 @@ from audiomask.audio.bitstreams import BitStream, find_bitstream, to_bytes
 from audiomask.audio.links import Span, find_links
 from audiomask.audio.names import sound_name
 from audiomask.audio.pcm import BITS, FLOATING
-from audiomask.audio.probe import Sound
+from audiomask.audio.probe import Sound, ffmpeg_path
 from audiomask.audio.quiet import quiet_decoders
 from audiomask.errors import AudioFileError, why
 
@@ -77,14 +77,17 @@ class Opening:
             with ExitStack() as stack:
                 stack.enter_context(opened)
                 self.format, self.subtype = opened.format, opened.subtype
-                if (stream := find_bitstream(opened)) is not None:
+                if opened.frames < _ENDLESS and (stream := find_bitstream(opened)) is not None:
                     return self._decode_bitstream(opened, stream)
                 links = find_links(location) if opened.format in ("OGG", "FLAC") else []
                 exact = opened.subtype in _SEEKABLE and opened.format not in _BLOCKS
                 if exact and opened.frames < _ENDLESS and len(links) < 2:
                     stack.pop_all()
                     return opened
-                return self._unroll(location, opened, links)
+                made = self._unroll(location, opened, links)
+                if opened.frames >= _ENDLESS and (stream := find_bitstream(made)) is not None:
+                    return self._decode_bitstream(stack.enter_context(made), stream)
+                return made
         except (soundfile.LibsndfileError, OSError) as error:
             raise AudioFileError(f"{self.name}: cannot be read: {words(error)}") from error
 
@@ -105,7 +108,7 @@ class Opening:
                         )
                     return made
                 made.close()
-        if decode.ffmpeg_path() is None:
+        if ffmpeg_path() is None:
             raise AudioFileError(
                 f"{self.name}: goes on where libsndfile stops; install ffmpeg to read all of it"
             )
@@ -125,7 +128,7 @@ class Opening:
         self, opened: soundfile.SoundFile, stream: BitStream
     ) -> soundfile.SoundFile:
         """Have ffmpeg decode what lies in the file in place of samples."""
-        if not stream.demuxer or decode.ffmpeg_path() is None:
+        if not stream.demuxer or ffmpeg_path() is None:
             mend = "; install ffmpeg to have it decoded" if stream.demuxer else ""
             raise AudioFileError(f"{self.name}: holds a bit stream ({stream.name}), not PCM{mend}")
         raw = self._new_copy()

@@ -23,8 +23,10 @@ _FORMATS = (
 _LOSSLESS = ("alac", "als", "ape", "flac", "mlp", "shorten", "tak", "truehd", "tta", "wavpack")
 #: containers that have no times of their own: how long they are is guessed from their bit rate,
 #: or told by times that may begin anew
-_GUESSED = ("aac", "ac3", "amr", "dts", "dtshd", "eac3", "flv", "loas", "mlp", "mp3", "mpeg")
-_GUESSED = (*_GUESSED, "mpegts", "ogg", "truehd")
+_GUESSED = (
+    *("aac", "ac3", "amr", "dts", "dtshd", "eac3", "flv", "loas", "mlp", "mp3", "mpeg", "mpegts"),
+    *("ogg", "truehd"),
+)
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,15 @@ from typing import Annotated
 
 import typer
 
-from audiomask.cli.inputs import AUDIO_SUFFIXES, Input, Inputs, collect_inputs, is_audio
+from audiomask.audio.names import AUDIO_ENDINGS, is_audio
+from audiomask.cli.inputs import Input, Inputs, collect_inputs, named_path, output_folder
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, to_stdout
+from audiomask.cli.paths import local_path
 from audiomask.cli.progress import Meter
 from audiomask.cli.report import run_jobs
 from audiomask.cli.template import DEFAULT_TEMPLATE, fill_template
-from audiomask.cli.writing import report_clipping, report_nonfinite, subtype_name
+from audiomask.cli.writing import report_clipping, report_input, report_nonfinite, subtype_name
 from audiomask.errors import UsageError
 from audiomask.inference.settings import Separation
 
@@ -69,8 +71,9 @@ def separate(
     """
     wanted = subtype_name(subtype)
     ext = _choose_format(format, template).value
+    output = local_path(output)
     _check_folder(output, inputs)
-    found = collect_inputs(inputs, is_audio, None if output == "-" else Path(output))
+    found = collect_inputs(inputs, is_audio, output_folder(output))
     if stem and "all" not in stem:
         # The names may prove unknown yet; what else is wrong shows before torch is loaded.
         check_outputs(_plan(found, [*stem, *[RESIDUAL] * residual], output, template, ext), common)
@@ -87,6 +90,7 @@ def separate(
         with ExitStack() as stack:
             source = stack.enter_context(AudioFile(job.input.source))
             rate = source.sample_rate
+            report_input(source)
             meter.start(job.input.label, source.frames / rate)
             kept = wanted or default_subtype(source.subtype, ext)
             writers = {
@@ -126,7 +130,7 @@ def _choose_format(asked: AudioFormat | None, template: str) -> AudioFormat:
     ending = suffix[1:]
     spelt = AudioFormat(ending) if ending in AudioFormat.__members__ else AudioFormat.wav
     chosen = asked or spelt
-    if suffix in AUDIO_SUFFIXES and ending != chosen.value:
+    if suffix in AUDIO_ENDINGS and ending != chosen.value:
         known = ", ".join(AudioFormat.__members__)
         raise UsageError(
             f"--template '{template}' names {suffix} files, and they would hold {chosen.value}: "
@@ -143,7 +147,7 @@ def _check_folder(output: str, inputs: Sequence[str]) -> None:
         return
     if folder.is_dir():
         # nothing in their names tells stems from songs
-        if any(Path(name).is_dir() and folder.samefile(name) for name in inputs):
+        if any(place.is_dir() and folder.samefile(place) for place in map(named_path, inputs)):
             raise UsageError(
                 f"-o {output}: the next run would take these stems for songs; choose another folder"
             )

@@ -1,17 +1,17 @@
 """``audiomask tokenize``: audio to tokens."""
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from audiomask.cli.inputs import collect_inputs, is_audio
+from audiomask.audio.names import is_audio
+from audiomask.cli.inputs import collect_inputs, output_folder
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
 from audiomask.cli.progress import Meter
 from audiomask.cli.report import run_jobs
-from audiomask.cli.writing import report_nonfinite
+from audiomask.cli.writing import report_input, report_nonfinite
 
 
 class TokenFormat(StrEnum):
@@ -65,7 +65,7 @@ def tokenize(
         named_text = output is not None and output.lower().endswith(".txt")
         format = TokenFormat.text if named_text else TokenFormat.safetensors
     chosen = format
-    found = collect_inputs(inputs, is_audio, None if output in (None, "-") else Path(str(output)))
+    found = collect_inputs(inputs, is_audio, output_folder(output))
     jobs = plan_files(
         found,
         output,
@@ -81,6 +81,7 @@ def tokenize(
 
     def work(job: Job, meter: Meter) -> None:
         with AudioFile(job.input.source) as source:
+            report_input(source)
             meter.start(job.input.label, source.frames / source.sample_rate)
             tokens = engine.tokenize(source, levels, meter.advance, stereo.value)
             report_nonfinite(source)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from audiomask.audio.slices import Slice
 from audiomask.errors import DataError
 from audiomask.training.data.layouts import recognise
 from audiomask.training.data.shards import store as stores
