@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 import warnings
@@ -28,6 +29,9 @@ _GUESSED = (
     *("ogg", "truehd"),
 )
 
+#: seconds that times go back by where they begin anew
+_BACK = 0.5
+
 
 @dataclass(frozen=True)
 class Sound:
@@ -40,7 +44,7 @@ class Sound:
         track: the number of the audio track that plays by default, from 0.
         tracks: how many audio tracks there are.
         delay: seconds from the first picture, or the first sound, to that of the track.
-        seconds: how long the track is, if the file tells.
+        seconds: how long the track is with its delay, if the file tells.
     """
 
     container: str
@@ -123,38 +127,46 @@ def probe(path: Path, name: str, demuxer: str | None = None) -> Sound:
     moving = [s for s in streams if not _disposed(s, "attached_pic")]
     began = min((t for s in moving if (t := _number(s.get("start_time"))) is not None), default=0.0)
     begins = _number(chosen.get("start_time"))
+    delay = max(begins - began, 0.0) if begins is not None else 0.0
     # Matroska knows the length of the whole only, a raw stream that of the stream
-    seconds = _number(chosen.get("duration")) or _number(info["format"].get("duration"))
+    own, whole = _number(chosen.get("duration")), _number(info["format"].get("duration"))
     return Sound(
         container,
         str(chosen.get("codec_name", "unknown")).upper(),
         _subtype(chosen),
         track,
         len(heard),
-        max(begins - began, 0.0) if begins is not None else 0.0,
-        seconds,
+        delay,
+        own + delay if own else whole,
     )
 
 
-def measure(path: Path, name: str) -> float | None:
-    """How long the sound that plays by default is, in seconds, without decoding it.
+def measure(path: Path, name: str) -> tuple[float | None, bool]:
+    """How long the sound that plays by default is, without decoding it.
 
-    Containers without a table of contents are gone through from packet to packet. None where
-    ffprobe is missing, or finds no sound.
+    Containers without a table of contents are gone through from packet to packet.
+
+    Returns:
+        Seconds, None where ffprobe is missing or finds no sound; and whether times in the file
+        begin anew somewhere, as those of joined files do.
     """
     try:
         sound = probe(path, name)
     except AudioFileError:
-        return None
-    if sound is UNKNOWN:
-        return None
-    seconds = sound.seconds
-    if seconds is None or sound.container.lower() in _GUESSED:
-        shown = ["-select_streams", f"a:{sound.track}", "-show_entries", "packet=duration_time"]
-        told = _ask(path, [*shown, "-of", "csv=p=0"], None).decode("ascii", "ignore")
-        packets = (_number(line.strip(", \r")) for line in told.split("\n"))
-        seconds = sum(length for length in packets if length) or seconds
-    return seconds + sound.delay if seconds and seconds < float("inf") else None
+        return None, False
+    seconds, anew = sound.seconds, False
+    if sound is not UNKNOWN and (seconds is None or sound.container.lower() in _GUESSED):
+        shown = ["-select_streams", f"a:{sound.track}"]
+        shown += ["-show_entries", "packet=pts_time,duration_time", "-of", "csv=p=0"]
+        lengths, last = 0.0, -math.inf
+        for line in _ask(path, shown, None).decode("ascii", "ignore").splitlines():
+            time, _, length = line.partition(",")
+            lengths += _number(length.strip(",")) or 0.0
+            now = _number(time)
+            anew = anew or (now is not None and now < last - _BACK)
+            last = last if now is None else now
+        seconds = lengths + sound.delay if lengths else seconds
+    return (seconds if seconds and seconds < math.inf else None), anew
 
 
 def _ask(path: Path, options: list[str], demuxer: str | None) -> bytes:

@@ -97,7 +97,7 @@ class PipedSource:
         begin = start - math.ceil(PREROLL * self.sample_rate)
         # seeking to where the sound begins would drop the packet before it, which AAC begins with
         begin, origin = (begin, begin) if begin > self.delay else (0, self.delay)
-        seconds = (begin / self.sample_rate, (stop - begin) / self.sample_rate)
+        seconds = (begin / self.sample_rate, (stop - begin) / self.sample_rate + PREROLL)
         _, samples = decode_span(self.path, *seconds, self.track)
         first = max(start, origin)
         return place(samples[:, first - origin : stop - origin], first - start, stop - start)

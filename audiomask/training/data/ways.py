@@ -60,7 +60,10 @@ def _find_way(file: Path, size: int, time: int) -> Found:
         return _whole(file)
     opened = open_sound(file)
     if opened is None:
-        return Found(Way.pipe, None if looks_like_text(file) else probe.measure(file, str(file)))
+        if looks_like_text(file):
+            return Found(Way.pipe, None)
+        seconds, anew = probe.measure(file, str(file))
+        return _whole(file) if anew or _is_chained(file) else Found(Way.pipe, seconds)
     with opened:
         frames, rate = int(opened.frames), int(opened.samplerate)
         try:
@@ -77,11 +80,15 @@ def _find_way(file: Path, size: int, time: int) -> Found:
             return _whole(file)
         if stream is not None:
             return Found(Way.pipe if stream.exceeds(frames) else Way.seek, stream.seconds)
-    if opened.format == "OGG" and may_be_chained(file) and len(find_links(file)) > 1:
+    if opened.format in ("OGG", "FLAC") and _is_chained(file):
         return _whole(file)
     if 0 < frames < ENDLESS:
         return Found(Way.seek, frames / rate if rate in RATES else None)
-    return Found(Way.pipe, probe.measure(file, str(file)))
+    return Found(Way.pipe, probe.measure(file, str(file))[0])
+
+
+def _is_chained(file: Path) -> bool:
+    return may_be_chained(file) and len(find_links(file)) > 1
 
 
 def _whole(file: Path) -> Found:
