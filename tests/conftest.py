@@ -1,11 +1,13 @@
 """What all tests share: quiet, steady property tests, optional peers, and tiny checkpoints."""
 
+import importlib.util
 import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
@@ -17,6 +19,17 @@ settings.load_profile("audiomask")
 
 # A shell lets what it starts in the background ignore Ctrl-C; so would every command under test.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def strange() -> ModuleType:
+    """``tests/strange.py``, which makes files of the kinds that strangers have."""
+    spec = importlib.util.spec_from_file_location("strange", Path(__file__).with_name("strange.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture
