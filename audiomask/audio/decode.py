@@ -118,12 +118,17 @@ def looks_like_text(path: Path) -> bool:
 
 
 def decode(
-    path: Path, target: Path, name: str, demuxer: str | None = None, delay: float = 0.0
+    path: Path,
+    target: Path,
+    name: str,
+    demuxer: str | None = None,
+    delay: float = 0.0,
+    form: tuple[int, int] | None = None,
 ) -> Sound:
     """Decode the audio track that plays by default, of any file ffmpeg knows, into a WAV.
 
     Sound that begins later than the picture is put behind as much silence. Where its sample rate
-    or its channels change on the way, all of it gets those that it begins with.
+    or its channels change on the way, all of it gets one form.
 
     Args:
         path: the file.
@@ -131,6 +136,7 @@ def decode(
         name: what to call the file in errors.
         demuxer: what ffmpeg shall read it as, where that is known.
         delay: seconds of silence to begin with, beyond those that the file asks for.
+        form: sample rate and channels of all of it; what ffmpeg finds at its beginning when None.
 
     Returns:
         What was decoded. The subtype of a lossless file is libsndfile's (``PCM_16`` …) and the
@@ -143,6 +149,8 @@ def decode(
     sound = probe(path, name, demuxer)
     command = read_command(path, name, track=sound.track, demuxer=demuxer)
     command += ["-af", _filters(sound.delay + delay)]
+    if form is not None:
+        command += ["-ar", str(form[0]), "-ac", str(form[1])]
     command += ["-c:a", _ENCODERS[sound.subtype or "FLOAT"], "-f", "wav", "-rf64", "auto"]
     command += ["-y", f"file:{target}"]
     done = subprocess.run(

@@ -112,10 +112,11 @@ class Opening:
             raise AudioFileError(
                 f"{self.name}: goes on where libsndfile stops; install ffmpeg to read all of it"
             )
-        made = self._decoded(self._decode(location)[0])
+        form = (opened.samplerate, opened.channels)
+        made = self._decoded(self._decode(location, form=form)[0])
         if frames is None or not frames.alike:
-            form = f"{made.samplerate} Hz and {made.channels} channels"
-            self.notes.append(f"is made of streams of different forms, all read as {form}")
+            many = f"{made.samplerate} Hz and {made.channels} channels"
+            self.notes.append(f"is made of streams of different forms, all read as {many}")
         if frames is not None:
             lost = frames.seconds - made.frames / made.samplerate
             if lost > 0.2 + 0.001 * frames.seconds:
@@ -148,11 +149,15 @@ class Opening:
         return made
 
     def _decode(
-        self, location: Path, demuxer: str | None = None, delay: float = 0.0
+        self,
+        location: Path,
+        demuxer: str | None = None,
+        delay: float = 0.0,
+        form: tuple[int, int] | None = None,
     ) -> tuple[Path, Sound]:
         """Have ffmpeg decode a file into a temporary copy; what is not usual about it is noted."""
         target = self._new_copy()
-        sound = decode.decode(location, target, self.name, demuxer, delay)
+        sound = decode.decode(location, target, self.name, demuxer, delay, form)
         if sound.tracks > 1:
             self.notes.append(f"audio track {sound.track + 1} of {sound.tracks} is read")
         if sound.delay >= 0.001:

@@ -37,8 +37,8 @@ from audiomask.training.data.ways import ENDLESS, Way, find_way
 Audio = npt.NDArray[np.float32]
 
 SAMPLE_RATE = 44100
-#: seconds that ffmpeg decodes before a span: AAC and its like need what came before
-PREROLL = 0.1
+#: seconds that ffmpeg decodes before a span: AAC and MP3 need what came before
+PREROLL = 0.5
 
 logger = logging.getLogger("audiomask")
 
