@@ -1,5 +1,6 @@
 """What all tests share: quiet, steady property tests, optional peers, and tiny checkpoints."""
 
+import importlib.util
 import json
 import shutil
 import signal
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -20,6 +22,17 @@ settings.load_profile("audiomask")
 
 # A shell lets what it starts in the background ignore Ctrl-C; so would every command under test.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def strange() -> ModuleType:
+    """``tests/strange.py``, which makes files of the kinds that strangers have."""
+    spec = importlib.util.spec_from_file_location("strange", Path(__file__).with_name("strange.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

@@ -6,27 +6,22 @@ Ogg: those are decoded once from start to end. What it cannot read at all, ffmpe
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import soundfile
 
+from audiomask.audio.links import Span
 from audiomask.audio.metadata.ogg import CHANNEL_ORDER
 from audiomask.audio.names import sound_name
 from audiomask.audio.pcm import BITS
+from audiomask.audio.probe import Sound, ffmpeg_path, guarded_input, probe
+from audiomask.audio.quiet import quiet_decoders
+from audiomask.audio.slices import Slice
 from audiomask.errors import AudioFileError
 
 _BLOCK = 1 << 16
-#: containers of sound alone or sound with pictures. Playlists and the like, which make ffmpeg
-#: open files the user did not name, are left out on purpose.
-_FORMATS = (
-    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,iff,loas,matroska,webm,mp3,mpc,"
-    "mpc8,mpeg,mpegts,mov,mp4,m4a,3gp,3g2,mj2,ogg,oma,rm,sox,shn,tak,truehd,tta,voc,w64,wav,wv,xwma"
-)
-_LOSSLESS = ("alac", "als", "ape", "flac", "mlp", "shorten", "tak", "truehd", "tta", "wavpack")
 _ENCODERS = {
     "PCM_U8": "pcm_u8",
     "PCM_16": "pcm_s16le",
@@ -45,28 +40,59 @@ class _Forward(soundfile.SoundFile):  # type: ignore[misc]
         return False
 
 
-def unroll(path: Path, target: Path) -> None:
+def unroll(path: Path, target: Path, links: Sequence[Span] = ()) -> bool:
     """Decode what libsndfile can read, from start to end, into a W64 that can be read at random.
 
     Whole numbers stay whole numbers; everything else becomes float32, which is what the lossy
     decoders compute in.
+
+    Args:
+        path: the file.
+        target: where the decoded copy goes.
+        links: the streams that lie in it one behind the other, if it is not one alone.
+
+    Returns:
+        Whether all links could be read and have one sample rate and number of channels. Of one
+        stream alone it is true; what libsndfile says against it is raised.
     """
-    with _Forward(sound_name(path)) as source:
-        whole = source.subtype in BITS
-        with soundfile.SoundFile(
-            sound_name(target),
-            "w",
-            source.samplerate,
-            source.channels,
-            format="W64",
-            subtype="PCM_32" if whole else "FLOAT",
-        ) as out:
-            dtype = "int32" if whole else "float32"
-            # libsndfile leaves the channels of Vorbis and Opus in an order of their own
-            order = CHANNEL_ORDER.get(source.channels) if source.format == "OGG" else None
-            back = None if order is None else [order.index(n) for n in range(len(order))]
-            while len(block := source.read(_BLOCK, dtype=dtype, always_2d=True)):
-                out.write(block if back is None else block[:, back])
+    with path.open("rb") as file, quiet_decoders():
+        if len(links) < 2:
+            with _Forward(sound_name(path)) as source, _w64(target, source) as out:
+                _copy(source, out)
+            return True
+        parts = [Slice(file, start, stop - start) for start, stop in links]
+        try:
+            with _Forward(parts[0]) as first, _w64(target, first) as out:
+                form = (first.samplerate, first.channels)
+                _copy(first, out)
+                for part in parts[1:]:
+                    with _Forward(part) as source:
+                        if (source.samplerate, source.channels) != form:
+                            return False
+                        _copy(source, out)
+        except soundfile.LibsndfileError:
+            return False
+    return True
+
+
+def _w64(target: Path, source: soundfile.SoundFile) -> soundfile.SoundFile:
+    return soundfile.SoundFile(
+        sound_name(target),
+        "w",
+        source.samplerate,
+        source.channels,
+        format="W64",
+        subtype="PCM_32" if source.subtype in BITS else "FLOAT",
+    )
+
+
+def _copy(source: soundfile.SoundFile, out: soundfile.SoundFile) -> None:
+    dtype = "int32" if out.subtype in BITS else "float32"
+    # libsndfile leaves the channels of Vorbis and Opus in an order of their own
+    order = CHANNEL_ORDER.get(source.channels) if source.format == "OGG" else None
+    back = None if order is None else [order.index(n) for n in range(len(order))]
+    while len(block := source.read(_BLOCK, dtype=dtype, always_2d=True)):
+        out.write(block if back is None else block[:, back])
 
 
 def content_of(path: Path) -> bytes:
@@ -95,41 +121,71 @@ def looks_like_text(path: Path) -> bool:
     return True
 
 
-def decode(path: Path, target: Path, name: str) -> tuple[str, str]:
-    """Decode the first audio stream of any file ffmpeg knows into a WAV.
+def decode(
+    path: Path,
+    target: Path,
+    name: str,
+    demuxer: str | None = None,
+    delay: float = 0.0,
+    form: tuple[int, int] | None = None,
+) -> Sound:
+    """Decode the audio track that plays by default, of any file ffmpeg knows, into a WAV.
+
+    Sound that begins later than the picture is put behind as much silence. Where its sample rate
+    or its channels change on the way, all of it gets one form.
 
     Args:
         path: the file.
         target: where the decoded copy goes.
         name: what to call the file in errors.
+        demuxer: what ffmpeg shall read it as, where that is known.
+        delay: seconds of silence to begin with, beyond those that the file asks for.
+        form: sample rate and channels of all of it; what ffmpeg finds at its beginning when None.
 
     Returns:
-        The container's and the subtype's name, such as ``("MOV", "AAC")``. The subtype of a
-        lossless file is libsndfile's (``PCM_16`` …) and the copy holds the same samples.
+        What was decoded. The subtype of a lossless file is libsndfile's (``PCM_16`` …) and the
+        copy holds the same samples.
 
     Raises:
-        AudioFileError: it is not audio, or ffmpeg or pydub is missing.
+        AudioFileError: it is not audio, has no sound, or ffmpeg or pydub is missing.
     """
-    command = read_command(path, name)
-    container, codec, subtype = _probe(path)
-    command += ["-c:a", _ENCODERS[subtype or "FLOAT"], "-f", "wav", "-rf64", "auto"]
+    check_decodable(path, name)
+    sound = probe(path, name, demuxer)
+    command = read_command(path, name, track=sound.track, demuxer=demuxer)
+    command += ["-af", _filters(sound.delay + delay)]
+    if form is not None:
+        command += ["-ar", str(form[0]), "-ac", str(form[1])]
+    command += ["-c:a", _ENCODERS[sound.subtype or "FLOAT"], "-f", "wav", "-rf64", "auto"]
     command += ["-y", f"file:{target}"]
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     if done.returncode != 0:
-        words = last_words(done.stderr, path)
-        raise AudioFileError(f"{name}: is not audio that libsndfile or ffmpeg can read{words}")
-    return container, subtype or codec
+        raise undecodable(done.stderr, path, name)
+    return sound
 
 
-def read_command(path: Path, name: str, *before: str) -> list[str]:
-    """How ffmpeg is called to read a file's first audio stream, and nothing that it points to.
+def check_decodable(path: Path, name: str) -> None:
+    """Raise AudioFileError for a text, and where ffmpeg or pydub is missing."""
+    if looks_like_text(path):
+        raise AudioFileError(f"{name}: is text, not audio")
+    if ffmpeg_path() is None:
+        raise AudioFileError(
+            f"{name}: is not audio that libsndfile can read; install ffmpeg to read other formats"
+        )
+
+
+def read_command(
+    path: Path, name: str, *before: str, track: int = 0, demuxer: str | None = None
+) -> list[str]:
+    """How ffmpeg is called to read an audio track of a file, and nothing that the file points to.
 
     Args:
         path: the file.
         name: what to call the file in errors.
         before: options of the input, such as ``-ss`` and ``-t``.
+        track: the audio track's number, from 0.
+        demuxer: what ffmpeg shall read it as, where that is known.
 
     Returns:
         The beginning of a command; how to encode and where to write is to be added.
@@ -137,52 +193,23 @@ def read_command(path: Path, name: str, *before: str) -> list[str]:
     Raises:
         AudioFileError: the file is text, or ffmpeg or pydub is missing.
     """
-    if looks_like_text(path):
-        raise AudioFileError(f"{name}: is text, not audio")
-    program = _ffmpeg()
-    if program is None:
-        raise AudioFileError(
-            f"{name}: is not audio that libsndfile can read; install ffmpeg to read other formats"
-        )
-    command = [program, "-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe"]
-    command += ["-format_whitelist", _FORMATS, *before, "-i", f"file:{path.absolute()}"]
-    return [*command, "-map", "0:a:0"]
+    check_decodable(path, name)
+    command = [str(ffmpeg_path()), "-v", "error", "-nostdin", *before]
+    return [*command, *guarded_input(path, demuxer), "-map", f"0:a:{track}"]
 
 
-def _ffmpeg() -> str | None:
-    """Where the program is that pydub decodes with."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydub warns about a missing ffmpeg; we raise
-        try:
-            from pydub.utils import get_encoder_name
-        except ImportError as error:
-            raise AudioFileError(
-                f"pydub cannot be imported ({error}); reinstall audiomask with its dependencies"
-            ) from error
-        return shutil.which(str(get_encoder_name()))
+def _filters(delay: float) -> str:
+    """Filters that take samples as they come, whatever their times say, behind some silence."""
+    running = "asetpts=N/SR/TB"  # the times of joined files begin anew
+    return f"{running},adelay=delays={1000 * delay:.6f}:all=1" if delay > 0 else running
 
 
-def _probe(path: Path) -> tuple[str, str, str | None]:
-    """Container, codec and, for lossless ones, the subtype; unknown ones count as lossy."""
-    from pydub.utils import mediainfo_json
-
-    try:
-        info: dict[str, Any] = mediainfo_json(str(path.absolute()))
-        streams = [s for s in info["streams"] if s.get("codec_type") == "audio"]
-        stream: dict[str, Any] = streams[0] if streams else {}
-        container = str(info["format"]["format_name"]).split(",")[0].upper()
-    except (OSError, LookupError, ValueError, TypeError, AttributeError):
-        # ffprobe is missing or could not tell; ffmpeg itself has the last word
-        return "FFMPEG", "UNKNOWN", None
-    codec = str(stream.get("codec_name", "unknown"))
-    subtype = None
-    if codec in _LOSSLESS or codec.startswith("pcm_"):
-        sample = str(stream.get("sample_fmt", "")).removesuffix("p")
-        bits = str(stream.get("bits_per_raw_sample", ""))
-        wide = "PCM_24" if bits in ("20", "24") else "PCM_32"
-        known = {"u8": "PCM_U8", "s16": "PCM_16", "s32": wide, "flt": "FLOAT", "dbl": "DOUBLE"}
-        subtype = known.get(sample)
-    return container, codec.upper(), subtype
+def undecodable(stderr: bytes, path: Path, name: str) -> AudioFileError:
+    """The error of a file that ffmpeg did not decode, by what it wrote."""
+    if b"matches no streams" in stderr:
+        return AudioFileError(f"{name}: has no sound")
+    words = last_words(stderr, path)
+    return AudioFileError(f"{name}: is not audio that libsndfile or ffmpeg can read{words}")
 
 
 def last_words(stderr: bytes, path: Path) -> str:

@@ -13,23 +13,14 @@ import soundfile
 import torch
 from torch import Tensor
 
-from audiomask.audio import decode, pipes, wav
-from audiomask.audio.names import sound_name
-from audiomask.audio.pcm import BITS, FLOATING, Raw, is_lossy
+from audiomask.audio import pipes
+from audiomask.audio.opening import Opening, words
+from audiomask.audio.pcm import BITS, Raw, is_lossy
 from audiomask.audio.writer import AudioWriter
 from audiomask.errors import AudioFileError, why
 
 #: rates beyond these are damaged headers, and resampling them would take forever
 RATES = range(1_000, 1_000_001)
-# What libsndfile seeks in exactly; everything else is decoded once from start to end.
-_SEEKABLE = (*BITS, *FLOATING, "ULAW", "ALAW")
-# A container that stores whole numbers in blocks, in whose last one it cannot seek.
-_BLOCKS = ("PAF",)
-# How a MIDI sample dump begins. libsndfile loses its last samples, and prints what is wrong with it
-# on standard output, among the data.
-_SAMPLE_DUMP = b"\xf0\x7e"
-# libsndfile's frame count of a stream that does not tell its length
-_ENDLESS = 2**62
 
 
 class AudioFile:
@@ -48,6 +39,10 @@ class AudioFile:
         format: the container, as libsndfile (``WAV``) or ffmpeg (``MOV``) names it.
         subtype: how the samples are stored (``PCM_16``, ``FLOAT``, ``VORBIS``, ``AAC`` …).
         nonfinite: whether ``read`` has met samples that are not finite numbers.
+        location: the file with its bytes as they came: the named one or, for a pipe, a spool
+            that can be opened by this name only while the object is being made.
+        notes: what there is to know about how it is read, a phrase each (``audio track 2 of 2``).
+        warnings: what is wrong with it although it can be read, a phrase each.
 
     Raises:
         AudioFileError: it is missing, empty, a folder, not audio, damaged, or has no samples.
@@ -58,15 +53,20 @@ class AudioFile:
         self.path = path
         self.name = pipes.STDIN_NAME if str(path) == "-" else str(path)
         self.nonfinite = False
+        self.notes: tuple[str, ...] = ()
+        self.warnings: tuple[str, ...] = ()
         self._temporary: list[Path] = []
         self._file: soundfile.SoundFile | None = None
         self._spool: BinaryIO | None = None
         try:
-            location = self._locate()
-            if location in self._temporary:
-                self._spool = location.open("rb")
-            self._file = self._open(location)
-            self._check(location)
+            self.location = self._locate()
+            if self.location in self._temporary:
+                self._spool = self.location.open("rb")
+            opening = Opening(self.name, lambda: self._keep(pipes.temporary_file()))
+            self._file = opening.open(self.location)
+            self.format, self.subtype = opening.format, opening.subtype
+            self.notes, self.warnings = tuple(opening.notes), tuple(opening.warnings)
+            self._check(self.location)
             for copy in self._temporary:
                 pipes.discard(copy)  # stays readable while it is open, gone if we are killed
             self._temporary = [copy for copy in self._temporary if copy.exists()]
@@ -169,32 +169,6 @@ class AudioFile:
             raise AudioFileError(f"{self.name}: is empty")
         return path
 
-    def _open(self, location: Path) -> soundfile.SoundFile:
-        """Open with libsndfile, through a temporary copy where it needs one."""
-        try:
-            if (unfinished := wav.find_unfinished(location)) is not None:
-                target = self._keep(pipes.temporary_file())
-                wav.mend(location, unfinished, target)
-                location = target
-            opened = open_sound(location)
-            if opened is None:
-                target = self._keep(pipes.temporary_file())
-                self.format, self.subtype = decode.decode(location, target, self.name)
-                opened = open_sound(target)
-                if opened is None:
-                    raise AudioFileError(f"{self.name}: ffmpeg decoded nothing from it")
-                return opened
-            self.format, self.subtype = opened.format, opened.subtype
-            exact = opened.subtype in _SEEKABLE and opened.format not in _BLOCKS
-            if exact and opened.frames < _ENDLESS:
-                return opened
-            opened.close()
-            target = self._keep(pipes.temporary_file())
-            decode.unroll(location, target)
-            return soundfile.SoundFile(sound_name(target))
-        except (soundfile.LibsndfileError, OSError) as error:
-            raise AudioFileError(f"{self.name}: cannot be read: {_words(error)}") from error
-
     def _check(self, location: Path) -> None:
         """Refuse headers that promise what is not there."""
         file = self._opened
@@ -226,7 +200,7 @@ class AudioFile:
                 file.seek(start)
             samples: Raw = file.read(stop - start, dtype=dtype, always_2d=True)
         except soundfile.LibsndfileError as error:
-            raise self._damaged(start, _words(error)) from error
+            raise self._damaged(start, words(error)) from error
         if len(samples) != stop - start:
             raise self._damaged(start + len(samples), "the samples end")
         return samples
@@ -281,26 +255,3 @@ def write_audio(
     ) as writer:
         for start in range(0, frames, 1 << 16):
             writer.write(audio[:, start : start + (1 << 16)])
-
-
-def open_sound(path: Path) -> soundfile.SoundFile | None:
-    """Open with libsndfile; None when it does not know the format or finds it malformed."""
-    if path.suffix.lower() == ".raw" or wav.is_misread_w64(path):
-        return None  # soundfile would ask for its parameters; libsndfile would read noise
-    if decode.content_of(path)[:2] == _SAMPLE_DUMP:
-        return None
-    try:
-        opened = soundfile.SoundFile(sound_name(path))
-    except soundfile.LibsndfileError:
-        return None
-    if opened.format == "RAW":  # by the name's ending alone, whatever the content
-        opened.close()
-        return None
-    return opened
-
-
-def _words(error: Exception) -> str:
-    """An error's reason on one line, without libsndfile's prefix and our temporary names."""
-    if isinstance(error, OSError):
-        return why(error)
-    return str(getattr(error, "error_string", error)).strip().rstrip(".")

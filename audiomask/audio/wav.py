@@ -6,7 +6,6 @@ reading at 4 GiB when a pipe's header does not tell the length. Those are the re
 
 from __future__ import annotations
 
-import shutil
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -160,32 +159,39 @@ def container(
 
 
 @dataclass(frozen=True)
-class Unfinished:
-    """A WAV whose header does not tell its true length.
+class Misread:
+    """A WAV that libsndfile reads the wrong part of.
 
     Attributes:
         fmt: its ``fmt`` chunk.
-        start: where the samples begin, in bytes.
-        stop: where they end.
+        spans: where samples begin and end, in bytes; several are to be read in order.
+        alike: whether all spans have the format that ``fmt`` tells.
     """
 
     fmt: bytes
-    start: int
-    stop: int
+    spans: tuple[tuple[int, int], ...]
+    alike: bool = True
+
+    @property
+    def size(self) -> int:
+        """Bytes of samples."""
+        return sum(stop - start for start, stop in self.spans)
 
 
-def find_unfinished(path: Path) -> Unfinished | None:
-    """Look for a WAV header with a wrong length that libsndfile would believe.
+def find_misread(path: Path) -> Misread | None:
+    """Look for a WAV whose samples are not where libsndfile looks for them.
 
     Recorders that crashed and programs that wrote into a pipe leave 0 or a placeholder where the
-    length belongs. None stands for all other files: libsndfile reads those as well as can be.
+    length belongs. Others go on in a second ``data`` chunk; and files are joined with ``cat``.
+    None stands for all other files: libsndfile reads those as well as can be.
     """
     with path.open("rb") as source:
         head = source.read(12)
         if len(head) < 12 or head[:4] not in (b"RIFF", b"RF64") or head[8:] != b"WAVE":
             return None
         wide, end = head[:4] == b"RF64", source.seek(0, 2)
-        fmt, promised = b"", 0
+        fmt, first, promised, alike = b"", b"", 0, True
+        spans: list[tuple[int, int]] = []
         for name, start, size in _chunks(source, 12, end):
             if name == b"fmt " and size <= 4096:
                 source.seek(start)
@@ -194,20 +200,25 @@ def find_unfinished(path: Path) -> Unfinished | None:
                 source.seek(start + 8)
                 promised = int.from_bytes(source.read(8), "little")
             elif name == b"data":
-                true = promised if wide and size == UNKNOWN else size
-                wrong = bool(fmt) and _is_wrong(source, start, true, end, wide)
-                return Unfinished(fmt, start, end) if wrong else None
+                true = promised if wide and size == UNKNOWN and not spans else size
+                if fmt and not spans and _is_wrong(source, start, true, end, wide):
+                    return Misread(fmt, ((start, end),))
+                first, alike = first or fmt, alike and fmt == (first or fmt)
+                spans.append((start, min(start + true, end)))
+        if first and len(spans) > 1:
+            return Misread(first, tuple(_whole_frames(first, spans)), alike)
     return None
 
 
-def mend(path: Path, found: Unfinished, target: Path) -> None:
-    """Copy an unfinished WAV to ``target`` under a header that tells its length."""
-    size = found.stop - found.start
+def repair(path: Path, found: Misread, target: Path) -> None:
+    """Copy a misread WAV to ``target`` under a header that tells what it holds."""
     with path.open("rb") as source, target.open("wb") as out:
-        out.write(container(found.fmt, size, roomy=False))
-        source.seek(found.start)
-        shutil.copyfileobj(source, out, _BLOCK)
-        if size % 2:
+        out.write(container(found.fmt, found.size, roomy=False))
+        for start, stop in found.spans:
+            source.seek(start)
+            for at in range(start, stop, _BLOCK):
+                out.write(source.read(min(_BLOCK, stop - at)))
+        if found.size % 2:
             out.write(b"\0")
 
 
@@ -223,6 +234,14 @@ def is_misread_w64(path: Path) -> bool:
         return False
     fmt = head[place + 24 :]
     return len(fmt) >= 26 and fmt[:2] == b"\xfe\xff" and fmt[24:26] == b"\x03\x00"
+
+
+def _whole_frames(fmt: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The spans without the beginnings of frames at their ends."""
+    width = max(int.from_bytes(fmt[20:22], "little"), 1)
+    for start, stop in spans:
+        if (stop - start) // width:
+            yield start, start + (stop - start) // width * width
 
 
 def _is_wrong(source: BinaryIO, start: int, size: int, end: int, wide: bool) -> bool:
@@ -249,6 +268,9 @@ def _chunks(source: BinaryIO, position: int, end: int) -> Iterator[tuple[bytes, 
         if len(head) < 8 or position >= end:
             return
         size = int.from_bytes(head[4:], "little")
+        if head[:4] in (b"RIFF", b"RF64") and source.read(4) == b"WAVE":  # another file
+            position += 12
+            continue
         yield head[:4], position + 8, size
         position += 8 + size + size % 2
 

@@ -8,7 +8,13 @@ import typer
 import audiomask
 from audiomask.cli.detokenize import detokenize
 from audiomask.cli.evaluate import evaluate
-from audiomask.cli.exits import abandon_stdout, describe, exit_as_sigpipe, occupy_streams
+from audiomask.cli.exits import (
+    abandon_stdout,
+    describe,
+    exit_as_sigpipe,
+    occupy_streams,
+    own_stderr,
+)
 from audiomask.cli.infill import infill
 from audiomask.cli.options import command
 from audiomask.cli.panels import PanelledCommand
@@ -62,6 +68,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit the process with its status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     occupy_streams()
+    own_stderr()
     listener, status = Listener(), 0
     try:
         # Ended politely, a command removes its half-written files, as it does when it fails.

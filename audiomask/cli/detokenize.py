@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from audiomask.cli.inputs import collect_inputs
+from audiomask.cli.inputs import collect_inputs, output_folder
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
 from audiomask.cli.progress import Meter
@@ -36,8 +36,7 @@ def detokenize(
     song.tokens.safetensors becomes song.wav.
     """
     wanted = subtype_name(subtype)
-    folder = None if output in (None, "-") else Path(str(output))
-    found = collect_inputs(inputs, _is_tokens, folder)
+    found = collect_inputs(inputs, _is_tokens, output_folder(output), audio=False)
     jobs = plan_files(found, output, _audio_name)
     check_outputs(jobs, common)
 

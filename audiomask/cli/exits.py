@@ -60,6 +60,28 @@ def abandon_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
+def own_stderr() -> None:
+    """Write messages through a file number of their own.
+
+    Number 2, where decoders write what they think of a file, can then be sent nowhere meanwhile
+    (see ``audio.quiet``).
+    """
+    try:
+        if sys.stderr.fileno() != 2:
+            return
+        sys.stderr.flush()
+        own = open(  # noqa: SIM115 (for the rest of the process)
+            os.dup(2),
+            "w",
+            encoding=sys.stderr.encoding,
+            errors=sys.stderr.errors,
+            buffering=1,
+        )
+    except (OSError, ValueError):  # a stand-in without a number
+        return
+    sys.stderr = sys.__stderr__ = own  # type: ignore[misc]
+
+
 def occupy_streams() -> None:
     """Open the null device for every standard stream that is closed.
 

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from audiomask.audio.atomic import write_error
+from audiomask.audio.names import is_audio
 from audiomask.cli.gaps import FilledGap
-from audiomask.cli.inputs import AUDIO_SUFFIXES
 from audiomask.cli.line_file import LineFile
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job
@@ -23,7 +23,7 @@ def check_report(path: Path | None, jobs: Sequence[Job], common: Common) -> None
         return
     if str(path) == "-" or path.is_dir():
         raise UsageError(f"--report {path}: name a file")
-    if path.suffix.lower() in (*AUDIO_SUFFIXES, ".safetensors", ".npy"):
+    if is_audio(path) or path.suffix.lower() in (".safetensors", ".npy"):
         raise UsageError(f"--report {path}: it holds JSON lines: end the name with .jsonl")
     places = [place for job in jobs for place in (job.input.source, *job.outputs.values())]
     if os.path.realpath(path) in {os.path.realpath(place) for place in places if place != "-"}:

@@ -9,14 +9,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audiomask.audio.names import is_audio
 from audiomask.cli.gap_report import GapReport, check_report
 from audiomask.cli.gaps import MIN_GAP, FilledGap, GapChoice, GapTable, Kind
-from audiomask.cli.inputs import Location, collect_inputs, is_audio
+from audiomask.cli.inputs import Location, collect_inputs, output_folder
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
 from audiomask.cli.progress import Meter
 from audiomask.cli.report import run_jobs
-from audiomask.cli.writing import Bitrate, bits_a_second, report_clipping, report_lost
+from audiomask.cli.writing import (
+    Bitrate,
+    bits_a_second,
+    report_clipping,
+    report_input,
+    report_lost,
+)
 from audiomask.errors import UsageError
 from audiomask.inference.settings import AR, AUTO, TOKENS, InfillSettings
 
@@ -114,8 +121,7 @@ def infill(
     every sample stays as it is.
     """
     choice = GapChoice(gap or (), gaps, middle, detect, detect_kind or (), min_gap)
-    folder = None if output in (None, "-") else Path(str(output))
-    found = collect_inputs(inputs, _is_unfilled, folder)
+    found = collect_inputs(inputs, _is_unfilled, output_folder(output))
     if dry_run:
         if report is not None:
             raise UsageError("--dry-run writes nothing: it excludes --report")
@@ -155,6 +161,7 @@ def _fill_gaps(
         label = job.input.label
         with groups.recording(job.input, meter) as recording:
             source, rate = recording.source, recording.source.sample_rate
+            report_input(source)
             meter.start(label, source.frames / rate)
             if not recording.gaps:
                 copied = is_same_format(source, _ending(job.output))
@@ -210,6 +217,7 @@ def _show_gaps(jobs: Sequence[Job], common: Common, choice: GapChoice) -> int:
     def work(job: Job, meter: Meter) -> None:
         with AudioFile(job.input.source) as source:
             rate = source.sample_rate
+            report_input(source)
             meter.start(job.input.label, source.frames / rate)
             gaps = choice.find(source)
             meter.advance(source.frames / rate)

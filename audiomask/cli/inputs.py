@@ -1,22 +1,24 @@
 """The inputs of a command: files, folders walked recursively, patterns, and ``-``."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from audiomask.audio.names import ending_counts, is_audio
+from audiomask.cli.paths import local_path
 from audiomask.cli.patterns import is_pattern, matches
 from audiomask.errors import UsageError, why
 
+logger = logging.getLogger(__name__)
+
+_RESULTS = (".tokens.safetensors", ".tokens.txt", ".infilled")
+"""What names of results end with, without the ending of audio: they are passed over unsaid."""
+
 Location = Path | Literal["-"]
 """A file, or standard input or output."""
-
-AUDIO_SUFFIXES = (
-    *(".wav", ".wave", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff"),
-    *(".aifc", ".au", ".snd", ".caf", ".m4a", ".mp4", ".aac", ".wma", ".mka", ".webm", ".ac3"),
-)
-"""What counts as audio in a folder; a file named on the command line may have any name."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,10 @@ class Inputs:
 
 
 def collect_inputs(
-    arguments: Sequence[str], accept: Callable[[Path], bool], output_folder: Path | None = None
+    arguments: Sequence[str],
+    accept: Callable[[Path], bool] = is_audio,
+    output_folder: Path | None = None,
+    audio: bool = True,
 ) -> Inputs:
     """Find the files that ``arguments`` name, before anything is written.
 
@@ -53,12 +58,16 @@ def collect_inputs(
 
     A pattern such as ``album/*.wav`` that the shell left alone, and that is no file's name, gives
     what it matches in the same way, mirrored from the last folder without a wildcard on.
+    Of folders that are walked for ``audio``, a line says how many files of which endings are passed
+    over; results of earlier runs need no mention.
+
     Raises UsageError for a folder or pattern without such files, a folder that cannot be read, an
     empty name and a second ``-``.
     """
     if list(arguments).count("-") > 1:
         raise UsageError("standard input ('-') can be read only once")
     found: dict[str, Input] = {}
+    passed: list[Path] = []
     folders = 0
     for argument in arguments:
         if not argument:
@@ -81,24 +90,38 @@ def collect_inputs(
         barred = None if output_folder is None else _identity(output_folder)
         if barred is not None and _is_below(root, barred):
             barred = None  # results go among the inputs: told apart by their names alone
-        files = [file for place in places for file in _walk(place, barred) if accept(file)]
+        met = list(dict.fromkeys(file for place in places for file in _walk(place, barred)))
+        files = [file for file in met if accept(file)]
+        if audio:
+            passed += [file for file in met if file not in set(files) and not _is_result(file)]
         if not files:
             kind = "in the folder" if path.is_dir() else "match"
             raise UsageError(f"no fitting files {kind} {path}")
         for file in files:
             found.setdefault(_identity(file), Input(file, top / file.relative_to(root)))
+    if passed:
+        many = "1 file that is" if len(passed) == 1 else f"{len(passed)} files that are"
+        logger.info("passed over %s no audio by name: %s", many, ending_counts(passed))
     return Inputs(tuple(found.values()), several=len(found) > 1 or folders > 0)
 
 
-def is_audio(path: Path) -> bool:
-    """Whether a file found in a folder is taken for audio, by its name."""
-    return path.suffix.lower() in AUDIO_SUFFIXES
-
-
 def named_path(argument: str) -> Path:
-    """The path that an argument names; ``./-`` is a file of that name, not standard input."""
-    path = Path(argument)
+    """The path that an argument names; ``./-`` is a file of that name, not standard input.
+
+    Raises UsageError for an address.
+    """
+    path = Path(local_path(argument))
     return Path.cwd() / path if str(path) == "-" and argument != "-" else path
+
+
+def output_folder(output: str | None) -> Path | None:
+    """Where ``-o`` has results written, if that is a place of its own."""
+    return None if output in (None, "-") else named_path(str(output))
+
+
+def _is_result(path: Path) -> bool:
+    """Whether a name is that of a result of ours, beside what it was made of."""
+    return path.name.lower().endswith(_RESULTS[:2]) or path.stem.lower().endswith(_RESULTS[2])
 
 
 def _identity(path: Path) -> str:

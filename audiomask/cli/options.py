@@ -13,6 +13,7 @@ import typer
 
 from audiomask.cli.exits import guarded
 from audiomask.cli.messages import set_up_messages
+from audiomask.cli.paths import local_paths
 from audiomask.errors import UsageError
 
 if TYPE_CHECKING:
@@ -94,14 +95,14 @@ def command(*omitted: str) -> Callable[[Callable[..., int]], Callable[..., None]
     def decorate(function: Callable[..., int]) -> Callable[..., None]:
         @functools.wraps(function)
         def run(**values: Any) -> None:
-            common = Common(**{name: values.pop(name) for name in shared})
-
             def work() -> int:
+                given = {name: local_paths(value) for name, value in values.items()}
+                common = Common(**{name: given.pop(name) for name in shared})
                 common.check()
                 set_up_messages(quiet=common.quiet, verbose=common.verbose, debug=common.debug)
-                return function(common, **values)
+                return function(common, **given)
 
-            raise typer.Exit(guarded(work, common.debug))
+            raise typer.Exit(guarded(work, bool(values["debug"])))
 
         own = list(inspect.signature(function).parameters.values())[1:]
         added = [

@@ -9,9 +9,11 @@ from typing import Annotated
 
 import typer
 
-from audiomask.cli.inputs import Input, Inputs, collect_inputs, is_audio
+from audiomask.audio.names import is_audio
+from audiomask.cli.inputs import Input, Inputs, collect_inputs, named_path, output_folder
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, to_stdout
+from audiomask.cli.paths import local_path
 from audiomask.cli.progress import Meter
 from audiomask.cli.report import run_jobs
 from audiomask.cli.template import DEFAULT_TEMPLATE, fill_template
@@ -19,6 +21,7 @@ from audiomask.cli.writing import (
     Bitrate,
     bits_a_second,
     report_clipping,
+    report_input,
     report_lost,
     report_nonfinite,
     subtype_name,
@@ -81,8 +84,9 @@ def separate(
     wanted = subtype_name(subtype)
     ext = _choose_format(format, template).value
     coded = bits_a_second(bitrate, {ext})
+    output = local_path(output)
     _check_folder(output, inputs)
-    found = collect_inputs(inputs, is_audio, None if output == "-" else Path(output))
+    found = collect_inputs(inputs, is_audio, output_folder(output))
     if stem and "all" not in stem:
         # The names may prove unknown yet; what else is wrong shows before torch is loaded.
         check_outputs(_plan(found, [*stem, *[RESIDUAL] * residual], output, template, ext), common)
@@ -102,6 +106,7 @@ def separate(
         with ExitStack() as stack:
             source = stack.enter_context(AudioFile(job.input.source))
             rate = source.sample_rate
+            report_input(source)
             meter.start(job.input.label, source.frames / rate)
             kept = wanted or default_subtype(source.subtype, ext)
             metadata = read_metadata(source)
@@ -163,7 +168,7 @@ def _check_folder(output: str, inputs: Sequence[str]) -> None:
         return
     if folder.is_dir():
         # nothing in their names tells stems from songs
-        if any(Path(name).is_dir() and folder.samefile(name) for name in inputs):
+        if any(place.is_dir() and folder.samefile(place) for place in map(named_path, inputs)):
             raise UsageError(
                 f"-o {output}: the next run would take these stems for songs; choose another folder"
             )

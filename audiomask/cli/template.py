@@ -32,6 +32,7 @@ def fill_template(template: str, track: str, stem: str, ext: str) -> Path:
     path = Path(text)
     if "\0" in text or not path.name or text.endswith("/"):
         raise UsageError(f"--template '{template}' does not name a file")
-    if path.is_absolute() or path.drive or ".." in path.parts:
+    home = path.parts[0] == "~"  # which no shell has replaced
+    if path.is_absolute() or path.drive or home or ".." in path.parts:
         raise UsageError(f"--template '{template}' leads out of the output folder with '{text}'")
     return path

@@ -1,17 +1,17 @@
 """``audiomask tokenize``: audio to tokens."""
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from audiomask.cli.inputs import Location, collect_inputs, is_audio
+from audiomask.audio.names import is_audio
+from audiomask.cli.inputs import Location, collect_inputs, named_path, output_folder
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
 from audiomask.cli.progress import Meter
 from audiomask.cli.report import run_jobs
-from audiomask.cli.writing import report_nonfinite
+from audiomask.cli.writing import report_input, report_nonfinite
 from audiomask.errors import UsageError
 
 
@@ -71,7 +71,7 @@ def tokenize(
     song.wav becomes song.tokens.safetensors.
     """
     chosen = format or _format_of(output)
-    found = collect_inputs(inputs, is_audio, None if output in (None, "-") else Path(str(output)))
+    found = collect_inputs(inputs, is_audio, output_folder(output))
     jobs = plan_files(
         found,
         output,
@@ -89,6 +89,7 @@ def tokenize(
 
     def work(job: Job, meter: Meter) -> None:
         with AudioFile(job.input.source) as source:
+            report_input(source)
             meter.start(job.input.label, source.frames / source.sample_rate)
             tokens = engine.tokenize(source, levels, meter.advance, stereo.value)
             report_nonfinite(source)
@@ -99,7 +100,7 @@ def tokenize(
 
 def _format_of(output: str | None) -> TokenFormat:
     """The format that the name of an output asks for, if it is that of a file."""
-    if output is not None and not Path(output).is_dir():
+    if output is not None and not named_path(output).is_dir():
         for format, ending in _ENDINGS.items():
             if output.lower().endswith(ending):
                 return format

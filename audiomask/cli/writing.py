@@ -48,6 +48,14 @@ def subtype_name(name: str | None) -> str | None:
     return name.upper()
 
 
+def report_input(source: "AudioFile") -> None:
+    """Tell what there is to know about how an input is read, and warn of what is wrong with it."""
+    for note in source.notes:
+        logger.info("%s: %s", source.name, note)
+    for warning in source.warnings:
+        logger.warning("%s: %s", source.name, warning)
+
+
 def report_nonfinite(source: "AudioFile") -> None:
     """Warn when the input held samples that are no numbers; they were read as silence."""
     if source.nonfinite:

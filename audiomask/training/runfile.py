@@ -20,6 +20,7 @@ What writes them is :mod:`audiomask.training.record`.
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import os
 import re
@@ -97,11 +98,11 @@ def merge(files: Sequence[RunFile], given: Mapping[str, Any]) -> dict[str, Any]:
 def _parse(path: Path) -> dict[str, Any]:
     """A file's TOML; ConfigError names the line where it is none."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(_decode(path.read_bytes()))
     except OSError as error:
         raise ConfigError(f"--config {path}: {why(error)}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not TOML, nor a text in UTF-8") from error
+        raise ConfigError(f"{path}: not TOML, nor a text in UTF-8; save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         line = _LINE.search(str(error))
         where = f", line {line[1]}" if line else ""
@@ -110,6 +111,13 @@ def _parse(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not TOML that can be read (a number is too long)") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: not TOML that can be read (too deep)") from error
+
+
+def _decode(content: bytes) -> str:
+    """A text in UTF-8, or in UTF-16 where a byte order mark says so, with any ends of lines."""
+    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = content.decode("utf-16" if marked else "utf-8-sig")
+    return text.replace("\r\n", "\n")
 
 
 def _option(path: Path, key: str, value: Any) -> Any:

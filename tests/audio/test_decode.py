@@ -96,7 +96,7 @@ def test_pictures_and_playlists_are_no_audio(
     # Not text at all, yet a playlist to ffmpeg: the list of formats is what refuses it.
     (tmp_path / "binary.m4a").write_bytes(playlist + b"\0" * 100)
     for name in ("still.mkv", "tagged.m4a", "concat.m4a", "binary.m4a"):
-        with pytest.raises(AudioFileError, match=f"{name}: is (text|not audio)"):
+        with pytest.raises(AudioFileError, match=f"{name}: (is text|is not audio|has no sound)"):
             AudioFile(tmp_path / name)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiomask.audio import wav
-from audiomask.audio.wav import WavStream, find_unfinished
+from audiomask.audio.wav import WavStream, find_misread
 
 RAW = np.random.default_rng(0).integers(-(2**31), 2**31, (1001, 3)).astype(np.int32)
 
@@ -111,10 +111,10 @@ def test_every_placeholder_is_read_to_the_end(
     path = sound_file("a.wav", "PCM_24")
     expected, _ = soundfile.read(path, dtype="int32")
     path.write_bytes(patched(path.read_bytes(), riff, size))
-    found = find_unfinished(path)
+    found = find_misread(path)
     if found is not None:
         target = path.with_name("mended.wav")
-        wav.mend(path, found, target)
+        wav.repair(path, found, target)
         path = target
     assert np.array_equal(soundfile.read(path, dtype="int32")[0], expected)
 
@@ -125,11 +125,11 @@ def test_finished_files_are_left_alone(sound_file: Callable[..., Path]) -> None:
     listing = b"LIST" + struct.pack("<I", 10) + b"INFOabcdef"
     for data in (whole, whole + listing, whole[:-100], whole[:30], b"RIFF", whole + b"junk!"):
         path.write_bytes(data)
-        assert find_unfinished(path) is None
+        assert find_misread(path) is None
     empty = whole[: whole.index(b"data")] + b"data" + bytes(4)
     for data in (empty, empty + listing):
         path.write_bytes(data)
-        assert find_unfinished(path) is None
+        assert find_misread(path) is None
 
 
 def test_long_pipes_are_mended_to_rf64(tmp_path: Path) -> None:
@@ -141,9 +141,9 @@ def test_long_pipes_are_mended_to_rf64(tmp_path: Path) -> None:
         with path.open("wb") as file:
             file.write(head)
             file.truncate(len(head) + 5 * 2**30)
-        found = find_unfinished(path)
+        found = find_misread(path)
         assert found is not None
-        assert (found.start, found.stop - found.start) == (44, 5 * 2**30)
+        assert (found.spans[0][0], found.size) == (44, 5 * 2**30)
         header = wav.container(found.fmt, 5 * 2**30, roomy=False)
         with path.open("wb") as file:
             file.write(header)
@@ -157,8 +157,8 @@ def test_any_bytes_are_looked_at_without_harm(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.wav"
     path.write_bytes(kind + b"\xff\xff\xff\xffWAVE" + tail)
-    found = find_unfinished(path)
-    assert found is None or 12 < found.start <= found.stop <= 12 + len(tail)
+    found = find_misread(path)
+    assert found is None or all(12 < a <= b <= 12 + len(tail) for a, b in found.spans)
 
 
 def test_the_header_comes_with_the_first_samples() -> None:

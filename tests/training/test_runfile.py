@@ -198,3 +198,14 @@ def test_a_folder_without_a_run_has_none(tmp_path: Path) -> None:
     saved = saved_run(tmp_path, "vqvae")
     assert saved is not None
     assert saved.options == {"steps": 3}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_byte_order_marks_of_editors_are_no_part_of_a_run_file(
+    tmp_path: Path, encoding: str
+) -> None:
+    text = "steps = 3\r\nout = 'ü'\r\n"
+    mark = "\ufeff" if encoding.endswith("e") else ""
+    (tmp_path / "a.toml").write_bytes((mark + text).encode(encoding))
+    read = read_run(tmp_path / "a.toml", "vqvae")
+    assert read.options == {"steps": 3, "out": tmp_path / "ü"}

@@ -11,8 +11,10 @@ import functools
 import logging
 import math
 import multiprocessing
+import os
 import struct
 import subprocess
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -23,19 +25,20 @@ import soundfile
 import torch
 from torch import Tensor
 
-from audiomask.audio import decode, wav
-from audiomask.audio.files import RATES, open_sound
+from audiomask.audio import decode, probe
+from audiomask.audio.files import RATES, AudioFile
+from audiomask.audio.opening import open_sound
 from audiomask.audio.pcm import is_lossy
+from audiomask.audio.quiet import quiet_decoders
 from audiomask.audio.source import ResampledSource
 from audiomask.errors import AudioFileError, DataError, why
+from audiomask.training.data.ways import ENDLESS, Way, find_way
 
 Audio = npt.NDArray[np.float32]
 
 SAMPLE_RATE = 44100
-#: libsndfile's frame count of a stream that does not tell its length
-ENDLESS = 2**62
-#: seconds that ffmpeg decodes before a span: AAC and its like need what came before
-PREROLL = 0.1
+#: seconds that ffmpeg decodes before a span: AAC and MP3 need what came before
+PREROLL = 0.5
 
 logger = logging.getLogger("audiomask")
 
@@ -58,8 +61,9 @@ class SeekingSource:
         if first >= last:
             return torch.zeros(self.channels, stop - start)
         try:
-            self.file.seek(first)
-            samples = self.file.read(last - first, dtype="float32", always_2d=True)
+            with quiet_decoders():
+                self.file.seek(first)
+                samples = self.file.read(last - first, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             reason = str(error.error_string).strip().rstrip(".")
             seconds = first / self.sample_rate
@@ -72,13 +76,15 @@ class SeekingSource:
 
 
 class PipedSource:
-    """What ffmpeg alone can read, one process a span: an AudioSource of unknown length."""
+    """What ffmpeg reads, one process a span: an AudioSource of unknown length."""
 
     frames = ENDLESS
 
     def __init__(self, file: Path) -> None:
         self.path = file
-        self.sample_rate, self.channels = pipe_format(file)
+        self.sample_rate, self.channels, self.track, delay = pipe_format(file)
+        #: samples of silence before the sound, which begins later than the picture
+        self.delay = round(delay * self.sample_rate)
 
     def read(self, start: int, stop: int) -> Tensor:
         """Samples [start, stop) as float32 [C, stop - start]; zeros beyond the ends.
@@ -86,13 +92,45 @@ class PipedSource:
         Raises:
             DataError: ffmpeg cannot decode it.
         """
-        if stop <= 0:
+        if stop <= self.delay:
             return torch.zeros(self.channels, stop - start)
-        early = max(0, start - math.ceil(PREROLL * self.sample_rate))
-        seconds = (early / self.sample_rate, (stop - early) / self.sample_rate)
-        _, samples = decode_span(self.path, *seconds)
-        samples = samples[:, max(start, 0) - early : stop - early]
-        return place(samples, max(-start, 0), stop - start)
+        begin = start - math.ceil(PREROLL * self.sample_rate)
+        # seeking to where the sound begins would drop the packet before it, which AAC begins with
+        begin, origin = (begin, begin) if begin > self.delay else (0, self.delay)
+        seconds = (begin / self.sample_rate, (stop - begin) / self.sample_rate + PREROLL)
+        _, samples = decode_span(self.path, *seconds, self.track)
+        first = max(start, origin)
+        return place(samples[:, first - origin : stop - origin], first - start, stop - start)
+
+
+class WholeSource:
+    """What is read right only when it is decoded from start to end: an AudioSource.
+
+    The last few such files stay decoded, as temporary files: training comes back to them.
+    """
+
+    def __init__(self, file: Path) -> None:
+        try:
+            # what a process forked from this one read through the same file would get mixed up
+            self.file = decoded(file, os.getpid())
+        except AudioFileError as error:
+            raise DataError(str(error)) from error
+        self.sample_rate, self.channels = self.file.sample_rate, self.file.channels
+        self.frames = self.file.frames
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Samples [start, stop) as float32 [C, stop - start]; zeros beyond the ends."""
+        with _one_reader:
+            return self.file.read(start, stop)
+
+
+_one_reader = threading.Lock()
+
+
+@functools.lru_cache(maxsize=8)
+def decoded(file: Path, process: int) -> AudioFile:
+    """A file decoded as a whole, by this process."""
+    return AudioFile(file)
 
 
 def place(samples: Audio, offset: int, length: int) -> Tensor:
@@ -104,13 +142,20 @@ def place(samples: Audio, offset: int, length: int) -> Tensor:
 
 
 @functools.lru_cache(maxsize=4096)
-def pipe_format(file: Path) -> tuple[int, int]:
-    """Sample rate and channels of what ffmpeg makes of a file; asked once a process."""
-    rate, samples = decode_span(file, 0, PREROLL)
-    return rate, len(samples)
+def pipe_format(file: Path) -> tuple[int, int, int, float]:
+    """What ffmpeg makes of a file: sample rate, channels, track, and the seconds it begins late.
+
+    Asked once a process.
+    """
+    try:
+        sound = probe.probe(file, str(file))
+    except AudioFileError as error:
+        raise DataError(str(error)) from error
+    rate, samples = decode_span(file, 0, sound.delay + PREROLL, sound.track)
+    return rate, len(samples), sound.track, sound.delay
 
 
-def decode_span(file: Path, start: float, seconds: float) -> tuple[int, Audio]:
+def decode_span(file: Path, start: float, seconds: float, track: int = 0) -> tuple[int, Audio]:
     """Have ffmpeg decode a span.
 
     Returns:
@@ -123,15 +168,14 @@ def decode_span(file: Path, start: float, seconds: float) -> tuple[int, Audio]:
     if start > 0:  # seeking to 0 would drop the packet before it, which AAC begins with
         span += ["-ss", f"{start:.6f}"]
     try:
-        command = decode.read_command(file, str(file), *span)
+        command = decode.read_command(file, str(file), *span, track=track)
     except (AudioFileError, OSError) as error:
         raise DataError(str(error)) from error
     # AU's header, unlike WAV's, has all that is needed at fixed places
     command += ["-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
     if done.returncode or len(done.stdout) < 24:
-        reason = decode.last_words(done.stderr, file)
-        raise DataError(f"{file}: is not audio that libsndfile or ffmpeg can read{reason}")
+        raise DataError(str(decode.undecodable(done.stderr, file, str(file))))
     begin, _, _, rate, channels = struct.unpack(">4x5I", done.stdout[:24])
     body = done.stdout[begin:]
     whole = len(body) // (4 * channels) * channels
@@ -159,7 +203,7 @@ def read_span(file: Path, start: int, stop: int, sample_rate: int = SAMPLE_RATE)
 
 
 @contextmanager
-def open_source(file: Path) -> Iterator[SeekingSource | PipedSource]:
+def open_source(file: Path) -> Iterator[SeekingSource | PipedSource | WholeSource]:
     """A file as an AudioSource at its own rate.
 
     Raises:
@@ -168,13 +212,18 @@ def open_source(file: Path) -> Iterator[SeekingSource | PipedSource]:
     if not file.is_file():
         raise DataError(f"{file}: no such file")
     try:
-        # unfinished headers give libsndfile a wrong length; ffmpeg goes by the file's
-        opened = None if wav.find_unfinished(file) else open_sound(file)
+        way = find_way(file).way
+        opened = open_sound(file) if way is Way.seek else None
+    except AudioFileError as error:
+        raise DataError(str(error)) from error
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {why(error)}") from error
     with opened or nullcontext():
-        seekable = opened is not None and opened.frames < ENDLESS
-        source = SeekingSource(opened, str(file)) if seekable else PipedSource(file)
+        source: SeekingSource | PipedSource | WholeSource
+        if way is Way.whole:
+            source = WholeSource(file)
+        else:
+            source = PipedSource(file) if opened is None else SeekingSource(opened, str(file))
         if source.sample_rate not in RATES:
             raise DataError(f"{file}: has an impossible sample rate: {source.sample_rate}")
         yield source

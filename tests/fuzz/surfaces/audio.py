@@ -16,12 +16,12 @@ from types import SimpleNamespace
 import numpy as np
 import soundfile
 
-from audiomask.audio import decode
+from audiomask.audio import decode, opening, probe
 from audiomask.audio.files import AudioFile
 from audiomask.audio.metadata.reading import parse
 from audiomask.audio.pcm import BITS
 
-decode._ffmpeg = lambda: None
+decode.ffmpeg_path = opening.ffmpeg_path = probe.ffprobe_path = lambda: None
 
 #: a pipe, and endings, by the first byte
 WAYS = {b"-": None, b"w": ".wav", b"r": ".raw", b"m": ".mp3", b"o": ".ogg", b"a": ".aiff", b"x": ""}

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+from audiomask.audio.names import AUDIO_ENDINGS, ending_counts
 from audiomask.errors import DataError, why
 from audiomask.training.data.layouts import (
     banks,
@@ -17,6 +18,7 @@ from audiomask.training.data.layouts import (
     track_folders,
 )
 from audiomask.training.data.layouts.problems import below, tell
+from audiomask.training.data.layouts.walk import walk_files
 from audiomask.training.data.tracks import Source
 from audiomask.training.options import is_address
 
@@ -71,7 +73,19 @@ def recognise(data: Path | str) -> Source:
         raise DataError(f"{folder}: is laid out as {found.layout}, but {reasons}")
     if found.tracks and found.layout != slakh.LAYOUT:  # which brings MIDI files of its own
         found = dataclasses.replace(found, problems=found.problems + left_beside(folder))
+    if found.layout in (recordings.LAYOUT, stem_folders.LAYOUT, track_folders.LAYOUT):
+        found = dataclasses.replace(found, problems=found.problems + passed_over(folder))
     return found
+
+
+def passed_over(folder: Path) -> tuple[str, ...]:
+    """A line about the files that are no audio by their names, if there are any."""
+    known = (*AUDIO_ENDINGS, *banks.MIDI_SUFFIXES, *banks.FONT_SUFFIXES)
+    others = walk_files(folder, lambda file: file.suffix.lower() not in known)
+    if not others:
+        return ()
+    what = "file that is" if len(others) == 1 else "files that are"
+    return (f"passed over {len(others):,} {what} no audio by name: {ending_counts(others)}",)
 
 
 def left_beside(folder: Path) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from audiomask.training.data.layouts.headers import is_audio
+from audiomask.audio.names import is_audio
 from audiomask.training.data.layouts.problems import below, tell
 from audiomask.training.data.layouts.splits import (
     assign,

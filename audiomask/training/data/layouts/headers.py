@@ -3,41 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
-import warnings
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import soundfile
 
-from audiomask.audio import wav
+from audiomask.audio import probe
 from audiomask.audio.decode import looks_like_text
-from audiomask.audio.files import RATES, open_sound
-from audiomask.errors import DataError
+from audiomask.audio.opening import open_sound
+from audiomask.errors import AudioFileError, DataError
 from audiomask.training.data.layouts.problems import below, tell
 from audiomask.training.data.tracks import Track
+from audiomask.training.data.ways import Way, find_way
 
-#: what libsndfile opens
-OPENED = (
-    *(".wav", ".wave", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
-    *(".aif", ".aiff", ".aifc", ".au", ".snd", ".caf"),
-)
-#: what ffmpeg has to decode, or may have to
-PROBED = (
-    *(".m4a", ".m4b", ".mp4", ".aac", ".wma", ".mka", ".webm", ".ac3", ".ape", ".wv", ".tta"),
-    *(".mpc", ".amr", ".w64", ".caf"),
-)
+#: what libsndfile reads without help, as a rule
+OPENED = (".wav", ".wave", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".au", ".snd")
 #: headers read at a time: on a network drive each is a wait
 THREADS = 16
-#: libsndfile's frame count of a stream that does not tell its length
-ENDLESS = 2**62
-
-
-def is_audio(path: Path) -> bool:
-    """Whether a file found in a folder is taken for audio, by its name."""
-    return path.suffix.lower() in OPENED + PROBED
 
 
 def measure(tracks: Iterable[Track], folder: Path) -> tuple[tuple[Track, ...], tuple[str, ...]]:
@@ -78,17 +61,16 @@ def read_lengths(
 ) -> tuple[dict[Path, float], tuple[str, ...]]:
     """The lengths of files in seconds, and problems that name those left out.
 
-    Files are left out whose header libsndfile does not open, or, of formats it does not know, in
-    which ffprobe finds no sound; so are files without samples and those whose header does not
-    tell their length.
+    Files are left out that neither libsndfile nor ffmpeg can read; so are files without samples
+    and those that do not tell their length.
     """
     ordered = sorted(files)
-    probe = find_probe() if any(file.suffix.lower() in PROBED for file in ordered) else None
+    equipped = probe.ffmpeg_path() is not None and probe.ffprobe_path() is not None
     with ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(lambda file: read_length(file, probe is not None), ordered))
+        found = list(pool.map(read_length, ordered))
     lengths = {file: s for file, s in zip(ordered, found, strict=True) if s is not None}
     broken = [file for file in ordered if file not in lengths]
-    waiting = [file for file in broken if probe is None and file.suffix.lower() in PROBED]
+    waiting = [] if equipped else [file for file in broken if may_need_ffmpeg(file)]
     unreadable = [file for file in broken if file not in set(waiting)]
     return lengths, (
         *tell(
@@ -104,63 +86,28 @@ def read_lengths(
     )
 
 
-def read_length(file: Path, probe: bool = True) -> float | None:
-    """The length of a file in seconds; None when it is not audio or does not tell.
-
-    Args:
-        file: the file.
-        probe: whether ffprobe can be asked about what libsndfile cannot open.
-    """
-    try:
-        opened = open_sound(file)
-        if opened is None:
-            known = probe and file.suffix.lower() in PROBED and not looks_like_text(file)
-            return probe_length(file) if known else None
-        with opened:
-            frames, rate = int(opened.frames), int(opened.samplerate)
-        if 0 < frames < ENDLESS:
-            return frames / rate if rate in RATES else None
-        return unfinished_length(file)
-    except (OSError, soundfile.SoundFileError):
-        return None
-
-
-def unfinished_length(file: Path) -> float | None:
-    """The length in seconds of a WAV whose header was never finished; None for other files."""
-    found = wav.find_unfinished(file)
-    if found is None:
-        return None
-    rate = int.from_bytes(found.fmt[16:20], "little")  # in bytes, behind the chunk's name and size
-    return (found.stop - found.start) / rate if rate else None
-
-
-def find_probe() -> str | None:
-    """Where the program is that pydub asks about files; None when it is not installed.
+def read_length(file: Path) -> float | None:
+    """The length of a file in seconds; None when it is not audio, does not tell, or lacks ffmpeg.
 
     Raises:
         DataError: pydub cannot be imported.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydub warns about a missing ffmpeg; we say it ourselves
-        try:
-            from pydub.utils import get_prober_name
-        except ImportError as error:
-            raise DataError(
-                f"pydub cannot be imported ({error}); reinstall audiomask with its dependencies"
-            ) from error
-        return shutil.which(str(get_prober_name()))
-
-
-def probe_length(file: Path) -> float | None:
-    """The length in seconds of the first sound that ffprobe finds in a file; None without any."""
-    from pydub.utils import mediainfo_json
-
     try:
-        info: dict[str, Any] = mediainfo_json(str(file.absolute()))
-        streams = [s for s in info["streams"] if s.get("codec_type") == "audio"]
-        # Matroska knows the length of the whole only, a raw stream that of the stream
-        told = streams[0].get("duration") or info["format"]["duration"]
-        seconds = float(told)
-    except (OSError, LookupError, ValueError, TypeError, AttributeError):
+        found = find_way(file)
+    except (OSError, soundfile.SoundFileError):
         return None
-    return seconds if 0 < seconds < float("inf") else None
+    except AudioFileError as error:
+        if isinstance(error.__cause__, ImportError):
+            raise DataError(str(error)) from error
+        return None
+    return found.seconds if found.way is Way.seek or probe.ffmpeg_path() is not None else None
+
+
+def may_need_ffmpeg(file: Path) -> bool:
+    """Whether a file that could not be read is none of those that libsndfile alone reads."""
+    try:
+        return not looks_like_text(file) and (
+            open_sound(file) is not None or file.suffix.lower() not in OPENED
+        )
+    except OSError:
+        return False

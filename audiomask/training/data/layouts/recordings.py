@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from audiomask.training.data.layouts.headers import is_audio, measure
+from audiomask.audio.names import is_audio
+from audiomask.training.data.layouts.headers import measure
 from audiomask.training.data.layouts.splits import assign_songs
 from audiomask.training.data.layouts.walk import walk_files
 from audiomask.training.data.tracks import Source, Track

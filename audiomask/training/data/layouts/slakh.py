@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from audiomask.training.data.layouts.headers import is_audio, measure
+from audiomask.audio.names import is_audio
+from audiomask.training.data.layouts.headers import measure
 from audiomask.training.data.layouts.problems import below, tell
 from audiomask.training.data.layouts.splits import TEST, TRAIN, VALIDATION, assign, folder_split
 from audiomask.training.data.layouts.walk import walk_files

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import shutil
 import tempfile
@@ -18,6 +17,7 @@ import soundfile
 from torch import Tensor
 
 from audiomask.audio.atomic import AtomicFile
+from audiomask.audio.slices import Slice
 from audiomask.audio.source import ResampledSource
 from audiomask.errors import AudioFileError, DataError, why
 from audiomask.training.data.reading import SAMPLE_RATE, SeekingSource
@@ -179,40 +179,6 @@ def wrong_size(where: str, found: int, size: int) -> DataError:
     """The error of a shard that is not as long as the manifest says."""
     what = "is cut short" if found < size else "is another than it was"
     return DataError(f"{where}: {what}: {found:,} bytes, not {size:,}; copy or pack it again")
-
-
-class Slice(io.RawIOBase):
-    """A part of an open file, as a file: only what is asked for is read."""
-
-    def __init__(self, file: BinaryIO, offset: int, size: int) -> None:
-        self.file, self.offset, self.size, self.place = file, offset, size, 0
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move; returns the new place."""
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self.place, os.SEEK_END: self.size}[whence]
-        self.place = start + offset
-        return self.place
-
-    def tell(self) -> int:
-        """The place."""
-        return self.place
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        """Read as much as there is, and as the buffer holds."""
-        most = max(0, min(len(buffer), self.size - self.place))
-        self.file.seek(self.offset + self.place)
-        data = self.file.read(most)
-        buffer[: len(data)] = data
-        self.place += len(data)
-        return len(data)
 
 
 class MemberReader:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiomask.training.data.layouts import headers
-from audiomask.training.data.layouts.headers import is_audio, measure, read_length, read_lengths
+from audiomask.audio import probe
+from audiomask.audio.names import is_audio
+from audiomask.training.data.layouts.headers import measure, read_length, read_lengths
 from audiomask.training.data.tracks import Track
 
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is missing")
@@ -85,7 +86,7 @@ def test_a_missing_ffmpeg_is_told(
     sound: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert headers.find_probe() is None
+    assert probe.ffprobe_path() is None
     (tmp_path / "a.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
     (tmp_path / "b.wav").write_bytes(b"nothing")
     good = sound(tmp_path / "good.wav")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from audiomask.audio.slices import Slice
 from audiomask.errors import DataError
 from audiomask.training.data.layouts import recognise
 from audiomask.training.data.shards import store as stores
@@ -195,7 +196,7 @@ def test_only_what_is_asked_for_is_read(packed: Path) -> None:
     (member,) = shards.manifest.of("train")[0].segments[0].stems["bass"]
     folder = Folder(shards.address)
     with folder.open(member.shard) as shard:
-        part = stores.Slice(shard, member.offset, member.size)
+        part = Slice(shard, member.offset, member.size)
         read = part.read()
         shard.seek(member.offset)
         assert read == shard.read(member.size)

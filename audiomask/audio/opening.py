@@ -1,0 +1,197 @@
+"""Opening: all of a file's sound, through temporary copies where libsndfile would miss some of it.
+
+libsndfile finds its way in uncompressed files, FLAC and ALAC. What it seeks in inexactly is decoded
+once from start to end. What it cannot read, stops early in or takes for something else, ffmpeg
+decodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import soundfile
+
+from audiomask.audio import decode, mpeg, wav
+from audiomask.audio.bitstreams import BitStream, find_bitstream, to_bytes
+from audiomask.audio.links import Span, find_links
+from audiomask.audio.names import sound_name
+from audiomask.audio.pcm import BITS, FLOATING
+from audiomask.audio.probe import Sound, ffmpeg_path
+from audiomask.audio.quiet import quiet_decoders
+from audiomask.errors import AudioFileError, why
+
+# What libsndfile seeks in exactly; everything else is decoded once from start to end.
+_SEEKABLE = (*BITS, *FLOATING, "ULAW", "ALAW")
+# A container that stores whole numbers in blocks, in whose last one it cannot seek.
+_BLOCKS = ("PAF",)
+# How a MIDI sample dump begins. libsndfile loses its last samples, and prints what is wrong with it
+# on standard output, among the data.
+_SAMPLE_DUMP = b"\xf0\x7e"
+# libsndfile's frame count of a stream that does not tell its length
+_ENDLESS = 2**62
+_BLOCK = 1 << 16
+
+
+class Opening:
+    """How one file is opened.
+
+    Args:
+        name: what to call it in errors.
+        new_copy: makes an empty temporary file, which the caller removes.
+
+    Attributes:
+        format: (once it is open) the container.
+        subtype: how the samples are stored.
+        notes: what there is to know about how it is read, a phrase each.
+        warnings: what is wrong with it, a phrase each.
+    """
+
+    def __init__(self, name: str, new_copy: Callable[[], Path]) -> None:
+        self.name, self._new_copy = name, new_copy
+        self.format = self.subtype = ""
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
+
+    def open(self, location: Path) -> soundfile.SoundFile:
+        """Open a file so that all of it can be read at random.
+
+        Raises:
+            AudioFileError: it is not audio, is damaged, or cannot be read without ffmpeg.
+        """
+        try:
+            if (misread := wav.find_misread(location)) is not None:
+                if not misread.alike:
+                    raise AudioFileError(
+                        f"{self.name}: is several WAV files of different formats joined: cut it"
+                    )
+                target = self._new_copy()
+                wav.repair(location, misread, target)
+                location = target
+            opened = open_sound(location)
+            if opened is None:
+                target, sound = self._decode(location)
+                self.format, self.subtype = sound.container, sound.subtype or sound.codec
+                return self._decoded(target)
+            with ExitStack() as stack:
+                stack.enter_context(opened)
+                self.format, self.subtype = opened.format, opened.subtype
+                if opened.frames < _ENDLESS and (stream := find_bitstream(opened)) is not None:
+                    return self._decode_bitstream(opened, stream)
+                links = find_links(location) if opened.format in ("OGG", "FLAC") else []
+                exact = opened.subtype in _SEEKABLE and opened.format not in _BLOCKS
+                if exact and opened.frames < _ENDLESS and len(links) < 2:
+                    stack.pop_all()
+                    return opened
+                made = self._unroll(location, opened, links)
+                if opened.frames >= _ENDLESS and (stream := find_bitstream(made)) is not None:
+                    return self._decode_bitstream(stack.enter_context(made), stream)
+                return made
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise AudioFileError(f"{self.name}: cannot be read: {words(error)}") from error
+
+    def _unroll(
+        self, location: Path, opened: soundfile.SoundFile, links: Sequence[Span]
+    ) -> soundfile.SoundFile:
+        """Decode from start to end with libsndfile or, where that would stop early, with ffmpeg."""
+        frames = mpeg.survey(location) if opened.format == "MP3" else None
+        rate = opened.samplerate
+        if frames is None or not frames.exceeds(int(opened.frames)):
+            target = self._new_copy()
+            if decode.unroll(location, target, links):
+                made = soundfile.SoundFile(sound_name(target))
+                if frames is None or not frames.exceeds(int(made.frames)):
+                    if frames is not None and (missing := frames.missing):
+                        self.warnings.append(
+                            f"ends early: its header promises {missing / rate:.1f} s more"
+                        )
+                    return made
+                made.close()
+        if ffmpeg_path() is None:
+            raise AudioFileError(
+                f"{self.name}: goes on where libsndfile stops; install ffmpeg to read all of it"
+            )
+        form = (opened.samplerate, opened.channels)
+        made = self._decoded(self._decode(location, form=form)[0])
+        if frames is None or not frames.alike:
+            many = f"{made.samplerate} Hz and {made.channels} channels"
+            self.notes.append(f"is made of streams of different forms, all read as {many}")
+        if frames is not None:
+            lost = frames.seconds - made.frames / made.samplerate
+            if lost > 0.2 + 0.001 * frames.seconds:
+                self.warnings.append(
+                    f"is damaged: {lost:.1f} of its {frames.seconds:.1f} s are left out"
+                )
+        return made
+
+    def _decode_bitstream(
+        self, opened: soundfile.SoundFile, stream: BitStream
+    ) -> soundfile.SoundFile:
+        """Have ffmpeg decode what lies in the file in place of samples."""
+        if not stream.demuxer or ffmpeg_path() is None:
+            mend = "; install ffmpeg to have it decoded" if stream.demuxer else ""
+            raise AudioFileError(f"{self.name}: holds a bit stream ({stream.name}), not PCM{mend}")
+        raw = self._new_copy()
+        opened.seek(0)
+        with raw.open("wb") as out:
+            while len(block := opened.read(_BLOCK, dtype="int32", always_2d=True)):
+                out.write(to_bytes(block, stream))
+        lead = stream.lead / opened.samplerate
+        try:
+            target, sound = self._decode(raw, stream.demuxer, lead)
+            made = self._decoded(target)
+        except AudioFileError as error:
+            raise AudioFileError(
+                f"{self.name}: holds a bit stream ({stream.name}) that ffmpeg cannot decode"
+            ) from error
+        self.subtype = sound.codec
+        return made
+
+    def _decode(
+        self,
+        location: Path,
+        demuxer: str | None = None,
+        delay: float = 0.0,
+        form: tuple[int, int] | None = None,
+    ) -> tuple[Path, Sound]:
+        """Have ffmpeg decode a file into a temporary copy; what is not usual about it is noted."""
+        target = self._new_copy()
+        sound = decode.decode(location, target, self.name, demuxer, delay, form)
+        if sound.tracks > 1:
+            self.notes.append(f"audio track {sound.track + 1} of {sound.tracks} is read")
+        if sound.delay >= 0.001:
+            self.notes.append(
+                f"its sound begins {sound.delay:.3f} s late: silence stands before it"
+            )
+        return target, sound
+
+    def _decoded(self, target: Path) -> soundfile.SoundFile:
+        opened = open_sound(target)
+        if opened is None:
+            raise AudioFileError(f"{self.name}: ffmpeg decoded nothing from it")
+        return opened
+
+
+def open_sound(path: Path) -> soundfile.SoundFile | None:
+    """Open with libsndfile; None when it does not know the format or finds it malformed."""
+    if path.suffix.lower() == ".raw" or wav.is_misread_w64(path):
+        return None  # soundfile would ask for its parameters; libsndfile would read noise
+    if decode.content_of(path)[:2] == _SAMPLE_DUMP:
+        return None
+    try:
+        with quiet_decoders():
+            opened = soundfile.SoundFile(sound_name(path))
+    except soundfile.LibsndfileError:
+        return None
+    if opened.format == "RAW":  # by the name's ending alone, whatever the content
+        opened.close()
+        return None
+    return opened
+
+
+def words(error: Exception) -> str:
+    """An error's reason on one line, without libsndfile's prefix and our temporary names."""
+    if isinstance(error, OSError):
+        return why(error)
+    return str(getattr(error, "error_string", error)).strip().rstrip(".")

@@ -1,0 +1,49 @@
+"""Paths: what a name on the command line stands for, where the shell left it as it is."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+from urllib.request import url2pathname
+
+from audiomask.errors import UsageError
+
+#: how an address begins; pathlib takes one of its slashes away
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):/", re.IGNORECASE)
+
+
+def local_path(text: str) -> str:
+    """The file or folder that a name stands for.
+
+    A leading ``~`` is the home folder: no shell expands it behind ``--output=``. ``file:///a`` is
+    ``/a``. What exists under the very name is meant by it.
+
+    Raises:
+        UsageError: it is the address of something elsewhere.
+    """
+    if text.startswith("~"):
+        return os.path.expanduser(text)  # a name as it is where there is no such user
+    scheme = _SCHEME.match(text)
+    if scheme is None or os.path.lexists(text):
+        return text
+    if scheme[1].lower() == "file":
+        return _of_file_address(text)
+    raise UsageError(f"{text} is an address, and addresses are not read: download it first")
+
+
+def local_paths(value: Any) -> Any:
+    """An option's value with every Path in it as ``local_path`` has it; others stay as they are."""
+    if isinstance(value, Path):
+        text = _SCHEME.sub(lambda found: f"{found[1]}://", str(value), count=1)
+        return value if text == str(value) and text[:1] != "~" else Path(local_path(text))
+    if isinstance(value, list | tuple):
+        return type(value)(local_paths(item) for item in value)
+    return value
+
+
+def _of_file_address(text: str) -> str:
+    rest = text.partition(":")[2]
+    host, slash, path = rest[2:].partition("/") if rest.startswith("//") else ("", "/", rest[1:])
+    if host.lower() not in ("", "localhost"):
+        raise UsageError(f"{text} is on another machine ({host}): copy it here first")
+    return url2pathname(slash + path)
