@@ -6,6 +6,7 @@ reads the first of their streams and takes its end for the file's.
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import struct
 from collections.abc import Iterator
@@ -43,7 +44,7 @@ def find_links(path: Path) -> list[Span]:
             return []
         with mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ) as data:
             starts = _ogg_starts(data) if data[:4] == b"OggS" else _flac_starts(data)
-            return list(zip(starts, [*starts[1:], len(data)], strict=True))
+            return list(itertools.pairwise([*starts, len(data)]))
 
 
 def may_be_chained(path: Path) -> bool:

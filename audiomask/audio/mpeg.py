@@ -141,8 +141,7 @@ def _promised(data: mmap.mmap, place: int) -> tuple[int, int] | None:
     for begin in (place + 4 + side, place + 4 + side + checked):
         if data[begin : begin + 4] not in _NAMES[:2]:
             continue
-        flags = data[begin + 7]
-        if flags & 3 != 3:
+        if begin + 16 > len(data) or data[begin + 7] & 3 != 3:
             return None
         count = int.from_bytes(data[begin + 8 : begin + 12], "big")
         size = int.from_bytes(data[begin + 12 : begin + 16], "big")
