@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from audiomask.audio.bands import Bands, as_parts
 from audiomask.audio.pcm import quantise
-from audiomask.audio.shares import SharedOut
+from audiomask.audio.shares import AT_ONCE, SharedOut
 from audiomask.audio.source import AudioSource, ResampledSource
-from audiomask.audio.spectra import band_weights, stft, to_bands
+from audiomask.audio.spectra import band_weights, frame_spectra
 from audiomask.audio.windows import blend_windows, plan_windows
 from audiomask.device import fast
 from audiomask.inference.codec import DecodedSource, chunk_of
@@ -55,9 +57,8 @@ class Separator:
             self.bands, self.size = config.bands, config.band_stft
             self.hop = config.hop_length * config.band_frames
             self.window = config.window // config.band_frames
-        self.weights = band_weights(self.size // 2 + 1, self.nyquist, self.bands, self.nyquist).to(
-            device
-        )
+        weights = band_weights(self.size // 2 + 1, self.nyquist, self.bands, self.nyquist)
+        self.sums = Bands(weights.to(device))
 
     def blocks(
         self,
@@ -138,8 +139,15 @@ class Separator:
 
         Folding them to mono would cancel what is out of phase.
         """
-        spectrum = stft(audio, self.size, self.hop)
-        return to_bands((spectrum.real.square() + spectrum.imag.square()).mean(dim=0), self.weights)
+        channels, length = audio.shape
+        pad = self.size - self.hop
+        padded = F.pad(audio, (pad // 2, pad - pad // 2))
+        found, step = [], max(AT_ONCE // channels, 1) * self.hop
+        for begin in range(0, length, step):
+            heard = padded[:, begin : min(begin + step, length) + pad]
+            parts = as_parts(frame_spectra(heard, self.size, self.hop))
+            found.append(self.sums.collect(parts.square_().mean(dim=0)))
+        return torch.cat(found).T.contiguous()
 
     def codes(self, audio: Tensor) -> Tensor:
         """Codes [C, levels, F'] of a window [C, T], as many channels at once as there is room."""
