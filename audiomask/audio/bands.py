@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 #: bands of a piece at most: products of so few cost little, and so do so few products
-PIECE = 16
+PIECE = 32
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,20 @@ class Bands:
         bins, self.number = weights.shape
         self.parts = 2 * bins
         self.pieces: list[Piece] = []
-        used = [row.nonzero().flatten().tolist() for row in weights.cpu()]
+        used = weights.cpu() != 0
+        lowest = used.int().argmax(dim=1).tolist()
+        above = (self.number - used.flip(1).int().argmax(dim=1)).tolist()
+        idle = (~used.any(dim=1)).tolist()
         begin = 0
         while begin < bins:
             low, high, end = self.number, 0, begin
             while end < bins:
-                lower, upper = min([low, *used[end]]), max([high, *(n + 1 for n in used[end])])
-                if upper - lower > PIECE and end > begin:
-                    break
-                low, high, end = lower, upper, end + 1
+                if not idle[end]:
+                    lower, upper = min(low, lowest[end]), max(high, above[end])
+                    if upper - lower > PIECE and high:
+                        break
+                    low, high = lower, upper
+                end += 1
             some = slice(min(low, high), high)
             own = weights[begin:end, some].T.repeat_interleave(2, dim=1).contiguous()
             self.pieces.append(Piece(slice(2 * begin, 2 * end), some, own))

@@ -15,7 +15,7 @@ from audiomask.audio.spectra import band_weights, frame_spectra, overlap_add, sy
 #: the masked spectrum's window, in hops; both neighbours of a frame reach half of it
 WINDOW_HOPS = 4
 #: frames, of all channels together, that are transformed at once: few enough for the caches
-AT_ONCE = 64
+AT_ONCE = 128
 #: Hz under which nothing is any stem's, and from which on everything may be: under the lowest note
 #: of a piano (27.5 Hz), and a bin of about 11 Hz apart, so that 30 Hz stays untouched
 SILENT, AUDIBLE = 12.0, 20.0

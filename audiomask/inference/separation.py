@@ -80,7 +80,7 @@ class Separator:
         for block in made:
             found = block.cpu()
             rounded = quantise(found, subtype)
-            parts = list(torch.where(found.abs() > 1, found, rounded).unbind())
+            parts = list(_unclipped(found, rounded).unbind())
             length = block.shape[-1]
             if residual:
                 parts.append(source.read(done, done + length) - rounded.sum(dim=0))
@@ -211,3 +211,10 @@ class Separator:
         return torch.stack(
             [torch.cat([stem_codes(self.mlm, part, n) for part in parts], dim=-1) for n in stems]
         )
+
+
+def _unclipped(found: Tensor, rounded: Tensor) -> Tensor:
+    """Rounded samples, but those beyond full scale as they were found."""
+    if found is rounded:  # by a subtype that clips nothing
+        return rounded
+    return torch.where(found.abs() > 1, found, rounded)
