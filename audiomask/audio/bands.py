@@ -86,4 +86,4 @@ def as_parts(spectrum: Tensor) -> Tensor:
 
 def as_complex(parts: Tensor) -> Tensor:
     """The spectrum [..., bins] that contiguous real and imaginary parts [..., 2 * bins] are."""
-    return torch.view_as_complex(parts.unflatten(-1, (-1, 2)))
+    return torch.view_as_complex(parts.view(*parts.shape[:-1], -1, 2))

@@ -10,12 +10,17 @@ from torch import Tensor
 
 from audiomask.audio.bands import Bands, as_complex, as_parts
 from audiomask.audio.source import AudioSource
-from audiomask.audio.spectra import band_weights, frame_spectra, overlap_add, synthesis_window
+from audiomask.audio.spectra import (
+    at_once,
+    band_weights,
+    frame_spectra,
+    overlap_add,
+    room_for,
+    synthesis_window,
+)
 
 #: the masked spectrum's window, in hops; both neighbours of a frame reach half of it
 WINDOW_HOPS = 4
-#: frames, of all channels together, that are transformed at once: few enough for the caches
-AT_ONCE = 128
 #: Hz under which nothing is any stem's, and from which on everything may be: under the lowest note
 #: of a piano (27.5 Hz), and a bin of about 11 Hz apart, so that 30 Hz stays untouched
 SILENT, AUDIBLE = 12.0, 20.0
@@ -90,9 +95,9 @@ class SharedOut:
         left = (size - hop) // 2
         audio = self.source.read(low * hop - left, (high - 1) * hop - left + size).to(device)
         channels = len(audio)
-        total = audio.new_zeros(len(here), channels, high - low + WINDOW_HOPS - 1, hop)
+        total = room_for((len(here), channels), high - low, size, hop, device)
         window = synthesis_window(size, hop, device)
-        step = max(AT_ONCE // channels, 1)
+        step = at_once(device, channels)
         for begin in range(0, high - low, step):
             end = min(begin + step, high - low)
             heard = audio[:, begin * hop : (end - 1) * hop + size]

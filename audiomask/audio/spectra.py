@@ -6,6 +6,7 @@ T samples give exactly T / H frames and back, whatever the window.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -62,8 +63,21 @@ def stft(audio: Tensor, size: int, hop: int) -> Tensor:
     Returns:
         [..., size // 2 + 1, T / hop], scaled by the square root of the window's energy.
     """
+    return frame_spectra(centred(audio, size, hop), size, hop).transpose(-1, -2)
+
+
+def centred(audio: Tensor, size: int, hop: int) -> Tensor:
+    """Audio [..., T] with the silence around it that its frames' windows reach into."""
     pad = size - hop
-    return frame_spectra(F.pad(audio, (pad // 2, pad - pad // 2)), size, hop).transpose(-1, -2)
+    return F.pad(audio, (pad // 2, pad - pad // 2))
+
+
+def at_once(device: torch.device, rows: int) -> int:
+    """How many frames, of so many rows each, are best worked on at once.
+
+    A CPU is fastest with what its caches hold, a GPU with much.
+    """
+    return max((1 << 12 if device.type == "cuda" else 64) // rows, 1)
 
 
 def frame_spectra(audio: Tensor, size: int, hop: int) -> Tensor:
@@ -91,18 +105,34 @@ def istft(spectrum: Tensor, size: int, hop: int) -> Tensor:
         [..., F * hop].
     """
     frames = torch.fft.irfft(spectrum.mT, n=size)
-    *others, number, _ = frames.shape
-    hops = -(-size // hop)
-    total = frames.new_zeros(*others, number + hops - 1, hop)
+    total = room_for(frames.shape[:-2], frames.shape[-2], size, hop, frames.device)
     overlap_add(total, frames, synthesis_window(size, hop, frames.device))
+    return settle(total, size, hop)
+
+
+def room_for(
+    others: Sequence[int], number: int, size: int, hop: int, device: torch.device
+) -> Tensor:
+    """Zeros to add so many frames to, [*others, number + ceil(size / hop) - 1, hop]."""
+    return torch.zeros(*others, number + -(-size // hop) - 1, hop, device=device)
+
+
+def settle(total: Tensor, size: int, hop: int) -> Tensor:
+    """Audio [..., F * hop] of all its frames' sum (see :func:`overlap_add`).
+
+    Near the ends fewer windows overlap than the synthesis window reckons with.
+    """
+    hops = -(-size // hop)
+    number = total.shape[-2] - hops + 1
     left = (size - hop) // 2
     audio = total.flatten(-2)[..., left : left + number * hop]
-    # near the ends fewer windows overlap than the synthesis window reckons with
-    gain = _end_gain(size, hop, min(number, 2 * hops), frames.device)
-    if number <= 2 * hops:
+    few = number <= 2 * hops
+    gain = _end_gain(size, hop, number if few else 2 * hops, total.device)
+    if few:
         return audio * gain
-    for end, own in ((slice(None, hops * hop), 0), (slice(-hops * hop, None), hops * hop)):
-        audio[..., end] *= gain[own : own + hops * hop]
+    length = hops * hop
+    audio[..., :length] *= gain[:length]
+    audio[..., -length:] *= gain[length:]
     return audio
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from audiomask.audio.bands import Bands, as_parts
 from audiomask.audio.pcm import quantise
-from audiomask.audio.shares import AT_ONCE, SharedOut
+from audiomask.audio.shares import SharedOut
 from audiomask.audio.source import AudioSource, ResampledSource
-from audiomask.audio.spectra import band_weights, frame_spectra
+from audiomask.audio.spectra import at_once, band_weights, centred, frame_spectra
 from audiomask.audio.windows import blend_windows, plan_windows
 from audiomask.device import fast
 from audiomask.inference.codec import DecodedSource, chunk_of
@@ -141,8 +140,8 @@ class Separator:
         """
         channels, length = audio.shape
         pad = self.size - self.hop
-        padded = F.pad(audio, (pad // 2, pad - pad // 2))
-        found, step = [], max(AT_ONCE // channels, 1) * self.hop
+        padded = centred(audio, self.size, self.hop)
+        found, step = [], at_once(audio.device, channels) * self.hop
         for begin in range(0, length, step):
             heard = padded[:, begin : min(begin + step, length) + pad]
             parts = as_parts(frame_spectra(heard, self.size, self.hop))

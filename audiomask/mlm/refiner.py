@@ -177,4 +177,5 @@ class Refiner(nn.Module):
         weight = self.scores.weight.flatten(1)
         assert self.scores.bias is not None
         rows = x.permute(0, 2, 3, 1).flatten(1, 2)
-        return (weight @ rows.mT + self.scores.bias[:, None]).unflatten(2, x.shape[2:])
+        scores: Tensor = weight @ rows.mT + self.scores.bias[:, None]
+        return scores.view(len(x), -1, *x.shape[2:])
