@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
+from audiomask.audio.bands import Bands, as_complex, as_parts
 from audiomask.audio.source import AudioSource
-from audiomask.audio.spectra import band_weights, from_bands, istft, stft
+from audiomask.audio.spectra import (
+    at_once,
+    band_weights,
+    frame_spectra,
+    overlap_add,
+    room_for,
+    synthesis_window,
+)
 
 #: the masked spectrum's window, in hops; both neighbours of a frame reach half of it
 WINDOW_HOPS = 4
+#: Hz under which nothing is any stem's, and from which on everything may be: under the lowest note
+#: of a piano (27.5 Hz), and a bin of about 11 Hz apart, so that 30 Hz stays untouched
+SILENT, AUDIBLE = 12.0, 20.0
 
 
 class SharedOut:
@@ -19,7 +31,8 @@ class SharedOut:
 
     The recording's own STFT is masked, so that phase, stereo image and bandwidth stay its own.
     Its grid is about the shares' own: 1024 samples at 44.1 kHz, 1120 at 48 kHz; in between,
-    shares are interpolated linearly. Bins above the last band follow it.
+    shares are interpolated linearly. Bins above the last band follow it. What is too low for any
+    instrument, a constant offset above all, is in no stem (see :func:`audible`).
 
     Args:
         source: the recording.
@@ -34,6 +47,7 @@ class SharedOut:
         self.frames = -(-source.frames // self.hop)
         self.ratio = self.hop / source.sample_rate / hop
         self.top_hz = top_hz
+        self._bands: Bands | None = None
 
     def stems(self, pieces: Iterator[Tensor]) -> Iterator[Tensor]:
         """Stems [S, C, n], consecutive blocks of the recording's length in all.
@@ -66,30 +80,51 @@ class SharedOut:
                 held = held[..., keep - first :]
                 first = keep
 
+    @torch.no_grad()
     def _synthesise(self, shares: Tensor, first: int, start: int, stop: int) -> Tensor:
         """Stems [S, C, n] of our frames [start, stop), cut to the recording's end."""
-        reach = WINDOW_HOPS // 2
-        low, high = start - 2 * reach, stop + 2 * reach
-        audio = self.source.read(low * self.hop, high * self.hop).to(shares.device)
-        spectrum = stft(audio, self.size, self.hop)
-        place = (torch.arange(low, high, device=shares.device) + 0.5) * self.ratio - 0.5
+        hop, size, device = self.hop, self.size, shares.device
+        low, high = start - WINDOW_HOPS // 2, stop + WINDOW_HOPS // 2
+        place = (torch.arange(low, high, device=device) + 0.5) * self.ratio - 0.5
         place = (place - first).clamp(0, shares.shape[-1] - 1)
         lower = place.floor().long()
         upper = (lower + 1).clamp_max(shares.shape[-1] - 1)
-        here = torch.lerp(shares[..., lower], shares[..., upper], place - lower)
-        bins = self.size // 2 + 1
-        weights = band_weights(bins, self.source.sample_rate / 2, shares.shape[-2], self.top_hz).to(
-            shares.device
-        )
-        # one stem at a time: all of their spectra together would be the largest thing in memory
-        cut = slice((start - low) * self.hop, (stop - low) * self.hop)
-        stems = torch.stack(
-            [
-                istft(spectrum * from_bands(share, weights), self.size, self.hop)[..., cut]
-                for share in here
-            ]
-        )
-        return stems[..., : self.source.frames - start * self.hop]
+        here = torch.lerp(shares[..., lower], shares[..., upper], place - lower).mT
+        bands = self._spread_over(shares.shape[-2], device)
+        # the windows of the outermost frames reach further still
+        left = (size - hop) // 2
+        audio = self.source.read(low * hop - left, (high - 1) * hop - left + size).to(device)
+        channels = len(audio)
+        total = room_for((len(here), channels), high - low, size, hop, device)
+        window = synthesis_window(size, hop, device)
+        step = at_once(device, channels)
+        for begin in range(0, high - low, step):
+            end = min(begin + step, high - low)
+            heard = audio[:, begin * hop : (end - 1) * hop + size]
+            parts = as_parts(frame_spectra(heard, size, hop))
+            mask, masked = torch.empty_like(parts[0]), torch.empty_like(parts)
+            for share, stem in zip(here, total, strict=True):
+                bands.spread(share[begin:end], out=mask)
+                torch.mul(parts, mask, out=masked)
+                frames = torch.fft.irfft(as_complex(masked), n=size)
+                overlap_add(stem[:, begin : end + WINDOW_HOPS - 1], frames, window)
+        skipped = (start - low) * hop + left
+        length = min((stop - start) * hop, self.source.frames - start * hop)
+        return total.flatten(-2)[..., skipped : skipped + length]
+
+    def _spread_over(self, number: int, device: torch.device) -> Bands:
+        """How so many bands are spread over our bins; worked out once."""
+        if self._bands is None or self._bands.number != number:
+            nyquist, bins = self.source.sample_rate / 2, self.size // 2 + 1
+            weights = band_weights(bins, nyquist, number, self.top_hz)
+            gain = audible(torch.linspace(0, nyquist, bins))
+            self._bands = Bands((weights * gain[:, None]).to(device))
+        return self._bands
+
+
+def audible(hz: Tensor) -> Tensor:
+    """How much of a frequency may belong to stems: nothing of a constant, all from 20 Hz on."""
+    return (((hz - SILENT) / (AUDIBLE - SILENT)).clamp(0, 1) * (math.pi / 2)).sin().square()
 
 
 def smooth(number: int) -> int:

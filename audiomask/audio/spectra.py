@@ -6,6 +6,7 @@ T samples give exactly T / H frames and back, whatever the window.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -14,12 +15,42 @@ from torch import Tensor
 
 from audiomask.dependencies import torchaudio_functional
 
+#: least sum of squared windows that is divided by
+LEAST_WEIGHT = 1e-8
+
 
 @lru_cache(maxsize=32)
 def _hann(size: int, device: torch.device) -> Tensor:
     # a cached tensor must not be one that training refuses, though inference asked for it first
     with torch.inference_mode(False):
         return torch.hann_window(size, device=device)
+
+
+@lru_cache(maxsize=32)
+def analysis_window(size: int, device: torch.device) -> Tensor:
+    """The window of :func:`frame_spectra` [size]: Hann's, of energy one."""
+    with torch.inference_mode(False):
+        window = _hann(size, device)
+        return window / window.square().sum().sqrt()
+
+
+@lru_cache(maxsize=32)
+def synthesis_window(size: int, hop: int, device: torch.device) -> Tensor:
+    """The window [size] with which frames of endless sound add up to it again.
+
+    It undoes :func:`analysis_window`: all division is in the window, where enough frames overlap.
+    """
+    with torch.inference_mode(False):
+        window = _hann(size, device)
+        weight = _endless_weight(size, hop, device).repeat(-(-size // hop))[:size]
+        return window * window.square().sum().sqrt() / weight
+
+
+def _endless_weight(size: int, hop: int, device: torch.device) -> Tensor:
+    """The sum of the squared windows of endlessly many frames, over one hop [hop]."""
+    parts = -(-size // hop)
+    square = F.pad(_hann(size, device).square(), (0, parts * hop - size))
+    return square.view(parts, hop).sum(dim=0).clamp_min(LEAST_WEIGHT)
 
 
 def stft(audio: Tensor, size: int, hop: int) -> Tensor:
@@ -33,12 +64,36 @@ def stft(audio: Tensor, size: int, hop: int) -> Tensor:
     Returns:
         [..., size // 2 + 1, T / hop], scaled by the square root of the window's energy.
     """
+    return frame_spectra(centred(audio, size, hop), size, hop).transpose(-1, -2)
+
+
+def centred(audio: Tensor, size: int, hop: int) -> Tensor:
+    """Audio [..., T] with the silence around it that its frames' windows reach into."""
     pad = size - hop
-    padded = F.pad(audio, (pad // 2, pad - pad // 2))
-    window = _hann(size, audio.device)
-    frames = padded.unfold(-1, size, hop) * (window / window.square().sum().sqrt())
-    spectrum: Tensor = torch.fft.rfft(frames)
-    return spectrum.transpose(-1, -2)
+    return F.pad(audio, (pad // 2, pad - pad // 2))
+
+
+def at_once(device: torch.device, rows: int) -> int:
+    """How many frames, of so many rows each, are best worked on at once.
+
+    A CPU is fastest with what its caches hold, a GPU with much.
+    """
+    return max((1 << 12 if device.type == "cuda" else 64) // rows, 1)
+
+
+def frame_spectra(audio: Tensor, size: int, hop: int) -> Tensor:
+    """Spectra, frame by frame, of audio that brings what is around its frames.
+
+    Args:
+        audio: [..., (F - 1) * hop + size].
+
+    Returns:
+        complex [..., F, size // 2 + 1], scaled as by :func:`stft`.
+    """
+    spectrum: Tensor = torch.fft.rfft(
+        audio.unfold(-1, size, hop) * analysis_window(size, audio.device)
+    )
+    return spectrum
 
 
 def istft(spectrum: Tensor, size: int, hop: int) -> Tensor:
@@ -50,26 +105,64 @@ def istft(spectrum: Tensor, size: int, hop: int) -> Tensor:
     Returns:
         [..., F * hop].
     """
-    window = _hann(size, spectrum.device)
-    scale = window.square().sum().sqrt()
-    frames = torch.fft.irfft(spectrum.mT, n=size) * (window * scale)
-    num_frames = frames.shape[-2]
-    weight = _overlap_add(window.square().expand(num_frames, size), hop)
-    left = (size - hop) // 2
-    kept = slice(left, left + num_frames * hop)
-    return _overlap_add(frames, hop)[..., kept] / weight[kept].clamp_min(1e-8)
+    frames = torch.fft.irfft(spectrum.mT, n=size)
+    total = room_for(frames.shape[:-2], frames.shape[-2], size, hop, frames.device)
+    overlap_add(total, frames, synthesis_window(size, hop, frames.device))
+    return settle(total, size, hop)
 
 
-def _overlap_add(frames: Tensor, hop: int) -> Tensor:
-    """Sum of frames [..., F, size] that begin ``hop`` samples apart, [..., at least F * hop]."""
-    size = frames.shape[-1]
+def room_for(
+    others: Sequence[int], number: int, size: int, hop: int, device: torch.device
+) -> Tensor:
+    """Zeros to add so many frames to, [*others, number + ceil(size / hop) - 1, hop]."""
+    return torch.zeros(*others, number + -(-size // hop) - 1, hop, device=device)
+
+
+def settle(total: Tensor, size: int, hop: int) -> Tensor:
+    """Audio [..., F * hop] of all its frames' sum (see :func:`overlap_add`).
+
+    Near the ends fewer windows overlap than the synthesis window reckons with.
+    """
     hops = -(-size // hop)
-    *others, number, _ = frames.shape
-    parts = F.pad(frames, (0, hops * hop - size)).reshape(*others, number, hops, hop)
-    total = frames.new_zeros(*others, number + hops - 1, hop)
-    for part in range(hops):
-        total[..., part : part + number, :] += parts[..., part, :]
-    return total.flatten(-2)
+    number = total.shape[-2] - hops + 1
+    left = (size - hop) // 2
+    audio = total.flatten(-2)[..., left : left + number * hop]
+    few = number <= 2 * hops
+    gain = _end_gain(size, hop, number if few else 2 * hops, total.device)
+    if few:
+        return audio * gain
+    length = hops * hop
+    audio[..., :length] *= gain[:length]
+    audio[..., -length:] *= gain[length:]
+    return audio
+
+
+def overlap_add(total: Tensor, frames: Tensor, window: Tensor) -> None:
+    """Add windowed frames, each beginning a hop after the one before, to ``total``.
+
+    Args:
+        total: what they are added to, hop by hop, [..., F + ceil(size / hop) - 1, hop].
+        frames: [..., F, size].
+        window: [size].
+    """
+    number, size = frames.shape[-2:]
+    hop = total.shape[-1]
+    for part, begin in enumerate(range(0, size, hop)):
+        some = slice(begin, min(begin + hop, size))
+        length = some.stop - begin
+        total[..., part : part + number, :length].addcmul_(frames[..., some], window[some])
+
+
+@lru_cache(maxsize=32)
+def _end_gain(size: int, hop: int, number: int, device: torch.device) -> Tensor:
+    """What so few frames' sum lacks of an endless one's, as a gain [number * hop]."""
+    with torch.inference_mode(False):
+        square = _hann(size, device).square()
+        total = square.new_zeros(number + -(-size // hop) - 1, hop)
+        overlap_add(total, square.expand(number, size), torch.ones_like(square))
+        left = (size - hop) // 2
+        endless = _endless_weight(size, hop, device).roll(-(left % hop)).repeat(number)
+        return endless / total.flatten()[left : left + number * hop].clamp_min(LEAST_WEIGHT)
 
 
 @lru_cache(maxsize=32)

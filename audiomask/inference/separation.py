@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from audiomask.audio.bands import Bands, as_parts
 from audiomask.audio.pcm import quantise
 from audiomask.audio.shares import SharedOut
 from audiomask.audio.source import AudioSource, ResampledSource
-from audiomask.audio.spectra import band_weights, stft, to_bands
+from audiomask.audio.spectra import at_once, band_weights, centred, frame_spectra
 from audiomask.audio.windows import blend_windows, plan_windows
 from audiomask.device import fast
 from audiomask.inference.codec import DecodedSource, chunk_of
@@ -55,9 +56,8 @@ class Separator:
             self.bands, self.size = config.bands, config.band_stft
             self.hop = config.hop_length * config.band_frames
             self.window = config.window // config.band_frames
-        self.weights = band_weights(self.size // 2 + 1, self.nyquist, self.bands, self.nyquist).to(
-            device
-        )
+        weights = band_weights(self.size // 2 + 1, self.nyquist, self.bands, self.nyquist)
+        self.sums = Bands(weights.to(device))
 
     def blocks(
         self,
@@ -79,7 +79,7 @@ class Separator:
         for block in made:
             found = block.cpu()
             rounded = quantise(found, subtype)
-            parts = list(torch.where(found.abs() > 1, found, rounded).unbind())
+            parts = list(_unclipped(found, rounded).unbind())
             length = block.shape[-1]
             if residual:
                 parts.append(source.read(done, done + length) - rounded.sum(dim=0))
@@ -138,8 +138,15 @@ class Separator:
 
         Folding them to mono would cancel what is out of phase.
         """
-        spectrum = stft(audio, self.size, self.hop)
-        return to_bands((spectrum.real.square() + spectrum.imag.square()).mean(dim=0), self.weights)
+        channels, length = audio.shape
+        pad = self.size - self.hop
+        padded = centred(audio, self.size, self.hop)
+        found, step = [], at_once(audio.device, channels) * self.hop
+        for begin in range(0, length, step):
+            heard = padded[:, begin : min(begin + step, length) + pad]
+            parts = as_parts(frame_spectra(heard, self.size, self.hop))
+            found.append(self.sums.collect(parts.square_().mean(dim=0)))
+        return torch.cat(found).T.contiguous()
 
     def codes(self, audio: Tensor) -> Tensor:
         """Codes [C, levels, F'] of a window [C, T], as many channels at once as there is room."""
@@ -203,3 +210,10 @@ class Separator:
         return torch.stack(
             [torch.cat([stem_codes(self.mlm, part, n) for part in parts], dim=-1) for n in stems]
         )
+
+
+def _unclipped(found: Tensor, rounded: Tensor) -> Tensor:
+    """Rounded samples, but those beyond full scale as they were found."""
+    if found is rounded:  # by a subtype that clips nothing
+        return rounded
+    return torch.where(found.abs() > 1, found, rounded)

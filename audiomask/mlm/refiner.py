@@ -71,6 +71,24 @@ class Block(nn.Module):
             self.norm = nn.Identity()
 
 
+class Joint(Block):
+    """A block over two inputs of as many channels, as if they were one input's halves."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(2 * channels, channels)
+
+    def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
+        """Two inputs [B, channels, bands, F] to [B, channels, bands, F]."""
+        assert other is not None
+        if not isinstance(self.norm, nn.Identity):
+            return super().forward(torch.cat([x, other], dim=1))
+        # the sum of two convolutions spares a copy of both
+        first, second = self.conv.weight.chunk(2, dim=1)
+        found = F.conv2d(x, first, self.conv.bias, padding=1)
+        found += F.conv2d(other, second, padding=1)
+        return found.relu_()
+
+
 class Refiner(nn.Module):
     """Scores of stems and residual for every band of a mixture.
 
@@ -102,7 +120,7 @@ class Refiner(nn.Module):
         # halving bands keeps every frame: onsets stay sharp
         self.shrink = nn.ModuleList(nn.Conv2d(c, c, (2, 1), (2, 1)) for c in channels[:-1])
         self.grow = nn.ModuleList(nn.ConvTranspose2d(o, i, (2, 1), (2, 1)) for i, o in pairs)
-        self.up = nn.ModuleList(Block(2 * c, c) for c in channels[:-1])
+        self.up = nn.ModuleList(Joint(c) for c in channels[:-1])
         #: where a band lies: the convolutions alone know only its neighbours
         self.place = nn.Parameter(torch.zeros(channels[0], bands, 1))
         bottom = channels[-1] * (bands >> len(pairs))
@@ -150,6 +168,14 @@ class Refiner(nn.Module):
         hidden = self.outward(self.norm(self.layers(hidden, None)))
         x = x + hidden.unflatten(2, (-1, bands)).permute(0, 2, 3, 1)
         for number in reversed(range(len(self.up))):
-            x = self.up[number](torch.cat([self.grow[number](x), stages[number]], dim=1))
-        scores: Tensor = self.scores(x) + self.bias.to(x.dtype)
-        return scores
+            x = self.up[number](self.grow[number](x), stages.pop())
+        return self._score(x) + self.bias.to(x.dtype)
+
+    def _score(self, x: Tensor) -> Tensor:
+        """Scores [B, outputs, bands, F] of the last stage [B, channels, bands, F]."""
+        # a product of rows: as a convolution it would be unfolded first
+        weight = self.scores.weight.flatten(1)
+        assert self.scores.bias is not None
+        rows = x.permute(0, 2, 3, 1).flatten(1, 2)
+        scores: Tensor = weight @ rows.mT + self.scores.bias[:, None]
+        return scores.view(len(x), -1, *x.shape[2:])

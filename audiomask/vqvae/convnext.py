@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+#: frames whose widest layer fits the caches of a processor
+SPLIT = 256
+
 
 class ConvNeXtBlock(nn.Module):
     """Depthwise convolution over time, then a pointwise two-layer network (Liu et al. 2022).
@@ -28,9 +31,16 @@ class ConvNeXtBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, F, dim] to [B, F, dim]."""
         y = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
-        y = self.contract(nn.functional.gelu(self.expand(self.norm(y))))
-        out: Tensor = x + self.scale * y
-        return out
+        if torch.is_grad_enabled() or x.device.type != "cpu":
+            return x + self.scale * self._pointwise(y)
+        # in parts that fit the processor's caches
+        y = torch.cat([self._pointwise(part) for part in y.split(SPLIT, dim=1)], dim=1)
+        return torch.addcmul(x, y, self.scale)
+
+    def _pointwise(self, x: Tensor) -> Tensor:
+        """What is done to every frame by itself, [B, F, dim] to [B, F, dim]."""
+        y: Tensor = self.contract(nn.functional.gelu(self.expand(self.norm(x))))
+        return y
 
 
 class ConvNeXtStack(nn.Module):
@@ -46,7 +56,10 @@ class ConvNeXtStack(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, F, in_dim] to [B, F, dim]."""
-        x = self.project(x)
+        return self.body(self.project(x))
+
+    def body(self, x: Tensor) -> Tensor:
+        """All but the input projection, [B, F, dim] to [B, F, dim]."""
         x = self.norm(self.embed(x.transpose(1, 2)).transpose(1, 2))
         for block in self.blocks:
             x = block(x)

@@ -14,14 +14,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiomask import parallel
-from audiomask.audio.spectra import stft
+from audiomask.audio.spectra import at_once, stft
 from audiomask.vqvae import phases
 from audiomask.vqvae.config import VQVAEConfig
 from audiomask.vqvae.convnext import ConvNeXtStack
 from audiomask.vqvae.losses import bin_weights, spectral_loss
 from audiomask.vqvae.output import VQVAEOutput
 from audiomask.vqvae.quantiser import ResidualQuantiser
-from audiomask.vqvae.spectrum import SOFT_FLOOR, Spectrum, analyse
+from audiomask.vqvae.spectrum import SOFT_FLOOR, Spectrum, analyse, analysed, length, ten_to_the
 from audiomask.vqvae.usage import perplexity
 
 
@@ -86,10 +86,21 @@ class VQVAE(nn.Module):
 
     def latents(self, spectrum: Spectrum) -> Tensor:
         """Latents [B, F, code_dim] of a spectrum."""
+        return self._go_in(*self._narrowed(spectrum))
+
+    def _narrowed(self, spectrum: Spectrum) -> tuple[Tensor, Tensor]:
+        """A spectrum by the encoder's input projection [B, F, dim], and the straight way past it.
+
+        Nothing that comes after is as wide.
+        """
         level = (spectrum.log_magnitude - self.centre) / self.spread
-        heard = 10 ** (self.COMPRESSION * spectrum.log_magnitude)
+        heard = ten_to_the(self.COMPRESSION * spectrum.log_magnitude)
         inputs = torch.cat([level, *(heard * spectrum.advance)], dim=-1)
-        return self.inward(self.encoder(inputs)) + self.narrow(level)  # type: ignore[no-any-return]
+        return self.encoder.project(inputs), self.narrow(level)
+
+    def _go_in(self, projected: Tensor, straight: Tensor) -> Tensor:
+        """Latents [B, F, code_dim] of what ``_narrowed`` gives."""
+        return self.inward(self.encoder.body(projected)) + straight  # type: ignore[no-any-return]
 
     def analyse(self, audio: Tensor) -> Spectrum:
         """The spectrum of audio [B, T].
@@ -97,16 +108,24 @@ class VQVAE(nn.Module):
         Raises:
             ValueError: T is no multiple of the hop length.
         """
+        self._check(audio)
+        return analyse(audio, self.config.stft_size, self.config.hop_length)
+
+    def _check(self, audio: Tensor) -> None:
         if audio.shape[-1] % self.config.hop_length:
             raise ValueError(f"{audio.shape[-1]} samples are no whole number of frames")
-        return analyse(audio, self.config.stft_size, self.config.hop_length)
 
     def describe(self, quantised: Tensor) -> Spectrum:
         """The spectrum that quantised latents [B, F, code_dim] stand for."""
-        log_magnitude, real, imaginary = self.head(self.decoder(quantised)).float().chunk(3, -1)
+        return self._widened(self.decoder(quantised), quantised)
+
+    def _widened(self, deep: Tensor, quantised: Tensor) -> Spectrum:
+        """The spectrum of what the decoder makes of quantised latents, and of them themselves."""
+        log_magnitude, real, imaginary = self.head(deep).float().chunk(3, -1)
         log_magnitude = log_magnitude + self.widen(quantised).float()
         return Spectrum(log_magnitude, torch.stack([real, imaginary]))
 
+    @torch.no_grad()
     def encode(self, audio: Tensor, levels: int | None = None) -> Tensor:
         """Codes [B, levels, T / hop] of audio [B, T].
 
@@ -117,8 +136,13 @@ class VQVAE(nn.Module):
         Raises:
             ValueError: T is no multiple of the hop length.
         """
-        return self.quantiser.encode(self.latents(self.analyse(audio)), levels)
+        self._check(audio)
+        spectra = analysed(audio, self.config.stft_size, self.config.hop_length)
+        projected, straight = zip(*map(self._narrowed, spectra), strict=True)
+        latents = self._go_in(torch.cat(projected, dim=1), torch.cat(straight, dim=1))
+        return self.quantiser.encode(latents, levels)
 
+    @torch.no_grad()
     def decode(
         self, codes: Tensor, start: int = 0, stop: int | None = None, together: bool = False
     ) -> Tensor:
@@ -136,20 +160,42 @@ class VQVAE(nn.Module):
         reach = self.config.reach
         low, high = max(first - reach, 0), min(last + reach, total)
         part = codes[..., low:high].long().to(self.head.weight.device)
-        spectrum = self.describe(self.quantiser.decode(part))
-        audio = self.synthesise(spectrum.cut(first - low, last - low), together)
+        quantised = self.quantiser.decode(part)
+        kept = slice(first - low, last - low)
+        audio = self._synthesise(self.decoder(quantised)[:, kept], quantised[:, kept], together)
         hop = self.config.hop_length
         return audio[:, (start - first) * hop : (stop - first) * hop]
 
-    def synthesise(self, spectrum: Spectrum, together: bool = False) -> Tensor:
-        """Audio [B, F * hop] of a spectrum whose first frame begins a block of phases."""
+    def _synthesise(self, deep: Tensor, quantised: Tensor, together: bool) -> Tensor:
+        """Audio [B, F * hop] of what ``_widened`` takes; its first frame begins a block of phases.
+
+        Spectra are worked out in parts that fit a processor's caches.
+        """
         size, hop = self.config.stft_size, self.config.hop_length
-        turn = spectrum.turn(size, hop)
-        sure = turn.square().sum(dim=0).sqrt().clamp_max(1)
-        # the loss makes magnitudes medians, which are below the means wherever there is noise
-        magnitude = spectrum.magnitude() * (1 + self.NOISE_GAIN * (1 - sure))
-        found = phases.run_on(*(phases.joint(magnitude, turn) if together else (magnitude, turn)))
-        return phases.griffin_lim(magnitude, found, size, hop)
+        (batch, frames, _), bins = deep.shape, size // 2 + 1
+        rows = 1 if together else batch
+        magnitude = deep.new_empty(batch, frames, bins, dtype=torch.float32)
+        shared = magnitude if rows == batch else magnitude.new_empty(rows, frames, bins)
+        turns = magnitude.new_empty(2, rows, frames, bins)
+        step = at_once(deep.device, batch)
+        for begin in range(0, frames, step):
+            some = slice(begin, begin + step)
+            spectrum = self._widened(deep[:, some], quantised[:, some])
+            turn = spectrum.turn(size, hop)
+            loud = magnitude[:, some] = self._raised(spectrum, turn)
+            if rows < batch:
+                shared[:, some], turns[:, :, some] = phases.joint(loud, turn)
+            else:
+                turns[:, :, some] = turn
+        return phases.griffin_lim(magnitude, phases.run_on(shared, turns), size, hop)
+
+    def _raised(self, spectrum: Spectrum, turn: Tensor) -> Tensor:
+        """A spectrum's magnitudes [B, F, bins], those of noise raised.
+
+        The loss makes magnitudes medians, which are below the means wherever there is noise.
+        """
+        sure = length(turn).clamp_max(1)
+        return spectrum.magnitude() * (1 + self.NOISE_GAIN * (1 - sure))
 
     def vectors(self, codes: Tensor) -> Tensor:
         """The sums of the code vectors [B, F, code_dim] of codes [B, 1..levels, F]."""
@@ -182,8 +228,7 @@ class VQVAE(nn.Module):
         log_magnitude = spectrum.log_magnitude + spread_in(missed, first, last)
         made = Spectrum(log_magnitude, spectrum.advance)
         turn = made.turn(size, hop)
-        sure = turn.square().sum(dim=0).sqrt().clamp_max(1)
-        magnitude = made.magnitude() * (1 + self.NOISE_GAIN * (1 - sure))
+        magnitude = self._raised(made, turn)
         phasors = torch.view_as_real(heard / (heard.abs() + 1e-9)).movedim(-1, 0)
         gap = slice(first, last)
         goal = heard.abs()

@@ -10,12 +10,22 @@ rounding errors. Iterations of Griffin and Lim then fit neighbouring frames to e
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from audiomask.audio.spectra import istft, stft
+from audiomask.audio.spectra import (
+    at_once,
+    centred,
+    frame_spectra,
+    overlap_add,
+    room_for,
+    settle,
+    synthesis_window,
+)
+from audiomask.vqvae.spectrum import length
 
 #: frames through which phases run on from a fixed start: a frame's phases depend on its block and
 #: the one before, on nothing earlier
@@ -43,6 +53,7 @@ def span(start: int, stop: int, total: int, overlap: int) -> tuple[int, int]:
     return first, min(stop + around, total)
 
 
+@torch.no_grad()
 def run_on(magnitude: Tensor, turn: Tensor) -> Tensor:
     """Unit phasors that turn from frame to frame.
 
@@ -56,27 +67,49 @@ def run_on(magnitude: Tensor, turn: Tensor) -> Tensor:
     """
     _, batch, frames, bins = turn.shape
     blocks = -(-frames // BLOCK)
-    sure = turn.square().sum(dim=0).sqrt().clamp_max(1)
     # bins of one partial have phases of alternating sign; here they are all turned alike
     signs = torch.ones(bins, device=turn.device)
     signs[1::2] = -1
-    pull = ((magnitude + 1e-5) / 1e-2).pow(PULL)
-    turns = _by_block(turn * pull, blocks)
-    random = _noise(bins, turn.device) * signs
-    phase = random[-1, :, None].expand(2, batch * blocks, bins)
-    certain = _by_block(sure[None], blocks)
-    random = (1 - certain) * random[:, :, None]
-    phases = torch.empty_like(random)
+    noise = _noise(bins, turn.device) * signs
+    starts = BLOCK * torch.arange(blocks, device=turn.device)
+    ran = turn.new_empty(2, batch, blocks, BLOCK, bins)
+    tails = turn.new_empty(2, batch, blocks, OVERLAP, bins)
+    phase = noise[-1, :, None].expand(2, batch * blocks, bins)
     for number in range(BLOCK + OVERLAP):
-        (x, y), (a, b) = phase, turns[number]
-        pulled = torch.stack([x * a - y * b, x * b + y * a])
-        together = pulled.clone()
-        together[..., 1:] += pulled[..., :-1]
-        together[..., :-1] += pulled[..., 1:]
-        phase = _unit(certain[number] * _unit(together) + random[number])
-        phases[number] = phase
-    ran = phases.view(BLOCK + OVERLAP, 2, batch, blocks, bins).permute(1, 2, 3, 0, 4)
-    return _join(ran)[:, :, :frames] * signs
+        # this step's frame of every block; beyond the last one it goes on as there
+        places = (starts + number).clamp_max(frames - 1)
+        turns = turn.index_select(2, places).flatten(1, 2)
+        loud = magnitude.index_select(1, places).flatten(0, 1)
+        phase = _step(phase, turns, loud, noise[number, :, None])
+        out = ran[:, :, :, number] if number < BLOCK else tails[:, :, :, number - BLOCK]
+        torch.mul(phase.view(2, batch, blocks, bins), signs, out=out)
+    ramp = (torch.arange(OVERLAP, device=turn.device) + 0.5)[:, None] / OVERLAP
+    heads = ran[:, :, 1:, :OVERLAP]
+    heads.copy_(_unit(torch.lerp(tails[:, :, :-1], heads, ramp)))
+    return ran.flatten(2, 3)[:, :, :frames]
+
+
+def _step(phase: Tensor, turn: Tensor, magnitude: Tensor, noise: Tensor) -> Tensor:
+    """The phasors after others [2, N, bins]: turned, pulled by neighbours, noise where unsure.
+
+    Args:
+        turn: [2, N, bins], overwritten.
+        magnitude: [N, bins], overwritten.
+        noise: phasors [2, 1 or N, bins].
+    """
+    certain = length(turn).clamp_max_(1)
+    turn *= magnitude.add_(1e-5).mul_(1 / 1e-2).pow_(PULL)
+    (x, y), (a, b) = phase, turn
+    # a bin more on either side, which pulls nothing
+    pulled = turn.new_zeros(*turn.shape[:2], turn.shape[2] + 2)
+    real, imaginary = pulled[..., 1:-1]
+    torch.mul(x, a, out=real).addcmul_(y, b, value=-1)
+    torch.mul(x, b, out=imaginary).addcmul_(y, a)
+    together = pulled[..., :-2] + pulled[..., 2:]
+    together += pulled[..., 1:-1]
+    weight = _inverse_length(together).mul_(certain)
+    mixed = torch.addcmul((1 - certain) * noise, together, weight)
+    return mixed.mul_(_inverse_length(mixed))
 
 
 def joint(magnitude: Tensor, turn: Tensor) -> tuple[Tensor, Tensor]:
@@ -95,26 +128,15 @@ def joint(magnitude: Tensor, turn: Tensor) -> tuple[Tensor, Tensor]:
     return total.sqrt(), shared
 
 
-def _by_block(x: Tensor, blocks: int) -> Tensor:
-    """Frames [P, B, F, bins] as overlapping blocks [BLOCK + OVERLAP, P, B * blocks, bins]."""
-    missing = blocks * BLOCK + OVERLAP - x.shape[2]
-    longer = torch.cat([x, x[:, :, -1:].expand(-1, -1, missing, -1)], dim=2)
-    parts = longer.unfold(2, BLOCK + OVERLAP, BLOCK).flatten(1, 2)
-    # a step's bins beside each other, for speed
-    return parts.permute(3, 0, 1, 2).contiguous()
-
-
-def _join(blocks: Tensor) -> Tensor:
-    """Blocks [2, B, blocks, BLOCK + OVERLAP, bins] as frames [2, B, blocks * BLOCK, bins]."""
-    ramp = (torch.arange(OVERLAP, device=blocks.device) + 0.5)[:, None] / OVERLAP
-    body, tail = blocks[:, :, :, :BLOCK].clone(), blocks[:, :, :-1, BLOCK:]
-    body[:, :, 1:, :OVERLAP] = _unit(torch.lerp(tail, body[:, :, 1:, :OVERLAP], ramp))
-    return body.flatten(2, 3)
-
-
 def _unit(z: Tensor) -> Tensor:
     """Complex numbers of length one and the angles of ``z`` [2, …]."""
-    return z * (z.square().sum(dim=0) + 1e-30).rsqrt()
+    return z * _inverse_length(z)
+
+
+def _inverse_length(z: Tensor, least: float = 1e-30) -> Tensor:
+    """One through the length of complex numbers [2, …], whose squares are ``least`` at least."""
+    real, imaginary = z
+    return torch.addcmul(real.square().add_(least), imaginary, imaginary).rsqrt_()
 
 
 @lru_cache(maxsize=8)
@@ -158,24 +180,18 @@ def _run(magnitude: Tensor, turn: Tensor, start: Tensor | None) -> Tensor:
     bins = magnitude.shape[-1]
     signs = torch.ones(bins, device=turn.device)
     signs[1::2] = -1
-    sure = turn.square().sum(dim=0).sqrt().clamp_max(1)
-    pull = ((magnitude + 1e-5) / 1e-2).pow(PULL)
-    noise = _noise(bins, turn.device)
+    noise = _noise(bins, turn.device) * signs
     phase = noise[-1, :, None] if start is None else start * signs
     found = []
     for number in range(magnitude.shape[1]):
-        (x, y), (a, b) = phase, turn[:, :, number] * pull[:, number]
-        pulled = torch.stack([x * a - y * b, x * b + y * a])
-        together = pulled.clone()
-        together[..., 1:] += pulled[..., :-1]
-        together[..., :-1] += pulled[..., 1:]
-        certain = sure[:, number]
-        random = (1 - certain) * noise[number % len(noise), :, None] * signs
-        phase = _unit(certain * _unit(together) + random)
+        loud = magnitude[:, number].clone()
+        turns = turn[:, :, number].expand(2, *loud.shape).clone()
+        phase = _step(phase, turns, loud, noise[number % len(noise), :, None])
         found.append(phase)
     return torch.stack(found, dim=2) * signs
 
 
+@torch.no_grad()
 def griffin_lim(
     magnitude: Tensor,
     phases: Tensor,
@@ -193,15 +209,36 @@ def griffin_lim(
             stand as it is.
     """
 
-    def fitted(audio: Tensor) -> Tensor:
-        return audio if known is None else torch.lerp(audio, *known)
+    batch, frames, _ = magnitude.shape
+    window = synthesis_window(size, hop, magnitude.device)
+    step = at_once(magnitude.device, batch)
+    before = torch.empty_like(magnitude.expand(2, -1, -1, -1)) if iterations > 1 else None
 
-    spectrum = torch.complex(*(magnitude * phases))
-    before = None
-    for _ in range(iterations):
-        found = torch.view_as_real(stft(fitted(istft(spectrum.mT, size, hop)), size, hop).mT)
-        ahead = found if before is None else found + MOMENTUM * (found - before)
-        before = found
-        gain = magnitude * (ahead.square().sum(dim=-1) + 1e-16).rsqrt()
-        spectrum = torch.view_as_complex(ahead * gain[..., None])
-    return istft(spectrum.mT, size, hop)
+    def sound(parts: Callable[[slice], Tensor]) -> Tensor:
+        """The sound of spectra, given as real and imaginary parts [2, B, n, bins] of some frames.
+
+        They are few enough to stay in a processor's caches from one step to the next.
+        """
+        total = room_for((batch,), frames, size, hop, magnitude.device)
+        for begin in range(0, frames, step):
+            end = min(begin + step, frames)
+            made = torch.fft.irfft(torch.complex(*parts(slice(begin, end))), n=size)
+            overlap_add(total[:, begin : end - frames + total.shape[1]], made, window)
+        return settle(total, size, hop)
+
+    audio = sound(lambda some: magnitude[:, some] * phases[:, :, some])
+    for number in range(iterations):
+        heard = centred(audio if known is None else torch.lerp(audio, *known), size, hop)
+
+        def refitted(some: slice, heard: Tensor = heard, first: bool = number == 0) -> Tensor:
+            around = heard[:, some.start * hop : (some.stop - 1) * hop + size]
+            spectrum = torch.view_as_real(frame_spectra(around, size, hop))
+            ahead = found = spectrum.movedim(-1, 0).contiguous()
+            if before is not None:
+                if not first:
+                    ahead = torch.lerp(before[:, :, some], found, 1 + MOMENTUM)
+                before[:, :, some] = found
+            return ahead * _inverse_length(ahead, 1e-16).mul_(magnitude[:, some])
+
+        audio = sound(refitted)
+    return audio

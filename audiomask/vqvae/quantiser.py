@@ -48,7 +48,8 @@ class Codebook(nn.Module):
     def nearest(self, data: Tensor) -> Tensor:
         """Codes [N] of vectors [N, D]: the smallest Euclidean distance."""
         # |x - e|² = |x|² - 2 x·e + |e|², and |x|² is the same for all codes
-        return (self.vectors.square().sum(dim=-1) - 2 * data @ self.vectors.T).argmin(dim=-1)
+        square = self.vectors.square().sum(dim=-1)
+        return torch.addmm(square, data, self.vectors.T, alpha=-2).argmin(dim=-1)
 
     @torch.no_grad()
     def start(self, data: Tensor) -> None:

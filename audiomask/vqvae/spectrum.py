@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from audiomask.audio.spectra import stft
+from audiomask.audio.spectra import at_once, centred, frame_spectra
 
 #: added to magnitudes before the logarithm, -90 dB
 SOFT_FLOOR = 3e-5
@@ -32,7 +34,7 @@ class Spectrum:
     def magnitude(self) -> Tensor:
         """Magnitudes [B, F, bins]."""
         # exp of an untrained network must not overflow; 1e2 is far above any real bin
-        return (10 ** self.log_magnitude.clamp_max(2.0) - SOFT_FLOOR).clamp_min(0)
+        return (ten_to_the(self.log_magnitude.clamp_max(2.0)) - SOFT_FLOOR).clamp_min(0)
 
     def turn(self, size: int, hop: int) -> Tensor:
         """By how much each bin's phase turns from the frame before, [2, B, F, bins]."""
@@ -47,16 +49,50 @@ class Spectrum:
 
 def analyse(audio: Tensor, size: int, hop: int) -> Spectrum:
     """The spectrum of audio [B, T], T a multiple of ``hop``; silence is assumed before it."""
-    spectrum = stft(audio, size, hop).mT
-    magnitude = spectrum.abs()
-    unit = spectrum / (magnitude + 1e-9)
-    before = torch.cat([torch.zeros_like(unit[:, :1]), unit[:, :-1]], dim=1)
-    turn = centre_turn(spectrum.shape[-1], size, hop, audio.device)
-    advance = torch.view_as_real(unit * before.conj() * turn.conj())
-    return Spectrum((magnitude + SOFT_FLOOR).log10(), advance.movedim(-1, 0))
+    parts = list(analysed(audio, size, hop))
+    return Spectrum(
+        torch.cat([part.log_magnitude for part in parts], dim=1),
+        torch.cat([part.advance for part in parts], dim=2),
+    )
 
 
+def analysed(audio: Tensor, size: int, hop: int) -> Iterator[Spectrum]:
+    """What :func:`analyse` gives, as consecutive frames that fit a processor's caches."""
+    number = audio.shape[-1] // hop
+    heard = centred(audio, size, hop)
+    turn = centre_turn(size // 2 + 1, size, hop, audio.device)
+    cosine, sine = turn.real.contiguous(), turn.imag.contiguous()
+    step = at_once(audio.device, len(audio))
+    last = audio.new_zeros(2, len(audio), 1, size // 2 + 1)
+    for begin in range(0, number, step):
+        end = min(begin + step, number)
+        spectrum = frame_spectra(heard[:, begin * hop : (end - 1) * hop + size], size, hop)
+        # apart, real and imaginary parts are many times as fast to work with as complex numbers
+        parts = torch.view_as_real(spectrum).movedim(-1, 0).contiguous()
+        magnitude = length(parts)
+        unit = parts / (magnitude + 1e-9)
+        (x, y), (u, v) = unit, torch.cat([last, unit[:, :, :-1]], dim=2)
+        last = unit[:, :, -1:]
+        along, across = x * u + y * v, y * u - x * v
+        advance = [along * cosine + across * sine, across * cosine - along * sine]
+        yield Spectrum((magnitude + SOFT_FLOOR).log10(), torch.stack(advance))
+
+
+def length(parts: Tensor) -> Tensor:
+    """Lengths [...] of complex numbers in parts [2, ...]."""
+    real, imaginary = parts
+    return torch.addcmul(real.square(), imaginary, imaginary).sqrt()
+
+
+def ten_to_the(x: Tensor) -> Tensor:
+    """10 ** x, which takes five times as long as a power."""
+    return (x * math.log(10)).exp()
+
+
+@lru_cache(maxsize=8)
 def centre_turn(bins: int, size: int, hop: int, device: torch.device) -> Tensor:
     """The phasor by which each bin's centre frequency turns in a hop, complex [bins]."""
-    angle = 2 * math.pi * hop / size * torch.arange(bins, device=device, dtype=torch.float64)
-    return torch.polar(torch.ones_like(angle), angle).to(torch.complex64)
+    # a cached tensor must not be one that training refuses, though inference asked for it first
+    with torch.inference_mode(False):
+        angle = 2 * math.pi * hop / size * torch.arange(bins, device=device, dtype=torch.float64)
+        return torch.polar(torch.ones_like(angle), angle).to(torch.complex64)

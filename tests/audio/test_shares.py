@@ -4,10 +4,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from audiomask.audio.shares import SharedOut, smooth
+from audiomask.audio import shares as module
+from audiomask.audio.shares import SharedOut, audible, smooth
 from audiomask.audio.source import MemorySource
 
 HOP = 512 / 44100
+#: that of the bundled model
+LONG_HOP = 1024 / 44100
+
+
+@pytest.fixture
+def all_audible(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let stems have what is too low for them, so that shares of one give everything back."""
+    monkeypatch.setattr(module, "audible", torch.ones_like)
 
 
 def pieces(shares: Tensor, size: int) -> Iterator[Tensor]:
@@ -18,6 +27,7 @@ def frames_of(samples: int, rate: int) -> int:
     return -(-samples * 44100 // (rate * 512))
 
 
+@pytest.mark.usefixtures("all_audible")
 @pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000, 96000, 192000])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_a_share_of_one_gives_the_recording_back(rate: int, channels: int) -> None:
@@ -30,6 +40,7 @@ def test_a_share_of_one_gives_the_recording_back(rate: int, channels: int) -> No
     assert torch.allclose(together[0], audio, atol=2e-5)
 
 
+@pytest.mark.usefixtures("all_audible")
 @pytest.mark.parametrize("samples", [1, 2, 511, 512, 513, 5000])
 def test_short_recordings_keep_their_length(samples: int) -> None:
     audio = torch.randn(2, samples)
@@ -50,6 +61,7 @@ def test_how_the_shares_arrive_makes_no_difference() -> None:
         assert torch.allclose(parts, whole, atol=1e-5)
 
 
+@pytest.mark.usefixtures("all_audible")
 @pytest.mark.parametrize("rate", [22050, 44100, 48000])
 def test_shares_that_sum_to_one_give_stems_that_sum_to_the_recording(rate: int) -> None:
     torch.manual_seed(0)
@@ -88,3 +100,52 @@ def test_what_lies_above_the_last_band_follows_it() -> None:
 
 def test_smooth_numbers_have_small_factors() -> None:
     assert [smooth(n) for n in (0, 1, 11, 93, 512, 557)] == [1, 1, 12, 96, 512, 560]
+
+
+# What is too low for any stem
+
+
+def stem_of(audio: Tensor, rate: int) -> Tensor:
+    """The only stem, which has a share of one."""
+    frames = -(-audio.shape[1] * 44100 // (rate * 1024))
+    shared = SharedOut(MemorySource(audio, rate), LONG_HOP, 22050)
+    return torch.cat(list(shared.stems(iter([torch.ones(1, 256, frames)]))), dim=-1)[0]
+
+
+def test_what_is_audible_by_hand() -> None:
+    gain = audible(torch.tensor([0.0, 12.0, 16.0, 20.0, 27.5, 20_000.0]))
+    assert torch.allclose(gain, torch.tensor([0.0, 0.0, 0.5, 1.0, 1.0, 1.0]), atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 32000, 44100, 48000, 96000, 192000])
+@pytest.mark.parametrize("offset", [0.03, -0.5])
+def test_an_offset_is_no_stems(rate: int, offset: float) -> None:
+    time = torch.arange(2 * rate) / rate
+    tone = 0.1 * torch.sin(2 * torch.pi * 220.0 * time)
+    stem = stem_of((tone + offset)[None], rate)[0]
+    middle = slice(rate // 5, -rate // 5)
+    assert torch.allclose(stem[middle], tone[middle], atol=2e-4)
+
+
+@pytest.mark.parametrize("hz", [0.2, 1.0, 3.0])
+def test_a_slow_drift_is_no_stems(hz: float) -> None:
+    time = torch.arange(3 * 44100) / 44100
+    drift = 0.1 * torch.sin(2 * torch.pi * hz * time)
+    stem = stem_of(drift[None], 44100)[0, 44100:-44100]
+    assert float(stem.abs().max()) < 2e-3
+
+
+@pytest.mark.parametrize("rate", [8000, 44100, 48000, 192000])
+@pytest.mark.parametrize("hz", [30.0, 41.2, 100.0])
+def test_low_notes_are_left_as_they_are(rate: int, hz: float) -> None:
+    time = torch.arange(2 * rate) / rate
+    note = 0.1 * torch.sin(2 * torch.pi * hz * time)
+    stem = stem_of(note[None], rate)[0]
+    middle = slice(rate // 5, -rate // 5)
+    assert torch.allclose(stem[middle], note[middle], atol=1e-3)
+
+
+def test_many_channels_are_done_as_few() -> None:
+    torch.manual_seed(0)
+    audio = torch.randn(70, 20_000)
+    assert torch.allclose(stem_of(audio, 44100)[:2], stem_of(audio[:2], 44100), atol=1e-5)

@@ -222,3 +222,31 @@ def test_bands_keep_the_sum_and_a_constant(seed: int, bands: int) -> None:
     values = noise(2, bands, 3, seed=seed + 1)
     left = (to_bands(power, weights) * values).sum()
     assert torch.allclose(left, (power * from_bands(values, weights)).sum(), rtol=1e-3, atol=1e-3)
+
+
+def test_frames_that_bring_their_surroundings_are_those_of_the_whole() -> None:
+    size, hop = 64, 16
+    audio = noise(2, 20 * hop)
+    whole = stft(audio, size, hop).mT
+    around = spectra.centred(audio, size, hop)[..., 5 * hop : 11 * hop + size]
+    assert torch.allclose(spectra.frame_spectra(around, size, hop), whole[:, 5:12], atol=1e-6)
+
+
+@pytest.mark.parametrize(("size", "hop"), [(64, 16), (60, 16), (64, 64), (64, 4)])
+def test_frames_added_in_parts_settle_to_the_inverse(size: int, hop: int) -> None:
+    spectrum = stft(noise(2, 21 * hop), size, hop)
+    frames = torch.fft.irfft(spectrum.mT, n=size)
+    total = spectra.room_for((2,), 21, size, hop, frames.device)
+    window = spectra.synthesis_window(size, hop, frames.device)
+    hops = total.shape[1] - 21
+    for begin, end in ((0, 8), (8, 9), (9, 21)):
+        spectra.overlap_add(total[:, begin : end + hops], frames[:, begin:end], window)
+    found = spectra.settle(total, size, hop)
+    assert torch.allclose(found, istft(spectrum, size, hop), atol=1e-5)
+
+
+def test_fewer_frames_at_once_of_more_rows() -> None:
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert spectra.at_once(cpu, 1) == 2 * spectra.at_once(cpu, 2)
+    assert spectra.at_once(cpu, 10_000) == 1
+    assert spectra.at_once(gpu, 2) > spectra.at_once(cpu, 2)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from audiomask.audio.spectra import stft
-from audiomask.vqvae.spectrum import Spectrum, analyse, centre_turn
+from audiomask.vqvae import spectrum as module
+from audiomask.vqvae.spectrum import Spectrum, analyse, centre_turn, length, ten_to_the
 
 SIZE, HOP, RATE = 2048, 512, 44_100
 
@@ -51,3 +52,21 @@ def test_cutting() -> None:
     part = spectrum.cut(2, 5)
     assert torch.equal(part.log_magnitude, spectrum.log_magnitude[:, 2:5])
     assert torch.equal(part.advance, spectrum.advance[:, :, 2:5])
+
+
+def test_consecutive_parts_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    audio = 0.1 * torch.randn(2, 23 * HOP)
+    whole = analyse(audio, SIZE, HOP)
+    monkeypatch.setattr(module, "at_once", lambda device, rows: 5)
+    parts = list(module.analysed(audio, SIZE, HOP))
+    assert [part.log_magnitude.shape[1] for part in parts] == [5, 5, 5, 5, 3]
+    found = analyse(audio, SIZE, HOP)
+    assert torch.allclose(found.log_magnitude, whole.log_magnitude, atol=1e-5)
+    assert torch.allclose(found.advance, whole.advance, atol=1e-5)
+
+
+def test_powers_of_ten_and_lengths_by_hand() -> None:
+    assert torch.allclose(
+        ten_to_the(torch.tensor([-2.0, 0.0, 1.5])), torch.tensor([0.01, 1, 31.6228])
+    )
+    assert torch.allclose(length(torch.tensor([[3.0, 0.0], [-4.0, 0.0]])), torch.tensor([5.0, 0.0]))
