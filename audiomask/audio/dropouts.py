@@ -160,8 +160,8 @@ def edges_of(
         near = source.read(frame - side, frame + side // 3 + side)[rows].double().numpy()
         loudness = np.abs(near).max(axis=0)[::turn]
         inside = loudness[side + side // 3 :]
-        # louder than anything inside, yet but a part of what is outside
-        threshold = max(1.5 * float(inside.max()), 0.05 * float(loudness[:side].max()))
+        # louder than anything inside, such as what a coding smears into it
+        threshold = max(1.5 * float(inside.max()), 0.3 * float(np.square(loudness[:side]).mean()) ** 0.5)
         loud = np.flatnonzero(loudness > threshold)
         if not len(loud):
             return None

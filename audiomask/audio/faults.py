@@ -51,6 +51,8 @@ SHORTEST_STUCK = 8
 #: period of 20 Hz.
 LONGEST_CREST = 0.025
 
+#: what may be a rest
+_QUIET = {"silence", "stuck"}
 #: what is nearer than so many seconds to a run that was judged is that run
 _SAME = 0.002
 #: decibels of full scale below which a dropout of a lossy file is silence
@@ -183,18 +185,20 @@ class _Finder:
             for row, finder in zip(self.rows, self.channels, strict=True)
             for start, stop, kind in finder.finish(self.done)
         ]
-        found = [fault for group in _together(parts, self.source) for fault in self._judged(group)]
+        found: list[Fault] = []
+        certain = [part for part in parts if part[1] not in _QUIET]
+        for fault in _together(parts, self.source):
+            kinds = set(fault.kind.split("+"))
+            reason = self._reason(fault.gap) if kinds & _QUIET and "clipped" not in kinds else ""
+            if not reason:
+                found.append(fault)
+            else:  # what is broken in a rest is broken all the same
+                found.append(Fault(fault.gap, _named(kinds & _QUIET), reason))
+                found += _together([p for p in certain if fault.gap.holds(p[0])], self.source)
         if self.dips is not None:
             self.found += self.dips.finish()
             found += self._dropouts(found)
         return _united(found, self.source.channels)
-
-    def _judged(self, group: Fault) -> Iterator[Fault]:
-        """What of a fault is one: silence and stuck samples may be a rest."""
-        if not set(group.kind.split("+")) <= {"silence", "stuck"}:
-            yield group
-            return
-        yield Fault(group.gap, group.kind, self._reason(group.gap))
 
     def _reason(self, gap: Gap) -> str:
         """Why a silence is left alone; empty if it is not."""
@@ -381,8 +385,14 @@ def _united(found: Sequence[Fault], channels: int) -> list[Fault]:
     """Faults in order, one where they overlap, without rests that lie in one."""
     parts = [(f.gap, kind) for f in found if not f.left for kind in f.kind.split("+")]
     faults = [Fault(gap, _named(kinds)) for gap, kinds in merge_kinds(parts, channels)]
-    left = [f for f in found if f.left and not any(o.gap.holds(f.gap) for o in faults)]
+    left = [f for f in found if f.left and not any(_mostly(f.gap, o.gap) for o in faults)]
     return sorted([*faults, *left], key=lambda fault: fault.gap)
+
+
+def _mostly(gap: Gap, other: Gap) -> bool:
+    """Whether most of a gap lies in another."""
+    common = min(gap.stop, other.stop) - max(gap.start, other.start)
+    return gap.shares_channel(other) and 2 * common > gap.length
 
 
 def _named(kinds: Collection[str]) -> str:

@@ -16,16 +16,17 @@ from audiomask.audio.source import AudioSource
 
 Audio = npt.NDArray[np.float64]
 
-#: seconds of sound that is looked at on each side
-SIDE = 0.3
+#: seconds of sound that is looked at on each side, and those nearest to the silence
+SIDE, NEAR = 1.0, 0.3
 #: seconds nearest to the edge, in which a fade has to be over, and of the sound that it fades
 EDGE, STEADY = 0.0007, 0.02
 #: seconds over which levels are taken
 LEVEL = 0.01
 #: decibels by which the last of the sound may be below what was just before it
 FADE = 12.0
-#: decibels by which it may be below the loudest of the side: more, and it has died away
-DECAY = 18.0
+#: decibels by which it may be below the loudest that is near, and below that of the whole side:
+#: more, and it has died away
+DECAY, DEPTH = 18.0, 30.0
 #: decibels by which the sound behind a dropout may differ from that before it, when it is dying
 #: away, and by which it may grow just behind it
 CONTINUOUS, ATTACK = 6.0, 8.0
@@ -39,13 +40,15 @@ class Edge(NamedTuple):
     Attributes:
         level: of the last of it.
         fade: by how much its very last samples are below that.
-        decay: by how much that is below the loudest of the side.
+        decay: by how much that is below the loudest that is near.
+        depth: by how much it is below the loudest of the whole side.
         growth: by how much the loudest of the nearest 50 ms is above it.
     """
 
     level: float
     fade: float
     decay: float
+    depth: float
     growth: float
 
 
@@ -59,14 +62,18 @@ def is_rest(source: AudioSource, start: int, stop: int, channels: Sequence[int])
     """
     length = round(SIDE * source.sample_rate)
     rows = list(channels)
-    before = source.read(max(start - length, 0), start)[rows].double().numpy()
-    after = source.read(stop, min(stop + length, source.frames))[rows].double().numpy()
-    return told_by(edge(before, source.sample_rate), edge(after[:, ::-1], source.sample_rate))
+    before = source.read(max(start - length, 0), start)[rows]
+    after = source.read(stop, min(stop + length, source.frames))[rows]
+    sides = (before, after.flip(1))
+    heard = (side.double().nan_to_num(0, 0, 0).numpy() for side in sides)
+    return told_by(*(edge(side, source.sample_rate) for side in heard))
 
 
 def told_by(before: Edge, after: Edge) -> bool:
     """Whether the edges of a silence are those of a rest."""
     if max(before.fade, after.fade) > FADE or min(before.level, after.level) < FAINT:
+        return True
+    if max(before.depth, after.depth) > DEPTH:
         return True
     # a note that dies away through a dropout goes on behind it as it was before it
     apart = abs(before.level - after.level) > CONTINUOUS or after.growth > ATTACK
@@ -76,7 +83,7 @@ def told_by(before: Edge, after: Edge) -> bool:
 def edge(audio: Audio, sample_rate: int) -> Edge:
     """How the last of audio [C, T] sounds, which a silence follows."""
     if not audio.shape[1]:
-        return Edge(-200.0, 0.0, 0.0, 0.0)
+        return Edge(-200.0, 0.0, 0.0, 0.0, 0.0)
     steady = round(STEADY * sample_rate)
     audio = audio - audio.mean(axis=1, keepdims=True)
     power = np.square(audio).sum(axis=0)
@@ -90,6 +97,7 @@ def edge(audio: Audio, sample_rate: int) -> Edge:
     return Edge(
         _decibels(levels[-1]),
         _decibels(swing[-steady:].mean()) - _decibels(swing[-round(EDGE * sample_rate) :].mean()),
+        _decibels(levels[-round(NEAR / LEVEL) :].max()) - _decibels(levels[-1]),
         _decibels(levels.max()) - _decibels(levels[-1]),
         _decibels(levels[-5:].max()) - _decibels(levels[-1]),
     )
