@@ -109,9 +109,7 @@ class DipFinder:
         return found
 
 
-def _dips(
-    level: Levels, first: int, until: int, reach: int
-) -> Iterator[tuple[int, int, float]]:
+def _dips(level: Levels, first: int, until: int, reach: int) -> Iterator[tuple[int, int, float]]:
     """The frames in which levels [n] fall, from ``first`` to ``until``, and rise again.
 
     Yields:
@@ -127,7 +125,7 @@ def _dips(
         return
     end = -1
     for group in np.split(steep, np.flatnonzero(np.diff(steep) > 1) + 1):
-        start = int(group[np.argmax(fall[group])])
+        start = int(group[0])
         if start < end:
             continue
         loud = np.flatnonzero(level[start + 2 : start + 2 + reach] > before[start] - RETURN)
@@ -141,9 +139,7 @@ def _dips(
             end = stop
 
 
-def edges_of(
-    source: AudioSource, dip: Dip, channels: Sequence[int]
-) -> tuple[int, int] | None:
+def edges_of(source: AudioSource, dip: Dip, channels: Sequence[int]) -> tuple[int, int] | None:
     """A dip's first sample and the one after its last, exactly; None if they cannot be told.
 
     Args:
@@ -161,7 +157,9 @@ def edges_of(
         loudness = np.abs(near).max(axis=0)[::turn]
         inside = loudness[side + side // 3 :]
         # louder than anything inside, such as what a coding smears into it
-        threshold = max(1.5 * float(inside.max()), 0.3 * float(np.square(loudness[:side]).mean()) ** 0.5)
+        threshold = max(
+            1.5 * float(inside.max()), 0.3 * float(np.square(loudness[:side]).mean()) ** 0.5
+        )
         loud = np.flatnonzero(loudness > threshold)
         if not len(loud):
             return None

@@ -27,7 +27,7 @@ from audiomask.audio.dropouts import Dip, DipFinder, edges_of
 from audiomask.audio.files import AudioFile
 from audiomask.audio.gaps import Gap, merge_kinds
 from audiomask.audio.pcm import BITS, Raw
-from audiomask.audio.rests import is_rest
+from audiomask.audio.rests import is_dropout, is_rest
 from audiomask.audio.runs import Mask, Rests, Runs, Spans, join_spans
 from audiomask.audio.source import AudioSource
 
@@ -202,10 +202,13 @@ class _Finder:
 
     def _reason(self, gap: Gap) -> str:
         """Why a silence is left alone; empty if it is not."""
-        if gap.length > self.max_gap * self.rate:
-            return LONG
         numbers = gap.among(self.source.channels)
+        if reason := self._long(gap):
+            return reason
         return REST if is_rest(self.source, gap.start, gap.stop, numbers) else ""
+
+    def _long(self, gap: Gap) -> str:
+        return LONG if gap.length > self.max_gap * self.rate else ""
 
     def _dropouts(self, known: Sequence[Fault]) -> list[Fault]:
         """Faults from dips, but for what is known already."""
@@ -227,9 +230,8 @@ class _Finder:
             ]
             if same:
                 continue
-            reason = self._reason(gap)
-            if reason != REST:  # music is full of them
-                found.append(Fault(gap, kind, reason))
+            if is_dropout(self.source, *edges, numbers, dip.level):
+                found.append(Fault(gap, kind, self._long(gap)))
         return found
 
 

@@ -108,9 +108,7 @@ def parse_gap(text: str, sample_rate: int, frames: int) -> Gap:
     )
 
 
-def gap_from_seconds(
-    start: float, end: float, sample_rate: int, frames: int, where: str
-) -> Gap:
+def gap_from_seconds(start: float, end: float, sample_rate: int, frames: int, where: str) -> Gap:
     """A gap between two times; what passes the ends of the file by up to 10 ms is cut there.
 
     Raises:
@@ -170,9 +168,7 @@ def merge_gaps(gaps: Iterable[Gap], channels: int = 1) -> list[Gap]:
         found = merged
 
 
-def merge_kinds(
-    parts: Iterable[tuple[Gap, str]], channels: int = 1
-) -> list[tuple[Gap, set[str]]]:
+def merge_kinds(parts: Iterable[tuple[Gap, str]], channels: int = 1) -> list[tuple[Gap, set[str]]]:
     """Merge gaps as ``merge_gaps`` does, and tell the kinds of those that each was made of.
 
     Args:

@@ -30,6 +30,10 @@ DECAY, DEPTH = 18.0, 30.0
 #: decibels by which the sound behind a dropout may differ from that before it, when it is dying
 #: away, and by which it may grow just behind it
 CONTINUOUS, ATTACK = 6.0, 8.0
+#: decibels by which what is left in a dropout is below the sound on its sides, by which they
+#: may differ, and by which they may be below the loudest of the whole side; of 82 pieces of music,
+#: one (made of hard cuts) has any such place, where 3 of 4 dropouts of 5 to 300 ms are, coded or not
+BELOW, APART, HIDDEN = 28.0, 14.0, 27.0
 #: Below this level, in dB of full scale, nothing is at full swing.
 FAINT = -75.0
 
@@ -60,13 +64,37 @@ def is_rest(source: AudioSource, start: int, stop: int, channels: Sequence[int])
         start, stop: the silence: exactly its samples.
         channels: numbers of the channels that it is in.
     """
+    return told_by(*edges(source, start, stop, channels))
+
+
+def is_dropout(
+    source: AudioSource, start: int, stop: int, channels: Sequence[int], level: float
+) -> bool:
+    """Whether something quiet, into and out of which the level steps, is a dropout and no rest.
+
+    Args:
+        source: the recording.
+        start, stop: the quiet.
+        channels: numbers of the channels that it is in.
+        level: of what is in it, in dB of full scale.
+    """
+    before, after = edges(source, start, stop, channels)
+    return (
+        min(before.level, after.level) > max(FAINT, level + BELOW)
+        and max(before.decay, after.decay) < DECAY
+        and max(before.depth, after.depth) < HIDDEN
+        and abs(before.level - after.level) < APART
+    )
+
+
+def edges(source: AudioSource, start: int, stop: int, channels: Sequence[int]) -> tuple[Edge, Edge]:
+    """How the sound ends before a silence, and how it does behind it, seen from there."""
     length = round(SIDE * source.sample_rate)
     rows = list(channels)
     before = source.read(max(start - length, 0), start)[rows]
-    after = source.read(stop, min(stop + length, source.frames))[rows]
-    sides = (before, after.flip(1))
-    heard = (side.double().nan_to_num(0, 0, 0).numpy() for side in sides)
-    return told_by(*(edge(side, source.sample_rate) for side in heard))
+    after = source.read(stop, min(stop + length, source.frames))[rows].flip(1)
+    heard = [side.double().nan_to_num(0, 0, 0).numpy() for side in (before, after)]
+    return edge(heard[0], source.sample_rate), edge(heard[1], source.sample_rate)
 
 
 def told_by(before: Edge, after: Edge) -> bool:
@@ -86,11 +114,11 @@ def edge(audio: Audio, sample_rate: int) -> Edge:
         return Edge(-200.0, 0.0, 0.0, 0.0, 0.0)
     steady = round(STEADY * sample_rate)
     audio = audio - audio.mean(axis=1, keepdims=True)
-    power = np.square(audio).sum(axis=0)
+    power = np.square(audio).mean(axis=0)
     # With its slope, the swing of a wave is seen wherever in it the sound breaks off.
     slope = np.square(np.diff(audio, axis=1, prepend=audio[:, :1]))
-    share = power[-steady:].sum() / (slope[:, -steady:].sum() + 1e-30)
-    swing = power + share * slope.sum(axis=0)
+    share = power[-steady:].sum() / (slope.mean(axis=0)[-steady:].sum() + 1e-30)
+    swing = power + share * slope.mean(axis=0)
     short = round(LEVEL * sample_rate)
     count = max(len(power) // short, 1)
     levels = power[-count * short :].reshape(count, -1).mean(axis=1)

@@ -122,7 +122,7 @@ class GapReport:
             self._rewrite()
         self._stream.close()
 
-    def filled(self, job: Job, source: "AudioFile", found: Iterable[FoundGap]) -> None:
+    def add(self, job: Job, source: "AudioFile", found: Iterable[FoundGap]) -> None:
         """Add a line for each gap of a file whose output, if any, is complete but for its name."""
         place = {"file": _name(job)}
         if job.outputs:

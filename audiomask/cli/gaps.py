@@ -30,9 +30,9 @@ class Kind(StrEnum):
     silence = "silence"
     stuck = "stuck"
     nan = "nan"
-    clipped = "clipped"
     dropout = "dropout"
     click = "click"
+    clipped = "clipped"
     all = "all"
 
 

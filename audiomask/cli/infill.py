@@ -200,7 +200,7 @@ def _fill_gaps(
                 for position in copy_with_patches(source, patches, writer):
                     meter.advance((position - done) / rate)
                     done = position
-                lines.filled(job, source, told)
+                lines.add(job, source, told)
             table.add(label, source, told)
         report_clipping(job.output, writer.clipped)
 
@@ -235,7 +235,7 @@ def _show_gaps(
             table.add(job.input.label, source, found)
             if labels is not None:
                 save_labels(labels, source, found)
-            lines.filled(job, source, found)
+            lines.add(job, source, found)
 
     with GapReport(report, jobs, common, goes_on=False) as lines:
         status = run_jobs(jobs, common, work, lines.failed)

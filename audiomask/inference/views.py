@@ -17,8 +17,8 @@ from audiomask.audio.source import AudioSource
 #: seconds of sound a side that an offset is looked for in, and of the pieces whose means are
 #: compared; a piece holds a whole period of anything that is heard
 STRETCH, PIECE = 3.0, 0.05
-#: pieces that tell of an offset, at least
-FEWEST = 4
+#: pieces that tell of an offset, at least, and of which some may be far off
+FEWEST, MANY = 4, 20
 #: An offset is one if it is so many times as large as its standard error, and at least so large.
 #: Music without one has means that differ from piece to piece, and from side to side.
 SURE, LEAST = 4.0, 1e-3
@@ -92,12 +92,10 @@ def centred(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> CentredView |
     return CentredView(source, gap, left, right) if left.any() or right.any() else None
 
 
-def offset_of(
-    source: AudioSource, edge: int, direction: int, gaps: Sequence[Gap]
-) -> Tensor | None:
+def offset_of(source: AudioSource, edge: int, direction: int, gaps: Sequence[Gap]) -> Tensor | None:
     """The constant offset [C] of the sound on one side of a gap, 0 where there is none to be sure of.
 
-    The median of the means of pieces: what is louder or lower for a while does not move it.
+    The mean of the middle half of the means of pieces: what is off for a while does not move it.
 
     Args:
         edge: where the gap begins or ends.
@@ -124,8 +122,15 @@ def offset_of(
     means = means[:, known]
     if means.shape[1] < FEWEST:
         return None
-    offset = means.median(dim=1).values
-    spread = (means - offset[:, None]).abs().median(dim=1).values * 1.4826
-    error = 1.2533 * spread / means.shape[1] ** 0.5  # of a median
+    ranked, quarter = means.sort(dim=1).values, means.shape[1] // 4
+    offset = ranked[:, quarter : means.shape[1] - quarter].mean(dim=1)
+    # of few pieces the deviation says more than its median; noise alone has that of its power
+    spread = torch.maximum(
+        (means - offset[:, None]).abs().median(dim=1).values * 1.4826
+        if means.shape[1] >= MANY
+        else means.std(dim=1),
+        (audio - audio.mean(dim=1, keepdim=True)).square().mean(dim=1).sqrt() / length**0.5,
+    )
+    error = 1.2 * spread / means.shape[1] ** 0.5  # of such a mean
     sure = (offset.abs() >= LEAST) & (offset.abs() >= SURE * error)
     return torch.where(sure, offset, 0.0)

@@ -20,8 +20,8 @@ from audiomask.audio.faults import (
     JOIN,
     KINDS,
     LONG,
-    REST,
     LONGEST_CREST,
+    REST,
     SHORTEST_CLIPPED,
     SHORTEST_STUCK,
     Fault,
@@ -43,8 +43,7 @@ STEP = 2.0**-15
 def told(faults: list[Fault]) -> Found:
     """Spans, kinds, why they are left alone if they are, and channels unless it is all of them."""
     return [
-        (f.gap.start, f.gap.stop, f.kind, *[f.left] * bool(f.left), *f.gap.channels)
-        for f in faults
+        (f.gap.start, f.gap.stop, f.kind, *[f.left] * bool(f.left), *f.gap.channels) for f in faults
     ]
 
 
