@@ -234,11 +234,6 @@ class Engine:
             for block in separator.blocks(source, numbers, residual, subtype, method):
                 yield dict(zip(names, block, strict=True))
 
-    @property
-    def infill_group(self) -> int:
-        """How many recordings ``infill_together`` is best given: more than one on a GPU only."""
-        return 16 if self.device.type == "cuda" else 1
-
     def infill(
         self, source: AudioSource, gaps: Sequence[Gap], settings: InfillSettings | None = None
     ) -> Iterator[Filling]:
@@ -252,34 +247,10 @@ class Engine:
             AudiomaskError: the gaps leave nothing of the recording.
         """
         if gaps:
-            infiller = self._infiller(settings)
+            chosen = InfillSettings() if settings is None else settings
+            infiller = Infiller(self.vqvae, self.mlm, self.device, chosen, self._memory)
             with explained(self.device):
-                yield from infiller.run(infiller.dialogues(source, gaps))
-
-    def infill_together(
-        self,
-        work: Sequence[tuple[AudioSource, Sequence[Gap]]],
-        settings: InfillSettings | None = None,
-    ) -> list[list[Filling]]:
-        """Fillings of several recordings' gaps, whose windows go through the model together.
-
-        Args:
-            work: recordings, and the gaps of each, sorted and apart.
-            settings: how they are filled; the defaults when None.
-
-        Raises:
-            AudiomaskError: some gaps leave nothing of their recording.
-        """
-        infiller = self._infiller(settings)
-        dialogues = [infiller.dialogues(source, gaps) if gaps else [] for source, gaps in work]
-        made = infiller.run(dialogue for some in dialogues for dialogue in some)
-        with explained(self.device):
-            return [[next(made) for _ in some] for some in dialogues]
-
-    def _infiller(self, settings: InfillSettings | None) -> Infiller:
-        at_once = 16 if self.device.type == "cuda" else 1
-        settings = InfillSettings() if settings is None else settings
-        return Infiller(self.vqvae, self.mlm, self.device, settings, at_once, self._memory)
+                yield from infiller.fill(source, gaps)
 
 
 def bundled_vqvae() -> list[Path]:

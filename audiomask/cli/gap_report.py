@@ -1,4 +1,7 @@
-"""``infill --report``: JSON lines, one a filled gap or a failed file, that outlive a kill."""
+"""``infill --report`` and ``--labels``: what was found and filled, in files.
+
+A report has JSON lines, one a gap or a failed file, and outlives a kill.
+"""
 
 import json
 import os
@@ -6,30 +9,65 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from audiomask.audio.atomic import write_error
+from audiomask.audio.gaps import name_channels
 from audiomask.audio.names import is_audio
-from audiomask.cli.gaps import FilledGap
+from audiomask.cli.gaps import FoundGap
 from audiomask.cli.line_file import LineFile
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job
 from audiomask.errors import UsageError
 
+if TYPE_CHECKING:
+    from audiomask.audio.files import AudioFile
 
-def check_report(path: Path | None, jobs: Sequence[Job], common: Common) -> None:
-    """Raise UsageError where the report cannot be, or may not replace what is there."""
+
+def check_report(
+    path: Path | None,
+    jobs: Sequence[Job],
+    common: Common,
+    goes_on: bool = True,
+    option: str = "--report",
+) -> None:
+    """Raise UsageError where the report cannot be, or may not replace what is there.
+
+    Args:
+        path: where it is to be; None for nowhere.
+        jobs: all of the run.
+        common: what may be done with a report that exists.
+        goes_on: whether one that exists may be gone on with.
+        option: what named the path.
+    """
     if path is None:
         return
     if str(path) == "-" or path.is_dir():
-        raise UsageError(f"--report {path}: name a file")
+        raise UsageError(f"{option} {path}: name a file")
     if is_audio(path) or path.suffix.lower() in (".safetensors", ".npy"):
-        raise UsageError(f"--report {path}: it holds JSON lines: end the name with .jsonl")
+        raise UsageError(f"{option} {path}: it holds text: give the name another ending")
     places = [place for job in jobs for place in (job.input.source, *job.outputs.values())]
     if os.path.realpath(path) in {os.path.realpath(place) for place in places if place != "-"}:
-        raise UsageError(f"--report {path} is an input or an output: choose another name")
-    if path.is_file() and not (common.overwrite or common.skip_existing):
-        raise UsageError(f"{path} exists: add --overwrite or --skip-existing, or rename --report")
+        raise UsageError(f"{option} {path} is an input or an output: choose another name")
+    if path.is_file() and not (common.overwrite or (goes_on and common.skip_existing)):
+        mend = "--overwrite or --skip-existing" if goes_on else "--overwrite"
+        raise UsageError(f"{path} exists: add {mend}, or rename {option}")
+
+
+def save_labels(path: Path, source: "AudioFile", found: Iterable[FoundGap]) -> None:
+    """Write the gaps of a recording that are not left alone as a label track.
+
+    Raises:
+        AudioFileError: it cannot be written.
+    """
+    from audiomask.audio.labels import write_labels
+
+    spans = [(one.gap, one.kind) for one in found if not one.left]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_labels(path, spans, source.sample_rate, source.channels)
+    except OSError as error:
+        raise write_error(path, error) from error
 
 
 class GapReport:
@@ -44,15 +82,18 @@ class GapReport:
         path: where it is; None keeps no report.
         jobs: all of the run, in order.
         common: with ``skip_existing``, what the report says of outputs that exist stays.
+        goes_on: whether it does so at all.
 
     Raises:
         UsageError: (on entering) a report to go on with is none.
         AudioFileError: (from then on) it cannot be written.
     """
 
-    def __init__(self, path: Path | None, jobs: Sequence[Job], common: Common) -> None:
+    def __init__(
+        self, path: Path | None, jobs: Sequence[Job], common: Common, goes_on: bool = True
+    ) -> None:
         self.path, self._jobs = path, jobs
-        self._goes_on = common.skip_existing
+        self._goes_on = goes_on and common.skip_existing
         self._file: LineFile | None = None
         # a device or a pipe takes lines and gives none back
         self._stream: BinaryIO | None = None
@@ -91,16 +132,18 @@ class GapReport:
             finally:
                 self._file.close()
 
-    def filled(self, job: Job, gaps: Iterable[FilledGap], rate: int) -> None:
-        """Add a line for each gap of a file whose output is complete but for its name."""
-        place = {"file": _name(job), "output": str(job.output)}
-        self._tell(job, [place | _entry(gap, rate) for gap in gaps])
+    def add(self, job: Job, source: "AudioFile", found: Iterable[FoundGap]) -> None:
+        """Add a line for each gap of a file whose output, if any, is complete but for its name."""
+        place = {"file": _name(job)}
+        if job.outputs:
+            place["output"] = str(job.output)
+        self._tell(job, [place | _entry(one, source) for one in sorted(found)])
 
     def failed(self, job: Job, why: str) -> None:
         """Add the line of a file that failed, in place of what was said of it."""
         self._tell(job, [{"file": _name(job), "error": why}])
 
-    def _tell(self, job: Job, entries: Sequence[Mapping[str, str | float]]) -> None:
+    def _tell(self, job: Job, entries: Sequence[Mapping[str, str | float | bool]]) -> None:
         lines = [json.dumps(entry) for entry in entries]
         if self._file is not None:
             self._file.replace(_name(job), lines)
@@ -119,16 +162,22 @@ def _name(job: Job) -> str:
     return str(job.input.source)
 
 
-def _entry(filled: FilledGap, rate: int) -> dict[str, str | float]:
+def _entry(found: FoundGap, source: "AudioFile") -> dict[str, str | float | bool]:
     """What a line says of a gap; a microsecond is less than a sample."""
-    gap = filled.gap
-    return {
+    gap, rate = found.gap, source.sample_rate
+    entry: dict[str, str | float | bool] = {
         "start": round(gap.start / rate, 6),
         "end": round(gap.stop / rate, 6),
         "seconds": round(gap.length / rate, 6),
-        "kind": filled.kind,
-        "method": filled.method,
+        "kind": found.kind,
     }
+    if found.method:
+        entry["method"] = found.method
+    entry["channels"] = name_channels(gap.channels, source.channels)
+    entry["filled"] = bool(found.method)
+    if found.left:
+        entry["left"] = found.left
+    return entry
 
 
 def _file_of(line: bytes) -> str | None:
@@ -137,7 +186,7 @@ def _file_of(line: bytes) -> str | None:
         entry = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(entry, dict) or not ("output" in entry or "error" in entry):
+    if not isinstance(entry, dict) or not entry.keys() & {"output", "error", "filled"}:
         return None
     name = entry.get("file")
     return name if isinstance(name, str) else None

@@ -1,23 +1,25 @@
 """Where a recording's gaps are, as the options of infill say, and the table of them."""
 
+import logging
 import math
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from audiomask.audio.gaps import Gap, merge_kinds, middle_gap, name_channels, parse_channel
+from audiomask.audio.gaps import parse_gap as parse_span
+from audiomask.audio.labels import Label, read_labels
 from audiomask.cli.report import print_table
 from audiomask.errors import UsageError
 
 if TYPE_CHECKING:
     from audiomask.audio.files import AudioFile
-    from audiomask.audio.gaps import Gap
 
+logger = logging.getLogger(__name__)
 
-#: seconds of the shortest gap that is found when nothing else is said
-MIN_GAP = 0.01
+#: seconds of the shortest silence and of the longest gap that are found when nothing else is said
+MIN_GAP, MAX_GAP = 0.01, 1.0
 #: the kind of a gap that was not found but named
 NAMED = "named"
 
@@ -28,86 +30,120 @@ class Kind(StrEnum):
     silence = "silence"
     stuck = "stuck"
     nan = "nan"
+    dropout = "dropout"
+    click = "click"
     clipped = "clipped"
     all = "all"
 
 
-@dataclass(frozen=True)
+class FoundGap(NamedTuple):
+    """A gap, what it is, and why it is left alone or how it was filled.
+
+    Attributes:
+        gap: where it is.
+        kind: ``named``, or the kinds of fault that were found in it: ``silence+nan``.
+        left: why it is left alone; empty if it is not.
+        method: how it was filled; empty if it was not.
+    """
+
+    gap: Gap
+    kind: str
+    left: str = ""
+    method: str = ""
+
+
 class GapChoice:
     """Where the gaps are, as the options say.
 
-    Attributes:
+    Args:
         spans: of ``--gap``.
         file: a label track or CSV.
         middle: seconds of the middle to replace.
         detect: whether to look for gaps besides; they are looked for in any case when none of
             the above is given, or kinds are.
-        kinds: what to look for; all but clipped runs when empty.
+        kinds: what to look for; what is safe when empty.
         min_gap: seconds of the shortest to be found.
+        max_gap: seconds of the longest to be found.
+        channels: names of the channels that all of this is about; all when empty.
 
     Raises:
-        UsageError: a time cannot be.
+        UsageError: a time cannot be, or the file cannot be read.
     """
 
-    spans: Sequence[str] = ()
-    file: Path | None = None
-    middle: float | None = None
-    detect: bool = False
-    kinds: Sequence[Kind] = ()
-    min_gap: float = MIN_GAP
-
-    def __post_init__(self) -> None:
-        if self.middle is not None and not self.middle > 0:
+    def __init__(
+        self,
+        spans: Sequence[str] = (),
+        file: Path | None = None,
+        middle: float | None = None,
+        detect: bool = False,
+        kinds: Sequence[Kind] = (),
+        min_gap: float = MIN_GAP,
+        max_gap: float = MAX_GAP,
+        channels: Sequence[str] = (),
+    ) -> None:
+        if middle is not None and not middle > 0:
             raise UsageError("--middle takes a time of more than 0 seconds")
-        if not 0 <= self.min_gap < math.inf:
+        if not 0 <= min_gap < math.inf:
             raise UsageError("--min-gap takes a time of 0 seconds or more")
+        if not max_gap > 0:
+            raise UsageError("--max-gap takes a time of more than 0 seconds")
+        self.spans, self.middle, self.kinds, self.channels = spans, middle, kinds, channels
+        self.min_gap, self.max_gap = min_gap, max_gap
+        self.detecting = bool(detect or kinds or not (spans or file or middle is not None))
+        self._labels: Sequence[Label] = ()
+        if file is not None:
+            found = read_labels(file)
+            self._labels = found.labels
+            if found.points:
+                logger.warning("%s: %s", file, _passed_over(found.points))
 
-    @property
-    def detecting(self) -> bool:
-        """Whether gaps are looked for."""
-        named = self.spans or self.file or self.middle is not None
-        return bool(self.detect or self.kinds or not named)
+    def find(self, source: "AudioFile") -> list[FoundGap]:
+        """The gaps of one recording, in order, and what looks like one but is left alone.
 
-    def find(self, source: "AudioFile") -> "dict[Gap, str]":
-        """The gaps of one recording, in order, none touching another, and the kind of each.
-
-        A gap is ``named`` or of the kinds of fault that were found in it: ``silence+nan``.
+        Those that are not left alone are as ``merge_gaps`` gives them.
 
         Raises:
-            UsageError: one that is named lies outside the recording.
+            UsageError: one that is named lies outside the recording, or in no channel of it.
         """
-        from audiomask.audio.faults import DEFAULT_KINDS, KINDS, detect_faults
-        from audiomask.audio.gaps import merge_gaps, middle_gap, parse_gap, read_gap_file
+        chosen = self._chosen(source.channels)
+        parts = [(gap, NAMED) for gap in self._named(source, chosen)]
+        left: list[FoundGap] = []
+        kinds: tuple[str, ...] = ()
+        if self.detecting:
+            from audiomask.audio.faults import DEFAULT_KINDS, KINDS, detect_faults
 
+            kinds = KINDS
+            every = Kind.all in self.kinds
+            wanted = KINDS if every else [str(kind) for kind in self.kinds] or DEFAULT_KINDS
+            for fault in detect_faults(source, self.min_gap, wanted, self.max_gap, chosen):
+                if fault.left:
+                    left.append(FoundGap(fault.gap, fault.kind, fault.left))
+                else:
+                    parts += [(fault.gap, kind) for kind in fault.kind.split("+")]
+        order = (NAMED, *kinds)
+        found = [
+            FoundGap(gap, "+".join(sorted(there, key=order.index)))
+            for gap, there in merge_kinds(parts, source.channels)
+        ]
+        return sorted([*found, *left])
+
+    def _chosen(self, channels: int) -> tuple[int, ...]:
+        """The numbers of the channels that the options are about; none for all."""
+        numbers = {parse_channel(name, channels, "--channel") for name in self.channels}
+        return () if len(numbers) == channels else tuple(sorted(numbers))
+
+    def _named(self, source: "AudioFile", channels: tuple[int, ...]) -> list[Gap]:
         rate, frames = source.sample_rate, source.frames
-        named = [parse_gap(span, rate, frames) for span in self.spans]
-        if self.file is not None:
-            named += read_gap_file(self.file, rate, frames)
+        named = [parse_span(span, rate, frames) for span in self.spans]
         if self.middle is not None:
             named.append(middle_gap(self.middle, rate, frames))
-        parts = [(gap, NAMED) for gap in named]
-        if self.detecting:
-            wanted = KINDS if Kind.all in self.kinds else self.kinds or DEFAULT_KINDS
-            faults = detect_faults(source, self.min_gap, [str(kind) for kind in wanted])
-            parts += [(fault.gap, kind) for fault in faults for kind in fault.kind.split("+")]
-        merged = merge_gaps(gap for gap, _ in parts)
-        starts = [gap.start for gap in merged]
-        kinds: list[set[str]] = [set() for _ in merged]
-        for gap, kind in parts:
-            kinds[bisect_right(starts, gap.start) - 1].add(kind)
-        order = (NAMED, *KINDS)
-        return {
-            gap: "+".join(sorted(found, key=order.index))
-            for gap, found in zip(merged, kinds, strict=True)
-        }
-
-
-class FilledGap(NamedTuple):
-    """A gap, what it is, and how it was filled."""
-
-    gap: "Gap"
-    kind: str
-    method: str
+        for label in self._labels:
+            gap = label.gap(rate, frames, source.channels)
+            if not gap.channels:
+                named.append(gap)
+            elif kept := sorted(set(gap.channels) & set(channels or gap.channels)):
+                named.append(Gap(gap.start, gap.stop, tuple(kept)))
+        return [gap if gap.channels else Gap(gap.start, gap.stop, channels) for gap in named]
 
 
 class GapTable:
@@ -122,21 +158,32 @@ class GapTable:
         self._filled = filled
         self._rows: dict[str, list[tuple[str, ...]]] = {label: [] for label in labels}
 
-    def add(self, label: str, rate: int, gap: "Gap", kind: str, method: str = "") -> None:
-        """A row for a gap of the recording of that name and sample rate."""
-        start, stop = gap.start / rate, gap.stop / rate
-        length = gap.length * 1000 / rate
-        self._add(label, f"{start:.6f}", f"{stop:.6f}", f"{length:.3f}", kind, method)
-
-    def add_none(self, label: str) -> None:
-        """A row for a recording without gaps."""
-        self._add(label, "no gaps", "", "", "", "")
+    def add(self, label: str, source: "AudioFile", found: Iterable[FoundGap]) -> None:
+        """A row for each gap of the recording of that name, or one that says there is none."""
+        rate, rows = source.sample_rate, self._rows[label]
+        for gap, kind, left, method in sorted(found):
+            start, stop, length = gap.start / rate, gap.stop / rate, gap.length * 1000 / rate
+            times = (f"{start:.6f}", f"{stop:.6f}", f"{length:.3f}")
+            where = name_channels(gap.channels, source.channels)
+            rows.append((label, *times, where, kind, f"left: {left}" if left else method))
+        if not rows:
+            rows.append((label, "no gaps", *[""] * 5))
 
     def show(self) -> None:
         """Print it, unless it is empty."""
-        header = ("file", "start (s)", "end (s)", "length (ms)", "kind", "method")
-        if rows := [row for rows in self._rows.values() for row in rows]:
-            print_table([header if self._filled else header[:-1], *rows])
+        header = ("file", "start (s)", "end (s)", "length (ms)", "channels", "kind", "method")
+        rows = [row for rows in self._rows.values() for row in rows]
+        if not self._filled:
+            left = any(row[-1] for row in rows)
+            header = (*header[:-1], "left alone") if left else header[:-1]
+            rows = [(*row[:-1], *[row[-1].removeprefix("left: ")] * left) for row in rows]
+        if rows:
+            print_table([header, *rows])
 
-    def _add(self, *cells: str) -> None:
-        self._rows[cells[0]].append(cells if self._filled else cells[:-1])
+
+def _passed_over(lines: Sequence[int]) -> str:
+    """What to say of labels that mark a moment, by the numbers of their lines."""
+    told = ", ".join(map(str, lines[:10])) + (" …" if len(lines) > 10 else "")
+    if len(lines) == 1:
+        return f"line {told} marks a moment and is passed over: it has no length"
+    return f"lines {told} mark moments and are passed over: they have no length"

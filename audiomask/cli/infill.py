@@ -1,8 +1,7 @@
 """``audiomask infill``: fill gaps in recordings."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiomask.audio.names import is_audio
-from audiomask.cli.gap_report import GapReport, check_report
-from audiomask.cli.gaps import MIN_GAP, FilledGap, GapChoice, GapTable, Kind
+from audiomask.cli.gap_report import GapReport, check_report, save_labels
+from audiomask.cli.gaps import MAX_GAP, MIN_GAP, FoundGap, GapChoice, GapTable, Kind
 from audiomask.cli.inputs import Location, collect_inputs, output_folder
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
@@ -28,7 +27,8 @@ from audiomask.errors import UsageError
 from audiomask.inference.settings import AR, AUTO, TOKENS, InfillSettings
 
 if TYPE_CHECKING:
-    from audiomask.cli.groups import Recording
+    from audiomask.audio.files import AudioFile
+    from audiomask.audio.gaps import Gap
     from audiomask.inference.infill import Filling
 
 logger = logging.getLogger(__name__)
@@ -59,11 +59,23 @@ def infill(
     ] = None,
     gap: Annotated[
         list[str] | None,
-        typer.Option("--gap", metavar="START:END", help="A gap in seconds; repeatable."),
+        typer.Option(
+            "--gap",
+            metavar="START:END",
+            help="A gap in seconds, or START-END, where times may be m:s or h:m:s; repeatable.",
+        ),
     ] = None,
     gaps: Annotated[
         Path | None,
         typer.Option("--gaps", metavar="FILE", help="Audacity label track or CSV of gaps."),
+    ] = None,
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--channel",
+            metavar="CHANNEL",
+            help="Fill (and look) in left, right or channel 1, 2 … only; repeatable.",
+        ),
     ] = None,
     middle: Annotated[
         float | None,
@@ -77,15 +89,28 @@ def infill(
         typer.Option(
             "--detect-kind",
             metavar="KIND",
-            help="Find silence, stuck, nan, clipped or all (default: all but clipped); repeatable.",
+            help="Find silence, stuck, nan, dropout, click, clipped or all "
+            "(default: all but click and clipped); repeatable.",
         ),
     ] = None,
     min_gap: Annotated[
         float,
         typer.Option(
-            "--min-gap", metavar="SECONDS", min=0.0, help="Shortest silence or stuck run to find."
+            "--min-gap",
+            metavar="SECONDS",
+            min=0.0,
+            help="Shortest silence, stuck run or dropout to find.",
         ),
     ] = MIN_GAP,
+    max_gap: Annotated[
+        float,
+        typer.Option(
+            "--max-gap",
+            metavar="SECONDS",
+            min=0.0,
+            help="Longest silence, stuck run or dropout to fill; a longer one is left alone.",
+        ),
+    ] = MAX_GAP,
     method: Annotated[
         Method,
         typer.Option("--method", help="Tokens, autoregression, or what suits a gap's length."),
@@ -111,6 +136,12 @@ def infill(
         Path | None,
         typer.Option("--report", metavar="FILE", help="Tell every gap and failure as JSON lines."),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels", metavar="FILE", help="With --dry-run: write the gaps as a label track."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show the gaps, in a table on stderr.")
     ] = False,
@@ -118,14 +149,17 @@ def infill(
     """Fill gaps in recordings.
 
     song.wav becomes song.infilled.wav. Outside the gaps and a crossfade of at most 20 ms
-    every sample stays as it is.
+    every sample stays as it is, and so does every channel that a gap is not in. Rests are left
+    alone: silence that the sound fades into or out of, or that lasts longer than --max-gap.
     """
-    choice = GapChoice(gap or (), gaps, middle, detect, detect_kind or (), min_gap)
+    choice = GapChoice(
+        gap or (), gaps, middle, detect, detect_kind or (), min_gap, max_gap, channel or ()
+    )
     found = collect_inputs(inputs, _is_unfilled, output_folder(output))
     if dry_run:
-        if report is not None:
-            raise UsageError("--dry-run writes nothing: it excludes --report")
-        return _show_gaps([Job(item) for item in found.items], common, choice)
+        return _show_gaps([Job(item) for item in found.items], common, choice, report, labels)
+    if labels is not None:
+        raise UsageError("--labels tells where gaps are: add --dry-run")
     if candidates > 1 and temperature == 0:
         raise UsageError("--candidates chooses from drawn fillings: add a --temperature above 0")
     settings = InfillSettings(method.value, steps, temperature, candidates, seed)
@@ -145,35 +179,34 @@ def _fill_gaps(
     bitrate: int | None,
 ) -> int:
     from audiomask.audio.copying import copy_file, is_same_format
+    from audiomask.audio.files import AudioFile
     from audiomask.audio.formats import default_subtype
     from audiomask.audio.metadata.reading import read_metadata
     from audiomask.audio.splice import copy_with_patches
     from audiomask.audio.writer import AudioWriter
-    from audiomask.cli.groups import Groups
 
     engine = common.open_engine()
-    if engine.infill_group > 1 and common.jobs > 1:
-        logger.info("--jobs is left aside: this device fills gaps of several files together")
-        common = replace(common, jobs=1)
     table = GapTable(filled=True, labels=[job.input.label for job in jobs])
 
     def work(job: Job, meter: Meter) -> None:
         label = job.input.label
-        with groups.recording(job.input, meter) as recording:
-            source, rate = recording.source, recording.source.sample_rate
+        with AudioFile(job.input.source) as source:
+            rate = source.sample_rate
             report_input(source)
             meter.start(label, source.frames / rate)
-            if not recording.gaps:
+            found = choice.find(source)
+            gaps = {one.gap: one for one in found if not one.left}
+            told = [one for one in found if one.left]
+            if not gaps:
                 copied = is_same_format(source, _ending(job.output))
                 way = "copied as it is" if copied else "only converted"
                 meter.note(f"{label}: no gaps found, {way}")
                 if copied:
+                    lines.add(job, source, told)
                     copy_file(source, job.output, common.overwrite)
                     meter.advance(source.frames / rate)
-                    lines.filled(job, [], rate)
-                    table.add_none(label)
+                    table.add(label, source, told)
                     return
-            seen: list[FilledGap] = []
             metadata = read_metadata(source)
             with AudioWriter(
                 job.output,
@@ -186,55 +219,67 @@ def _fill_gaps(
                 bitrate=bitrate,
             ) as writer:
                 done = 0
-                patches = _watched(recording, label, seen)
+                fillings = engine.infill(source, list(gaps), settings)
+                patches = _watched(fillings, gaps, source, label, told)
                 for position in copy_with_patches(source, patches, writer):
                     meter.advance((position - done) / rate)
                     done = position
-                lines.filled(job, seen, rate)
+                lines.add(job, source, told)
+            table.add(label, source, told)
         report_lost(label, metadata.lost)
         report_lost(job.output, writer.lost)
         report_clipping(job.output, writer.clipped)
-        for filled in seen:
-            table.add(label, rate, *filled)
-        if not seen:
-            table.add_none(label)
 
-    with (
-        GapReport(report, jobs, common) as lines,
-        Groups(jobs, engine, choice, settings) as groups,
-    ):
+    with GapReport(report, jobs, common) as lines:
         status = run_jobs(jobs, common, work, lines.failed)
     if common.verbose:
         table.show()
     return status
 
 
-def _show_gaps(jobs: Sequence[Job], common: Common, choice: GapChoice) -> int:
+def _show_gaps(
+    jobs: Sequence[Job],
+    common: Common,
+    choice: GapChoice,
+    report: Path | None,
+    labels: Path | None,
+) -> int:
     from audiomask.audio.files import AudioFile
 
+    if labels is not None and len(jobs) > 1:
+        raise UsageError(f"--labels {labels}: a label track is about one recording: name one")
+    check_report(report, jobs, common, goes_on=False)
+    check_report(labels, jobs, common, goes_on=False, option="--labels")
     table = GapTable(filled=False, labels=[job.input.label for job in jobs])
 
     def work(job: Job, meter: Meter) -> None:
         with AudioFile(job.input.source) as source:
-            rate = source.sample_rate
+            seconds = source.frames / source.sample_rate
             report_input(source)
-            meter.start(job.input.label, source.frames / rate)
-            gaps = choice.find(source)
-            meter.advance(source.frames / rate)
-        for gap, kind in gaps.items():
-            table.add(job.input.label, rate, gap, kind)
-        if not gaps:
-            table.add_none(job.input.label)
+            meter.start(job.input.label, seconds)
+            found = choice.find(source)
+            meter.advance(seconds)
+            table.add(job.input.label, source, found)
+            if labels is not None:
+                save_labels(labels, source, found)
+            lines.add(job, source, found)
 
-    status = run_jobs(jobs, common, work)
+    with GapReport(report, jobs, common, goes_on=False) as lines:
+        status = run_jobs(jobs, common, work, lines.failed)
     table.show()
     return status
 
 
-def _watched(recording: "Recording", label: str, seen: list[FilledGap]) -> "Iterator[Filling]":
-    """The fillings, passed on; what each filled is noted in ``seen``, and its sound not held."""
-    rate = recording.source.sample_rate
-    for filling in recording.fillings:
+def _watched(
+    fillings: "Iterator[Filling]",
+    gaps: "Mapping[Gap, FoundGap]",
+    source: "AudioFile",
+    label: str,
+    told: list[FoundGap],
+) -> "Iterator[Filling]":
+    """The fillings, passed on; what each filled is noted in ``told``, and its sound not held."""
+    rate = source.sample_rate
+    for filling in fillings:
         gap = filling.gap
         if filling.passes > 1:
             logger.info(
@@ -245,7 +290,7 @@ def _watched(recording: "Recording", label: str, seen: list[FilledGap]) -> "Iter
                 filling.passes,
             )
         yield filling
-        seen.append(FilledGap(gap, recording.gaps[gap], filling.method))
+        told.append(gaps[gap]._replace(method=filling.method))
 
 
 def _is_unfilled(path: Path) -> bool:

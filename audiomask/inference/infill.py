@@ -1,15 +1,15 @@
 """Infill of recordings: how each gap is filled, and how its sound is spliced in.
 
 Short gaps are interpolated by autoregressive models. Longer ones get their tokens from the masked
-language model, in a dialogue: a gap asks for windows to be filled, and whoever runs it may answer
-those of many gaps, and many recordings, at once.
+language model, and are decoded to fit the sound on both sides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, zip_longest
 
 import torch
 from torch import Tensor
@@ -23,7 +23,8 @@ from audiomask.inference.memory import Memory
 from audiomask.inference.scene import Placed, Scene, envelope
 from audiomask.inference.settings import AR, AUTO, TOKENS, InfillSettings
 from audiomask.inference.short_gaps import FORESEEN, fill_short, foresight
-from audiomask.mlm.decoding import Filled, Noise, fill
+from audiomask.inference.views import ChannelView, centred
+from audiomask.mlm.decoding import Noise, fill
 from audiomask.mlm.model import MaskedLM
 from audiomask.vqvae import AnyVQVAE
 
@@ -53,26 +54,6 @@ class Filling(Patch):
     passes: int = 1
 
 
-@dataclass(frozen=True)
-class Request:
-    """A window that a gap wants filled.
-
-    Attributes:
-        ids: codes or MASK [rows, levels, F]; the rows are the channels, once for each candidate.
-        unknown: bool [F], true where codes are wanted.
-        generator: of this gap alone.
-        channels: of the recording.
-    """
-
-    ids: Tensor
-    unknown: Tensor
-    generator: torch.Generator
-    channels: int
-
-
-Dialogue = Generator[Request, Filled, Filling]
-
-
 class Infiller:
     """Fills gaps of recordings.
 
@@ -80,7 +61,6 @@ class Infiller:
         vqvae, mlm: in evaluation mode, on ``device``.
         device: where they are.
         settings: how gaps are filled.
-        at_once: how many gaps' windows the model is given together, where memory allows.
         memory: the device's, where what it holds at once is known already.
     """
 
@@ -90,49 +70,72 @@ class Infiller:
         mlm: MaskedLM,
         device: torch.device,
         settings: InfillSettings,
-        at_once: int = 1,
         memory: Memory | None = None,
     ) -> None:
         self.vqvae, self.mlm, self.device = vqvae, mlm, device
-        self.settings, self.at_once = settings, at_once
+        self.settings = settings
         self.memory = memory or Memory(device)
         self.rate, self.hop = vqvae.config.sample_rate, vqvae.config.hop_length
 
-    def dialogues(self, source: AudioSource, gaps: Sequence[Gap]) -> list[Dialogue]:
-        """The filling of every gap of a recording, none of them begun.
+    def fill(self, source: AudioSource, gaps: Sequence[Gap]) -> Iterator[Filling]:
+        """The fillings of a recording's gaps, each made when it is asked for.
 
         Args:
-            gaps: sorted and apart, as ``merge_gaps`` gives them.
+            gaps: as ``merge_gaps`` gives them.
+
+        Yields:
+            Fillings in the order of their first samples.
 
         Raises:
-            AudiomaskError: the gaps leave nothing of the recording.
+            AudiomaskError: the gaps leave nothing of a channel.
         """
-        if sum(gap.length for gap in gaps) >= source.frames:
-            raise AudiomaskError("the whole recording is one gap: there is nothing to go by")
-        fades = crossfade_bounds(gaps, source.frames, round(FADE * source.sample_rate))
-        return [
-            self.dialogue(source, gap, gaps, both) for gap, both in zip(gaps, fades, strict=True)
-        ]
+        channels = source.channels
+        for channel in range(channels):
+            holes = [gap.length for gap in gaps if channel in gap.among(channels)]
+            if sum(holes) >= source.frames:
+                whole = "recording" if all(not gap.channels for gap in gaps) else "channel"
+                where = "" if whole == "recording" else f" (number {channel + 1})"
+                raise AudiomaskError(
+                    f"the whole {whole} is one gap{where}: there is nothing to go by"
+                )
+        fades = crossfade_bounds(gaps, source.frames, round(FADE * source.sample_rate), channels)
+        made = (self.fill_gap(source, gap, gaps, f) for gap, f in zip(gaps, fades, strict=True))
+        starts = [gap.start - left for gap, (left, _) in zip(gaps, fades, strict=True)]
+        return in_order(made, starts)
 
-    def dialogue(
+    def fill_gap(
         self, source: AudioSource, gap: Gap, gaps: Sequence[Gap], fades: tuple[int, int]
-    ) -> Dialogue:
-        """The filling of one gap.
+    ) -> Filling:
+        """The filling of one gap, from the channels that it is in and without their offset.
 
         Args:
             gaps: all the recording's, so that no other is taken for sound.
             fades: samples of its crossfades on the left and the right.
         """
+        if gap.channels:
+            source = ChannelView(source, gap.channels)
+        gaps = [other for other in gaps if other.shares_channel(gap)]
+        view = centred(source, gap, gaps)
+        filling = self.from_sides(source if view is None else view, gap, gaps, fades)
+        if view is None:
+            return filling
+        offset = view.offset(filling.start, filling.stop)
+        return replace(filling, samples=filling.samples + offset)
+
+    def from_sides(
+        self, source: AudioSource, gap: Gap, gaps: Sequence[Gap], fades: tuple[int, int]
+    ) -> Filling:
+        """The filling of a gap that is in all channels of the source, by the method that suits."""
         method = self.settings.method
         if method == AUTO:
             method = AR if suits(source, gap, gaps) else TOKENS
         if method == TOKENS:
-            return (yield from self.from_tokens(source, gap, gaps, fades))
-        return Filling(gap.start, fill_short(source, gap, gaps), gap, AR)
+            return self.from_tokens(source, gap, gaps, fades)
+        return Filling(gap.start, fill_short(source, gap, gaps), gap, AR, channels=gap.channels)
 
     def from_tokens(
         self, source: AudioSource, gap: Gap, gaps: Sequence[Gap], fades: tuple[int, int]
-    ) -> Dialogue:
+    ) -> Filling:
         """A gap filled with what its guessed tokens sound like.
 
         With the "auto" method its edges are autoregressive, and the crossfades lie in the gap; but
@@ -155,7 +158,7 @@ class Infiller:
             vectors = self.vqvae.vectors(codes)
         # copies: what inference mode made cannot be changed outside it
         codes, vectors = codes[:, : self.mlm.config.levels].clone(), vectors.clone()
-        passes = yield from self.guess(codes, vectors, scene, gap)
+        passes = self.guess(codes, vectors, scene, gap)
         weight = scene.weight(inner, fades).to(self.device)
         near = scene.near(self.vqvae.config.reach + AROUND)
         span = slice(near.start * self.hop, near.stop * self.hop)
@@ -176,15 +179,14 @@ class Infiller:
         share = envelope(stop - start, *fades)
         # powers add up to one: noise is not alike on both sides, and would sink between them
         samples = share * there + (1 - share.square()).sqrt() * filled
-        return Filling(start, samples, gap, method, passes)
+        return Filling(start, samples, gap, method, passes, channels=gap.channels)
 
-    def guess(
-        self, codes: Tensor, vectors: Tensor, scene: Scene, gap: Gap
-    ) -> Generator[Request, Filled, int]:
+    def guess(self, codes: Tensor, vectors: Tensor, scene: Scene, gap: Gap) -> int:
         """Fill a gap's codes and vectors in place; returns in how many passes.
 
         A gap of more than half the model's window is filled in passes from left to right.
-        Other unknown frames are masked while that happens.
+        Other unknown frames are masked while that happens. The candidates go through the model
+        together.
 
         Args:
             codes: [C, levels, F].
@@ -194,6 +196,8 @@ class Infiller:
         """
         window, channels = self.mlm.config.window, codes.shape[0]
         candidates = self.settings.candidates
+        # without any heat nothing is drawn: every level is what is to be expected
+        drawn = None if self.settings.temperature else 0
         generator = torch.Generator().manual_seed((self.settings.seed << 20) ^ gap.start)
         unknown = scene.unknown.to(codes.device)
         portions = torch.split(torch.arange(scene.first, scene.last), max(window // 2, 1))
@@ -204,68 +208,39 @@ class Infiller:
             inside = torch.zeros_like(unknown[view])
             inside[first - low : last - low] = True
             ids = torch.where(unknown[view], self.mlm.vocabulary.mask, codes[..., view])
-            filled = yield Request(ids.repeat(candidates, 1, 1), inside, generator, channels)
+            rows = candidates * channels
+            filled = fill(
+                self.mlm,
+                ids.repeat(candidates, 1, 1),
+                inside.expand(rows, -1),
+                self.settings.steps,
+                self.settings.temperature,
+                Noise([(generator, rows, channels)]),
+                drawn,
+            )
             best = int(filled.score.view(candidates, channels).mean(dim=1).argmax())
-            rows = slice(best * channels, (best + 1) * channels)
-            codes[..., first:last] = filled.ids[rows, :, first - low : last - low]
-            vectors[:, first:last] = filled.vectors[rows, first - low : last - low]
+            chosen = slice(best * channels, (best + 1) * channels)
+            codes[..., first:last] = filled.ids[chosen, :, first - low : last - low]
+            vectors[:, first:last] = filled.vectors[chosen, first - low : last - low]
             unknown[first:last] = False
         return len(portions)
 
-    def answer(self, requests: Sequence[Request]) -> list[Filled]:
-        """Fill windows, as many at once as there is room for."""
-        states = [request.generator.get_state() for request in requests]
 
-        def compute(start: int, stop: int) -> list[Filled]:
-            # what failed has drawn from them: fillings must not depend on that
-            for request, state in zip(requests[start:stop], states[start:stop], strict=True):
-                request.generator.set_state(state)
-            return self.fill(requests[start:stop])
+def in_order(fillings: Iterable[Filling], starts: Sequence[int]) -> Iterator[Filling]:
+    """Fillings in the order of their first samples, none held longer than that takes.
 
-        parts = self.memory.parts("windows", 0, len(requests), compute)
-        return [filled for part in parts for filled in part]
+    Gaps of different channels may overlap in time, and only some fillings have crossfades.
 
-    def fill(self, requests: Sequence[Request]) -> list[Filled]:
-        """Fill windows, those of one length together."""
-        answers: dict[int, Filled] = {}
-        # without any heat nothing is drawn: every level is what is to be expected
-        drawn = None if self.settings.temperature else 0
-        lengths = {request.ids.shape[-1] for request in requests}
-        for length in sorted(lengths):
-            numbers = [n for n, r in enumerate(requests) if r.ids.shape[-1] == length]
-            some = [requests[number] for number in numbers]
-            sizes = [len(request.ids) for request in some]
-            noise = Noise([(r.generator, len(r.ids), r.channels) for r in some])
-            filled = fill(
-                self.mlm,
-                torch.cat([request.ids for request in some]),
-                torch.cat([r.unknown.expand(len(r.ids), -1) for r in some]),
-                self.settings.steps,
-                self.settings.temperature,
-                noise,
-                drawn,
-            )
-            parts = zip(*(torch.split(part, sizes) for part in filled), strict=True)
-            answers |= dict(zip(numbers, map(Filled._make, parts), strict=True))
-        return [answers[number] for number in range(len(requests))]
-
-    def run(self, dialogues: Iterable[Dialogue]) -> Iterator[Filling]:
-        """Carry dialogues on, ``at_once`` of them side by side; what they come to, in order."""
-        waiting = iter(dialogues)
-        while some := list(islice(waiting, self.at_once)):
-            found: dict[int, Filling] = {}
-            asked: dict[int, Request] = {}
-            answers: dict[int, Filled | None] = dict.fromkeys(range(len(some)))
-            while answers:
-                for number, answer in answers.items():
-                    try:
-                        # a generator that has not begun takes None
-                        asked[number] = some[number].send(answer)  # type: ignore[arg-type]
-                    except StopIteration as end:
-                        found[number] = end.value
-                answers = dict(zip(asked, self.answer(list(asked.values())), strict=True))
-                asked = {}
-            yield from (found[number] for number in range(len(some)))
+    Args:
+        fillings: in the order of their gaps.
+        starts: the first sample that each may have.
+    """
+    held: list[tuple[int, int, Filling]] = []
+    earliest = [*accumulate(reversed(starts), min)][::-1][1:]  # of all that come after each
+    for number, (filling, coming) in enumerate(zip_longest(fillings, earliest)):
+        heapq.heappush(held, (filling.start, number, filling))
+        while held and (coming is None or held[0][0] <= coming):
+            yield heapq.heappop(held)[2]
 
 
 def suits(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> bool:

@@ -19,24 +19,32 @@ from audiomask.audio.faults import (
     DEFAULT_KINDS,
     JOIN,
     KINDS,
+    LONG,
     LONGEST_CREST,
+    REST,
     SHORTEST_CLIPPED,
     SHORTEST_STUCK,
     Fault,
     detect_faults,
 )
 from audiomask.audio.files import AudioFile
+from audiomask.audio.gaps import Gap, merge_kinds
 from audiomask.audio.source import MemorySource
 
 Audio = npt.NDArray[np.float64]
-Found = list[tuple[int, int, str]]
+Found = list[tuple[int | str, ...]]
+#: what is told by single samples
+EXACT = ("silence", "stuck", "nan", "clipped")
 RATE = 10_000
 CREST = 40  # samples of the longest crest, where it is compared with a search by sample
 STEP = 2.0**-15
 
 
 def told(faults: list[Fault]) -> Found:
-    return [(fault.gap.start, fault.gap.stop, fault.kind) for fault in faults]
+    """Spans, kinds, why they are left alone if they are, and channels unless it is all of them."""
+    return [
+        (f.gap.start, f.gap.stop, f.kind, *[f.left] * bool(f.left), *f.gap.channels) for f in faults
+    ]
 
 
 def sound(channels: int, frames: int, seed: int = 0) -> torch.Tensor:
@@ -46,7 +54,7 @@ def sound(channels: int, frames: int, seed: int = 0) -> torch.Tensor:
     return torch.from_numpy(values * STEP).float()
 
 
-def find(audio: torch.Tensor, min_gap: float = 0.01, kinds: tuple[str, ...] = KINDS) -> Found:
+def find(audio: torch.Tensor, min_gap: float = 0.01, kinds: tuple[str, ...] = EXACT) -> Found:
     return told(detect_faults(MemorySource(audio, RATE), min_gap, kinds))
 
 
@@ -68,27 +76,67 @@ def test_every_kind() -> None:
     everything = [
         (500, 700, "silence"),
         (1000, 1200, "stuck"),
-        (2000, 2001, "nan"),
-        (2500, 2503, "nan"),
-        (3000, 3004, "clipped"),
-        (4000, 4020, "clipped"),
+        (2000, 2001, "nan", 1),
+        (2500, 2503, "nan", 0),
+        (3000, 3004, "clipped", 1),
+        (4000, 4020, "clipped", 0),
     ]
+    audio[1, 4000:4020] = sound(1, 20)
     assert find(audio) == everything
     assert find(audio, kinds=DEFAULT_KINDS) == everything[:4]
     assert find(audio, kinds=()) == []
-    for kind in KINDS:
+    for kind in EXACT:
         assert find(audio, kinds=(kind,)) == [fault for fault in everything if fault[2] == kind]
     with pytest.raises(ValueError, match="unknown kinds of fault: clicks"):
         find(audio, kinds=("nan", "clicks"))
 
 
-def test_one_channel_with_sound_is_sound() -> None:
-    audio = sound(3, 2000)
+def test_every_channel_by_itself() -> None:
+    audio = sound(3, 3000)
     audio[:2, 500:700] = 0
-    audio[1:, 1000:1200] = 0.25
-    assert find(audio) == []
-    audio[0, 1000:1200] = 0  # two channels hang, one has nothing to say
-    assert find(audio) == [(1000, 1200, "stuck")]
+    audio[2, 650:900] = 0
+    audio[1:, 1500:1700] = 0.25
+    audio[0, 1500:1700] = 0  # two channels hang, one is silent: broken at the same place
+    assert find(audio) == [
+        (500, 700, "silence", 0, 1), (650, 900, "silence", 2), (1500, 1700, "silence+stuck"),
+    ]  # fmt: skip
+    chosen = detect_faults(MemorySource(audio, RATE), kinds=EXACT, channels=(1,))
+    assert told(chosen) == [(500, 700, "silence", 1), (1500, 1700, "stuck", 1)]
+    # a channel that never has sound is not broken
+    audio[2] = 0
+    assert [fault[3:] for fault in find(audio)] == [(0, 1), (0, 1)]
+
+
+def test_longer_ones_are_left_alone() -> None:
+    audio = sound(2, 6000)
+    audio[:, 500:1500], audio[:, 2000:3001], audio[0, 4000:5200] = 0, 0.25, 0
+    source = MemorySource(audio, RATE)
+    assert told(detect_faults(source, kinds=EXACT, max_gap=0.1)) == [
+        (500, 1500, "silence"), (2000, 3001, "stuck", LONG), (4000, 5200, "silence", LONG, 0),
+    ]  # fmt: skip
+    assert not any(fault.left for fault in detect_faults(source, kinds=EXACT, max_gap=1))
+
+
+def test_rests_are_left_alone() -> None:
+    rate = 44_100
+    noise = 0.2 * torch.randn(2, 3 * rate, generator=torch.Generator().manual_seed(0))
+    audio = noise.clone()
+    audio[:, rate : rate + 9000] = 0
+    assert told(detect_faults(MemorySource(audio, rate))) == [(rate, rate + 9000, "silence")]
+    for side, (start, stop) in enumerate(((rate - 400, rate), (rate + 9000, rate + 9400))):
+        faded = audio.clone()
+        ramp = torch.linspace(1, 0, 401)[:-1]
+        faded[:, start:stop] *= ramp.flip(0) if side else ramp
+        (fault,) = detect_faults(MemorySource(faded, rate))
+        assert fault.left == REST
+        assert abs(fault.gap.start - rate) < 5
+    # a decay before it and an attack behind it
+    faded = audio.clone()
+    faded[:, rate - 8820 : rate] *= torch.logspace(0, -2, 8820)
+    assert [fault.left for fault in detect_faults(MemorySource(faded, rate))] == [REST]
+    # but NaN is damage wherever it is
+    faded[0, rate + 4000 : rate + 4100] = torch.nan
+    assert (rate + 4000, rate + 4100, "nan", 0) in told(detect_faults(MemorySource(faded, rate)))
 
 
 def test_min_gap_is_for_silence_and_stuck_samples_alone() -> None:
@@ -126,7 +174,7 @@ def test_all_nan_is_one_gap() -> None:
     assert find(torch.full((2, 300), torch.nan)) == [(0, 300, "nan")]
     audio = sound(2, 300)
     audio[1] = torch.nan
-    assert find(audio) == [(0, 300, "nan")]
+    assert find(audio) == [(0, 300, "nan", 1)]
     assert find(torch.full((1, 1), torch.nan)) == [(0, 1, "nan")]
     assert find(audio, kinds=("silence", "stuck", "clipped")) == []
 
@@ -134,11 +182,19 @@ def test_all_nan_is_one_gap() -> None:
 def test_faults_that_touch_are_one_of_both_kinds() -> None:
     audio = sound(2, 3000)
     audio[:, 500:700], audio[:, 800:1000] = 0, 0
-    audio[0, 700:710] = torch.nan
+    audio[:, 700:710] = torch.nan
     audio[:, 710:800] = 0  # too short on its own
     audio[:, 1500:1700] = 0.25
     audio[0, 1700:1710] = 1
-    assert find(audio) == [(500, 1000, "silence+nan"), (1500, 1710, "stuck+clipped")]
+    audio[0, 2000:2200] = 0
+    audio[0, 2200:2300] = torch.nan
+    audio[1, 2100:2200] = torch.nan
+    assert find(audio) == [
+        (500, 1000, "silence+nan"),
+        (1500, 1710, "stuck+clipped"),  # alike in both channels
+        (2000, 2300, "silence+nan", 0),
+        (2100, 2200, "nan", 1),
+    ]
 
 
 def test_slivers_of_sound_are_filled_with_what_they_are_between() -> None:
@@ -160,7 +216,7 @@ def test_quiet_sound_without_dither_is_at_rest_and_not_broken() -> None:
     assert (rests > 0.01 * RATE).sum() > 10
     assert find(audio) == []
     audio[0, RATE + 514 : RATE + 714] = 20 * STEP  # where the wave was elsewhere
-    assert find(audio) == [(RATE + 514, RATE + 714, "stuck")]
+    assert find(audio) == [(RATE + 514, RATE + 714, "stuck", REST)]  # too faint to be told
 
 
 def test_a_long_constant_at_full_scale_is_stuck() -> None:
@@ -178,13 +234,26 @@ def test_peaks_at_full_scale_are_sound() -> None:
     audio[0, 100 : 100 + SHORTEST_CLIPPED - 1] = 1
     audio[:, 300:303] = audio[1, 303:306] = torch.tensor([-1.0, 1, -1])
     audio[0, 500:502] = audio[1, 502:504] = 1  # two each
-    assert find(audio) == [(300, 306, "clipped")]
+    assert find(audio) == [(300, 306, "clipped", 1)]
 
 
 def reference(audio: Audio, shortest: int, kinds: set[str]) -> Found:
-    """The same, sample by sample."""
-    channels, frames = audio.shape
-    columns = [tuple(float(x) for x in audio[:, t]) for t in range(frames)]
+    """The same, channel by channel and sample by sample."""
+    parts = []
+    for number, row in enumerate(audio.tolist()):
+        for start, stop, there in of_channel(row, shortest, kinds):
+            # as near as that they touch
+            parts += [(Gap(start, stop + JOIN, (number,)), kind) for kind in there]
+    return [
+        (g.start, g.stop - JOIN, "+".join(k for k in KINDS if k in there), *g.channels)
+        for g, there in merge_kinds(parts, len(audio))
+    ]
+
+
+def of_channel(
+    values: list[float], shortest: int, kinds: set[str]
+) -> list[tuple[int, int, set[str]]]:
+    frames = len(values)
     kinds_at: list[set[str]] = [set() for _ in range(frames)]
 
     def mark(kind: str, start: int, stop: int) -> None:
@@ -192,38 +261,34 @@ def reference(audio: Audio, shortest: int, kinds: set[str]) -> Found:
             kinds_at[index] |= {kind} & kinds
 
     def jumps(index: int) -> bool:
-        if index in (0, frames):
-            return False
-        pairs = zip(columns[index - 1], columns[index], strict=True)
-        return any(not abs(a - b) <= STEP for a, b in pairs)
+        return index not in (0, frames) and not abs(values[index - 1] - values[index]) <= STEP
 
     def full(value: float) -> bool:
         return math.isfinite(value) and abs(value) >= 1 - STEP
 
     start = 0
     while start < frames:
-        stop, column = start + 1, columns[start]
-        while stop < frames and columns[stop] == column:
+        stop, value = start + 1, values[start]
+        while stop < frames and values[stop] == value:
             stop += 1
         kind, least = "stuck", max(shortest, SHORTEST_STUCK)
-        if not any(column):
+        if value == 0:
             kind, least = "silence", shortest
-        elif any(full(value) for value in column):
+        elif full(value):
             least = max(least, CREST)
-        if not all(math.isfinite(value) for value in column):
+        if not math.isfinite(value):
             mark("nan", start, stop)
         elif stop - start >= least and (jumps(start) or jumps(stop)):
             mark(kind, start, stop)
         start = stop
-    for channel in range(channels):
+    run = 0
+    for index in range(frames + 1):
+        if index < frames and full(values[index]):
+            run += 1
+            continue
+        if run >= SHORTEST_CLIPPED:
+            mark("clipped", index - run, index)
         run = 0
-        for index in range(frames + 1):
-            if index < frames and full(columns[index][channel]):
-                run += 1
-                continue
-            if run >= SHORTEST_CLIPPED:
-                mark("clipped", index - run, index)
-            run = 0
 
     def groups() -> list[list[int]]:
         found: list[list[int]] = []
@@ -238,11 +303,7 @@ def reference(audio: Audio, shortest: int, kinds: set[str]) -> Found:
         if group[0] == 0 or group[-1] == frames - 1:
             for index in group:
                 kinds_at[index] -= {"silence", "stuck"}
-    out = []
-    for group in groups():
-        there = set().union(*(kinds_at[index] for index in group))
-        out.append((group[0], group[-1] + 1, "+".join(k for k in KINDS if k in there)))
-    return out
+    return [(g[0], g[-1] + 1, set().union(*(kinds_at[i] for i in g))) for g in groups()]
 
 
 def damaged(pieces: list[tuple[str, int, int]], channels: int, seed: int) -> Audio:
@@ -278,7 +339,7 @@ def damaged(pieces: list[tuple[str, int, int]], channels: int, seed: int) -> Aud
     ),
     channels=st.integers(1, 3),
     block=st.sampled_from([1, 2, 3, 8, 37, 1000]),
-    kinds=st.one_of(st.just(set(KINDS)), st.sets(st.sampled_from(KINDS))),
+    kinds=st.one_of(st.just(set(EXACT)), st.sets(st.sampled_from(EXACT))),
     shortest=st.sampled_from([0, 1, 2, 10, 30]),
     seed=st.integers(0, 3),
 )
@@ -295,6 +356,7 @@ def test_blocks_of_any_size_find_what_a_search_by_sample_finds(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_BLOCK_SAMPLES", block * channels)
         patch.setattr(module, "LONGEST_CREST", CREST / RATE)
+        patch.setattr(module, "is_rest", lambda *_: False)
         found = told(detect_faults(source, shortest / RATE, kinds))
     assert found == reference(audio, max(shortest, 1), kinds)
 
@@ -310,8 +372,8 @@ def test_many_channels_and_the_blocks_as_they_are() -> None:
     assert find(audio) == [
         (border - 60, border + 60, "silence"),
         (2 * border, 2 * border + 200, "stuck"),
-        (3 * border - 2, 3 * border + 2, "clipped"),
-        (frames - 1, frames, "nan"),
+        (3 * border - 2, 3 * border + 2, "clipped", 31),
+        (frames - 1, frames, "nan", 17),
     ]
 
 
@@ -344,15 +406,15 @@ def test_files_of_every_depth(name: str, subtype: str, tmp_path: Path) -> None:
         audio[22_000, 0] = 1e300  # read as float32 it is not finite
     soundfile.write(tmp_path / name, audio, 44_100, subtype=subtype)
     with AudioFile(tmp_path / name) as file:
-        found = told(detect_faults(file, kinds=KINDS))
+        found = told(detect_faults(file, kinds=EXACT))
     expected = [
         (10_000, 12_000, "silence"),
         (15_000, 16_000, "stuck"),
-        (18_000, 18_010, "clipped"),
-        (18_015, 18_020, "clipped"),
+        (18_000, 18_010, "clipped", 0),
+        (18_015, 18_020, "clipped", 0),
     ]
-    expected += [(20_000, 21_000, "nan")] * floating
-    expected += [(22_000, 22_001, "nan")] * (subtype == "DOUBLE")
+    expected += [(20_000, 21_000, "nan", 1)] * floating
+    expected += [(22_000, 22_001, "nan", 0)] * (subtype == "DOUBLE")
     assert found == [*expected, (30_000, 44_000, "silence")]
 
 
@@ -361,9 +423,9 @@ def test_quiet_sound_of_8_bits_rests_on_larger_steps(tmp_path: Path) -> None:
     audio[2000:7000] = np.repeat([0, 1, 2, 1, 0, -1, 0, 1, 0, 0], 500) / 128
     soundfile.write(tmp_path / "a.wav", audio, 8000, subtype="PCM_U8")
     with AudioFile(tmp_path / "a.wav") as file:
-        found = told(detect_faults(file))
-    # where the quiet part begins and ends, the recording does jump
-    assert found == [(2000, 2500, "silence"), (6000, 7000, "silence")]
+        found = told(detect_faults(file, kinds=EXACT))
+    # where the quiet part begins and ends, the recording does jump, but on one side only
+    assert found == [(2000, 2500, "silence", REST), (6000, 7000, "silence", REST)]
 
 
 def test_lossy_files_allow_for_the_coding(tmp_path: Path) -> None:
@@ -375,7 +437,7 @@ def test_lossy_files_allow_for_the_coding(tmp_path: Path) -> None:
         for gain in (1, 2):
             soundfile.write(tmp_path / name, np.clip(audio * gain, -1, 1), 44_100)
             with AudioFile(tmp_path / name) as file:
-                faults = detect_faults(file, min_gap=0.1, kinds=KINDS)
+                faults = detect_faults(file, min_gap=0.1, kinds=("silence", "stuck", "clipped"))
             (silence,) = (fault.gap for fault in faults if fault.kind == "silence")
             assert 30_000 - 100 <= silence.start <= 32_000
             assert 58_000 <= silence.stop <= 60_100
@@ -393,7 +455,7 @@ def test_coarse_codings_end_below_full_scale(subtype: str, tmp_path: Path) -> No
     audio[2000:2010], audio[4000:4200] = 1, 0.3
     soundfile.write(tmp_path / "a.wav", audio, 8000, subtype=subtype)
     with AudioFile(tmp_path / "a.wav") as file:
-        found = told(detect_faults(file, kinds=KINDS))
+        found = told(detect_faults(file, kinds=EXACT))
     assert found == [(2000, 2010, "clipped"), (4000, 4200, "stuck")]
 
 
@@ -414,11 +476,14 @@ def test_one_read_of_every_sample_in_flat_memory() -> None:
             return self.audio[:, torch.arange(start, stop) % 4096]
 
     source = Endless()
-    detect_faults(MemorySource(source.audio, 44_100), kinds=KINDS)
+    detect_faults(MemorySource(source.audio, 44_100), kinds=EXACT)
     tracemalloc.start()
-    found = told(detect_faults(source, kinds=KINDS))
+    found = told(detect_faults(source, kinds=EXACT))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert source.read_to == source.frames
-    assert found == [(0, source.frames - 1, "nan+clipped")]
+    # one channel is clipped for a while in every block, every other sample of the other is NaN
+    assert found[0] == (0, source.frames - 1, "nan", 1)
+    assert found[1:3] == [(1000, 3000, "stuck+clipped", 0), (5096, 7096, "stuck+clipped", 0)]
+    assert len(found) == 501
     assert peak < 4_000_000

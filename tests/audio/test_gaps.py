@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,9 +9,12 @@ from hypothesis import strategies as st
 from audiomask.audio.gaps import (
     Gap,
     merge_gaps,
+    merge_kinds,
     middle_gap,
+    name_channels,
+    parse_channel,
     parse_gap,
-    read_gap_file,
+    parse_time,
 )
 from audiomask.errors import UsageError
 
@@ -38,6 +40,13 @@ def test_a_gap_holds_something() -> None:
         (".5: 1.", Gap(500, 1000)),
         ("0.0004:0.0005", Gap(0, 1)),
         ("9:10.009", Gap(9000, 10_000)),
+        ("1,5:2,25", Gap(1500, 2250)),
+        ("5e-3:0.5", Gap(5, 500)),
+        ("-0.00001:0.5", Gap(0, 500)),
+        ("1.5-2.25", Gap(1500, 2250)),
+        ("0:01.5-0:02,25", Gap(1500, 2250)),
+        ("0:00:01 - 0:00:02", Gap(1000, 2000)),
+        ("5e-3-1e0", Gap(5, 1000)),
     ],
 )
 def test_a_gap_in_seconds(text: str, expected: Gap) -> None:
@@ -49,11 +58,15 @@ def test_a_gap_in_seconds(text: str, expected: Gap) -> None:
     [
         ("1.5", "START:END"),
         ("", "START:END"),
-        ("1:2:3", "'2:3' is not a time"),
+        ("1:2:3", "START-END with minutes"),
+        ("1:02.5:1:03", "START-END with minutes"),
         (":2", "'' is not a time"),
-        ("-1:2", "'-1' is not a time"),
+        ("-1:2", "begins before the recording"),
         ("nan:inf", "'nan' is not a time"),
-        ("1e3:2e3", "is not a time"),
+        ("1e3:2e3", "lies beyond the end"),
+        ("1e999:2e999", "is not a time"),
+        ("0:01-0:61", "'0:61' is not a time"),
+        ("0:61:00-1:02:00", "'0:61:00' is not a time"),
         ("1_0:1_1", "is not a time"),
         ("0:" + "9" * 5000, "is not a time"),
         ("2:1", "ends before it begins"),
@@ -78,65 +91,20 @@ def test_any_text_is_a_gap_or_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("text", "seconds"),
     [
-        "1.000000\t2.000000\tdropout one\n4\t5.5\t\n",
-        "\ufeff1\t2\r\n\\\t100.0\t200.0\r\n4\t5.5\r\n",
-        "1,2\n4,5.5\n",
-        "start,end\n1,2\n4,5.5",
-        "# mine\n\nlabel; End ;Start\nx;2;1\ny;5.5;4\n",
-        '"1","2","a, b"\n"4","5.5"\n',
-        "4,5.5\n1,1.5\n1.5,2\n",
+        ("62.5", 62.5),
+        ("62,5", 62.5),
+        ("1:02.5", 62.5),
+        ("90:00", 5400),
+        ("1:01:02,500", 3662.5),
+        ("5e-05", 5e-5),
+        ("-1E-5", -1e-5),
+        (" 7 ", 7),
     ],
 )
-def test_label_tracks_and_tables(content: str, tmp_path: Path) -> None:
-    path = tmp_path / "gaps.txt"
-    path.write_text(content, encoding="utf-8", newline="")
-    assert spans(read_gap_file(path, RATE, 10_000)) == [(1000, 2000), (4000, 5500)]
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"", "names no gaps"),
-        (b"# nothing\n\n", "names no gaps"),
-        (b"start,end\n", "names no gaps"),
-        (b"1\t2\n3\n", "line 2: expected a start and an end"),
-        (b"1\t2\tx\nthree\t4\n", "line 2: 'three' is not a time"),
-        (b"1\t1\tpoint\n", "line 1: ends before it begins"),
-        (b"1,2\n\n1,99\n", "line 3: lies beyond the end"),
-        (b"RIFF\xff\xfe\x00\x01", "is not a text file"),
-        (b"1,2" + b" " * 100_000, "line 1: is too long"),
-        (b'1,"2\n', "line 1"),
-    ],
-)
-def test_a_wrong_file_of_gaps_is_one_line(content: bytes, words: str, tmp_path: Path) -> None:
-    path = tmp_path / "gaps.csv"
-    path.write_bytes(content)
-    with pytest.raises(UsageError, match=words) as caught:
-        read_gap_file(path, RATE, 10_000)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_missing_file_of_gaps(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="No such file"):
-        read_gap_file(tmp_path / "none.txt", RATE, 10_000)
-    with pytest.raises(UsageError, match="cannot be read"):
-        read_gap_file(tmp_path, RATE, 10_000)
-
-
-@given(content=st.binary(max_size=200))
-def test_any_file_is_gaps_or_refused(
-    content: bytes, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    path = tmp_path_factory.getbasetemp() / "any.txt"
-    path.write_bytes(content)
-    try:
-        gaps = read_gap_file(path, RATE, 10_000)
-    except UsageError:
-        return
-    assert gaps == merge_gaps(gaps)
+def test_times(text: str, seconds: float) -> None:
+    assert parse_time(text, "here") == pytest.approx(seconds)
 
 
 def test_the_middle() -> None:
@@ -160,3 +128,58 @@ def test_merging_keeps_every_sample_once(pairs: list[tuple[int, int]]) -> None:
     inside = {sample for gap in gaps for sample in range(gap.start, gap.stop)}
     assert [s for gap in merged for s in range(gap.start, gap.stop)] == sorted(inside)
     assert all(a.stop < b.start for a, b in itertools.pairwise(merged))
+
+
+def test_gaps_of_channels_are_joined_each_by_itself() -> None:
+    left, right = Gap(100, 900, (0,)), Gap(500, 1500, (1,))
+    assert merge_gaps([right, left], 2) == [left, right]
+    # where both are broken at nearly the same time, they are one
+    assert merge_gaps([left, Gap(101, 905, (1,))], 2) == [Gap(100, 905)]
+    assert merge_gaps([left, Gap(101, 905, (1,))], 3) == [Gap(100, 905, (0, 1))]
+    # a gap of all channels is joined with what touches it in one
+    assert merge_gaps([Gap(100, 900), Gap(900, 2000, (1,))], 2) == [left, Gap(100, 2000, (1,))]
+    assert merge_gaps([Gap(5, 7, (0,)), Gap(6, 8, (1,)), Gap(20, 22, (1,))], 2) == [
+        Gap(5, 8),
+        Gap(20, 22, (1,)),
+    ]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 400), st.integers(1, 200), st.sets(st.integers(0, 2))), max_size=8
+    )
+)
+def test_merging_touches_little_beside_the_gaps(pieces: list[tuple[int, int, set[int]]]) -> None:
+    gaps = [Gap(start, start + n, tuple(sorted(rows))) for start, n, rows in pieces]
+    merged = merge_gaps(gaps, 3)
+    assert merge_gaps(merged, 3) == merged
+    for row in range(3):
+        there = {t for g in gaps if row in g.among(3) for t in range(g.start, g.stop)}
+        spans = [gap for gap in merged if row in gap.among(3)]
+        found = {t for gap in spans for t in range(gap.start, gap.stop)}
+        assert there <= found
+        assert all(a.stop < b.start for a, b in itertools.pairwise(spans))
+        # what gaps alike in two channels differ by is filled in both
+        assert len(found - there) <= 2 * 64 * len(gaps)
+        assert not there or found
+
+
+def test_kinds_are_told_of_what_was_joined() -> None:
+    parts = [(Gap(1, 5), "a"), (Gap(5, 9, (1,)), "b"), (Gap(100, 110, (0,)), "c")]
+    assert merge_kinds(parts, 2) == [
+        (Gap(1, 5, (0,)), {"a"}),
+        (Gap(1, 9, (1,)), {"a", "b"}),
+        (Gap(100, 110, (0,)), {"c"}),
+    ]
+
+
+def test_names_of_channels() -> None:
+    assert [name_channels(rows, 2) for rows in ((), (0,), (1,), (0, 1))] == [
+        "all", "left", "right", "all",
+    ]  # fmt: skip
+    assert name_channels((0, 2), 3) == "1+3"
+    assert name_channels((0,), 1) == "all"
+    assert [parse_channel(name, 2, "x") for name in ("left", "Right", "1", "2")] == [0, 1, 0, 1]
+    for name, channels in (("3", 2), ("0", 2), ("left", 1), ("middle", 2), ("", 2), ("-1", 2)):
+        with pytest.raises(UsageError, match="x: no channel"):
+            parse_channel(name, channels, "x")

@@ -71,7 +71,6 @@ import faulthandler, gc, json, os, signal, sys
 from audiomask.cli import main
 from audiomask import engine
 from audiomask.audio import files, splice, writer
-from audiomask.cli import groups
 signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the command listens
 gc.freeze()  # Python looks through all of it otherwise, when it ends
 for line in sys.stdin:
@@ -183,7 +182,6 @@ class FakeEngine:
     """An engine without a model: halves for stems, a constant in gaps."""
 
     gain = 0.5
-    infill_group = 1
     passes = 1
     stems = STEMS
     device = "cpu"
@@ -228,16 +226,15 @@ class FakeEngine:
         if sum(gap.length for gap in gaps) == source.frames:
             raise AudiomaskError("the whole recording is one gap: there is nothing to go by")
         for gap in gaps:
-            samples = torch.full((source.channels, gap.length), 0.5)
-            yield FakeFilling(gap.start, samples, gap, settings.method, self.passes)
-
-    def infill_together(self, recordings, settings):
-        return [list(self.infill(source, gaps, settings)) for source, gaps in recordings]
+            there = gap.among(source.channels)
+            samples = torch.full((len(there), gap.length), 0.5)
+            about = (gap, settings.method, self.passes)
+            yield FakeFilling(gap.start, samples, *about, channels=gap.channels)
 
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
-    """The engine that ``invoke`` finds; set its ``gain`` to make it loud, ``infill_group`` …"""
+    """The engine that ``invoke`` finds; set its ``gain`` to make it loud …"""
 
     class Engine(FakeEngine):
         asked: ClassVar[list[tuple[object, ...]]] = []

@@ -43,11 +43,6 @@ COMMANDS = {
     "separate": ("separate", "in", "-o", "out", "--residual"),
     "separate at once": (*("separate", "in", "-o", "out", "--format", "flac"), "--jobs", "2"),
     "infill": ("infill", "in", "-o", "out", "--method", "ar", *REPORT),
-    # as on a GPU
-    "infill in groups": (
-        *("infill", "in", "-o", "out", "--method", "tokens", "--steps", "2", "--temperature", "1"),
-        *REPORT,
-    ),
 }
 
 
@@ -108,11 +103,10 @@ def test_ended_at_any_moment(
         done = begin(whole, "tokenize", "in", "-o", "coded", *common).wait()
         assert done.status == 0, done.err
     shutil.copytree(whole, parts)
-    settings = {"infill_group": 4} if name == "infill in groups" else {}
     arguments = (*COMMANDS[name], *common, "--skip-existing")
 
     began = time.monotonic()
-    done = begin(whole, *arguments, engine=settings).wait()
+    done = begin(whole, *arguments).wait()
     seconds = time.monotonic() - began
     assert (done.status, done.out, done.err) == (0, b"", "")
     expected = contents(whole / "out")
@@ -124,7 +118,7 @@ def test_ended_at_any_moment(
     for number in range(ROUNDS):
         drawn = SIGNALS[number % len(SIGNALS)]
         before = hidden(parts)
-        run = begin(parts, *arguments, engine=settings)
+        run = begin(parts, *arguments)
         await_files(parts / "out", chance.randint(0, len(expected)), 2 * seconds)
         time.sleep(chance.random() * seconds / 10)
         run.send(drawn)
@@ -147,7 +141,7 @@ def test_ended_at_any_moment(
         else:
             injected[drawn.name] += 1
             assert done.status in STATUSES[drawn], context
-    done = begin(parts, *arguments, engine=settings).wait()
+    done = begin(parts, *arguments).wait()
     assert (done.status, done.err) == (0, ""), seed
     assert contents(parts / "out") == expected, seed
     assert not hidden(parts), seed

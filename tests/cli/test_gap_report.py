@@ -17,6 +17,7 @@ def line(name, start=0.1, end=0.15):
     return {
         "file": f"in/{name}.wav", "output": f"out/{name}.infilled.wav", "start": start, "end": end,
         "seconds": round(end - start, 6), "kind": "named", "method": "auto",
+        "channels": "all", "filled": True,
     }  # fmt: skip
 
 
@@ -47,6 +48,7 @@ def test_detected_kind_and_method(invoke, wav):
     assert entry == {
         "file": "song.wav", "output": "song.infilled.wav",
         "start": 0.05, "end": 0.1, "seconds": 0.05, "kind": "silence", "method": "ar",
+        "channels": "all", "filled": True,
     }  # fmt: skip
 
 
@@ -117,10 +119,55 @@ def test_a_report_that_cannot_be_written(folder):
     assert not Path("out").exists()
 
 
-def test_a_dry_run_has_no_report(folder):
-    done = folder("--dry-run")
+def test_a_dry_run_tells_what_was_found(folder):
+    Path("in/b.wav").write_text("not audio")
+    assert folder("--dry-run").status == 1
+    first, failed, last = told()
+    assert first == {
+        "file": "in/a.wav", "start": 0.1, "end": 0.15, "seconds": 0.05, "kind": "named",
+        "channels": "all", "filled": False,
+    }  # fmt: skip
+    assert (failed["file"], last["file"]) == ("in/b.wav", "in/c.wav")
+    assert not Path("out").exists()
+    done = folder("--dry-run", "--skip-existing")
     assert done.status == 2
-    assert "--report" in done.error_line()
+    assert "told.jsonl exists: add --overwrite" in done.error_line()
+    assert folder("--dry-run", "--overwrite").status == 1
+
+
+def test_what_is_left_alone_is_told_too(invoke, wav):
+    samples, rate = soundfile.read(wav("song.wav", seconds=3), dtype="int16")
+    samples[44_100:88_201] = samples[4410:8820, 1] = 0
+    soundfile.write("song.wav", samples, rate)
+    done = invoke("infill", "song.wav", "--report", "told.jsonl", "--verbose")
+    assert "left: longer than --max-gap" in done.err
+    first, last = told()
+    assert (first["kind"], first["channels"], first["filled"]) == ("silence", "right", True)
+    assert (last["filled"], last["left"]) == (False, "longer than --max-gap")
+    assert "method" not in last
+    after, _ = soundfile.read("song.infilled.wav", dtype="int16")
+    assert (after[:, 0] == samples[:, 0]).all()
+    assert not after[44_100:88_201].any()
+
+
+def test_labels_of_a_dry_run_are_gaps_again(invoke, wav):
+    samples, rate = soundfile.read(wav("song.wav", seconds=1), dtype="int16")
+    samples[4410:8820, 1] = samples[20_000:22_000] = 0
+    soundfile.write("song.wav", samples, rate)
+    find = ("infill", "song.wav", "--dry-run", "--labels", "new/found.txt")
+    assert invoke(*find).status == 0
+    assert [line.split("\t")[2] for line in Path("new/found.txt").read_text().splitlines()] == [
+        "silence [right]", "silence",
+    ]  # fmt: skip
+    assert invoke(*find).status == 2
+    assert invoke(*find, "--overwrite").status == 0
+    assert invoke("infill", "song.wav", "--gaps", "new/found.txt", *GAP[2:]).status == 0
+    spans = [(entry["start"], entry["end"], entry["channels"]) for entry in told()]
+    assert spans == [(0.1, 0.2, "right"), (0.453515, 0.498866, "all")]
+    wav("b.wav")
+    done = invoke("infill", "song.wav", "b.wav", "--dry-run", "--labels", "x.txt")
+    assert done.status == 2
+    assert "one recording" in done.error_line()
 
 
 def test_a_run_that_goes_on_tells_each_gap_once(folder, invoke):

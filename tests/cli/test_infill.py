@@ -86,8 +86,9 @@ def damaged(path):
         ([], {"silence", "stuck", "nan"}),
         (["stuck"], {"stuck"}),
         (["nan", "silence"], {"silence", "nan"}),
+        (["dropout"], {"dropout"}),
         (["clipped"], {"clipped"}),
-        (["all"], {"silence", "stuck", "nan", "clipped"}),
+        (["clipped", "nan", "stuck"], {"stuck", "nan", "clipped"}),
     ],
 )
 def test_kinds_of_damage(invoke, wav, kinds, found):
@@ -107,7 +108,7 @@ def test_overlapping_gaps_are_one_of_both_kinds(invoke, wav):
     cut(wav("song.wav"), (4410, 6615))
     spans = ("--gap", "0.02:0.03", "--gap", "0.09:0.11", "--gap", "0.16:0.17")
     done = invoke("infill", "song.wav", *spans, "--detect", "--dry-run")
-    assert [row.split()[1::3] for row in lines(done)[2:]] == [
+    assert [row.split()[1::4] for row in lines(done)[2:]] == [
         ["0.020000", "named"], ["0.090000", "named+silence"], ["0.160000", "named"],
     ]  # fmt: skip
 
@@ -125,6 +126,9 @@ def test_min_gap(invoke, wav):
     [
         ["--min-gap", "nan"],
         ["--min-gap", "inf"],
+        ["--max-gap", "0"],
+        ["--channel", "3"],
+        ["--labels", "x.txt"],
         ["--middle", "nan"],
         ["--temperature", "nan"],
         ["--method", "magic"],
@@ -149,7 +153,14 @@ def test_dry_run_writes_nothing_and_tables_the_gaps(invoke, wav, listing, engine
     assert done.out == b""
     assert lines(done)[0].split("  ")[0] == "file"
     assert lines(done)[0].endswith("kind")
-    assert lines(done)[2].split() == ["song.wav", "0.050000", "0.100000", "50.000", "silence"]
+    assert lines(done)[2].split() == [
+        "song.wav",
+        "0.050000",
+        "0.100000",
+        "50.000",
+        "all",
+        "silence",
+    ]
     assert lines(done)[3].split() == ["whole.wav", "no", "gaps"]
     assert listing() == ["song.wav", "whole.wav"]
 
@@ -160,7 +171,7 @@ def test_verbose_tables_what_was_filled_and_how(invoke, wav):
     done = invoke(*arguments, "--verbose")
     *_, header, _, row = lines(done)
     assert header.split()[-2:] == ["kind", "method"]
-    assert row.split() == ["song.wav", "0.050000", "0.100000", "50.000", "silence", "ar"]
+    assert row.split() == ["song.wav", "0.050000", "0.100000", "50.000", "all", "silence", "ar"]
     assert "0.050000" not in invoke(*arguments).err
 
 
@@ -212,7 +223,7 @@ def test_help_names_the_defaults(call):
     words = " ".join(call("infill", "--help").out.decode().split())
     assert "--method <auto|tokens|ar>" in words
     assert f"[default: {InfillSettings().method}]" in words
-    assert "--detect-kind KIND Find silence, stuck, nan, clipped or all" in words
+    assert "--detect-kind KIND Find silence, stuck, nan, dropout, click, clipped or all" in words
     assert "--report FILE" in words
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from audiomask.audio.files import AudioFile
-from audiomask.audio.gaps import read_gap_file
+from audiomask.audio.labels import read_labels
 from audiomask.checkpoint import CONFIG_FILE
 from audiomask.engine import Engine
 from audiomask.errors import AudiomaskError, CheckpointError, UsageError
@@ -90,5 +90,5 @@ def test_files_that_name_others_open_no_other(tmp_path: Path) -> None:
             with pytest.raises(AudiomaskError, match=name):
                 read(path)
         with pytest.raises(UsageError, match=name):
-            read_gap_file(path, 8000, 80_000)
+            read_labels(path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*lists, "secret.wav"])

@@ -18,7 +18,7 @@ RECORDINGS = {b"a": (1000, 10_000), b"b": (44_100, 1), b"c": (10**6, 1 << 40), b
 WORDS = (
     b"start", b"end", b"START", b"\t", b",", b";", b'"', b"\r\n", b"\n", b"#", b"\\", b"1:2",
     b"0.5", b"1.25", b"1e9", b"nan", b"inf", b"-1", b"9999999999", b".", b"\x00", b"\xe2\x80\xa8",
-    b"\xef\xbb\xbf",
+    b"\xef\xbb\xbf", b"\xff\xfe", b"-", b"1:02.5", b"1,5", b"duration", b"[1]", b"e-5",
 )  # fmt: skip
 
 
@@ -28,7 +28,7 @@ def attempt(data: bytes, folder: Path) -> None:
     rate, frames = RECORDINGS.get(data[:1]) or RECORDINGS[keys[data[0] % 4 if data else 0]]
     path = folder / "labels.txt"
     path.write_bytes(data[1:])
-    source: Any = SimpleNamespace(sample_rate=rate, frames=frames)
+    source: Any = SimpleNamespace(sample_rate=rate, frames=frames, channels=1)
     for line in data[1:].decode("utf-8", "surrogateescape").split("\n")[:20]:
         try:
             gap = parse_gap(line, rate, frames)
@@ -36,11 +36,12 @@ def attempt(data: bytes, folder: Path) -> None:
             continue
         assert 0 <= gap.start < gap.stop <= frames
     found = GapChoice(file=path).find(source)
-    ends = [0, *(place for gap in found for place in (gap.start, gap.stop)), frames]
+    gaps = [one.gap for one in found]
+    ends = [0, *(place for gap in gaps for place in (gap.start, gap.stop)), frames]
     assert found
     assert ends == sorted(ends)
-    assert set(found.values()) == {NAMED}
-    assert all(gap.stop > gap.start for gap in found)
+    assert {one.kind for one in found} == {NAMED}
+    assert all(gap.stop > gap.start for gap in gaps)
 
 
 def seeds() -> list[bytes]:
