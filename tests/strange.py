@@ -19,7 +19,9 @@ def ffmpeg(*arguments: object) -> None:
     """Run ffmpeg; the test is skipped where there is none."""
     if shutil.which("ffmpeg") is None:
         pytest.skip("ffmpeg is not installed")
-    subprocess.run(["ffmpeg", "-v", "error", "-y", *map(str, arguments)], check=True)
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-nostdin", "-y", *map(str, arguments)], check=True, timeout=120
+    )
 
 
 def heard_by_ffmpeg(path: Path, track: int = 0) -> npt.NDArray[np.float32]:

@@ -257,7 +257,7 @@ def test_a_film_without_sound_and_a_record_with_a_cover(
     with pytest.raises(AudioFileError, match=r"mute\.mp4: has no sound$"):
         AudioFile(tmp_path / "mute.mp4")
     soundfile.write(tmp_path / "a.wav", strange.tones(1), RATE)
-    picture = ["-f", "lavfi", "-i", "testsrc=s=64x64", "-frames:v", 1, "-c:v", "png"]
+    picture = ["-f", "lavfi", "-i", "testsrc=s=64x64:r=25:d=0.04", "-frames:v", 1, "-c:v", "png"]
     cover = ["-map", 0, "-map", 1, "-disposition:v:0", "attached_pic", "-c:a", "alac"]
     strange.ffmpeg("-i", tmp_path / "a.wav", *picture, *cover, tmp_path / "cover.m4a")
     with AudioFile(tmp_path / "cover.m4a") as file:
