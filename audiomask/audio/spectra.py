@@ -78,7 +78,7 @@ def at_once(device: torch.device, rows: int) -> int:
 
     A CPU is fastest with what its caches hold, a GPU with much.
     """
-    return max((1 << 12 if device.type == "cuda" else 64) // rows, 1)
+    return max((1 << 12 if device.type == "cuda" else 128) // rows, 1)
 
 
 def frame_spectra(audio: Tensor, size: int, hop: int) -> Tensor:
