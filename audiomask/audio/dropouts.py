@@ -101,8 +101,9 @@ class DipFinder:
                 _decibels(level), self.done - self.first, until - self.first, self.reach
             ):
                 number = channel if self.channels > 1 else -1
-                ends = [(self.first + frame) * self.size for frame in (start, stop + 1)]
-                found.append(Dip(*ends, number, inside))
+                begin = (self.first + start) * self.size
+                end = (self.first + stop + 1) * self.size
+                found.append(Dip(begin, end, number, inside))
         keep = max(until - self.first - 2 * NEAR, 0)
         self.squares, self.means = self.squares[keep:], self.means[keep:]
         self.first, self.done = self.first + keep, until
@@ -157,9 +158,8 @@ def edges_of(source: AudioSource, dip: Dip, channels: Sequence[int]) -> tuple[in
         loudness = np.abs(near).max(axis=0)[::turn]
         inside = loudness[side + side // 3 :]
         # louder than anything inside, such as what a coding smears into it
-        threshold = max(
-            1.5 * float(inside.max()), 0.3 * float(np.square(loudness[:side]).mean()) ** 0.5
-        )
+        outside = float(np.square(loudness[:side]).mean()) ** 0.5
+        threshold = max(1.5 * float(inside.max()), 0.3 * outside)
         loud = np.flatnonzero(loudness > threshold)
         if not len(loud):
             return None
@@ -170,7 +170,7 @@ def edges_of(source: AudioSource, dip: Dip, channels: Sequence[int]) -> tuple[in
 
 
 def _mean(power: Levels, low: int, high: int) -> Levels:
-    """Means of power [n] from ``low`` to ``high`` frames away; frames beyond the ends are silent."""
+    """Means of power [n] from ``low`` to ``high`` frames away; beyond the ends is silence."""
     total = np.concatenate((np.zeros(1), np.cumsum(power, dtype=np.float64)))
     at = np.arange(len(power))
     ends = [np.clip(at + place, 0, len(power)) for place in (low, high + 1)]

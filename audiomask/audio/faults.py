@@ -17,18 +17,19 @@ out of, or begins anew behind, are rests and left alone (``rests``).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from audiomask.audio.clicks import ClickFinder
+from audiomask.audio.clicks import LONGEST, ClickFinder
 from audiomask.audio.dropouts import Dip, DipFinder, edges_of
+from audiomask.audio.exact import JOIN, ExactFinder, finite, levels_of
 from audiomask.audio.files import AudioFile
 from audiomask.audio.gaps import Gap, merge_kinds
-from audiomask.audio.pcm import BITS, Raw
+from audiomask.audio.pcm import Raw
 from audiomask.audio.rests import is_dropout, is_rest
-from audiomask.audio.runs import Mask, Rests, Runs, Spans, join_spans
+from audiomask.audio.runs import Spans
 from audiomask.audio.source import AudioSource
 
 KINDS = ("silence", "stuck", "nan", "dropout", "click", "clipped")
@@ -38,19 +39,6 @@ DEFAULT_KINDS = KINDS[:4]
 #: why something is left alone
 REST, LONG = "rest", "longer than --max-gap"
 
-#: So many samples of sound or fewer between two faults are filled with them. Longer slivers are
-#: worth keeping, for true samples between clipped crests are what the crests are guessed from:
-#: in music clipped 6 dB down, filled by autoregression, joining over 4 samples or 1 ms lost up to
-#: 6 dB, over 2 ms up to 19 dB.
-JOIN = 2
-#: One sample or two at full scale are the peak of a normalised recording, not a cut crest.
-SHORTEST_CLIPPED = 4
-#: Fewer equal samples than these are sound, whatever is asked for.
-SHORTEST_STUCK = 8
-#: Seconds at full scale after which a crest is none, but a converter that hangs there: half a
-#: period of 20 Hz.
-LONGEST_CREST = 0.025
-
 #: what may be a rest
 _QUIET = {"silence", "stuck"}
 #: what is nearer than so many seconds to a run that was judged is that run
@@ -58,15 +46,6 @@ _SAME = 0.002
 #: decibels of full scale below which a dropout of a lossy file is silence
 _LOSSY_DROPOUT = -90.0
 _BLOCK_SAMPLES = 1 << 16
-# Decoders of lossy codings give digital silence back as less than half a step of 16 bits,
-_LOSSY_SILENCE = 2.0**-16
-# and what was cut at full scale as a ripple about it. µ-law and A-law end at 0.98, too.
-_LOSSY_FULL = 0.98
-# The smallest steps of µ-law and A-law reach up to here.
-_LOSSY_STEP = 2.0**-10
-_LARGEST_FLOAT = float(np.finfo(np.float32).max)
-
-_Span = tuple[int, int, str]
 
 
 @dataclass(frozen=True)
@@ -151,18 +130,19 @@ class _Finder:
     ) -> None:
         self.source, self.kinds, self.rows, self.max_gap = source, kinds, rows, max_gap
         self.frames, self.rate = source.frames, source.sample_rate
-        self.levels = _levels(source)
+        self.levels = levels_of(source)
         # 0.0099 s at 10 kHz are 99 samples, though their product is a little more
         self.shortest = max(math.ceil(round(min_gap * self.rate, 6)), 1)
         self.lossy = self.levels.silence > 0
         self.done = 0  # samples seen
         self.channels = [
-            _ChannelFinder(source, self.levels, self.shortest, kinds, self.lossy) for _ in rows
+            ExactFinder(source, self.levels, self.shortest, kinds, self.lossy) for _ in rows
         ]
         dips = "dropout" in kinds or (self.lossy and "silence" in kinds)
         self.dips = DipFinder(self.rate, len(rows), max_gap) if dips else None
         self.clicks = [ClickFinder(self.rate) for _ in rows] if "click" in kinds else []
         self.found: list[Dip] = []
+        self.clicked: list[tuple[Gap, str]] = []
 
     def push(self, samples: Raw) -> None:
         """Look at the next block [n, C], as it is stored."""
@@ -172,14 +152,12 @@ class _Finder:
             sound = _sound(samples)
             if self.dips is not None:
                 self.found += self.dips.push(sound)
-            for channel, clicks in enumerate(self.clicks):
-                self.channels[channel].add("click", clicks.push(sound[:, channel]))
+            for column, clicks in enumerate(self.clicks):
+                self.clicked += _spans(clicks.push(sound[:, column]), self.rows[column])
         self.done += len(samples)
 
     def finish(self) -> list[Fault]:
         """All faults, now that the recording has been seen to its end."""
-        for channel, clicks in enumerate(self.clicks):
-            self.channels[channel].add("click", clicks.finish())
         parts = [
             (Gap(start, stop, (row,)), kind)
             for row, finder in zip(self.rows, self.channels, strict=True)
@@ -198,6 +176,14 @@ class _Finder:
         if self.dips is not None:
             self.found += self.dips.finish()
             found += self._dropouts(found)
+        for column, clicks in enumerate(self.clicks):
+            self.clicked += _spans(clicks.finish(), self.rows[column])
+        # where sound breaks off, it clicks
+        found += [
+            click
+            for click in _together(self.clicked, self.source)
+            if not any(_near(click.gap, other.gap) for other in found)
+        ]
         return _united(found, self.source.channels)
 
     def _reason(self, gap: Gap) -> str:
@@ -235,122 +221,6 @@ class _Finder:
         return found
 
 
-class _ChannelFinder:
-    """Runs of what is exactly silent, stuck, not finite or clipped in one channel."""
-
-    def __init__(
-        self,
-        source: AudioSource,
-        levels: _Levels,
-        shortest: int,
-        kinds: Collection[str],
-        lossy: bool,
-    ) -> None:
-        self.kinds, self.frames, self.levels = kinds, source.frames, levels
-        self.spans: dict[str, list[tuple[int, int]]] = {kind: [] for kind in KINDS}
-        self.done = 0
-        self.row = np.zeros(0)  # the newest block, and two samples before it
-        held = max(shortest, SHORTEST_STUCK)
-        crest = max(held, math.ceil(LONGEST_CREST * source.sample_rate))
-        self.silence = None if lossy else Rests(shortest, self.jumps)
-        self.stuck = Rests(held, self.jumps, lag=1)
-        self.stuck_full = Rests(crest, self.jumps, lag=1)
-        self.nan = Runs(1)
-        self.clipped = Runs(SHORTEST_CLIPPED)
-
-    def push(self, samples: Raw, at: int) -> None:
-        """Look at the next block [n], as it is stored."""
-        size = len(samples)
-        self.row = np.concatenate((self.row[-2:], samples)) if at else samples
-        self.done = at + size
-        silence = self.levels.silence
-        silent = np.abs(samples) <= silence if silence else samples == 0
-        full = self.at_full_scale(samples)
-        if "silence" in self.kinds and self.silence is not None:
-            self.add("silence", self.silence.push(silent, at))
-        if "stuck" in self.kinds:
-            held = self.same_as_before(size) & ~silent
-            crest = np.zeros(size, bool) if full is None else full
-            self.add("stuck", self.stuck.push(held & ~crest, at))
-            self.add("stuck", self.stuck_full.push(held & crest, at))
-        if "nan" in self.kinds and samples.dtype.kind == "f":
-            self.add("nan", self.nan.push(~_finite(samples), at))
-        if "clipped" in self.kinds and (full is not None or self.clipped.begun is not None):
-            mask = np.zeros(size, bool) if full is None else full
-            self.add("clipped", self.clipped.push(mask, at))
-
-    def finish(self, done: int) -> Iterator[_Span]:
-        """All spans and their kinds, without the lead-in and the lead-out."""
-        if self.silence is not None:
-            self.add("silence", self.silence.finish(done))
-        self.add("stuck", self.stuck.finish(done))
-        self.add("stuck", self.stuck_full.finish(done))
-        self.add("nan", self.nan.finish(done))
-        self.add("clipped", self.clipped.finish(done))
-        for group in _groups((*span, kind) for kind in KINDS for span in self.spans[kind]):
-            if group[0][0] == 0 or max(stop for _, stop, _ in group) == self.frames:
-                group = [span for span in group if span[2] not in ("silence", "stuck")]
-            yield from group
-
-    def add(self, kind: str, found: Spans) -> None:
-        """Keep spans of a kind; those that will be one anyway as one, for there may be millions."""
-        kept = self.spans[kind]
-        for start, stop in join_spans(found, JOIN).tolist():
-            if kept and kept[-1][0] - JOIN <= stop and start <= kept[-1][1] + JOIN:
-                last = kept.pop()
-                start, stop = min(start, last[0]), max(stop, last[1])
-            kept.append((start, stop))
-
-    def jumps(self, index: int) -> bool:
-        """Whether the sound leaves one sample for the next by more than a step of its grid."""
-        if not 0 < index < self.frames:
-            return False
-        place = index - self.done + len(self.row)
-        before, after = self.row[place - 1 : place + 1].astype(np.float64)
-        with np.errstate(invalid="ignore"):  # what is not finite is a jump
-            return not abs(after - before) <= self.levels.step
-
-    def same_as_before(self, size: int) -> Mask:
-        """Whether a sample is finite and its predecessor's equal, for the newest ``size``."""
-        same: Mask = (self.row[1:] == self.row[:-1])[-size:]
-        if len(same) < size:  # the first of all has none before it
-            same = np.concatenate((np.zeros(1, bool), same))
-        return same & _finite(self.row[-size:])
-
-    def at_full_scale(self, samples: Raw) -> Mask | None:
-        """Which samples [n] are at or beyond full scale; None for none at all."""
-        top = self.levels.full
-        if samples.max() < top and samples.min() > -top:
-            return None
-        full: Mask = ((samples >= top) | (samples <= -top)) & _finite(samples)
-        return full if full.any() else None
-
-
-@dataclass(frozen=True)
-class _Levels:
-    """Levels in a source, in units of its stored samples.
-
-    Attributes:
-        silence: what is no louder is silent.
-        step: between neighbours on the grid of its samples.
-        full: full scale.
-    """
-
-    silence: float
-    step: float
-    full: float
-
-
-def _levels(source: AudioSource) -> _Levels:
-    if isinstance(source, AudioFile) and source.lossy:
-        return _Levels(_LOSSY_SILENCE, _LOSSY_STEP, _LOSSY_FULL)
-    if isinstance(source, AudioFile) and source.subtype in BITS:
-        # sound of 16 bits is found in files of all depths, and so are its step and full scale
-        step = 1 << 32 - min(BITS[source.subtype], 16)
-        return _Levels(0, step, (1 << 31) - step)
-    return _Levels(0, 2.0**-15, 1 - 2.0**-15)
-
-
 def _reader(source: AudioSource) -> Callable[[int, int], Raw]:
     """How to read samples [n, C] as they are stored."""
     if isinstance(source, AudioFile):
@@ -362,15 +232,7 @@ def _sound(samples: Raw) -> Raw:
     """Stored samples as float32 of full scale 1, what is not finite as 0."""
     if samples.dtype == np.int32:
         return (samples * np.float32(2.0**-31)).astype(np.float32)
-    finite = _finite(samples)
-    return np.where(finite, samples, 0).astype(np.float32)
-
-
-def _finite(samples: Raw) -> Mask:
-    """Which samples are numbers that float32 can hold."""
-    if samples.dtype.kind != "f":
-        return np.ones(samples.shape, bool)
-    return np.asarray(np.abs(samples) <= _LARGEST_FLOAT)
+    return np.where(finite(samples), samples, 0).astype(np.float32)
 
 
 def _together(parts: Iterable[tuple[Gap, str]], source: AudioSource) -> list[Fault]:
@@ -391,6 +253,17 @@ def _united(found: Sequence[Fault], channels: int) -> list[Fault]:
     return sorted([*faults, *left], key=lambda fault: fault.gap)
 
 
+def _spans(found: Spans, row: int) -> list[tuple[Gap, str]]:
+    """The clicks of a channel."""
+    return [(Gap(start, stop, (row,)), "click") for start, stop in found.tolist()]
+
+
+def _near(gap: Gap, other: Gap) -> bool:
+    """Whether gaps are nearer to each other than a click is long, in a channel of both."""
+    apart = max(gap.start, other.start) - min(gap.stop, other.stop)
+    return apart < LONGEST and gap.shares_channel(other)
+
+
 def _mostly(gap: Gap, other: Gap) -> bool:
     """Whether most of a gap lies in another."""
     common = min(gap.stop, other.stop) - max(gap.start, other.start)
@@ -400,17 +273,3 @@ def _mostly(gap: Gap, other: Gap) -> bool:
 def _named(kinds: Collection[str]) -> str:
     """Kinds as one word, in their order."""
     return "+".join(kind for kind in KINDS if kind in kinds)
-
-
-def _groups(spans: Iterable[_Span]) -> Iterator[list[_Span]]:
-    """Spans sorted, in groups with no more than ``JOIN`` samples between their members."""
-    group: list[_Span] = []
-    end = 0
-    for span in sorted(spans):
-        if group and span[0] > end + JOIN:
-            yield group
-            group = []
-        end = max(end, span[1]) if group else span[1]
-        group.append(span)
-    if group:
-        yield group

@@ -31,8 +31,8 @@ DECAY, DEPTH = 18.0, 30.0
 #: away, and by which it may grow just behind it
 CONTINUOUS, ATTACK = 6.0, 8.0
 #: decibels by which what is left in a dropout is below the sound on its sides, by which they
-#: may differ, and by which they may be below the loudest of the whole side; of 82 pieces of music,
-#: one (made of hard cuts) has any such place, where 3 of 4 dropouts of 5 to 300 ms are, coded or not
+#: may differ, and by which they may be below the loudest of the whole side; of 82 pieces
+#: of music, one (made of hard cuts) has any such place
 BELOW, APART, HIDDEN = 28.0, 14.0, 27.0
 #: Below this level, in dB of full scale, nothing is at full swing.
 FAINT = -75.0

@@ -165,20 +165,22 @@ class GapTable:
             start, stop, length = gap.start / rate, gap.stop / rate, gap.length * 1000 / rate
             times = (f"{start:.6f}", f"{stop:.6f}", f"{length:.3f}")
             where = name_channels(gap.channels, source.channels)
-            rows.append((label, *times, where, kind, f"left: {left}" if left else method))
+            if left and self._filled:
+                left = f"left: {left}"
+            rows.append((label, *times, where, kind, left or method))
         if not rows:
             rows.append((label, "no gaps", *[""] * 5))
 
     def show(self) -> None:
         """Print it, unless it is empty."""
-        header = ("file", "start (s)", "end (s)", "length (ms)", "channels", "kind", "method")
+        last = "method" if self._filled else "left alone"
+        header = ("file", "start (s)", "end (s)", "length (ms)", "channels", "kind", last)
         rows = [row for rows in self._rows.values() for row in rows]
-        if not self._filled:
-            left = any(row[-1] for row in rows)
-            header = (*header[:-1], "left alone") if left else header[:-1]
-            rows = [(*row[:-1], *[row[-1].removeprefix("left: ")] * left) for row in rows]
+        width = len(header)
+        if not self._filled and not any(row[-1] for row in rows):
+            width -= 1  # nothing is left alone
         if rows:
-            print_table([header, *rows])
+            print_table([row[:width] for row in (header, *rows)])
 
 
 def _passed_over(lines: Sequence[int]) -> str:

@@ -93,7 +93,7 @@ def centred(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> CentredView |
 
 
 def offset_of(source: AudioSource, edge: int, direction: int, gaps: Sequence[Gap]) -> Tensor | None:
-    """The constant offset [C] of the sound on one side of a gap, 0 where there is none to be sure of.
+    """The constant offset [C] of the sound on one side of a gap, 0 where none is sure.
 
     The mean of the middle half of the means of pieces: what is off for a while does not move it.
 

@@ -14,16 +14,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audiomask.audio import exact
 from audiomask.audio import faults as module
+from audiomask.audio.exact import EXACT, JOIN, LONGEST_CREST, SHORTEST_CLIPPED, SHORTEST_STUCK
 from audiomask.audio.faults import (
     DEFAULT_KINDS,
-    JOIN,
     KINDS,
     LONG,
-    LONGEST_CREST,
     REST,
-    SHORTEST_CLIPPED,
-    SHORTEST_STUCK,
     Fault,
     detect_faults,
 )
@@ -33,8 +31,6 @@ from audiomask.audio.source import MemorySource
 
 Audio = npt.NDArray[np.float64]
 Found = list[tuple[int | str, ...]]
-#: what is told by single samples
-EXACT = ("silence", "stuck", "nan", "clipped")
 RATE = 10_000
 CREST = 40  # samples of the longest crest, where it is compared with a search by sample
 STEP = 2.0**-15
@@ -355,7 +351,7 @@ def test_blocks_of_any_size_find_what_a_search_by_sample_finds(
     source = MemorySource(torch.from_numpy(audio), RATE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_BLOCK_SAMPLES", block * channels)
-        patch.setattr(module, "LONGEST_CREST", CREST / RATE)
+        patch.setattr(exact, "LONGEST_CREST", CREST / RATE)
         patch.setattr(module, "is_rest", lambda *_: False)
         found = told(detect_faults(source, shortest / RATE, kinds))
     assert found == reference(audio, max(shortest, 1), kinds)

@@ -35,7 +35,8 @@ def spans(path: Path) -> list[tuple[int, int]]:
         '"1,0","2,0"\n"4","5,5"\n',
         "start,end\n1e0,2\n4.0E+00,5.5\n",
         "0:01\t0:02\n0:00:04.000\t0:00:05.500\n",
-        "#,Name,Start,End,Length\nR1,Region 1,1.000,2.000,1.000\nM1,x,3.5,,\nR2,,0:04,0:05.500,1.5\n",
+        "#,Name,Start,End,Length\nR1,Region 1,1.000,2.000,1.000\nM1,x,3.5,,\n"
+        "R2,,0:04,0:05.500,1.5\n",
         "Name\tStart\tDuration\tTime Format\tType\tDescription\n"
         "Marker 01\t0:01.000\t0:01.000\tdecimal\tCue\t\n"
         "Marker 02\t0:04.000\t0:01.500\tdecimal\tCue\tx\n",
