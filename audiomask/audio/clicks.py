@@ -17,8 +17,9 @@ Audio = npt.NDArray[np.float32]
 ORDER, FRAME = 24, 0.04
 #: by how many times its usual size the error is larger in a click, and at its edges
 PEAK, EDGE = 16.0, 4.0
-#: samples of the longest click, and with how many fewer of sound between two they are one
-LONGEST, JOIN = 60, 12
+#: samples of the longest click, the predictor's echo included, and how many of sound between two
+#: are filled with them
+LONGEST, JOIN = 90, 12
 #: samples at its edges that are filled as well: the predictor is late, and tails are quiet
 MARGIN = 2
 #: seconds on both sides that have nothing like it, and by how much what is there is smaller

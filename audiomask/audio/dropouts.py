@@ -91,9 +91,11 @@ class DipFinder:
         found: list[Dip] = []
         if not len(self.squares):
             return found
-        # what a constant offset adds to the level would hide what is below it
+        # what a constant offset adds to the level would hide what is below it; but a dropout may
+        # have come after what added the offset, or before it
         offset = np.median(self.means, axis=0)
-        power = self.squares - 2 * offset * self.means + offset * offset
+        centred = self.squares - 2 * offset * self.means + offset * offset
+        power = np.minimum(self.squares, centred)
         levels = [(-1, power.mean(axis=1))] if self.channels > 1 else []
         levels += [(channel, power[:, channel]) for channel in range(self.channels)]
         for channel, level in levels:

@@ -65,7 +65,7 @@ class Fault:
 
 def detect_faults(
     source: AudioSource,
-    min_gap: float = 0.01,
+    min_gap: float = 0.004,
     kinds: Collection[str] = DEFAULT_KINDS,
     max_gap: float = 1.0,
     channels: Sequence[int] = (),

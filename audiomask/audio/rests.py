@@ -81,6 +81,7 @@ def is_dropout(
     before, after = edges(source, start, stop, channels)
     return (
         min(before.level, after.level) > max(FAINT, level + BELOW)
+        and max(before.fade, after.fade) < FADE
         and max(before.decay, after.decay) < DECAY
         and max(before.depth, after.depth) < HIDDEN
         and abs(before.level - after.level) < APART

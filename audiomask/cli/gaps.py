@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: seconds of the shortest silence and of the longest gap that are found when nothing else is said
-MIN_GAP, MAX_GAP = 0.01, 1.0
+MIN_GAP, MAX_GAP = 0.004, 1.0
 #: the kind of a gap that was not found but named
 NAMED = "named"
 
