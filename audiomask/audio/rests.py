@@ -34,6 +34,11 @@ CONTINUOUS, ATTACK = 6.0, 8.0
 #: may differ, and by which they may be below the loudest of the whole side; of 82 pieces
 #: of music, one (made of hard cuts) has any such place
 BELOW, APART, HIDDEN = 28.0, 14.0, 27.0
+#: decibels by which the sound beside a dropout may have died away, if it is not as loud behind it
+DYING = 12.0
+#: seconds of a dropout so short that the period of a bass may look like it, and by how many more
+#: decibels it has to be below its sides
+SHORT, MORE = 0.008, 8.0
 #: Below this level, in dB of full scale, nothing is at full swing.
 FAINT = -75.0
 
@@ -79,12 +84,14 @@ def is_dropout(
         level: of what is in it, in dB of full scale.
     """
     before, after = edges(source, start, stop, channels)
+    apart = abs(before.level - after.level)
+    below = BELOW + (MORE if stop - start < SHORT * source.sample_rate else 0)
     return (
-        min(before.level, after.level) > max(FAINT, level + BELOW)
+        min(before.level, after.level) > max(FAINT, level + below)
         and max(before.fade, after.fade) < FADE
-        and max(before.decay, after.decay) < DECAY
+        and max(before.decay, after.decay) < (DECAY if apart < CONTINUOUS else DYING)
         and max(before.depth, after.depth) < HIDDEN
-        and abs(before.level - after.level) < APART
+        and apart < APART
     )
 
 
