@@ -78,9 +78,9 @@ def tokenize(
         lambda path: path.with_name(f"{path.stem}.tokens{_ENDINGS[chosen]}"),
         text=chosen is TokenFormat.text,
     )
+    check_outputs(jobs, common)
     for job in jobs:
         _check_ending(job.output, chosen)
-    check_outputs(jobs, common)
 
     from audiomask.audio.files import AudioFile
     from audiomask.tokens import save_tokens
