@@ -45,7 +45,8 @@ def check_report(
     if str(path) == "-" or path.is_dir():
         raise UsageError(f"{option} {path}: name a file")
     if is_audio(path) or path.suffix.lower() in (".safetensors", ".npy"):
-        raise UsageError(f"{option} {path}: it holds text: give the name another ending")
+        ending = ".txt" if option == "--labels" else ".jsonl"
+        raise UsageError(f"{option} {path}: it holds lines of text: end the name with {ending}")
     places = [place for job in jobs for place in (job.input.source, *job.outputs.values())]
     if os.path.realpath(path) in {os.path.realpath(place) for place in places if place != "-"}:
         raise UsageError(f"{option} {path} is an input or an output: choose another name")
