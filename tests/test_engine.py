@@ -22,30 +22,9 @@ def noise(samples: int, channels: int) -> MemorySource:
     return MemorySource(audio, 44_100)
 
 
-def test_gaps_of_several_recordings_are_filled_as_if_alone(tiny: Path) -> None:
-    engine = Engine(tiny, "cpu")
-    settings = InfillSettings("tokens", temperature=1.0, steps=2)
-    work = [
-        (noise(60_000, 1), [Gap(10_000, 15_000), Gap(30_000, 42_000)]),
-        (noise(50_000, 2), [Gap(20_000, 26_000)]),
-        (noise(40_000, 1), []),
-        (noise(9000, 1), [Gap(4000, 5000)]),  # shorter than the model's window
-    ]
-    together = engine.infill_together(work, settings)
-    assert [len(fillings) for fillings in together] == [2, 1, 0, 1]
-    for (source, gaps), fillings in zip(work, together, strict=True):
-        alone = list(engine.infill(source, gaps, settings))
-        assert [filling.gap for filling in fillings] == gaps
-        for one, other in zip(alone, fillings, strict=True):
-            assert one.start == other.start
-            assert torch.allclose(one.samples, other.samples, atol=1e-4)
-
-
-def test_a_recording_that_is_all_gap_stops_the_others_too(tiny: Path) -> None:
-    engine = Engine(tiny, "cpu")
+def test_a_recording_that_is_all_gap_is_refused(tiny: Path) -> None:
     with pytest.raises(AudiomaskError, match="whole recording"):
-        engine.infill_together([(noise(5000, 1), [Gap(0, 5000)])])
-    assert engine.infill_group == 1
+        list(Engine(tiny, "cpu").infill(noise(5000, 1), [Gap(0, 5000)]))
 
 
 def test_threads_share_one_engine(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +62,7 @@ WORDS = {
 
 
 @pytest.mark.parametrize("told", WORDS)
-@pytest.mark.parametrize("use", ["tokenize", "detokenize", "infill", "together", "separate"])
+@pytest.mark.parametrize("use", ["tokenize", "detokenize", "infill", "separate"])
 def test_a_device_that_fails_is_named(
     tiny: Path, monkeypatch: pytest.MonkeyPatch, use: str, told: type[AudiomaskError]
 ) -> None:
@@ -105,8 +84,6 @@ def test_a_device_that_fails_is_named(
             yield from engine.detokenize(tokens)
         elif use == "infill":
             yield from engine.infill(source, gaps, settings)
-        elif use == "together":
-            yield engine.infill_together([(source, gaps)], settings)
         else:
             yield from engine.separate(source, ["guitar"])
 
