@@ -1,7 +1,6 @@
 """run.toml: what it keeps, that it reads back the same, and what a resumed run may change."""
 
 import dataclasses
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -235,12 +234,6 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Monke
         write_run(tmp_path, described(seed=1))
     assert [path.name for path in tmp_path.iterdir()] == ["run.toml"]
     assert (tmp_path / "run.toml").read_bytes() == before
-
-
-def test_the_library_may_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tomli_w", None)
-    with pytest.raises(UsageError, match=r"pip install 'audiomask\[train\]'"):
-        write_run(tmp_path, described())
 
 
 def test_a_later_call_reads_what_was_decided(tmp_path: Path) -> None:
