@@ -14,6 +14,7 @@ from audiomask.cli.exits import (
     exit_as_sigpipe,
     occupy_streams,
     own_stderr,
+    settle_stderr,
 )
 from audiomask.cli.infill import infill
 from audiomask.cli.options import command
@@ -83,6 +84,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             raise
     if listener.number is not None:  # whatever became of the exception on its way
         status = 128 + listener.number
+    settle_stderr()
     sys.exit(status)
 
 

@@ -82,6 +82,17 @@ def own_stderr() -> None:
     sys.stderr = sys.__stderr__ = own  # type: ignore[misc]
 
 
+def settle_stderr() -> None:
+    """Throw away messages that standard error cannot take any more, as of a closed terminal.
+
+    Python would try to write them at its end once again, and make an exit status of its own of it.
+    """
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 def occupy_streams() -> None:
     """Open the null device for every standard stream that is closed.
 
