@@ -20,8 +20,11 @@ settings.register_profile("audiomask", deadline=None, max_examples=50, print_blo
 settings.load_profile("audiomask")
 
 
-# A shell lets what it starts in the background ignore Ctrl-C; so would every command under test.
+# A shell lets what it starts in the background ignore Ctrl-C and Ctrl-\; so would every command
+# under test.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGQUIT"):
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
