@@ -12,14 +12,14 @@ from audiomask.version import __version__
 if TYPE_CHECKING:
     from audiomask.audio.files import read_audio, write_audio
     from audiomask.engine import Engine
-    from audiomask.inference.settings import InfillSettings
+    from audiomask.infill.settings import InfillSettings
     from audiomask.tokens import Tokens
 
 __all__ = ["Engine", "InfillSettings", "Tokens", "read_audio", "write_audio", "__version__"]
 
 _HOMES = {
     "Engine": "audiomask.engine",
-    "InfillSettings": "audiomask.inference.settings",
+    "InfillSettings": "audiomask.infill.settings",
     "Tokens": "audiomask.tokens",
     "read_audio": "audiomask.audio.files",
     "write_audio": "audiomask.audio.files",

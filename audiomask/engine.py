@@ -9,7 +9,6 @@ from threading import RLock
 import torch
 from torch import Tensor
 
-from audiomask.audio.gaps import Gap
 from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.checkpoint import (
     CONFIG_FILE,
@@ -19,19 +18,21 @@ from audiomask.checkpoint import (
     read_config,
     restore,
 )
-from audiomask.device import choose_device
+from audiomask.codec.chunks import DecodedSource, LeftRight, MidSide, chunk_of, encode
 from audiomask.errors import CheckpointError, TokensError, UsageError
-from audiomask.inference.codec import DecodedSource, LeftRight, MidSide, chunk_of, encode
-from audiomask.inference.infill import Filling, Infiller
-from audiomask.inference.memory import Memory, explained
-from audiomask.inference.once import Once
-from audiomask.inference.pairing import check_pair, stem_names
-from audiomask.inference.separation import Separator
-from audiomask.inference.settings import InfillSettings, Separation
-from audiomask.mlm import build_mlm
-from audiomask.mlm.model import MaskedLM
+from audiomask.infill.gaps import Gap
+from audiomask.infill.infiller import Filling, Infiller
+from audiomask.infill.settings import InfillSettings
+from audiomask.networks.mlm import build_mlm
+from audiomask.networks.mlm.model import MaskedLM
+from audiomask.networks.pairing import check_pair, stem_names
+from audiomask.networks.vqvae import AnyVQVAE, build_vqvae
+from audiomask.runtime.device import choose_device
+from audiomask.runtime.memory import Memory, explained
+from audiomask.runtime.once import Once
+from audiomask.separation.separator import Separator
+from audiomask.separation.settings import SeparationMethod
 from audiomask.tokens import MID_SIDE, SEPARATE, Tokens
-from audiomask.vqvae import AnyVQVAE, build_vqvae
 
 
 class Engine:
@@ -210,7 +211,7 @@ class Engine:
         stems: Sequence[str],
         residual: bool = False,
         subtype: str = "FLOAT",
-        method: str = Separation.mask,
+        method: str = SeparationMethod.mask,
     ) -> Iterator[dict[str, Tensor]]:
         """Stems of a recording: consecutive blocks [C, n] each, of its own rate and length.
 
@@ -225,8 +226,8 @@ class Engine:
         Raises:
             UsageError: the model does not know a stem, or there is no such method.
         """
-        if method not in tuple(Separation):
-            raise UsageError(f"no method '{method}' (there are: {', '.join(Separation)})")
+        if method not in tuple(SeparationMethod):
+            raise UsageError(f"no method '{method}' (there are: {', '.join(SeparationMethod)})")
         numbers = [self.mlm.vocabulary.stem(stem) for stem in stems]
         names = [*stems, *(["residual"] if residual else [])]
         with explained(self.device):

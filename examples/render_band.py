@@ -40,10 +40,8 @@ from rich.console import Console
 from rich.progress import track
 
 from audiomask.audio.atomic import AtomicFile
-from audiomask.audio.gaps import parse_gap
-from audiomask.errors import AudiomaskError, DataError, UsageError
-from audiomask.training.data.music.arrangement import Arrangement, compose, read_midi
-from audiomask.training.data.sounds.rendition import (
+from audiomask.data.bands.arrangement import Arrangement, compose, read_midi
+from audiomask.data.bands.rendition import (
     LOUDNESS,
     PEAK_DB,
     SAMPLE_RATE,
@@ -54,12 +52,14 @@ from audiomask.training.data.sounds.rendition import (
     perform,
     score,
 )
-from audiomask.training.data.sounds.soundfont import (
+from audiomask.data.bands.soundfont import (
     SoundFont,
     find_soundfonts,
     read_soundfont,
     require_fluidsynth,
 )
+from audiomask.errors import AudiomaskError, DataError, UsageError
+from audiomask.infill.gaps import parse_gap
 
 BAND = {"guitar", "piano", "bass", "drums"}
 

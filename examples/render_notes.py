@@ -17,8 +17,8 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from audiomask.data.bands.fonts import render_font
 from audiomask.errors import DataError
-from audiomask.training.data.sounds.fonts import render_font
 
 
 def main(

@@ -39,8 +39,8 @@ from rich.console import Console
 from rich.progress import track
 from scipy.signal import butter, sosfilt
 
+from audiomask.data.bands.notes import SAMPLE_RATE
 from audiomask.errors import DataError
-from audiomask.training.data.sounds.notes import SAMPLE_RATE
 
 RATE = 22050  # espeak-ng's, and so WORLD's
 FRAME = 0.005  # seconds from one of WORLD's frames to the next

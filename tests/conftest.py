@@ -7,13 +7,15 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+#: fixtures that several folders of tests share, in tests/making
+pytest_plugins = ["sound", "datasets", "models"]
 
 # No deadline: a machine that trains or renders meanwhile is slow, not wrong.
 settings.register_profile("audiomask", deadline=None, max_examples=50, print_blob=True)
@@ -70,35 +72,6 @@ def limited() -> Callable[[int | None], AbstractContextManager[None]]:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     return limit
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of checkpoints, ``vqvae`` and ``mlm``, that know nothing and run fast.
-
-    Two levels of 32 codes, 86 frames a second, stems guitar and bass, a window of 48 frames.
-    """
-    import torch
-
-    from audiomask.checkpoint import save_checkpoint
-    from audiomask.mlm import build_mlm
-    from audiomask.vqvae import build_vqvae
-
-    folder = tmp_path_factory.mktemp("tiny")
-    torch.manual_seed(0)
-    size = {"encoder_dim": 16, "encoder_blocks": 1, "decoder_dim": 16, "decoder_blocks": 1}
-    codes = {"levels": 2, "codebook_size": 32, "code_dim": 4}
-    vqvae = build_vqvae("default", size | codes)
-    weights = vqvae.state_dict()
-    fingerprint = save_checkpoint(
-        folder / "vqvae", "vqvae", "default", asdict(vqvae.config), weights
-    )
-    size = {"dim": 16, "heads": 2, "layers": 1, "window": 48, "bands": 16, "mask_channels": (4, 6)}
-    same = {"hop_length": 512, "sample_rate": 44100, "stems": ("guitar", "bass")}
-    mlm = build_mlm("default", codes | size | same, vqvae.codebooks())
-    notes = {"vqvae": fingerprint}
-    save_checkpoint(folder / "mlm", "mlm", "default", asdict(mlm.config), mlm.state_dict(), notes)
-    return folder
 
 
 @pytest.fixture

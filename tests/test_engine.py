@@ -12,9 +12,9 @@ import torch
 
 from audiomask import Engine, InfillSettings
 from audiomask import engine as module
-from audiomask.audio.gaps import Gap
 from audiomask.audio.source import MemorySource
 from audiomask.errors import AudiomaskError, DeviceError, DeviceMemoryError
+from audiomask.infill.gaps import Gap
 
 
 def noise(samples: int, channels: int) -> MemorySource:

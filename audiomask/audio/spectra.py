@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from audiomask.dependencies import torchaudio_functional
+from audiomask.runtime.dependencies import torchaudio_functional
 
 #: least sum of squared windows that is divided by
 LEAST_WEIGHT = 1e-8

@@ -16,9 +16,9 @@ from audiomask.cli.exits import (
     own_stderr,
     settle_stderr,
 )
+from audiomask.cli.help_panels import PanelledCommand
 from audiomask.cli.infill import infill
 from audiomask.cli.options import command
-from audiomask.cli.panels import PanelledCommand
 from audiomask.cli.separate import separate
 from audiomask.cli.shrink import shrink
 from audiomask.cli.signals import Listener

@@ -12,13 +12,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from audiomask.audio.atomic import write_error
-from audiomask.audio.gaps import name_channels
 from audiomask.audio.names import is_audio
 from audiomask.cli.gaps import FoundGap
 from audiomask.cli.line_file import LineFile
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job
 from audiomask.errors import UsageError
+from audiomask.infill.gaps import name_channels
 
 if TYPE_CHECKING:
     from audiomask.audio.files import AudioFile
@@ -61,7 +61,7 @@ def save_labels(path: Path, source: "AudioFile", found: Iterable[FoundGap]) -> N
     Raises:
         AudioFileError: it cannot be written.
     """
-    from audiomask.audio.labels import write_labels
+    from audiomask.infill.labels import write_labels
 
     spans = [(one.gap, one.kind) for one in found if not one.left]
     try:

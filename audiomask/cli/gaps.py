@@ -7,11 +7,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from audiomask.audio.gaps import Gap, merge_kinds, middle_gap, name_channels, parse_channel
-from audiomask.audio.gaps import parse_gap as parse_span
-from audiomask.audio.labels import Label, read_labels
 from audiomask.cli.report import print_table
 from audiomask.errors import UsageError
+from audiomask.infill.gaps import Gap, merge_kinds, middle_gap, name_channels, parse_channel
+from audiomask.infill.gaps import parse_gap as parse_span
+from audiomask.infill.labels import Label, read_labels
 
 if TYPE_CHECKING:
     from audiomask.audio.files import AudioFile
@@ -110,7 +110,7 @@ class GapChoice:
         left: list[FoundGap] = []
         kinds: tuple[str, ...] = ()
         if self.detecting:
-            from audiomask.audio.faults import DEFAULT_KINDS, KINDS, detect_faults
+            from audiomask.infill.detection.detect import DEFAULT_KINDS, KINDS, detect_faults
 
             kinds = KINDS
             every = Kind.all in self.kinds

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +15,7 @@ from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
 from audiomask.cli.progress import Meter
 from audiomask.cli.report import run_jobs
-from audiomask.cli.writing import (
+from audiomask.cli.sample_format import (
     Bitrate,
     bits_a_second,
     report_clipping,
@@ -24,26 +23,18 @@ from audiomask.cli.writing import (
     report_lost,
 )
 from audiomask.errors import UsageError
-from audiomask.inference.settings import AR, AUTO, TOKENS, InfillSettings
+from audiomask.infill.settings import InfillMethod, InfillSettings
 
 if TYPE_CHECKING:
     from audiomask.audio.files import AudioFile
-    from audiomask.audio.gaps import Gap
-    from audiomask.inference.infill import Filling
+    from audiomask.infill.gaps import Gap
+    from audiomask.infill.infiller import Filling
 
 logger = logging.getLogger(__name__)
 
 # Formats that hold samples exactly keep their own; from others the result is a WAV file.
 _LOSSLESS_SUFFIXES = (".wav", ".w64", ".rf64", ".flac", ".aif", ".aiff", ".au", ".caf")
 _USUAL = InfillSettings()
-
-
-class Method(StrEnum):
-    """How gaps are filled."""
-
-    auto = AUTO
-    tokens = TOKENS
-    ar = AR
 
 
 def infill(
@@ -112,9 +103,9 @@ def infill(
         ),
     ] = MAX_GAP,
     method: Annotated[
-        Method,
+        InfillMethod,
         typer.Option("--method", help="Tokens, autoregression, or what suits a gap's length."),
-    ] = Method.auto,
+    ] = InfillMethod.auto,
     steps: Annotated[
         int, typer.Option("--steps", metavar="N", min=1, help="Rounds in which tokens are drawn.")
     ] = _USUAL.steps,
@@ -182,8 +173,8 @@ def _fill_gaps(
     from audiomask.audio.files import AudioFile
     from audiomask.audio.formats import default_subtype
     from audiomask.audio.metadata.reading import read_metadata
-    from audiomask.audio.splice import copy_with_patches
     from audiomask.audio.writer import AudioWriter
+    from audiomask.infill.splice import copy_with_patches
 
     engine = common.open_engine()
     table = GapTable(filled=True, labels=[job.input.label for job in jobs])

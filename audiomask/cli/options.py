@@ -72,8 +72,8 @@ class Common:
 
     def open_engine(self) -> "Engine":
         """The engine that the options choose; imports torch."""
-        from audiomask.device import describe_device, share_of_threads
         from audiomask.engine import Engine
+        from audiomask.runtime.device import describe_device, share_of_threads
 
         threads = self.threads
         if threads is None and self.jobs > 1:

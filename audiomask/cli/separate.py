@@ -16,8 +16,7 @@ from audiomask.cli.outputs import Job, check_outputs, to_stdout
 from audiomask.cli.paths import local_path
 from audiomask.cli.progress import Meter
 from audiomask.cli.report import run_jobs
-from audiomask.cli.template import DEFAULT_TEMPLATE, fill_template
-from audiomask.cli.writing import (
+from audiomask.cli.sample_format import (
     Bitrate,
     bits_a_second,
     report_clipping,
@@ -26,8 +25,9 @@ from audiomask.cli.writing import (
     report_nonfinite,
     subtype_name,
 )
+from audiomask.cli.template import DEFAULT_TEMPLATE, fill_template
 from audiomask.errors import UsageError
-from audiomask.inference.settings import Separation
+from audiomask.separation.settings import SeparationMethod
 
 RESIDUAL = "residual"
 # what a player or a file manager would go by; not the end of 'take 1.2' or of '{track}.{stem}'
@@ -56,11 +56,11 @@ def separate(
         bool, typer.Option("--residual", help="Write what is left without these stems as well.")
     ] = False,
     method: Annotated[
-        Separation,
+        SeparationMethod,
         typer.Option(
             "--method", help="Share the recording's sound out, or decode the stems' tokens alone."
         ),
-    ] = Separation.mask,
+    ] = SeparationMethod.mask,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="DIR", help="Folder, or '-' for one stem.")
     ] = "separated",

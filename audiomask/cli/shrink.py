@@ -32,7 +32,7 @@ def shrink(
     if not common.overwrite and any(output.glob("**/config.json")):
         raise UsageError(f"{output}: holds a checkpoint: add --overwrite, or choose another -o")
 
-    from audiomask.shrinking import shrink as write_copies
+    from audiomask.checkpoint.shrink import shrink as write_copies
 
     for copy in write_copies(model, output):
         logger.info("%s: %.1f MB, was %.1f MB", copy.folder, copy.after / 1e6, copy.before / 1e6)

@@ -9,7 +9,7 @@ from time import monotonic
 from types import FrameType, TracebackType
 from typing import NoReturn, Self
 
-from audiomask.termination import termination_signals
+from audiomask.runtime.termination import termination_signals
 
 _GRACE = 1.0
 """Seconds to tidy up in: so long a second signal is left unheard."""
@@ -21,7 +21,7 @@ _listening: list["Listener"] = []
 class Listener:
     """Raises KeyboardInterrupt upon SIGINT, and SystemExit upon what else asks to end.
 
-    These are :func:`audiomask.termination.termination_signals`. A context manager.
+    These are :func:`audiomask.runtime.termination.termination_signals`. A context manager.
 
     A second Ctrl-C must not disturb what the first one set off. But an exception raised at any
     moment can get lost, in a finaliser or in an import that catches everything: while it has not

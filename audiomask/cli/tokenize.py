@@ -11,7 +11,7 @@ from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
 from audiomask.cli.progress import Meter
 from audiomask.cli.report import run_jobs
-from audiomask.cli.writing import report_input, report_nonfinite
+from audiomask.cli.sample_format import report_input, report_nonfinite
 from audiomask.errors import UsageError
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from audiomask.cli.options import Common
+from audiomask.data.places import place_of
 from audiomask.errors import ConfigError, UsageError
 from audiomask.training.options import (
     BUNDLED,
@@ -18,7 +19,6 @@ from audiomask.training.options import (
     parse_batch_size,
     parse_overrides,
     parse_time,
-    place_of,
 )
 from audiomask.training.runfile import merge, read_run, saved_run
 

@@ -56,7 +56,7 @@ class Workers:
             for item in items:
                 work(item)
             return
-        from audiomask.device import as_many_threads
+        from audiomask.runtime.device import as_many_threads
 
         begin = as_many_threads()
         mine = [item for item in items if here(item)]

@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from scipy.signal import butter, sosfiltfilt
 from torch import Tensor
 
-from audiomask.audio.gaps import Gap
 from audiomask.audio.source import MemorySource
 from audiomask.audio.spectra import istft, stft
-from audiomask.audio.splice import Patch
-from audiomask.inference.autoregressive import interpolate, order_for
-from audiomask.inference.scene import ramp
+from audiomask.infill.autoregressive import interpolate, order_for
+from audiomask.infill.context import ramp
+from audiomask.infill.gaps import Gap
+from audiomask.infill.splice import Patch
 
 #: the ratio mask's spectrum
 SIZE, HOP = 4096, 512
@@ -86,7 +86,7 @@ def repeat(audio: Tensor, gap: Gap, fade: int) -> Patch:
 
 
 def autoregressive(audio: Tensor, gap: Gap, sample_rate: int) -> Patch:
-    """A gap filled by autoregressive interpolation (``audiomask.inference.autoregressive``).
+    """A gap filled by autoregressive interpolation (``audiomask.infill.autoregressive``).
 
     Args:
         audio: [C, T].

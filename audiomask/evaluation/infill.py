@@ -22,18 +22,18 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from audiomask.audio.gaps import Gap
 from audiomask.audio.source import MemorySource
 from audiomask.audio.spectra import mel_distance
-from audiomask.audio.splice import Patch
 from audiomask.engine import Engine
 from audiomask.evaluation.baselines import autoregressive, repeat, silence
-from audiomask.evaluation.measures import SILENCE, level, snr
+from audiomask.evaluation.metrics import SILENCE, level, snr
 from audiomask.evaluation.options import GAP_LENGTHS
 from audiomask.evaluation.report import SPREAD, Report, Sheet, summarise
 from audiomask.evaluation.songs import Song
-from audiomask.inference.infill import FADE
-from audiomask.inference.settings import InfillSettings
+from audiomask.infill.gaps import Gap
+from audiomask.infill.infiller import FADE
+from audiomask.infill.settings import InfillSettings
+from audiomask.infill.splice import Patch
 
 #: seconds of sound that a gap has on its sides, beside what ``repeat`` copies
 MARGIN = 0.1

@@ -32,7 +32,8 @@ from audiomask.audio.source import MemorySource
 from audiomask.engine import Engine
 from audiomask.errors import AudiomaskError
 from audiomask.evaluation.bigram import Bigram, fit
-from audiomask.evaluation.guesses import (
+from audiomask.evaluation.evaluator import SILENT
+from audiomask.evaluation.masked_prediction import (
     COLUMNS,
     Guesses,
     Mask,
@@ -42,11 +43,10 @@ from audiomask.evaluation.guesses import (
     guess,
     joined,
 )
-from audiomask.evaluation.measurement import SILENT
-from audiomask.evaluation.measures import SILENCE, entropy, level
+from audiomask.evaluation.metrics import SILENCE, entropy, level
 from audiomask.evaluation.report import SPREAD, Report, Sheet, summarise, watched
 from audiomask.evaluation.songs import Piece, Song
-from audiomask.mlm.masking import bert_mask
+from audiomask.networks.mlm.masking import bert_mask
 
 BERT, MASKED, FRAMES = "bert", "bert, MASK only", "frames"
 BASELINES = ("entropy", "unigram", "bigram", "short")

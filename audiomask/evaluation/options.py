@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from audiomask.errors import UsageError
-from audiomask.inference.settings import Separation
+from audiomask.separation.settings import SeparationMethod
 
 
 class Job(StrEnum):
@@ -87,8 +87,8 @@ class EvaluateOptions:
                 option = name.replace("_", "-")
                 jobs = " and ".join(f"'evaluate {owner.value}'" for owner in owners)
                 raise UsageError(f"--{option} belongs to {jobs}")
-        if self.job is Job.separate and self.method not in (None, *Separation):
-            known = ", ".join(Separation)
+        if self.job is Job.separate and self.method not in (None, *SeparationMethod):
+            known = ", ".join(SeparationMethod)
             raise UsageError(f"no method '{self.method}' (there are: {known})")
         for length in self.gap_length:
             if not 0 < length <= 60_000:

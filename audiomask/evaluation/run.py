@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import audiomask
+from audiomask.data.layouts import recognise
+from audiomask.data.layouts.splits import TRAIN
+from audiomask.data.tracks import Source
 from audiomask.engine import Engine
 from audiomask.errors import DataError, UsageError
+from audiomask.evaluation.evaluator import Measurement
 from audiomask.evaluation.infill import InfillMeasurement, Settings
-from audiomask.evaluation.measurement import Measurement
 from audiomask.evaluation.mlm import MLMMeasurement
 from audiomask.evaluation.options import GAP_LENGTHS, EvaluateOptions, Job
 from audiomask.evaluation.report import Report
 from audiomask.evaluation.separation import SeparationMeasurement, check_stems
 from audiomask.evaluation.songs import ALL, DRAWN_SECONDS, Choice, Piece, Recorded, find_pieces
 from audiomask.evaluation.vqvae import VQVAEMeasurement
-from audiomask.inference.settings import InfillSettings
-from audiomask.training.data.layouts import recognise
-from audiomask.training.data.layouts.splits import TRAIN
-from audiomask.training.data.tracks import Source
+from audiomask.infill.settings import InfillSettings
 
 #: the most songs that baselines are counted on, and the most seconds of each
 FIT_SONGS, FIT_SECONDS = 60, 60.0

@@ -1,4 +1,4 @@
-"""Separation: how much nearer to the true stems the model comes than the mixture is.
+"""SeparationMethod: how much nearer to the true stems the model comes than the mixture is.
 
 Measured over all channels of a song as one signal:
 
@@ -25,11 +25,11 @@ from audiomask.audio.source import MemorySource
 from audiomask.engine import Engine
 from audiomask.errors import DataError
 from audiomask.evaluation.baselines import CUTOFF, lowpass, ratio_mask
-from audiomask.evaluation.measurement import SILENT
-from audiomask.evaluation.measures import SILENCE, level, sdr, si_sdr
+from audiomask.evaluation.evaluator import SILENT
+from audiomask.evaluation.metrics import SILENCE, level, sdr, si_sdr
 from audiomask.evaluation.report import SPREAD, Report, Sheet, Summary, summarise
 from audiomask.evaluation.songs import Song
-from audiomask.inference.settings import Separation
+from audiomask.separation.settings import SeparationMethod
 
 #: SI-SDR of the mixture, in dB, above which there is nothing to separate
 ALONE = 40.0
@@ -62,7 +62,7 @@ class SeparationMeasurement:
         DataError: what measures with is not installed.
     """
 
-    def __init__(self, engine: Engine, method: str = Separation.mask.value) -> None:
+    def __init__(self, engine: Engine, method: str = SeparationMethod.mask.value) -> None:
         self.engine, self.stems, self.method = engine, engine.stems, method
         self.rows: list[Row] = []
         self.speeds: list[float] = []

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from audiomask.audio.files import AudioFile
+from audiomask.data.augmentation import NONE
+from audiomask.data.bands.notes import SAMPLE_RATE
+from audiomask.data.interleave import Blend
+from audiomask.data.layouts.splits import SPLITS, TEST
+from audiomask.data.open import open_data
+from audiomask.data.tracks import Source, Track
 from audiomask.errors import DataError
-from audiomask.training.data import Blend, open_data
-from audiomask.training.data.augmentation import NONE
-from audiomask.training.data.layouts.splits import SPLITS, TEST
-from audiomask.training.data.sounds.notes import SAMPLE_RATE
-from audiomask.training.data.tracks import Source, Track
 
 #: every split together
 ALL = "all"

@@ -29,9 +29,9 @@ from audiomask.audio.source import MemorySource, ResampledSource, resample
 from audiomask.audio.spectra import mel_distance
 from audiomask.engine import Engine
 from audiomask.errors import UsageError
-from audiomask.evaluation.measurement import SILENT
-from audiomask.evaluation.measures import SILENCE, level, partials, si_sdr, usage
-from audiomask.evaluation.opinion import LEAST_SECONDS, OPINIONS, TOO_SHORT, Listeners
+from audiomask.evaluation.evaluator import SILENT
+from audiomask.evaluation.metrics import SILENCE, level, partials, si_sdr, usage
+from audiomask.evaluation.mos import LEAST_SECONDS, OPINIONS, TOO_SHORT, Listeners
 from audiomask.evaluation.report import SPREAD, Report, Sheet, summarise
 from audiomask.evaluation.songs import Song
 from audiomask.tokens.packing import code_bits

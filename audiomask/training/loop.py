@@ -14,18 +14,18 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from torch.utils.data import DataLoader
 
-from audiomask import parallel
 from audiomask.errors import AudiomaskError, DataError
-from audiomask.training.averages import Averages
-from audiomask.training.feed import Feed, Steps, move
-from audiomask.training.optimiser import hold, optimiser_of
+from audiomask.runtime import distributed
+from audiomask.training.batches import Feed, Steps, move
+from audiomask.training.divergence import Watch
+from audiomask.training.ema import Averages
+from audiomask.training.optimizer import hold, optimiser_of
 from audiomask.training.processes import Shared
 from audiomask.training.report import Report
 from audiomask.training.schedule import Schedule
 from audiomask.training.signals import Stop, leave_signals
 from audiomask.training.state import Place, load_state, save_state, whole
 from audiomask.training.task import Task
-from audiomask.training.watch import Watch
 
 #: gradient steps in a row that half precision may lose to overflow
 OVERFLOWS = 20
@@ -102,11 +102,11 @@ class Trainer:
 
     def batches(self) -> Iterator[Any]:
         """This process's batches, from where the run is."""
-        world = parallel.world()
+        world = distributed.world_size()
         left = (self.schedule.steps - self.place.step) * self.schedule.accumulate
         first, size = self.place.items, self.schedule.batch_size
         items = Steps(
-            self.feed.data, first, first + left * size * world, size, parallel.rank(), world
+            self.feed.data, first, first + left * size * world, size, distributed.rank(), world
         )
         return self.load(self.feed, items, self.run.workers)
 
@@ -156,7 +156,7 @@ class Trainer:
                 torch.autograd.backward(self.scaler.scale(loss / schedule.accumulate))
             for name, value in ({"loss": loss.detach()} | numbers).items():
                 sums[name] = sums.get(name, 0) + value / schedule.accumulate
-        sums["loss"] = parallel.mean(sums["loss"])
+        sums["loss"] = distributed.all_reduce_mean(sums["loss"])
         self.watch.follow(float(sums["loss"]), self.place.step)
         self.scaler.unscale_(self.optimiser)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), schedule.clip)
@@ -169,7 +169,7 @@ class Trainer:
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.place.step += 1
-        self.place.items += schedule.batch_size * schedule.accumulate * parallel.world()
+        self.place.items += schedule.batch_size * schedule.accumulate * distributed.world_size()
         self.averages.update(self.model, self.place.step)
         return sums | {"gradient": norm.detach()}
 
@@ -185,7 +185,7 @@ class Trainer:
         over = run.max_time is not None and passed > run.max_time
         if total is not None:
             share = self.schedule.share_after(place.time_share, place.seconds, now)
-            place.time_share = parallel.of_first(share, run.device)
+            place.time_share = distributed.from_main_process(share, run.device)
             over = over or now > total
         place.seconds = now
         return over
@@ -204,19 +204,19 @@ class Trainer:
     def save_for_use(self, folder: Path) -> None:
         """Write a checkpoint of the averaged weights."""
         weights = {name: whole(value) for name, value in self.averages.weights.items()}
-        if parallel.rank() == 0:
+        if distributed.rank() == 0:
             place = self.place
             notes: dict[str, Any] = {"step": place.step, "seconds": round(place.seconds)}
-            notes |= {"device": self.run.device.type, "processes": parallel.world()}
+            notes |= {"device": self.run.device.type, "processes": distributed.world_size()}
             self.task.save(folder, weights, notes)
 
     def validate(self, report: Report) -> None:
         """Measure the averaged weights on data that is not trained on; keep the best."""
         if self.check is None:
             return
-        world, size = parallel.world(), self.schedule.batch_size
+        world, size = distributed.world_size(), self.schedule.batch_size
         rounds = max(1, self.schedule.validate_items // (size * world))
-        items = Steps(self.check.data, 0, rounds * size * world, size, parallel.rank(), world)
+        items = Steps(self.check.data, 0, rounds * size * world, size, distributed.rank(), world)
         sums: dict[str, Tensor] = {}
         device = self.run.device
         cuda = [device] if device.type == "cuda" else []
@@ -231,7 +231,7 @@ class Trainer:
                 if number == 0 and report.writer is not None:
                     report.hear(self.place, self.task.sounds(batch))
         self.model.train()
-        means = {name: float(parallel.mean(value)) for name, value in sums.items()}
+        means = {name: float(distributed.all_reduce_mean(value)) for name, value in sums.items()}
         place = self.place
         if place.best is None or means["loss"] < place.best:
             place.best, place.best_step = means["loss"], place.step
@@ -272,14 +272,16 @@ class Trainer:
                 now = time.monotonic()
                 report.advance(place.step)
                 if place.step % schedule.log_every == 0:
-                    values = {name: float(parallel.mean(v)) for name, v in numbers.items()}
+                    values = {
+                        name: float(distributed.all_reduce_mean(v)) for name, v in numbers.items()
+                    }
                     values["learning_rate"] = rate
                     speed = (place.items - marked) * self.feed.seconds / max(now - marked_at, 1e-9)
                     report.step(place, values, speed)
                     marked, marked_at = place.items, now
                 if place.step == schedule.steps:
                     why = "all steps done"
-                elif parallel.any_of(stop.asked or late, run.device):
+                elif distributed.any_rank(stop.asked or late, run.device):
                     why = f"{'out of time' if late else 'stopped by a signal'}; --resume goes on"
                 if place.step % schedule.validate_every == 0 or place.step == schedule.steps:
                     self.validate(report)

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from audiomask.audio.atomic import AtomicFile
 from audiomask.audio.writer import AudioWriter
+from audiomask.data.excerpt import Excerpt
 from audiomask.errors import AudioFileError, DataError, UsageError, why
-from audiomask.training.data.excerpt import Excerpt
 from audiomask.training.spectrogram import draw_sheet
 
 SAMPLE_RATE = 44_100

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
-from audiomask import parallel
-from audiomask.device import choose_device
+from audiomask.runtime import distributed
+from audiomask.runtime.device import choose_device
 from audiomask.training.task import Task
 
 Outcome = tuple[Tensor, dict[str, Tensor]]
@@ -75,7 +75,7 @@ class Shared:
             for block in task.blocks():
                 fully_shard(block)
             fully_shard(self.step)
-        elif parallel.world() > 1:
+        elif distributed.world_size() > 1:
             devices = [device] if device.type == "cuda" else None
             # codebooks need not be sent around: every process moves them alike
             self.wrapped = DistributedDataParallel(

@@ -15,8 +15,9 @@ from typing import Any
 import tomli_w
 
 from audiomask.audio.atomic import AtomicFile
+from audiomask.data.places import name_of
 from audiomask.errors import AudiomaskError, CheckpointError, UsageError
-from audiomask.training.options import RunFile, TrainOptions, name_of
+from audiomask.training.options import RunFile, TrainOptions
 from audiomask.training.runfile import RUN_FILE, saved_run
 from audiomask.training.settings import OPTIONS, TABLES
 from audiomask.version import __version__

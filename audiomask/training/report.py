@@ -25,10 +25,10 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
-from audiomask import parallel
 from audiomask.audio.atomic import AtomicFile
-from audiomask.dependencies import optional
 from audiomask.errors import DataError, why
+from audiomask.runtime import distributed
+from audiomask.runtime.dependencies import optional
 from audiomask.training.state import Place
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Report:
         seconds: float | None = None,
     ) -> None:
         self.out, self.steps, self.first = out, steps, place.step
-        self.speaks = parallel.rank() == 0
+        self.speaks = distributed.rank() == 0
         self.console = Console(file=cast(IO[str], Screen()), quiet=quiet or not self.speaks)
         self.bar = Progress(
             TextColumn("{task.description}"),

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from audiomask import parallel
 from audiomask.checkpoint import (
     Checkpoint,
     bundled_folder,
@@ -16,26 +15,28 @@ from audiomask.checkpoint import (
     load_weights,
     restore,
 )
+from audiomask.data.augmentation import Augmentation
+from audiomask.data.places import name_of
 from audiomask.errors import CheckpointError, ConfigError
-from audiomask.mlm import build_mlm
-from audiomask.mlm.config import STEMS
-from audiomask.training.data import Augmentation
-from audiomask.training.feed import Feed, feed_of
-from audiomask.training.fit import largest_batch
+from audiomask.networks.mlm import build_mlm
+from audiomask.networks.mlm.config import STEMS
+from audiomask.networks.vqvae import build_vqvae
+from audiomask.networks.vqvae.model import VQVAE
+from audiomask.runtime import distributed
+from audiomask.training.batch_size import largest_batch
+from audiomask.training.batches import Feed, feed_of
+from audiomask.training.dry_run import kept, pack_data, preview
 from audiomask.training.loop import Run, train
-from audiomask.training.mlm import MLMTask, Scenes
-from audiomask.training.options import BUNDLED, TrainOptions, name_of
-from audiomask.training.plan import Plan, precision_of, prepare, survey
-from audiomask.training.preliminaries import kept, pack_data, preview
+from audiomask.training.options import BUNDLED, TrainOptions
 from audiomask.training.processes import processes
 from audiomask.training.record import describe, record
+from audiomask.training.run_setup import Plan, precision_of, prepare, survey
 from audiomask.training.schedule import Schedule, plan_time
 from audiomask.training.settings import resolve
 from audiomask.training.state import seconds_spent
 from audiomask.training.task import Task
-from audiomask.training.vqvae import Crops, VQVAETask
-from audiomask.vqvae import build_vqvae
-from audiomask.vqvae.model import VQVAE
+from audiomask.training.tasks.mlm import MLMTask, Scenes
+from audiomask.training.tasks.vqvae import Crops, VQVAETask
 
 #: seconds of an excerpt that crops are cut from, and how many
 EXCERPT_SECONDS = 3.0
@@ -194,9 +195,9 @@ def carry_out(
     if options.batch_size == "auto":
         size = largest_batch(task, feed, device, run.autocast())
         schedule = dataclasses.replace(schedule, batch_size=size)
-    if parallel.rank() == 0:
+    if distributed.rank() == 0:
         found = {"precision": run.precision, "preset": preset, "batch_size": schedule.batch_size}
-        came = {**origin, "processes": parallel.world()}
+        came = {**origin, "processes": distributed.world_size()}
         now = describe(kind, options, config, schedule, plan.augmentation, found, came)
         record(options.out, now, options.resume)
     return train(task, feed, schedule, options.out, run, check)

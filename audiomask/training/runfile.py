@@ -29,9 +29,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from audiomask.data.places import place_of
 from audiomask.errors import ConfigError, UsageError, why
 from audiomask.training.hints import fit, hints_of, wanted
-from audiomask.training.options import LEAST, RunFile, TrainOptions, parse_time, place_of
+from audiomask.training.options import LEAST, RunFile, TrainOptions, parse_time
 from audiomask.training.settings import OPTIONS, TABLES, homes_of, unknown
 
 RUN_FILE = "run.toml"
@@ -147,11 +148,11 @@ def _option(path: Path, key: str, value: Any) -> Any:
 
 def _homes(kind: str) -> dict[str, str]:
     """Where every name belongs. Imports torch: for the hint of an error only."""
-    from audiomask.mlm.config import MLMConfig
-    from audiomask.training.data import Augmentation
+    from audiomask.data.augmentation import Augmentation
+    from audiomask.networks.mlm.config import MLMConfig
+    from audiomask.networks.vqvae.config import VQVAEConfig
+    from audiomask.networks.vqvae.paper import PaperConfig
     from audiomask.training.schedule import Schedule
-    from audiomask.vqvae.config import VQVAEConfig
-    from audiomask.vqvae.paper import PaperConfig
 
     models: tuple[type, ...] = (VQVAEConfig, PaperConfig) if kind == "vqvae" else (MLMConfig,)
     homes: dict[str, str] = {}

@@ -8,13 +8,13 @@ from time import monotonic
 from types import FrameType
 from typing import Any
 
-from audiomask.termination import termination_signals
+from audiomask.runtime.termination import termination_signals
 
 
 class Stop:
     """Notes what asks the process to end, so that the step under way ends and is saved.
 
-    The signals are :func:`audiomask.termination.termination_signals`. A Ctrl-C that comes more
+    The signals are those of ``runtime.termination.termination_signals``. A Ctrl-C that comes more
     than ``GRACE`` seconds after the first signal ends the process at once, as it would have
     without this. What comes earlier is the same request on another way: ``torchrun`` passes on
     what the terminal or the batch system has sent to the whole group. Other signals never change

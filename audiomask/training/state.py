@@ -17,9 +17,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from audiomask import parallel
-from audiomask.checkpoint import write_tensors
+from audiomask.checkpoint.store import write_tensors
 from audiomask.errors import AudioFileError, CheckpointError
+from audiomask.runtime import distributed
 
 STATE_FILE = "state.safetensors"
 
@@ -80,7 +80,7 @@ def save_state(
     tensors["random/cpu"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["random/cuda"] = torch.cuda.get_rng_state()
-    if parallel.rank() != 0:
+    if distributed.rank() != 0:
         return
     metadata = {"place": json.dumps(asdict(place))}
     try:

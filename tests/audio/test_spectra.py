@@ -21,7 +21,7 @@ from audiomask.audio.spectra import (
     stft,
     to_bands,
 )
-from audiomask.mlm.config import MLMConfig
+from audiomask.networks.mlm.config import MLMConfig
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:

@@ -216,7 +216,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
 STREAM = """
 import sys, torch
 from audiomask.audio.files import AudioFile
-from audiomask.audio.splice import copy_with_patches
+from audiomask.infill.splice import copy_with_patches
 from audiomask.audio.writer import AudioWriter
 with AudioFile("-") as file:
     frames = file.frames if "told" in sys.argv else None

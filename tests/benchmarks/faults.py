@@ -21,8 +21,8 @@ import soundfile
 from pydub import AudioSegment
 from pydub.silence import detect_silence
 
-from audiomask.audio.faults import DEFAULT_KINDS, KINDS, detect_faults
 from audiomask.audio.files import AudioFile
+from audiomask.infill.detection.detect import DEFAULT_KINDS, KINDS, detect_faults
 
 Audio = npt.NDArray[np.float32]
 Spans = list[tuple[float, float]]

@@ -25,13 +25,14 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.data import DataLoader
 
-from audiomask.training.data import Blend, open_data, reading
-from audiomask.training.data.augmentation import NONE
-from audiomask.training.data.blend import Finished, Numbered
-from audiomask.training.data.excerpt import Excerpt
-from audiomask.training.data.layouts import recognise
-from audiomask.training.data.plan import Plan
-from audiomask.training.feed import Steps
+from audiomask.data import reading
+from audiomask.data.augmentation import NONE
+from audiomask.data.bands.render_plan import Plan
+from audiomask.data.excerpt import Excerpt
+from audiomask.data.interleave import Blend, Finished, Numbered
+from audiomask.data.layouts import recognise
+from audiomask.data.open import open_data
+from audiomask.training.batches import Steps
 
 RATE = 44_100
 SAMPLES = 577 * 512  # 6.7 s, the default window

@@ -39,19 +39,19 @@ from torch import Tensor, nn
 import audiomask
 from audiomask.audio.source import MemorySource, ResampledSource
 from audiomask.audio.spectra import mel_distance
-from audiomask.device import choose_device
+from audiomask.data.layouts import recognise
+from audiomask.data.open import open_data
+from audiomask.data.places import name_of, place_of
 from audiomask.engine import Engine
 from audiomask.errors import AudiomaskError, DataError
 from audiomask.evaluation.baselines import CUTOFF, lowpass, ratio_mask
-from audiomask.evaluation.measures import SILENCE, level, si_sdr
+from audiomask.evaluation.metrics import SILENCE, level, si_sdr
 from audiomask.evaluation.options import Split
 from audiomask.evaluation.report import SPREAD, Summary, as_json, summarise
 from audiomask.evaluation.separation import ALONE
 from audiomask.evaluation.songs import Choice, Song, find_pieces
-from audiomask.mlm.config import STEMS
-from audiomask.training.data import open_data
-from audiomask.training.data.layouts import recognise
-from audiomask.training.options import name_of, place_of
+from audiomask.networks.mlm.config import STEMS
+from audiomask.runtime.device import choose_device
 
 try:
     import open_unmix_model as umx

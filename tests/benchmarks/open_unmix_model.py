@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from audiomask.audio.atomic import AtomicFile
-from audiomask.checkpoint import write_json, write_tensors
+from audiomask.checkpoint.store import write_json, write_tensors
+from audiomask.data.excerpt import Excerpt
+from audiomask.data.interleave import Blend
 from audiomask.errors import CheckpointError, DataError, UsageError
-from audiomask.training.data import Blend
-from audiomask.training.data.excerpt import Excerpt
-from audiomask.training.feed import Steps, feed_of, move
-from audiomask.training.plan import precision_of
+from audiomask.training.batches import Steps, feed_of, move
+from audiomask.training.run_setup import precision_of
 from audiomask.training.signals import Stop, leave_signals
 
 # the published recipe

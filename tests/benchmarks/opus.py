@@ -22,14 +22,14 @@ from torch import Tensor
 
 from audiomask.audio.files import read_audio, write_audio
 from audiomask.audio.source import MemorySource, ResampledSource
+from audiomask.data.layouts import recognise
 from audiomask.errors import AudiomaskError, DataError
-from audiomask.evaluation.measures import SILENCE, level
-from audiomask.evaluation.opinion import LEAST_SECONDS, OPINIONS, TOO_SHORT, Listeners
+from audiomask.evaluation.metrics import SILENCE, level
+from audiomask.evaluation.mos import LEAST_SECONDS, OPINIONS, TOO_SHORT, Listeners
 from audiomask.evaluation.options import Split
 from audiomask.evaluation.report import SPREAD, summarise
 from audiomask.evaluation.songs import Choice, find_pieces
 from audiomask.evaluation.vqvae import MEASURES, quality
-from audiomask.training.data.layouts import recognise
 
 KBPS = (6, 8, 12, 16)
 RATE = 44_100

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/render_real.py OUT --notes FOLDER [--notes ...] --midi FOLDER
 
-writes clips in Slakh2100's layout with `audiomask.training.data.bands`, from note libraries and
+writes clips in Slakh2100's layout with `audiomask.data.bands.dataset`, from note libraries and
 MIDI songs that no model was trained on. Every clip has all four stems throughout, each drawn from
 -3.5 to 3.5 dB about a common loudness, so at most 7 dB from each other. Clip NNNNN depends on the
 options and on (seed, NNNNN) alone.
@@ -21,11 +21,11 @@ import yaml
 from report import note
 from torch import Tensor
 
+from audiomask.data.bands.dataset import BandDataset
+from audiomask.data.bands.notes import SAMPLE_RATE, NoteBank, find_libraries
+from audiomask.data.interleave import Blend
 from audiomask.errors import AudiomaskError, DataError
-from audiomask.evaluation.measures import level
-from audiomask.training.data.bands import BandDataset
-from audiomask.training.data.blend import Blend
-from audiomask.training.data.sounds.notes import SAMPLE_RATE, NoteBank, find_libraries
+from audiomask.evaluation.metrics import level
 
 #: stem -> General MIDI program that says so in the metadata
 PROGRAMS = {"guitar": 24, "piano": 0, "bass": 32, "drums": 128}

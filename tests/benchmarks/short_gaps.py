@@ -18,14 +18,14 @@ import typer
 from report import note, show
 
 from audiomask import Engine, InfillSettings, read_audio
-from audiomask.audio.gaps import Gap
 from audiomask.audio.source import MemorySource
-from audiomask.audio.splice import Patch
 from audiomask.evaluation.baselines import autoregressive, repeat
 from audiomask.evaluation.infill import patched, places
-from audiomask.evaluation.measures import snr
+from audiomask.evaluation.metrics import snr
 from audiomask.evaluation.songs import Song
-from audiomask.inference.infill import FADE
+from audiomask.infill.gaps import Gap
+from audiomask.infill.infiller import FADE
+from audiomask.infill.splice import Patch
 
 
 def main(

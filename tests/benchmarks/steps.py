@@ -25,14 +25,14 @@ from report import note, show
 from torch import nn
 from torch.utils.data import Dataset
 
-from audiomask.mlm import build_mlm
-from audiomask.training.feed import Feed
+from audiomask.networks.mlm import build_mlm
+from audiomask.networks.vqvae import build_vqvae
+from audiomask.training.batches import Feed
 from audiomask.training.loop import Run, optimiser_of, train
-from audiomask.training.mlm import MLMTask, Scene
 from audiomask.training.schedule import Schedule
 from audiomask.training.task import Task
-from audiomask.training.vqvae import VQVAETask
-from audiomask.vqvae import build_vqvae
+from audiomask.training.tasks.mlm import MLMTask, Scene
+from audiomask.training.tasks.vqvae import VQVAETask
 
 CPU = torch.device("cpu")
 

@@ -17,8 +17,8 @@ import pytest
 import soundfile
 import torch
 
-from audiomask.audio.gaps import Gap
-from audiomask.audio.splice import Patch
+from audiomask.infill.gaps import Gap
+from audiomask.infill.splice import Patch
 
 RATE = 44100
 STEMS = ("guitar", "piano", "bass", "drums")
@@ -70,7 +70,8 @@ WARM = """
 import faulthandler, gc, json, os, signal, sys
 from audiomask.cli import main
 from audiomask import engine
-from audiomask.audio import files, splice, writer
+from audiomask.audio import files, writer
+from audiomask.infill import splice
 signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the command listens
 gc.freeze()  # Python looks through all of it otherwise, when it ends
 for line in sys.stdin:

@@ -26,7 +26,7 @@ def failing(monkeypatch):
     """``failing(error, channels)``: what codes or decodes so many channels raises it."""
 
     def set_up(error, channels=1):
-        from audiomask.vqvae.model import VQVAE
+        from audiomask.networks.vqvae.model import VQVAE
 
         asked = []
         for name in ("encode", "decode"):

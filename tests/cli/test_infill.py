@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiomask.audio.faults import KINDS, detect_faults
 from audiomask.cli.gaps import MIN_GAP, Kind
-from audiomask.inference.settings import METHODS, InfillSettings
+from audiomask.infill.detection.detect import KINDS, detect_faults
+from audiomask.infill.settings import InfillMethod, InfillSettings
 
 RATE = 44100
 
@@ -214,7 +214,7 @@ def test_options_reach_the_engine(invoke, wav, engine, monkeypatch):
     assert seen.pop() == ((None, "auto", None), InfillSettings())
     chosen = ("--steps", 5, "--temperature", 0.5, "--candidates", 3, "--seed", 9)
     where = ("--model", "m", "--device", "cpu", "--threads", 2, "--overwrite")
-    for method in METHODS:
+    for method in InfillMethod:
         invoke("infill", "song.wav", "--middle", "0.1", "--method", method, *chosen, *where)
         assert seen.pop() == ((Path("m"), "cpu", 2), InfillSettings(method, 5, 0.5, 3, 9))
 

@@ -26,7 +26,8 @@ TOGETHER = """
 import os, signal, sys, time
 from audiomask.cli import main
 from audiomask import engine
-from audiomask.audio import files, splice, writer
+from audiomask.audio import files, writer
+from audiomask.infill import splice
 from audiomask.tokens import store
 opened, loaded = files.AudioFile.__enter__, store.load_tokens
 def open_slowly(self):

@@ -15,7 +15,7 @@ from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job
 from audiomask.cli.report import run_jobs
 from audiomask.cli.signals import Listener, end_if_told, quietly
-from audiomask.termination import termination_signals
+from audiomask.runtime.termination import termination_signals
 from audiomask.training.signals import Stop, leave_signals
 
 ENDING = (

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from audiomask.audio.gaps import Gap
 from audiomask.evaluation import baselines
 from audiomask.evaluation.baselines import autoregressive, lowpass, ratio_mask, repeat, silence
-from audiomask.evaluation.measures import si_sdr, snr
+from audiomask.evaluation.metrics import si_sdr, snr
+from audiomask.infill.gaps import Gap
 
 RATE = 44_100
 

@@ -8,9 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from audiomask.audio.gaps import Gap
 from audiomask.audio.source import AudioSource
-from audiomask.audio.splice import Patch
 from audiomask.engine import Engine
 from audiomask.evaluation.infill import (
     MARGIN,
@@ -21,7 +19,9 @@ from audiomask.evaluation.infill import (
 )
 from audiomask.evaluation.report import as_json
 from audiomask.evaluation.songs import Song
-from audiomask.inference.settings import InfillSettings
+from audiomask.infill.gaps import Gap
+from audiomask.infill.settings import InfillSettings
+from audiomask.infill.splice import Patch
 
 RATE = 8000
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from audiomask.data.layouts import recognise
 from audiomask.engine import Engine
-from audiomask.evaluation.guesses import Guesses
+from audiomask.evaluation.masked_prediction import Guesses
 from audiomask.evaluation.mlm import MLMMeasurement
 from audiomask.evaluation.report import as_json
 from audiomask.evaluation.songs import Choice, Piece, Song, find_pieces
-from audiomask.training.data.layouts import recognise
 
 RATE = 44_100
 

@@ -9,13 +9,13 @@ import pytest
 
 import audiomask
 from audiomask.checkpoint import read_config
+from audiomask.data.layouts import recognise
 from audiomask.engine import Engine
 from audiomask.errors import AudiomaskError, CheckpointError, DataError, UsageError
 from audiomask.evaluation.options import EvaluateOptions, Job, Split
 from audiomask.evaluation.report import as_json
 from audiomask.evaluation.run import Evaluation, apart, spread
 from audiomask.evaluation.songs import Choice, Piece
-from audiomask.training.data.layouts import recognise
 
 
 def names(pieces: list[Piece]) -> list[str]:

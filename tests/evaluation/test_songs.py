@@ -8,9 +8,9 @@ import pytest
 import soundfile
 import torch
 
+from audiomask.data.layouts import recognise
 from audiomask.errors import AudiomaskError, DataError
 from audiomask.evaluation.songs import ALL, Choice, Drawn, find_pieces
-from audiomask.training.data.layouts import recognise
 
 RATE = 44_100
 BOTH = ("guitar", "bass")
@@ -152,7 +152,7 @@ def test_stems_of_a_recording_in_shards_are_unknown(tmp_path: Path) -> None:
         names, samples = BOTH, 4
 
         def excerpt(self, index: int) -> tuple[torch.Tensor, ...]:
-            from audiomask.training.data.excerpt import Excerpt
+            from audiomask.data.excerpt import Excerpt
 
             known = torch.tensor(index == 0)
             return Excerpt(torch.ones(4), torch.ones(3, 4), known)
@@ -163,7 +163,7 @@ def test_stems_of_a_recording_in_shards_are_unknown(tmp_path: Path) -> None:
 
 
 def test_excerpts_of_packed_songs(song: Callable[..., Path], tmp_path: Path) -> None:
-    from audiomask.training.data.shards.packing import pack
+    from audiomask.data.shards.packing import pack
 
     for name in ("test/a", "test/b", "train/c"):
         song(f"data/{name}", guitar=1, bass=2)

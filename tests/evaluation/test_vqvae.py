@@ -12,8 +12,8 @@ from audiomask.audio.source import MemorySource
 from audiomask.audio.spectra import mel_distance
 from audiomask.engine import Engine
 from audiomask.errors import UsageError
-from audiomask.evaluation.measures import si_sdr
-from audiomask.evaluation.opinion import TOO_SHORT, Listeners
+from audiomask.evaluation.metrics import si_sdr
+from audiomask.evaluation.mos import TOO_SHORT, Listeners
 from audiomask.evaluation.report import as_json
 from audiomask.evaluation.songs import Song
 from audiomask.evaluation.vqvae import VQVAEMeasurement

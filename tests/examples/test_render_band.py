@@ -16,11 +16,11 @@ import typer
 import yaml
 from typer.testing import CliRunner, Result
 
-from audiomask.audio.faults import detect_faults
 from audiomask.audio.files import AudioFile
+from audiomask.data.bands import soundfont as fonts
+from audiomask.data.layouts import recognise
 from audiomask.errors import DataError
-from audiomask.training.data.layouts import recognise
-from audiomask.training.data.sounds import soundfont as fonts
+from audiomask.infill.detection.detect import detect_faults
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RATE = 44100

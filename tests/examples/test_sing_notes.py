@@ -13,8 +13,8 @@ import soundfile as sf
 import typer
 from typer.testing import CliRunner, Result
 
-from audiomask.training.data.layouts import recognise
-from audiomask.training.data.layouts.splits import library_key
+from audiomask.data.layouts import recognise
+from audiomask.data.layouts.splits import library_key
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "sing_notes.py"
 RATE = 44100

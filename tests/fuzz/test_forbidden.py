@@ -57,7 +57,7 @@ def test_the_package_has_none() -> None:
 def test_yaml_is_read_by_a_safe_loader() -> None:
     import yaml
 
-    from audiomask.training.data.layouts import slakh
+    from audiomask.data.layouts import slakh
 
     assert slakh._Loader in (yaml.SafeLoader, getattr(yaml, "CSafeLoader", None))
 

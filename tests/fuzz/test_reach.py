@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from audiomask.audio.files import AudioFile
-from audiomask.audio.labels import read_labels
 from audiomask.checkpoint import CONFIG_FILE
 from audiomask.engine import Engine
 from audiomask.errors import AudiomaskError, CheckpointError, UsageError
+from audiomask.infill.labels import read_labels
 from audiomask.tokens import load_tokens
 
 

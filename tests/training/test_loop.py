@@ -20,18 +20,18 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from audiomask import parallel
 from audiomask.errors import AudiomaskError, DataError
-from audiomask.termination import termination_signals
+from audiomask.networks.vqvae.config import VQVAEConfig
+from audiomask.networks.vqvae.model import VQVAE
+from audiomask.runtime import distributed
+from audiomask.runtime.termination import termination_signals
 from audiomask.training import loop
-from audiomask.training.feed import Feed, Steps
+from audiomask.training.batches import Feed, Steps
 from audiomask.training.loop import Run, train
 from audiomask.training.schedule import Schedule
 from audiomask.training.signals import Stop
 from audiomask.training.state import STATE_FILE
-from audiomask.training.vqvae import VQVAETask
-from audiomask.vqvae.config import VQVAEConfig
-from audiomask.vqvae.model import VQVAE
+from audiomask.training.tasks.vqvae import VQVAETask
 
 CPU = torch.device("cpu")
 
@@ -525,7 +525,7 @@ def test_without_a_limit_it_ends_as_it_was_planned(tmp_path: Path, clock: Clock)
 def test_all_processes_go_by_the_first_ones_clock(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parallel, "of_first", lambda share, device: 0.5)
+    monkeypatch.setattr(distributed, "of_first", lambda share, device: 0.5)
     run(clock.task(stop_at=8), tmp_path, 1000, learning_rate=1.0, total_seconds=1000.0)
     assert rates(tmp_path)[3:] == pytest.approx([0.01 + 0.99 / 2] * 5)
 

@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from audiomask.data.excerpt import Excerpt
 from audiomask.errors import AudioFileError, DataError
-from audiomask.training.data.excerpt import Excerpt
 from audiomask.training.preview import name_columns, name_files, write_preview
 
 RATE = 44_100

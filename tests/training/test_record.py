@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audiomask.data.augmentation import Augmentation
 from audiomask.errors import CheckpointError, ConfigError, UsageError
-from audiomask.mlm.config import MLMConfig
-from audiomask.training.data import Augmentation
+from audiomask.networks.mlm.config import MLMConfig
+from audiomask.networks.vqvae.config import VQVAEConfig
+from audiomask.networks.vqvae.paper import PaperConfig
 from audiomask.training.options import RunFile, TrainOptions
 from audiomask.training.record import describe, differences, record, write_run
 from audiomask.training.runfile import merge, read_run, saved_run
 from audiomask.training.schedule import Schedule
 from audiomask.training.settings import resolve
-from audiomask.vqvae.config import VQVAEConfig
-from audiomask.vqvae.paper import PaperConfig
 
 MLM = MLMConfig(2, 64, 8, 512, 44_100)
 OPTIONS = TrainOptions((Path("/far/away/notes"), Path("midi")), Path("out"))

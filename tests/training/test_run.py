@@ -11,22 +11,22 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from audiomask.audio.gaps import Gap
 from audiomask.audio.source import MemorySource
 from audiomask.checkpoint import bundled_folder, load_checkpoint, load_weights, restore
 from audiomask.engine import Engine
 from audiomask.errors import CheckpointError, ConfigError, DataError, UsageError
-from audiomask.inference.settings import InfillSettings
-from audiomask.mlm import build_mlm
-from audiomask.mlm.config import MLMConfig
+from audiomask.infill.gaps import Gap
+from audiomask.infill.settings import InfillSettings
+from audiomask.networks.mlm import build_mlm
+from audiomask.networks.mlm.config import MLMConfig
+from audiomask.networks.vqvae import build_vqvae
+from audiomask.networks.vqvae.model import VQVAE as VQVAEModel
 from audiomask.training import run as module
 from audiomask.training.options import TrainOptions
 from audiomask.training.run import train_mlm, train_vqvae
 from audiomask.training.runfile import read_run
 from audiomask.training.state import seconds_spent
-from audiomask.training.vqvae import VQVAETask
-from audiomask.vqvae import build_vqvae
-from audiomask.vqvae.model import VQVAE as VQVAEModel
+from audiomask.training.tasks.vqvae import VQVAETask
 
 VQVAE = {
     "encoder_dim": "8", "encoder_blocks": "1", "decoder_dim": "8", "decoder_blocks": "1",
@@ -255,8 +255,12 @@ def test_tokens_are_kept_and_trained_on(
     assert manifest["vqvae"] == load_checkpoint(tmp_path / "vqvae").fingerprint
     assert len(list(tokens.glob("*.safetensors"))) == 3
     # a second run pays for the encoder no more, and ends with the same weights
-    monkeypatch.setattr("audiomask.training.mlm.encode", lambda *_: pytest.fail("coded again"))
-    monkeypatch.setattr("audiomask.training.cache.encode", lambda *_: pytest.fail("coded again"))
+    monkeypatch.setattr(
+        "audiomask.training.tasks.mlm.encode", lambda *_: pytest.fail("coded again")
+    )
+    monkeypatch.setattr(
+        "audiomask.training.token_cache.encode", lambda *_: pytest.fail("coded again")
+    )
     second = options("b", keep_tokens=3, **more)
     train_mlm(second)
     a, b = (load_file(run.out / "state.safetensors") for run in (first, second))

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
+from audiomask.data.augmentation import Augmentation
 from audiomask.errors import ConfigError
-from audiomask.mlm import build_mlm
-from audiomask.mlm.config import MLMConfig
-from audiomask.training.data import Augmentation
+from audiomask.networks.mlm import build_mlm
+from audiomask.networks.mlm.config import MLMConfig
+from audiomask.networks.vqvae.config import VQVAEConfig
+from audiomask.networks.vqvae.paper import PaperConfig
 from audiomask.training.options import RunFile, TrainOptions
 from audiomask.training.schedule import Schedule
 from audiomask.training.settings import OPTIONS, TABLES, resolve, split
-from audiomask.vqvae.config import VQVAEConfig
-from audiomask.vqvae.paper import PaperConfig
 
 MODELS = (VQVAEConfig(), PaperConfig(), MLMConfig(1, 2, 3, 512, 5))
 

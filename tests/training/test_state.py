@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from audiomask import checkpoint as module
+from audiomask.checkpoint import store as module
 from audiomask.errors import CheckpointError
 from audiomask.training.state import STATE_FILE, Place, load_state, part, save_state, seconds_spent
 

@@ -23,11 +23,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from audiomask.audio.gaps import Gap
 from audiomask.audio.source import MemorySource
-from audiomask.checkpoint import CONFIG_FILE, MODEL_FILE, sha256
+from audiomask.checkpoint.store import CONFIG_FILE, MODEL_FILE, sha256
 from audiomask.cli.template import DEFAULT_TEMPLATE, fill_template
 from audiomask.engine import Engine
+from audiomask.infill.gaps import Gap
 from surfaces.tiny import RATE, save_tiny
 
 #: checkpoints by the first byte: preset and kind

@@ -9,9 +9,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from audiomask.audio.gaps import parse_gap
 from audiomask.cli.gaps import NAMED, GapChoice
 from audiomask.errors import UsageError
+from audiomask.infill.gaps import parse_gap
 
 #: recordings by the first byte: samples a second, samples
 RECORDINGS = {b"a": (1000, 10_000), b"b": (44_100, 1), b"c": (10**6, 1 << 40), b"d": (8000, 9)}

@@ -8,14 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from audiomask.mlm.config import MLMConfig
-from audiomask.training.data import Augmentation
+from audiomask.data.augmentation import Augmentation
+from audiomask.networks.mlm.config import MLMConfig
+from audiomask.networks.vqvae.config import VQVAEConfig
+from audiomask.networks.vqvae.paper import PaperConfig
 from audiomask.training.options import TrainOptions
 from audiomask.training.runfile import read_run
 from audiomask.training.schedule import Schedule
 from audiomask.training.settings import resolve
-from audiomask.vqvae.config import VQVAEConfig
-from audiomask.vqvae.paper import PaperConfig
 
 #: what is trained, by the first byte
 KINDS: dict[bytes, tuple[str, Any]] = {

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from audiomask.checkpoint import save_checkpoint
-from audiomask.mlm import build_mlm
-from audiomask.vqvae import build_vqvae
+from audiomask.networks.mlm import build_mlm
+from audiomask.networks.vqvae import build_vqvae
 
 RATE, HOP, CODES = 8000, 32, 8
 _SHAPE = {"codebook_size": CODES, "code_dim": 2}

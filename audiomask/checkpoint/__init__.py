@@ -1,0 +1,25 @@
+"""Checkpoints: folders of config.json and model.safetensors, never pickle."""
+
+from audiomask.checkpoint.store import (
+    CONFIG_FILE,
+    MODEL_FILE,
+    Checkpoint,
+    bundled_folder,
+    load_checkpoint,
+    load_weights,
+    read_config,
+    restore,
+    save_checkpoint,
+)
+
+__all__ = [
+    "CONFIG_FILE",
+    "MODEL_FILE",
+    "Checkpoint",
+    "bundled_folder",
+    "load_checkpoint",
+    "load_weights",
+    "read_config",
+    "restore",
+    "save_checkpoint",
+]

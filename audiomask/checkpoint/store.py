@@ -1,0 +1,290 @@
+"""Checkpoint: a folder with config.json and model.safetensors. Never pickle.
+
+config.json holds ``format``, ``kind`` ("vqvae" or "mlm"), ``preset``, ``config`` (what builds the
+model), ``sha256`` of model.safetensors and whatever else its maker noted. The fingerprint of a
+checkpoint is the beginning of that digest; tokens and MLMs carry the fingerprint of the VQ-VAE
+they belong to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from audiomask.audio.atomic import AtomicFile
+from audiomask.checkpoint.eight_bit import pack, unpack
+from audiomask.errors import AudioFileError, CheckpointError, ConfigError
+
+FORMAT = 1
+CONFIG_FILE = "config.json"
+MODEL_FILE = "model.safetensors"
+#: a config.json larger than this is not one of ours
+MAX_CONFIG_BYTES = 1 << 20
+#: characters of what messages repeat of it
+MAX_NAME = 128
+#: what floating point tensors may be stored in
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+Model = TypeVar("Model", bound=torch.nn.Module)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A verified checkpoint in memory.
+
+    Attributes:
+        folder: where it came from.
+        kind: "vqvae" or "mlm".
+        preset: what ``config`` belongs to: "default", "paper" …
+        config: what builds the model.
+        fingerprint: identifies the exact weights.
+        tensors: the state dict, floats in the precision they were saved in.
+        notes: the other entries of config.json.
+    """
+
+    folder: Path
+    kind: str
+    preset: str
+    config: dict[str, Any]
+    fingerprint: str
+    tensors: dict[str, Tensor]
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(
+    folder: Path,
+    kind: str,
+    preset: str,
+    config: dict[str, Any],
+    tensors: dict[str, Tensor],
+    notes: dict[str, Any] | None = None,
+    eight_bit: bool = False,
+) -> str:
+    """Write a checkpoint for inference, matrices in half precision; returns its fingerprint.
+
+    With ``eight_bit``, large matrices are 8-bit integers.
+
+    Each file is written beside its name and renamed, the configuration last: a folder cut off
+    in between is refused by its digest, not half-read.
+
+    Raises:
+        CheckpointError: the folder cannot be written.
+    """
+    half = {
+        # vectors are few numbers, and may be variances that half precision has no room for
+        name: (value.half() if value.is_floating_point() and value.dim() > 1 else value).cpu()
+        for name, value in tensors.items()
+    }
+    if eight_bit:
+        half = pack(half)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_tensors(folder / MODEL_FILE, half)
+        digest = sha256(folder / MODEL_FILE)
+        entries = {
+            "format": FORMAT,
+            "kind": kind,
+            "preset": preset,
+            "config": config,
+            "sha256": digest,
+            **(notes or {}),
+        }
+        write_json(folder / CONFIG_FILE, entries)
+    except (OSError, SafetensorError, AudioFileError) as error:
+        raise CheckpointError(f"{folder}: cannot write the checkpoint ({error})") from error
+    return digest[:16]
+
+
+def load_checkpoint(folder: Path, kind: str | None = None) -> Checkpoint:
+    """Read and verify a checkpoint.
+
+    Args:
+        folder: holds config.json and model.safetensors.
+        kind: refuse any other.
+
+    Raises:
+        CheckpointError: a file is missing, malformed or altered, or the kind is another.
+    """
+    entries = read_config(folder)
+    if kind is not None and entries["kind"] != kind:
+        raise CheckpointError(f"{folder}: is a checkpoint of kind {entries['kind']}, not {kind}")
+    file = folder / MODEL_FILE
+    if not file.is_file():
+        raise CheckpointError(f"{folder}: {MODEL_FILE} is missing; copy the whole folder again")
+    digest = sha256(file)
+    if digest != entries["sha256"]:
+        raise CheckpointError(
+            f"{file}: its content is not what config.json promises (truncated or altered); "
+            "copy the folder again"
+        )
+    try:
+        tensors = unpack(load_file(file))
+    except CheckpointError as error:
+        raise CheckpointError(f"{file}: {error}") from error
+    except (SafetensorError, OSError, ValueError, TypeError, RuntimeError) as error:
+        # the library leaves it to PyTorch to refuse shapes that overflow and types it knows half
+        words = " ".join(str(error).split())
+        raise CheckpointError(f"{file}: not a safetensors file ({words[:200]})") from error
+    known = {"format", "kind", "preset", "config", "sha256"}
+    return Checkpoint(
+        folder=folder,
+        kind=entries["kind"],
+        preset=entries["preset"],
+        config=entries["config"],
+        fingerprint=digest[:16],
+        tensors=tensors,
+        notes={key: value for key, value in entries.items() if key not in known},
+    )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The checked entries of a checkpoint's config.json.
+
+    Raises:
+        CheckpointError: there is none, or it is malformed.
+    """
+    file = folder / CONFIG_FILE
+    if not file.is_file():
+        raise CheckpointError(f"{folder}: not a checkpoint folder ({CONFIG_FILE} is missing)")
+    try:
+        if file.stat().st_size > MAX_CONFIG_BYTES:
+            raise CheckpointError(f"{file}: too large for a configuration")
+        entries = json.loads(file.read_text(encoding="utf-8"), parse_constant=_no_number)
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{file}: not readable as JSON ({error})") from error
+    if not isinstance(entries, dict):
+        raise CheckpointError(f"{file}: not a JSON object")
+    for key, kind in (
+        ("format", int),
+        ("kind", str),
+        ("preset", str),
+        ("config", dict),
+        ("sha256", str),
+        ("vqvae", str),
+    ):
+        value = entries.get(key, "" if key == "vqvae" else None)
+        if not isinstance(value, kind):
+            raise CheckpointError(f"{file}: entry '{key}' is missing or of the wrong type")
+        if isinstance(value, str) and len(value) > MAX_NAME:
+            raise CheckpointError(f"{file}: entry '{key}' is too long")
+    if entries["format"] != FORMAT:
+        raise CheckpointError(
+            f"{file}: format {entries['format']} is not {FORMAT}; "
+            "update audiomask or the checkpoint"
+        )
+    return entries
+
+
+def restore(checkpoint: Checkpoint, build: Callable[[str, dict[str, Any]], Model]) -> Model:
+    """The model that a checkpoint describes, with its weights.
+
+    It is laid out without memory first: whatever a tampered configuration asks for, no more is
+    allocated than the tensors there are need.
+
+    Args:
+        checkpoint: as it was loaded.
+        build: makes a model of a preset's name and a configuration.
+
+    Raises:
+        CheckpointError: the configuration makes no model, or one that the tensors do not fit.
+    """
+    for name, value in checkpoint.config.items():
+        # every block, layer and level has tensors of its own
+        repeated = name.endswith(("blocks", "layers", "levels"))
+        if repeated and isinstance(value, int) and value > len(checkpoint.tensors):
+            raise CheckpointError(f"{checkpoint.folder}: {name} is {value}; it has fewer tensors")
+    try:
+        with torch.device("meta"):
+            plan = build(checkpoint.preset, checkpoint.config)
+    except (ConfigError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(
+            f"{checkpoint.folder}: config.json describes no model ({reason})"
+        ) from error
+    check_tensors(plan, checkpoint)
+    model = build(checkpoint.preset, checkpoint.config)
+    load_weights(model, checkpoint)
+    return model
+
+
+def load_weights(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
+    """Put a checkpoint's tensors into a model, in the model's own precision.
+
+    Raises:
+        CheckpointError: names or shapes differ.
+    """
+    check_tensors(model, checkpoint)
+    model.load_state_dict(checkpoint.tensors)
+
+
+def check_tensors(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
+    """Raise CheckpointError unless a checkpoint has a model's tensors, by name, shape and type."""
+    expected = model.state_dict()
+    missing = sorted(expected.keys() - checkpoint.tensors.keys())
+    extra = sorted(checkpoint.tensors.keys() - expected.keys())
+    if missing or extra:
+        name = (missing or extra)[0]
+        verb = "lacks" if missing else "has an unknown"
+        raise CheckpointError(f"{checkpoint.folder}: {verb} tensor '{name}'")
+    for name, value in checkpoint.tensors.items():
+        if value.shape != expected[name].shape:
+            raise CheckpointError(
+                f"{checkpoint.folder}: tensor '{name}' is {tuple(value.shape)}, "
+                f"config.json makes it {tuple(expected[name].shape)}"
+            )
+        wanted = FLOATS if expected[name].is_floating_point() else (expected[name].dtype,)
+        if value.dtype not in wanted:
+            raise CheckpointError(
+                f"{checkpoint.folder}: tensor '{name}' is {value.dtype}, not {wanted[-1]}"
+            )
+
+
+def _no_number(text: str) -> NoReturn:
+    """Python reads NaN and Infinity, which are no JSON and pass any check of a range."""
+    raise ValueError(f"{text} is no number")
+
+
+def bundled_folder() -> Path:
+    """The folder of the checkpoints that come with audiomask.
+
+    Raises:
+        CheckpointError: this installation has none.
+    """
+    package = Path(__file__).parent.parent
+    for folder in (package / "bundled", package.parent / "models"):
+        if (folder / "vqvae" / CONFIG_FILE).is_file():
+            return folder
+    raise CheckpointError("no bundled checkpoints in this installation; name one with --model")
+
+
+def sha256(file: Path) -> str:
+    """Hexadecimal digest of a file."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_json(file: Path, entries: dict[str, Any]) -> None:
+    """Write JSON atomically."""
+    with AtomicFile(file, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+
+
+def write_tensors(
+    file: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None
+) -> None:
+    """Write a safetensors file atomically."""
+    with AtomicFile(file, overwrite=True) as temporary:
+        mode = temporary.stat().st_mode
+        # convolutions may hold theirs in another order
+        held = {name: value.contiguous() for name, value in tensors.items()}
+        save_file(held, temporary, metadata)
+        temporary.chmod(mode)  # the library makes a file that only its owner can read

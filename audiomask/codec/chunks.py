@@ -1,0 +1,146 @@
+"""Codec: recordings to tokens and back, chunk by chunk with enough context to be exact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from audiomask.audio.source import AudioSource, ResampledSource
+from audiomask.networks.vqvae import AnyVQVAE
+from audiomask.runtime.memory import Memory
+
+#: samples a chunk of one or two channels, before its context: some seconds, so that memory stays
+#: flat
+CHUNK = 1 << 20
+#: frames that are not cut any further where memory falls short: their context is as long
+LEAST = 64
+
+
+def chunk_of(channels: int) -> int:
+    """Samples a chunk of so many channels: the more there are, the shorter it is."""
+    return max(CHUNK // max(channels // 2, 1), 1)
+
+
+def encode(
+    vqvae: AnyVQVAE,
+    source: AudioSource,
+    device: torch.device,
+    progress: Callable[[float], None] | None = None,
+    memory: Memory | None = None,
+) -> Tensor:
+    """Codes [C, levels, F] of a recording.
+
+    Args:
+        vqvae: in evaluation mode, on ``device``.
+        source: at any rate; it is resampled to the model's.
+        progress: told the seconds of audio just done.
+        memory: the device's, where what it holds at once is known already.
+    """
+    config, memory = vqvae.config, memory or Memory(device)
+    audio = ResampledSource(source, config.sample_rate)
+    frames = -(-audio.frames // config.hop_length)
+    step = max(chunk_of(source.channels) // config.hop_length, 1)
+    kind = torch.int16 if config.codebook_size <= 1 << 15 else torch.int32
+
+    def compute(start: int, stop: int) -> Tensor:
+        return encode_frames(vqvae, audio, start, stop, frames, device).to(kind)
+
+    parts = []
+    for start in range(0, frames, step):
+        stop = min(start + step, frames)
+        parts += memory.parts("frames", start, stop, compute, LEAST)
+        if progress is not None:
+            end = min(stop * config.hop_length, audio.frames)
+            progress((end - start * config.hop_length) / config.sample_rate)
+    return torch.cat(parts, dim=-1)
+
+
+@torch.inference_mode()
+def encode_frames(
+    vqvae: AnyVQVAE,
+    audio: AudioSource,
+    start: int,
+    stop: int,
+    frames: int,
+    device: torch.device,
+) -> Tensor:
+    """Codes [C, levels, stop - start] of some of a recording's frames, as if all were coded.
+
+    Args:
+        audio: at the model's rate.
+        frames: how many the recording has; the model must not hear silence beyond its ends.
+    """
+    config = vqvae.config
+    low, high = max(start - config.context, 0), min(stop + config.context, frames)
+    samples = audio.read(low * config.hop_length, high * config.hop_length)
+    codes = vqvae.encode(samples.to(device))
+    return codes[..., start - low : stop - low].cpu()
+
+
+class DecodedSource:
+    """The sound of tokens as an audio source: what is asked for is decoded.
+
+    Args:
+        vqvae: in evaluation mode.
+        codes: [C, levels, F].
+        together: whether channels share their phases; not where they are as unlike as mid and side.
+        memory: of the VQ-VAE's device, where what it holds at once is known already.
+    """
+
+    def __init__(
+        self,
+        vqvae: AnyVQVAE,
+        codes: Tensor,
+        together: bool = True,
+        memory: Memory | None = None,
+    ) -> None:
+        self.vqvae, self.codes, self.together = vqvae, codes, together
+        self.memory = memory or Memory(next(vqvae.parameters()).device)
+        self.sample_rate = vqvae.config.sample_rate
+        self.channels = codes.shape[0]
+        self.frames = codes.shape[-1] * vqvae.config.hop_length
+
+    @torch.inference_mode()
+    def read(self, start: int, stop: int) -> Tensor:
+        """Samples [start, stop) as float32 [C, stop - start]; zeros outside."""
+        hop = self.vqvae.config.hop_length
+        out = torch.zeros(self.channels, stop - start)
+        first, last = max(start, 0), min(stop, self.frames)
+        if first >= last:
+            return out
+        low = first // hop
+
+        def compute(start: int, stop: int) -> Tensor:
+            return self.vqvae.decode(self.codes, start, stop, self.together).cpu()
+
+        parts = self.memory.parts("frames", low, -(-last // hop), compute, LEAST)
+        audio = torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
+        out[:, first - start : last - start] = audio[:, first - low * hop : last - low * hop]
+        return out
+
+
+class MidSide:
+    """A stereo recording as mid and side: the mean of left and right, half of left less right.
+
+    Args:
+        source: of two channels.
+    """
+
+    def __init__(self, source: AudioSource) -> None:
+        self.source = source
+        self.sample_rate, self.channels, self.frames = source.sample_rate, 2, source.frames
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Samples [start, stop) as float32 [2, stop - start]; zeros outside."""
+        left, right = self.source.read(start, stop)
+        return torch.stack([left + right, left - right]) / 2
+
+
+class LeftRight(MidSide):
+    """A recording's left and right, of its mid and side."""
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Samples [start, stop) as float32 [2, stop - start]; zeros outside."""
+        return 2 * super().read(start, stop)

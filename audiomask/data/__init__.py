@@ -1,0 +1,4 @@
+"""Training data: layouts on disk, and the excerpts that are drawn from them.
+
+Imports nothing, so that the command line may ask for a part that needs no torch.
+"""

@@ -1,0 +1,1 @@
+"""Bands: songs arranged, played from single notes and rendered while training."""

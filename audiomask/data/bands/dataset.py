@@ -1,0 +1,217 @@
+"""Bands: an endless set of songs, played with the single notes of a note bank.
+
+Every item is a new arrangement on new instruments with its own tunings, levels, rooms, equalisers
+and drive. An item is decided by (seed, index) alone, so that any number of workers gives the same
+data and a resumed run repeats none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from audiomask.data.bands.arrangement import Arrangement, Note, compose, read_midi
+from audiomask.data.bands.notes import SAMPLE_RATE, Instrument, NoteBank, Sample
+from audiomask.data.bands.render_plan import FADE, Plan
+from audiomask.data.effects import Colours, draw_colours
+from audiomask.data.excerpt import draw_loudness
+from audiomask.data.layouts.splits import library_key
+
+#: seconds of music before an excerpt whose notes may still ring in it
+LEAD_IN = 4.0
+#: semitones from a note to the recording that it may be read from
+FARTHEST = 4
+#: the most that songs are sped up; more is arranged than is heard, that none ends early
+FASTEST = 1.1
+
+
+class Placed(NamedTuple):
+    """One note of a plan: see ``Plan`` for what its numbers mean."""
+
+    start: int
+    onset: int
+    length: int
+    held: int
+    ratio: float
+    gain: float
+
+
+class BandDataset(Dataset[Plan]):
+    """Plans of excerpts of composed songs, 44.1 kHz mono.
+
+    Args:
+        bank: the instruments.
+        stems: the stems to tell apart; what else plays is mixed into a last, unnamed one.
+        samples: length of an excerpt.
+        seed: with the index, decides everything.
+        songs: MIDI files; half of the items are taken from these when given.
+        varied: play half of the lines on larger or smaller instruments than were recorded, by
+            reading notes from their neighbours' recordings.
+    """
+
+    def __init__(
+        self,
+        bank: NoteBank,
+        stems: Sequence[str],
+        samples: int,
+        seed: int = 0,
+        songs: Sequence[Path] = (),
+        varied: bool = True,
+    ) -> None:
+        self.varied = varied
+        self.bank = bank
+        self.stems = tuple(stems)
+        self.samples = samples
+        self.seed = seed
+        self.songs = list(songs)
+        self.families = {stem: families(group) for stem, group in bank.instruments.items()}
+
+    def __len__(self) -> int:
+        return 1 << 30  # endless: every index is another song
+
+    def __getitem__(self, index: int) -> Plan:
+        rng = np.random.default_rng([self.seed, index])
+        seconds = self.samples / SAMPLE_RATE
+        arrangement = self.arrange(rng, FASTEST * (LEAD_IN + seconds))
+        reverberation = float(rng.uniform(0.15, 1.2))  # one room for the whole band
+        tuning = float(rng.normal(0, 0.15))  # semitones, of the whole band
+        speed = float(rng.uniform(0.9, FASTEST))
+        names, lines, levels = [], [], []
+        for name in sorted(arrangement):
+            notes = self.play(arrangement[name], name, rng, tuning, speed)
+            level = rng.uniform(-9, 9) if rng.random() < 0.9 else rng.uniform(-20, 0)
+            if name not in self.stems:
+                level -= 3
+            if notes:
+                names.append(name)
+                lines.append(notes)
+                levels.append(0.1 * 10 ** (level / 20) * rng.choice((-1, 1)))
+        colours = draw_colours(names, rng, reverberation)
+        return self.plan(names, lines, levels, colours, draw_loudness(rng))
+
+    def plan(
+        self,
+        names: Sequence[str],
+        lines: Sequence[Sequence[Placed]],
+        levels: Sequence[float],
+        colours: Colours,
+        loudness: float,
+    ) -> Plan:
+        """The plan of one excerpt, from what each of its lines plays."""
+        notes = np.array([note for line in lines for note in line], dtype=np.float64)
+        start, onset, length, held, ratio, gain = torch.from_numpy(notes.reshape(-1, 6)).unbind(1)
+        places = [self.stems.index(n) if n in self.stems else len(self.stems) for n in names]
+        return Plan(
+            start=start.long(),
+            line=torch.arange(len(lines)).repeat_interleave(
+                torch.tensor([len(line) for line in lines], dtype=torch.int64)
+            ),
+            onset=onset.long(),
+            length=length.long(),
+            held=held.long(),
+            ratio=ratio.clone(),
+            gain=gain.float(),
+            item=torch.zeros(len(lines), dtype=torch.int64),
+            slot=torch.tensor(places, dtype=torch.int64),
+            level=torch.tensor(levels, dtype=torch.float32),
+            colours=colours,
+            loudness=torch.tensor([loudness], dtype=torch.float32),
+        )
+
+    def arrange(self, rng: np.random.Generator, seconds: float) -> Arrangement:
+        """A composed passage, or one of a MIDI song."""
+        if self.songs and rng.random() < 0.5:
+            song = self.songs[rng.integers(len(self.songs))]
+            start = float(rng.uniform(0, 180))
+            found = read_midi(song, rng, start, seconds)
+            if sum(map(len, found.values())) > 8:
+                return found
+        return compose(rng, seconds)
+
+    def play(
+        self,
+        notes: Sequence[Note],
+        stem: str,
+        rng: np.random.Generator,
+        tuning: float,
+        speed: float,
+    ) -> list[Placed]:
+        """What is heard of a stem's notes on one of its instruments; nothing if the bank has none.
+
+        The first ``LEAD_IN`` seconds only ring into the excerpt.
+        """
+        makers = self.families.get(stem)
+        if not makers or not notes:
+            return []
+        # a SoundFont's eight guitars together come as often as one that somebody recorded
+        group = makers[rng.integers(len(makers))]
+        instrument = group[rng.integers(len(group))]
+        choice = int(rng.integers(1 << 16))
+        away = 0
+        if self.varied and rng.random() < 0.5:
+            away = int(rng.integers(-FARTHEST, FARTHEST + 1))
+        # recorded decays are cut by the key's release, unless the player lets all notes ring
+        ring = rng.random() < 0.15 or stem == "drums"
+        found: dict[tuple[int, int], tuple[Sample, float] | None] = {}
+        placed = []
+        for note in notes:
+            onset = round((note.onset / speed - LEAD_IN) * SAMPLE_RATE)
+            if onset >= self.samples:
+                continue
+            key = (note.pitch, note.velocity // 16)
+            if key not in found:
+                found[key] = choose(instrument, note, tuning, choice, away)
+            chosen = found[key]
+            if chosen is None:
+                continue
+            sample, ratio = chosen
+            length = held = playable(sample, ratio)
+            pressed = round(note.duration / speed * SAMPLE_RATE)
+            if not ring and pressed + FADE < length:
+                length, held = pressed + FADE, pressed
+            length = min(length, self.samples - onset)
+            if onset + length > 0:
+                gain = (note.velocity / 127) ** 1.5
+                placed.append(Placed(sample.start, onset, length, held, ratio, gain))
+        return placed
+
+
+def families(instruments: Sequence[Instrument]) -> list[list[Instrument]]:
+    """Instruments by who made them: those of one SoundFont together, every other by itself."""
+    found: dict[str, list[Instrument]] = {}
+    for instrument in instruments:
+        key = library_key(Path(instrument.stem, instrument.library))
+        found.setdefault(key, []).append(instrument)
+    return list(found.values())
+
+
+def choose(
+    instrument: Instrument, note: Note, tuning: float, choice: int, away: int = 0
+) -> tuple[Sample, float] | None:
+    """The instrument's sample for a note, and how fast to read it; None when it has none near.
+
+    Args:
+        instrument: where to look.
+        note: what is to sound.
+        tuning: semitones that all notes are higher.
+        choice: decides between a drum's samples.
+        away: semitones from the note to where its sample is looked for; drums stay.
+    """
+    if instrument.stem == "drums":
+        drum = instrument.drum(note.pitch, note.velocity, choice)
+        return None if drum is None else (drum, 1.0)
+    sample = instrument.nearest(note.pitch + away, note.velocity)
+    ratio = 2 ** ((note.pitch - sample.pitch + tuning) / 12)
+    return (sample, float(ratio)) if 0.5 <= ratio <= 2.0 else None
+
+
+def playable(sample: Sample, ratio: float) -> int:
+    """How many samples a note has when read ``ratio`` times as fast."""
+    if ratio == 1:
+        return len(sample.samples)
+    return max(int((len(sample.samples) - 1) / ratio) - 1, 0)

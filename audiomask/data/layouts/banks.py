@@ -1,0 +1,112 @@
+"""Banks: note banks, MIDI songs and SoundFonts, which bands are made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from audiomask.audio.names import is_audio
+from audiomask.data.bands.notes import PIECES, STAND_INS, find_libraries, is_note
+from audiomask.data.layouts.problems import below, tell
+from audiomask.data.layouts.splits import (
+    assign,
+    assign_libraries,
+    assign_songs,
+    folder_split,
+    library_key,
+)
+from audiomask.data.layouts.walk import walk_files
+from audiomask.data.tracks import Source
+
+BANK, SONGS, FONTS = "note bank", "MIDI songs", "SoundFonts"
+MIDI_SUFFIXES = (".mid", ".midi")
+FONT_SUFFIXES = (".sf2", ".sf3")
+#: what a drum's file name begins with
+DRUMS = frozenset(PIECES.values()).union(STAND_INS, *STAND_INS.values())
+
+
+def find(folder: Path) -> Source | None:
+    """The instrument libraries, MIDI songs and SoundFonts of a folder, as one source.
+
+    None when there are none of them, or MIDI songs and SoundFonts beside audio that is no
+    instrument's notes: that audio is what counts.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
+    libraries = split_libraries(folder)
+    audio = walk_files(folder, is_audio)
+    songs, fonts = find_scores(folder)
+    if not libraries and (audio or not songs + fonts):
+        return None
+    named = assign_songs(file.relative_to(folder).as_posix() for file in songs)
+    kinds = {BANK: libraries, SONGS: songs, FONTS: fonts}
+    others = [file for file in audio if not is_placed(file, libraries)]
+    return Source(
+        folder,
+        " and ".join(kind for kind, found in kinds.items() if found),
+        libraries=tuple(sorted(libraries.items())),
+        songs=tuple((file, named[file.relative_to(folder).as_posix()]) for file in songs),
+        fonts=split_fonts(folder, fonts, libraries),
+        problems=tell(
+            below(folder, others),
+            "audio file is not named as a note of a library and is left out",
+            "audio files are not named as notes of a library and are left out",
+        ),
+    )
+
+
+def find_scores(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The MIDI songs and the SoundFonts below a folder.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
+    files = walk_files(folder, lambda file: file.suffix.lower() in MIDI_SUFFIXES + FONT_SUFFIXES)
+    songs = [file for file in files if file.suffix.lower() in MIDI_SUFFIXES]
+    return songs, [file for file in files if file.suffix.lower() in FONT_SUFFIXES]
+
+
+def split_libraries(folder: Path) -> dict[Path, str]:
+    """The instrument libraries of a folder and of its subfolders for splits, with their splits.
+
+    A folder ``drums`` with a folder of songs in it looks much like a drum kit. Unless there is a
+    library of pitched notes, one of drums has to have a piece that is known.
+    """
+    found = assign_libraries(find_libraries(folder))
+    for part in sorted(path for path in folder.iterdir() if path.is_dir()):
+        split = folder_split(part.name)
+        if split is not None:
+            found |= dict.fromkeys(find_libraries(part), split)
+    return found if any(map(is_library, found)) else {}
+
+
+def is_library(folder: Path) -> bool:
+    """Whether ``<stem>/<library>`` holds notes beyond doubt."""
+    if folder.parent.name != "drums":
+        return True
+    return any(
+        is_note("drums", file) and file.stem.split("_")[0] in DRUMS for file in folder.iterdir()
+    )
+
+
+def is_placed(file: Path, libraries: dict[Path, str]) -> bool:
+    """Whether a file is a note of one of the libraries."""
+    return file.parent in libraries and is_note(file.parent.parent.name, file)
+
+
+def split_fonts(
+    folder: Path, fonts: list[Path], libraries: dict[Path, str]
+) -> tuple[tuple[Path, str], ...]:
+    """SoundFonts with their splits: a subfolder's, or that of the notes rendered from the font.
+
+    Those of no folder and without notes are given to ``splits.assign`` by their names.
+    """
+    rendered = {library_key(library): split for library, split in libraries.items()}
+    hashed = assign(font.stem for font in fonts)
+
+    def split(font: Path) -> str:
+        above = font.relative_to(folder).parts[:-1]
+        placed = folder_split(above[0]) if above else None
+        return placed or rendered.get(font.stem) or hashed[font.stem]
+
+    return tuple((font, split(font)) for font in fonts)

@@ -1,0 +1,113 @@
+"""Headers: which audio files can be read, and how long they are, without decoding any."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import soundfile
+
+from audiomask.audio import probe
+from audiomask.audio.decode import looks_like_text
+from audiomask.audio.opening import open_sound
+from audiomask.data.layouts.problems import below, tell
+from audiomask.data.tracks import Track
+from audiomask.data.ways import Way, find_way
+from audiomask.errors import AudioFileError, DataError
+
+#: what libsndfile reads without help, as a rule
+OPENED = (".wav", ".wave", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".au", ".snd")
+#: headers read at a time: on a network drive each is a wait
+THREADS = 16
+
+
+def measure(tracks: Iterable[Track], folder: Path) -> tuple[tuple[Track, ...], tuple[str, ...]]:
+    """Find out how long tracks are, and leave out what cannot be read.
+
+    Args:
+        tracks: with any ``seconds``.
+        folder: that of their source, to name files by their paths below it.
+
+    Returns:
+        The tracks of which something can be read, with the ``seconds`` of their shortest file,
+        and a line of problems for each way in which files cannot be read.
+    """
+    tracks = list(tracks)
+    files = {file for track in tracks for group in track.stems.values() for file in group}
+    files.update(track.mixture for track in tracks if track.mixture is not None)
+    lengths, problems = read_lengths(files, folder)
+    kept = []
+    for track in tracks:
+        readable = {
+            name: tuple(file for file in group if file in lengths)
+            for name, group in track.stems.items()
+        }
+        stems = {name: group for name, group in readable.items() if group}
+        mixture = track.mixture if track.mixture in lengths else None
+        known = [lengths[file] for group in stems.values() for file in group]
+        if mixture is not None:
+            known.append(lengths[mixture])
+        if known:
+            kept.append(
+                dataclasses.replace(track, stems=stems, mixture=mixture, seconds=min(known))
+            )
+    return tuple(kept), problems
+
+
+def read_lengths(
+    files: Collection[Path], folder: Path
+) -> tuple[dict[Path, float], tuple[str, ...]]:
+    """The lengths of files in seconds, and problems that name those left out.
+
+    Files are left out that neither libsndfile nor ffmpeg can read; so are files without samples
+    and those that do not tell their length.
+    """
+    ordered = sorted(files)
+    equipped = probe.ffmpeg_path() is not None and probe.ffprobe_path() is not None
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = list(pool.map(read_length, ordered))
+    lengths = {file: s for file, s in zip(ordered, found, strict=True) if s is not None}
+    broken = [file for file in ordered if file not in lengths]
+    waiting = [] if equipped else [file for file in broken if may_need_ffmpeg(file)]
+    unreadable = [file for file in broken if file not in set(waiting)]
+    return lengths, (
+        *tell(
+            below(folder, unreadable),
+            "file cannot be read and is left out",
+            "files cannot be read and are left out",
+        ),
+        *tell(
+            below(folder, waiting),
+            "file needs ffmpeg, which is not installed, and is left out",
+            "files need ffmpeg, which is not installed, and are left out",
+        ),
+    )
+
+
+def read_length(file: Path) -> float | None:
+    """The length of a file in seconds; None when it is not audio, does not tell, or lacks ffmpeg.
+
+    Raises:
+        DataError: pydub cannot be imported.
+    """
+    try:
+        found = find_way(file)
+    except (OSError, soundfile.SoundFileError):
+        return None
+    except AudioFileError as error:
+        if isinstance(error.__cause__, ImportError):
+            raise DataError(str(error)) from error
+        return None
+    return found.seconds if found.way is Way.seek or probe.ffmpeg_path() is not None else None
+
+
+def may_need_ffmpeg(file: Path) -> bool:
+    """Whether a file that could not be read is none of those that libsndfile alone reads."""
+    try:
+        return not looks_like_text(file) and (
+            open_sound(file) is not None or file.suffix.lower() not in OPENED
+        )
+    except OSError:
+        return False

@@ -1,0 +1,87 @@
+"""MUSDB18-HQ's layout: ``{train,test}/TRACK/{mixture,drums,bass,other,vocals}.wav``."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+from audiomask.data.layouts.headers import measure
+from audiomask.data.layouts.problems import below, tell
+from audiomask.data.layouts.splits import TRAIN, VALIDATION, folder_split
+from audiomask.data.layouts.walk import walk_files
+from audiomask.data.tracks import Source, Track
+
+LAYOUT = "MUSDB18-HQ"
+STEMS = ("drums", "bass", "other", "vocals")
+MIXTURE = "mixture"
+#: sums of the stems that the musdb package writes beside them
+SUMS = {"accompaniment", "linear_mixture"}
+#: the songs of ``train`` that are kept for validation: ``validation_tracks`` in
+#: ``musdb/configs/mus.yaml`` of the musdb package (https://github.com/sigsep/sigsep-mus-db)
+VALIDATION_SONGS = frozenset(
+    {
+        "Actions - One Minute Smile",
+        "Clara Berry And Wooldog - Waltz For My Victims",
+        "Johnny Lokke - Promises & Lies",
+        "Patrick Talbot - A Reason To Leave",
+        "Triviul - Angelsaint",
+        "Alexander Ross - Goodbye Bolero",
+        "Fergessen - Nos Palpitants",
+        "Leaf - Summerghost",
+        "Skelpolu - Human Mistakes",
+        "Young Griffo - Pennies",
+        "ANiMAL - Rockshow",
+        "James May - On The Line",
+        "Meaxic - Take A Step",
+        "Traffic Experiment - Sirens",
+    }
+)
+
+
+def find(folder: Path) -> Source | None:
+    """The songs of a folder in the layout of MUSDB18-HQ; None when it has another.
+
+    One song with all five files is enough to recognise it, unless a song has further stems. Of
+    other songs, what is there is taken. ``other`` is all that is none of the other three, guitars
+    and pianos included: the source is not complete.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
+    songs: dict[Path, dict[str, Path]] = {}
+    outside = []
+    for file in walk_files(folder, lambda file: file.suffix.lower() == ".wav"):
+        parts = file.relative_to(folder).parts
+        if len(parts) == 3 and folder_split(parts[0]) is not None:
+            songs.setdefault(file.parent, {})[file.stem] = file
+        else:
+            outside.append(file)
+    names = {*STEMS, MIXTURE}
+    if not any(names <= set(files) for files in songs.values()):
+        return None
+    if any(set(files) - names - SUMS for files in songs.values()):
+        return None
+    tracks, missing = [], []
+    for path, files in songs.items():
+        missing += [path / f"{name}.wav" for name in (MIXTURE, *STEMS) if name not in files]
+        stems = {name: (files[name],) for name in STEMS if name in files}
+        name = path.relative_to(folder).as_posix()
+        tracks.append(Track(name, split_of_song(path), stems, files.get(MIXTURE), 0.0))
+    measured, problems = measure(tracks, folder)
+    problems = (
+        *tell(below(folder, missing), "file is missing", "files are missing"),
+        *tell(
+            below(folder, outside),
+            "audio file lies outside the songs and is left out",
+            "audio files lie outside the songs and are left out",
+        ),
+        *problems,
+    )
+    return Source(folder, LAYOUT, measured, complete=False, problems=problems)
+
+
+def split_of_song(path: Path) -> str:
+    """The split of ``{train,test}/SONG``: that of its folder, but for the validation songs."""
+    split = folder_split(path.parent.name) or TRAIN
+    fixed = unicodedata.normalize("NFC", path.name) in VALIDATION_SONGS
+    return VALIDATION if split == TRAIN and fixed else split

@@ -1,0 +1,87 @@
+"""Parts: files that are stems or mixtures of songs, put together to a source of tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from audiomask.data.layouts.headers import measure
+from audiomask.data.layouts.problems import below, tell
+from audiomask.data.layouts.splits import assign_songs
+from audiomask.data.layouts.stem_names import is_complete, mixture_rank, stem_name
+from audiomask.data.tracks import Source, Track
+
+#: of a file in several formats, the first of these is taken
+BEST = (".wav", ".wave", ".flac", ".aif", ".aiff")
+
+
+class Part(NamedTuple):
+    """One file of a song: the song's name, the stem's or mixture's as people write it, the file."""
+
+    song: str
+    name: str
+    file: Path
+
+
+def assemble(folder: Path, layout: str, parts: Iterable[Part], problems: Sequence[str]) -> Source:
+    """A source of the songs that parts make up.
+
+    Several files of one stem, such as ``guitar 1.wav`` and ``guitar 2.wav``, are all its files.
+    Where they differ in format alone they are copies, of which one is taken.
+
+    Args:
+        folder: the source's.
+        layout: the source's.
+        parts: of all songs, in any order.
+        problems: lines about what was left out already.
+    """
+    songs: dict[str, dict[str, list[Path]]] = {}
+    mixtures: dict[str, list[tuple[int, Path]]] = {}
+    kept, copies = without_copies(parts)
+    for song, name, file in kept:
+        stems = songs.setdefault(song, {})
+        rank = mixture_rank(name)
+        if rank is None:
+            stems.setdefault(stem_name(name), []).append(file)
+        else:
+            mixtures.setdefault(song, []).append((rank, file))
+    splits = assign_songs(songs)
+    tracks = [
+        Track(
+            song,
+            splits[song],
+            {name: tuple(sorted(stems[name])) for name in sorted(stems)},
+            min(mixtures[song])[1] if song in mixtures else None,
+            0.0,
+        )
+        for song, stems in sorted(songs.items())
+    ]
+    measured, unreadable = measure(tracks, folder)
+    names = {name for stems in songs.values() for name in stems}
+    problems = (
+        *problems,
+        *tell(
+            below(folder, copies),
+            "file is there in another format too and is left out",
+            "files are there in another format too and are left out",
+        ),
+        *unreadable,
+    )
+    return Source(folder, layout, measured, complete=is_complete(names), problems=problems)
+
+
+def without_copies(parts: Iterable[Part]) -> tuple[list[Part], list[Path]]:
+    """The parts, one of those that differ in their file's format alone; and the other files."""
+    best: dict[Path, Part] = {}
+    copies = []
+    for part in sorted(parts, key=lambda part: quality(part.file)):
+        if best.setdefault(part.file.with_suffix(""), part) is not part:
+            copies.append(part.file)
+    return list(best.values()), sorted(copies)
+
+
+def quality(file: Path) -> tuple[int, Path]:
+    """A key that sorts lossless files before the others."""
+    suffix = file.suffix.lower()
+    return BEST.index(suffix) if suffix in BEST else len(BEST), file

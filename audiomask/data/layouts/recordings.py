@@ -1,0 +1,31 @@
+"""Recordings: a folder of audio files whose parts are unknown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from audiomask.audio.names import is_audio
+from audiomask.data.layouts.headers import measure
+from audiomask.data.layouts.splits import assign_songs
+from audiomask.data.layouts.walk import walk_files
+from audiomask.data.tracks import Source, Track
+
+LAYOUT = "recordings"
+
+
+def find(folder: Path) -> Source | None:
+    """All audio files below a folder, each a track without stems; None when there are none.
+
+    A file's name is its path without the suffix: the same song in two formats is in one split.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
+    files = walk_files(folder, is_audio)
+    if not files:
+        return None
+    names = {file: file.relative_to(folder).with_suffix("").as_posix() for file in files}
+    splits = assign_songs(names.values())
+    tracks = [Track(name, splits[name], {}, file, 0.0) for file, name in names.items()]
+    measured, problems = measure(tracks, folder)
+    return Source(folder, LAYOUT, measured, problems=problems)

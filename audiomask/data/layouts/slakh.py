@@ -1,0 +1,169 @@
+"""Slakh2100's layout: ``TrackNNNNN/{metadata.yaml, mix.flac, stems/SXX.flac}``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from audiomask.audio.names import is_audio
+from audiomask.data.layouts.headers import measure
+from audiomask.data.layouts.problems import below, tell
+from audiomask.data.layouts.splits import TEST, TRAIN, VALIDATION, assign, folder_split
+from audiomask.data.layouts.walk import walk_files
+from audiomask.data.tracks import Source, Track
+
+LAYOUT = "Slakh2100"
+#: stem -> General MIDI programs
+GROUPS = {"piano": range(0, 8), "guitar": range(24, 32), "bass": range(32, 40)}
+#: the program that stands for percussion
+DRUMS = 128
+#: the folder of tracks that the authors left out of the redux edition
+OMITTED = "omitted"
+NUMBERED = re.compile(r"^Track(\d{5})$")
+#: the last track of a split in the original numbering; what follows is for tests
+LAST_TRAIN, LAST_VALIDATION = 1500, 1875
+#: the flac of the originals, and what people convert it to
+SUFFIXES = (".flac", ".wav")
+#: a broken file of metadata raises one of these
+BROKEN = (yaml.YAMLError, OSError, LookupError, TypeError, AttributeError, ValueError)
+# the same as yaml.SafeLoader, ten times as fast, where libyaml is there
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass
+class Entries:
+    """What one track's metadata lists.
+
+    Attributes:
+        stems: the files that are there, by stem.
+        missing: the files that should be there and are not.
+        rendered_here: whether a SoundFont played it, as in ``examples/render_band.py``'s songs,
+            whose numbers are not those of Slakh2100.
+    """
+
+    stems: dict[str, list[Path]] = field(default_factory=dict)
+    missing: list[Path] = field(default_factory=list)
+    rendered_here: bool = False
+
+
+def find(folder: Path) -> Source | None:
+    """The tracks below a folder in the layout of Slakh2100; None when there are none.
+
+    The original and the redux edition keep tracks in ``train``, ``validation`` and ``test``
+    (``omitted`` is passed over). Tracks outside such folders are split by their numbers, as in
+    the original; those of other names, or played by SoundFonts, by ``splits.assign``.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
+    listed: dict[Path, Entries] = {}
+    broken: list[Path] = []
+    for file in walk_files(folder, lambda file: file.name == "metadata.yaml"):
+        if OMITTED in file.relative_to(folder).parts:
+            continue
+        try:
+            listed[file.parent] = read_entries(file)
+        except BROKEN:
+            if (file.parent / "stems").is_dir():  # otherwise it is another program's
+                broken.append(file)
+    if not listed and not broken:
+        return None
+    splits = split_tracks(folder, listed)
+    tracks = []
+    for path, entries in listed.items():
+        stems = {stem: tuple(entries.stems[stem]) for stem in sorted(entries.stems)}
+        mixture = existing(path / "mix")
+        tracks.append(Track(name_of(path, folder), splits[path], stems, mixture, 0.0))
+    measured, unreadable = measure(tracks, folder)
+    missing = [file for entries in listed.values() for file in entries.missing]
+    places = {*listed, *(file.parent for file in broken)}
+    outside = [
+        file
+        for file in walk_files(folder, is_audio)
+        if places.isdisjoint(file.parents) and OMITTED not in file.relative_to(folder).parts
+    ]
+    problems = (
+        *tell(below(folder, missing), "stem file is missing", "stem files are missing"),
+        *tell(
+            below(folder, broken),
+            "track has broken metadata and is left out",
+            "tracks have broken metadata and are left out",
+        ),
+        *tell(
+            below(folder, outside),
+            "audio file lies outside the tracks and is left out",
+            "audio files lie outside the tracks and are left out",
+        ),
+        *unreadable,
+    )
+    return Source(folder, LAYOUT, measured, problems=problems)
+
+
+def name_of(path: Path, folder: Path) -> str:
+    """A track's name: the path of its folder below the source's, or the source's own name."""
+    return path.relative_to(folder).as_posix() if path != folder else path.name
+
+
+def split_tracks(folder: Path, listed: Mapping[Path, Entries]) -> dict[Path, str]:
+    """The splits of tracks by their folders; where those do not tell, by number or by name."""
+    splits: dict[Path, str | None] = {}
+    for path, entries in listed.items():
+        above = path.relative_to(folder).parts[:-1]
+        splits[path] = next(filter(None, map(folder_split, above)), None)
+        if splits[path] is None and not entries.rendered_here:
+            splits[path] = split_by_number(path.name)
+    hashed = assign(name_of(path, folder) for path, split in splits.items() if split is None)
+    return {path: split or hashed[name_of(path, folder)] for path, split in splits.items()}
+
+
+def read_entries(metadata: Path) -> Entries:
+    """The stems that a ``metadata.yaml`` lists.
+
+    Entries that say that they were not rendered have no file, which is no fault.
+
+    Raises:
+        OSError, yaml.YAMLError, LookupError, TypeError, AttributeError, ValueError: it cannot be
+            read, or is not Slakh2100's.
+    """
+    text = metadata.read_text(encoding="utf-8")
+    listed: dict[str, dict[str, Any]] = yaml.load(text, _Loader)["stems"]
+    found = Entries()
+    plugins = set()
+    for name, entry in listed.items():
+        stem = group_of(entry)
+        file = existing(metadata.parent / "stems" / name)
+        if file is not None:
+            found.stems.setdefault(stem, []).append(file)
+        elif entry.get("audio_rendered", True):
+            found.missing.append(metadata.parent / "stems" / f"{name}{SUFFIXES[0]}")
+        plugins.add(Path(str(entry.get("plugin_name"))).suffix.lower())
+    found.rendered_here = bool(plugins) and plugins <= {".sf2", ".sf3"}
+    return found
+
+
+def existing(path: Path) -> Path | None:
+    """The audio file of a path without its suffix; None when there is none."""
+    files = (path.with_name(path.name + suffix) for suffix in SUFFIXES)
+    return next((file for file in files if file.is_file()), None)
+
+
+def group_of(entry: dict[str, Any]) -> str:
+    """The stem that a metadata entry belongs to; "other" when none of ours."""
+    program = int(entry.get("program_num", -1))
+    if entry.get("is_drum") or program == DRUMS:
+        return "drums"
+    return next((name for name, programs in GROUPS.items() if program in programs), "other")
+
+
+def split_by_number(name: str) -> str | None:
+    """The split of ``TrackNNNNN`` in the original numbering; None for other names."""
+    match = NUMBERED.match(name)
+    if match is None:
+        return None
+    number = int(match[1])
+    return TRAIN if number <= LAST_TRAIN else VALIDATION if number <= LAST_VALIDATION else TEST

@@ -1,0 +1,58 @@
+"""Stems by folder: ``guitar/*.wav``, ``drums/*.flac`` …, one folder for each stem."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from audiomask.audio.names import is_audio
+from audiomask.data.layouts.parts import Part, assemble
+from audiomask.data.layouts.problems import below, tell
+from audiomask.data.layouts.splits import folder_split
+from audiomask.data.layouts.stem_names import common_name, mixture_rank
+from audiomask.data.layouts.walk import walk_files
+from audiomask.data.tracks import Source
+
+LAYOUT = "stems by folder"
+
+
+def find(folder: Path) -> Source | None:
+    """The songs of a folder whose subfolders are named after stems; None when they are not.
+
+    Files of one path below several stems' folders (``guitar/live/song.wav`` and
+    ``drums/live/song.flac``) are one song; a file alone is a song of one stem, and bands are made
+    by mixing songs. A folder ``mixture`` beside the stems' holds whole songs.
+
+    More than half of the subfolders with audio have to be named after stems, at least one of them
+    after something else than the rest: a collection of music may have a folder "other". Those
+    that are not are left out.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
+    parts, outside, known, unknown = [], [], set(), set()
+    for file in walk_files(folder, is_audio):
+        head, song = split_off(file.relative_to(folder))
+        *above, name = head.parts or ("",)
+        if common_name(name) is not None or mixture_rank(name) is not None:
+            known.add(head)
+            parts.append(Part(Path(*above, song.with_suffix("")).as_posix(), name, file))
+        else:
+            unknown.add(head)
+            outside.append(file)
+    named = {common_name(head.name) for head in known} - {None, "other"}
+    unknown.discard(Path())  # loose files say nothing about the folders
+    if not named or len(known) <= len(unknown):
+        return None
+    problems = tell(
+        below(folder, outside),
+        "audio file lies outside the folders named after stems and is left out",
+        "audio files lie outside the folders named after stems and are left out",
+    )
+    return assemble(folder, LAYOUT, parts, problems)
+
+
+def split_off(relative: Path) -> tuple[Path, Path]:
+    """The folder that may name a stem, with that of a split above it, and the path below it."""
+    parts = relative.parts
+    depth = min(2 if folder_split(parts[0]) is not None else 1, len(parts) - 1)
+    return Path(*parts[:depth]), Path(*parts[depth:])

@@ -1,0 +1,81 @@
+"""Track folders: ``SONG/{guitar,drums,…}.wav``, one folder for each song."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from audiomask.audio.names import is_audio
+from audiomask.data.layouts.parts import Part, assemble
+from audiomask.data.layouts.problems import below, tell
+from audiomask.data.layouts.splits import folder_split
+from audiomask.data.layouts.stem_names import common_name, mixture_rank, stem_name
+from audiomask.data.layouts.walk import walk_files
+from audiomask.data.tracks import Source
+
+LAYOUT = "track folders"
+#: the name of a song's subfolder that holds its stems, below its mixture
+INNER = "stems"
+
+
+def find(folder: Path) -> Source | None:
+    """The songs of a folder with a subfolder for each; None when its subfolders are no songs.
+
+    A song's files are named after its stems, whatever they are; ``mixture``, ``mix`` or
+    ``master`` is the whole song. The files may lie in a folder ``stems`` of the song's. An
+    album's folder looks much the same, so at least half of the folders with audio must hold a
+    mixture or a file whose name is a common one for a stem, and does not begin with a digit.
+    Folders that hold none, and no stem that a song has either, are left out.
+
+    A folder with nothing but the stems of one song, two or more, is that song.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
+    songs: dict[Path, list[Path]] = {}
+    for file in walk_files(folder, is_audio):
+        inner = file.parent.name.casefold() == INNER and file.parent != folder
+        songs.setdefault(file.parent.parent if inner else file.parent, []).append(file)
+    loose = [path for path in songs if is_loose(path.relative_to(folder))]
+    if loose == list(songs) == [folder] and is_song(songs[folder]):
+        loose = []
+    outside = [file for path in loose for file in songs.pop(path)]
+    certain = [path for path, files in songs.items() if any(map(is_evidence, files))]
+    if not certain or 2 * len(certain) < len(songs):
+        return None
+    stems = {stem_name(file.stem) for path in certain for file in songs[path]}
+    parts = []
+    for path, files in songs.items():
+        name = path.relative_to(folder).as_posix() if path != folder else folder.name
+        if path in certain or any(stem_name(file.stem) in stems for file in files):
+            parts += [Part(name, file.stem, file) for file in files]
+        else:
+            outside += files
+    problems = tell(
+        below(folder, sorted(outside)),
+        "audio file is no song's stem by its place and name and is left out",
+        "audio files are no song's stems by their place and name and are left out",
+    )
+    return assemble(folder, LAYOUT, parts, problems)
+
+
+def is_loose(relative: Path) -> bool:
+    """Whether a folder is the source's or a split's, so that files in it belong to no song."""
+    return not relative.parts or (len(relative.parts) == 1 and is_split(relative.name))
+
+
+def is_split(name: str) -> bool:
+    """Whether a folder is named after a split."""
+    return folder_split(name) is not None
+
+
+def is_evidence(file: Path) -> bool:
+    """Whether a file's name says that its folder is a song's."""
+    if file.stem[:1].isdigit():
+        return False
+    return common_name(file.stem) is not None or mixture_rank(file.stem) is not None
+
+
+def is_song(files: list[Path]) -> bool:
+    """Whether files are the stems of one song beyond doubt."""
+    stems = {common_name(file.stem) for file in files if mixture_rank(file.stem) is None}
+    return all(map(is_evidence, files)) and len(stems) >= 2

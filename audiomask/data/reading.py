@@ -1,0 +1,264 @@
+"""Reading: a span of an audio file, at the cost of the span and not of the file.
+
+Training takes a few seconds here and there out of thousands of files. Unlike
+``audiomask.audio.files.AudioFile``, which is exact to the sample and therefore decodes an MP3 or
+Ogg from its start, this seeks in everything: a few samples more or less do not matter here.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import multiprocessing
+import os
+import struct
+import subprocess
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import torch
+from torch import Tensor
+
+from audiomask.audio import decode, probe
+from audiomask.audio.files import RATES, AudioFile
+from audiomask.audio.opening import open_sound
+from audiomask.audio.pcm import is_lossy
+from audiomask.audio.quiet import quiet_decoders
+from audiomask.audio.source import ResampledSource
+from audiomask.data.ways import ENDLESS, Way, find_way
+from audiomask.errors import AudioFileError, DataError, why
+
+Audio = npt.NDArray[np.float32]
+
+SAMPLE_RATE = 44100
+#: seconds that ffmpeg decodes before a span: AAC and MP3 need what came before
+PREROLL = 0.5
+
+logger = logging.getLogger("audiomask")
+
+
+class SeekingSource:
+    """What libsndfile can read, by seeking: an AudioSource of an open file."""
+
+    def __init__(self, file: soundfile.SoundFile, name: str) -> None:
+        self.file, self.name = file, name
+        self.sample_rate, self.channels = int(file.samplerate), int(file.channels)
+        self.frames = int(file.frames)
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Samples [start, stop) as float32 [C, stop - start]; zeros beyond the ends.
+
+        Raises:
+            DataError: the file is damaged there, or ends before its header says so.
+        """
+        first, last = max(start, 0), min(stop, self.frames)
+        if first >= last:
+            return torch.zeros(self.channels, stop - start)
+        try:
+            with quiet_decoders():
+                self.file.seek(first)
+                samples = self.file.read(last - first, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            reason = str(error.error_string).strip().rstrip(".")
+            seconds = first / self.sample_rate
+            raise DataError(f"{self.name}: is damaged near {seconds:.1f} s: {reason}") from error
+        # an MP3's length may be an estimate; everything else promises what it holds
+        if len(samples) < last - first and not is_lossy(self.file.subtype):
+            seconds = (first + len(samples)) / self.sample_rate
+            raise DataError(f"{self.name}: is cut short at {seconds:.1f} s")
+        return place(samples.T, first - start, stop - start)
+
+
+class PipedSource:
+    """What ffmpeg reads, one process a span: an AudioSource of unknown length."""
+
+    frames = ENDLESS
+
+    def __init__(self, file: Path) -> None:
+        self.path = file
+        self.sample_rate, self.channels, self.track, delay = pipe_format(file)
+        #: samples of silence before the sound, which begins later than the picture
+        self.delay = round(delay * self.sample_rate)
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Samples [start, stop) as float32 [C, stop - start]; zeros beyond the ends.
+
+        Raises:
+            DataError: ffmpeg cannot decode it.
+        """
+        if stop <= self.delay:
+            return torch.zeros(self.channels, stop - start)
+        begin = start - math.ceil(PREROLL * self.sample_rate)
+        # seeking to where the sound begins would drop the packet before it, which AAC begins with
+        begin, origin = (begin, begin) if begin > self.delay else (0, self.delay)
+        seconds = (begin / self.sample_rate, (stop - begin) / self.sample_rate + PREROLL)
+        _, samples = decode_span(self.path, *seconds, self.track)
+        first = max(start, origin)
+        return place(samples[:, first - origin : stop - origin], first - start, stop - start)
+
+
+class WholeSource:
+    """What is read right only when it is decoded from start to end: an AudioSource.
+
+    The last few such files stay decoded, as temporary files: training comes back to them.
+    """
+
+    def __init__(self, file: Path) -> None:
+        try:
+            # what a process forked from this one read through the same file would get mixed up
+            self.file = decoded(file, os.getpid())
+        except AudioFileError as error:
+            raise DataError(str(error)) from error
+        self.sample_rate, self.channels = self.file.sample_rate, self.file.channels
+        self.frames = self.file.frames
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Samples [start, stop) as float32 [C, stop - start]; zeros beyond the ends."""
+        with _one_reader:
+            return self.file.read(start, stop)
+
+
+_one_reader = threading.Lock()
+
+
+@functools.lru_cache(maxsize=8)
+def decoded(file: Path, process: int) -> AudioFile:
+    """A file decoded as a whole, by this process."""
+    return AudioFile(file)
+
+
+def place(samples: Audio, offset: int, length: int) -> Tensor:
+    """Samples [C, n] at an offset in silence of a length [C, length]; what is no number is 0."""
+    out = torch.zeros(len(samples), length)
+    finite = torch.nan_to_num(torch.from_numpy(samples), nan=0.0, posinf=0.0, neginf=0.0)
+    out[:, offset : offset + samples.shape[1]] = finite
+    return out
+
+
+@functools.lru_cache(maxsize=4096)
+def pipe_format(file: Path) -> tuple[int, int, int, float]:
+    """What ffmpeg makes of a file: sample rate, channels, track, and the seconds it begins late.
+
+    Asked once a process.
+    """
+    try:
+        sound = probe.probe(file, str(file))
+    except AudioFileError as error:
+        raise DataError(str(error)) from error
+    rate, samples = decode_span(file, 0, sound.delay + PREROLL, sound.track)
+    return rate, len(samples), sound.track, sound.delay
+
+
+def decode_span(file: Path, start: float, seconds: float, track: int = 0) -> tuple[int, Audio]:
+    """Have ffmpeg decode a span.
+
+    Returns:
+        The sample rate and the samples [C, n], fewer than asked for where the file ends.
+
+    Raises:
+        DataError: it is not audio, or ffmpeg is missing.
+    """
+    span = ["-t", f"{seconds:.6f}"]
+    if start > 0:  # seeking to 0 would drop the packet before it, which AAC begins with
+        span += ["-ss", f"{start:.6f}"]
+    try:
+        command = decode.read_command(file, str(file), *span, track=track)
+    except (AudioFileError, OSError) as error:
+        raise DataError(str(error)) from error
+    # AU's header, unlike WAV's, has all that is needed at fixed places
+    command += ["-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
+    if done.returncode or len(done.stdout) < 24:
+        raise DataError(str(decode.undecodable(done.stderr, file, str(file))))
+    begin, _, _, rate, channels = struct.unpack(">4x5I", done.stdout[:24])
+    body = done.stdout[begin:]
+    whole = len(body) // (4 * channels) * channels
+    samples = np.frombuffer(body, ">f4", whole).reshape(-1, channels)
+    return rate, samples.T.astype(np.float32)
+
+
+def read_span(file: Path, start: int, stop: int, sample_rate: int = SAMPLE_RATE) -> Tensor:
+    """Samples [start, stop) of a file, reading only what they need.
+
+    Args:
+        file: any audio file that libsndfile or ffmpeg reads.
+        start: first sample, counted at ``sample_rate``; may lie before the beginning.
+        stop: the sample after the last; may lie beyond the end.
+        sample_rate: what to resample to.
+
+    Returns:
+        float32 [C, stop - start]; zeros beyond the ends, and where samples are not finite.
+
+    Raises:
+        DataError: the file is missing, not audio, or damaged there.
+    """
+    with open_source(file) as source:
+        return ResampledSource(source, sample_rate).read(start, stop)
+
+
+@contextmanager
+def open_source(file: Path) -> Iterator[SeekingSource | PipedSource | WholeSource]:
+    """A file as an AudioSource at its own rate.
+
+    Raises:
+        DataError: the file is missing or not audio.
+    """
+    if not file.is_file():
+        raise DataError(f"{file}: no such file")
+    try:
+        way = find_way(file).way
+        opened = open_sound(file) if way is Way.seek else None
+    except AudioFileError as error:
+        raise DataError(str(error)) from error
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {why(error)}") from error
+    with opened or nullcontext():
+        source: SeekingSource | PipedSource | WholeSource
+        if way is Way.whole:
+            source = WholeSource(file)
+        else:
+            source = PipedSource(file) if opened is None else SeekingSource(opened, str(file))
+        if source.sample_rate not in RATES:
+            raise DataError(f"{file}: has an impossible sample rate: {source.sample_rate}")
+        yield source
+
+
+class Reader:
+    """``read_span`` for a data set: a file that cannot be read is named once, then left out.
+
+    The list of unreadable files lies in memory that all workers of a loader share, forked or
+    spawned, so that each is named by one of them only.
+
+    Args:
+        files: all that will be asked for.
+        sample_rate: what to resample to.
+    """
+
+    def __init__(self, files: Iterable[Path], sample_rate: int = SAMPLE_RATE) -> None:
+        self.sample_rate = sample_rate
+        self._number = {file: number for number, file in enumerate(dict.fromkeys(files))}
+        self._bad = torch.zeros(len(self._number), dtype=torch.uint8)
+        self._bad.share_memory_()  # type: ignore[no-untyped-call]
+        # one made for forked workers could not be handed to spawned ones
+        self._lock = multiprocessing.get_context("spawn").Lock()
+
+    def read(self, file: Path, start: int, stop: int) -> Tensor | None:
+        """Samples [start, stop) as ``read_span`` gives them; None for an unreadable file."""
+        number = self._number[file]
+        if self._bad[number]:
+            return None
+        try:
+            return read_span(file, start, stop, self.sample_rate)
+        except DataError as error:
+            with self._lock:
+                known = bool(self._bad[number])
+                self._bad[number] = 1
+            if not known:
+                logger.warning("%s; left out", error)
+            return None

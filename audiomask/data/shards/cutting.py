@@ -1,0 +1,146 @@
+"""Cutting: songs as segments, and a segment as the files of a sample."""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import soundfile
+import torch
+from torch import Tensor
+
+from audiomask.audio.pcm import BITS, is_lossy, to_integers
+from audiomask.data.mixing import stereo
+from audiomask.data.reading import SeekingSource, open_source, read_span
+from audiomask.data.shards.manifest import MIXTURE
+from audiomask.data.tracks import Track
+from audiomask.errors import DataError
+
+#: seconds that the end of a song needs to be a segment of its own
+SHORTEST = 5.0
+
+
+class Piece(NamedTuple):
+    """A segment to be cut.
+
+    Attributes:
+        song: the song's name in the shards.
+        track: the song.
+        start: where it begins, in seconds.
+        seconds: how long it is.
+    """
+
+    song: str
+    track: Track
+    start: float
+    seconds: float
+
+
+def cut(song: str, track: Track, seconds: float) -> list[Piece]:
+    """The segments of a song; a short rest belongs to the one before, so that nothing is lost."""
+    rest = min(SHORTEST, seconds / 2)
+    number = max(1, int((track.seconds + seconds - rest) // seconds))
+    starts = [index * seconds for index in range(number)]
+    ends = [*starts[1:], track.seconds]
+    return [Piece(song, track, start, end - start) for start, end in zip(starts, ends, strict=True)]
+
+
+def arrange(songs: list[list[Piece]], seed: int) -> list[Piece]:
+    """The pieces of all songs in the order in which they are packed.
+
+    A song's pieces are shuffled and spread evenly: every shard has some of as many songs as
+    possible, and two that follow each other are of different songs wherever there are others.
+    """
+    rng = np.random.default_rng([seed, len(songs), 5])
+    placed = []
+    for number, pieces in enumerate(songs):
+        places = (rng.permutation(len(pieces)) + rng.random()) / len(pieces)
+        placed += [
+            (place, number, piece) for place, piece in zip(places.tolist(), pieces, strict=True)
+        ]
+    order = [piece for _, _, piece in sorted(placed, key=lambda one: one[:2])]
+    for here in range(1, len(order)):
+        song = order[here].song
+        if order[here - 1].song != song:
+            continue
+        others = (n for n in range(here + 1, len(order)) if order[n].song != song)
+        if (there := next(others, None)) is not None:
+            order.insert(here, order.pop(there))
+        else:  # only this song is left: between others that came before
+            before = [piece.song for piece in order[:here]]
+            spots = (n for n in range(here) if song not in before[max(n - 1, 0) : n + 1])
+            if (spot := next(spots, None)) is not None:
+                order.insert(spot, order.pop(here))
+    return order
+
+
+def encode(piece: Piece, key: str) -> dict[str, bytes]:
+    """A piece as the files of a sample, in their order.
+
+    Every stem is one FLAC file at the song's own rate, the sum of the stem's files. 16 bits are
+    what lossy files and files of 16 bits get, all others have 24. What goes beyond full scale is
+    stored softer by a power of 2, which ``gains`` tells.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    track = piece.track
+    files = dict(sorted(track.stems.items()))
+    if not files and track.mixture is not None:
+        files = {MIXTURE: (track.mixture,)}
+    rate = max(stored(file)[0] for group in files.values() for file in group)
+    start, stop = round(piece.start * rate), round((piece.start + piece.seconds) * rate)
+    sounds, gains = {}, {}
+    for name, group in files.items():
+        audio = torch.zeros(1, stop - start)
+        for file in group:
+            read = read_span(file, start, stop, rate)
+            audio = audio + (read if len(read) <= 2 else torch.stack(stereo(read)))
+        fine = all(stored(file) == (rate, 16) for file in group)
+        sounds[name], gain = to_flac(audio, rate, 16 if fine else 24, group[0])
+        if gain != 1:
+            gains[name] = gain
+    entry: dict[str, Any] = {
+        "song": piece.song,
+        "start": piece.start,
+        "seconds": (stop - start) / rate,
+        "sample_rate": rate,
+        "stems": list(files) if track.stems else [],
+    }
+    if gains:
+        entry["gains"] = gains
+    made = {f"{key}.json": json.dumps(entry, ensure_ascii=False).encode()}
+    return made | {f"{key}.{name}.flac": sound for name, sound in sounds.items()}
+
+
+def to_flac(audio: Tensor, rate: int, bits: int, file: Path) -> tuple[bytes, float]:
+    """Samples [C, T] as FLAC, and the factor that restores their level."""
+    highest = 1 - 2.0 ** (1 - bits)
+    beyond = max(float(audio.max()) / highest, -float(audio.min()))
+    gain = 1.0
+    if beyond > 1:
+        gain, bits = 2.0 ** math.ceil(math.log2(beyond)), 24
+    subtype = f"PCM_{bits}"
+    out = io.BytesIO()
+    try:
+        soundfile.write(out, to_integers(audio / gain, subtype), rate, subtype, format="FLAC")
+    except soundfile.LibsndfileError as error:
+        raise DataError(f"{file}: cannot be stored as FLAC ({error.error_string})") from error
+    return out.getvalue(), gain
+
+
+@functools.lru_cache(maxsize=4096)
+def stored(file: Path) -> tuple[int, int]:
+    """A file's sample rate, and the bits that hold what is in it: 16 or 24.
+
+    What ffmpeg has to decode counts as lossy.
+    """
+    with open_source(file) as source:
+        subtype = source.file.subtype if isinstance(source, SeekingSource) else ""
+        few = is_lossy(subtype) or BITS.get(subtype, 32) <= 16
+        return source.sample_rate, 16 if few else 24

@@ -1,0 +1,175 @@
+"""Shard data set: excerpts of the segments in shards, near to each other in the order of reading.
+
+Training asks for items by their index, so that the same seed gives the same batches whatever the
+number of workers and processes, and a resumed run goes on where it was. A mere stream cannot do
+that: who reads which shard would decide what is in a batch. So the order is decided first, by
+(seed, epoch) alone, like that of a stream through a shuffle buffer: shards one after the other,
+their segments mixed with those of the shards around them. ``shards.json`` knows where each member
+lies; whoever makes an item reads just that.
+
+From a folder, be it on a network drive, each worker and each process so reads its own items and
+nothing else. What comes as a stream is read through webdataset from its beginning to its end, a
+shard at a time and once for all workers of a machine, and thrown away when the order has passed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from torch.utils.data import Dataset
+
+from audiomask.data.augmentation import Augmentation
+from audiomask.data.excerpt import Excerpt
+from audiomask.data.mixing import Mixer
+from audiomask.data.reading import SAMPLE_RATE
+from audiomask.data.shards.address import Shards
+from audiomask.data.shards.manifest import Member, Segment
+from audiomask.data.shards.store import Folder, MemberReader, Store, Streamed
+from audiomask.errors import DataError
+
+Numbers = npt.NDArray[Any]
+
+#: shards that are mixed with each other
+WINDOW = 8
+#: shards that a stream keeps beside those: the next one, and some for workers that lag behind
+SPARE = 3
+
+
+class Order(NamedTuple):
+    """One epoch.
+
+    Attributes:
+        shards: the shards in the order in which they are reached.
+        segments: [items], which segment each item is of.
+        newest: [items], how many shards were reached before the newest that the item may need.
+    """
+
+    shards: Numbers
+    segments: Numbers
+    newest: Numbers
+
+
+def draw_order(seed: int, epoch: int, owner: Numbers, visits: Numbers, window: int) -> Order:
+    """The order of an epoch.
+
+    Args:
+        seed, epoch: decide it.
+        owner: the shard of every segment, from 0.
+        visits: how often each segment comes in an epoch.
+        window: shards that are mixed with each other.
+    """
+    rng = np.random.default_rng([seed, epoch, 4])
+    shards = rng.permutation(int(owner.max()) + 1)
+    rank = np.argsort(shards)
+    segments = np.repeat(np.arange(len(owner)), visits)
+    when = rank[owner[segments]] + rng.uniform(0, window, len(segments))
+    order = np.argsort(when, kind="stable")
+    newest = np.minimum(when[order].astype(np.int64), len(shards) - 1)
+    return Order(shards, segments[order], newest)
+
+
+class ShardDataset(Dataset[Excerpt]):
+    """Excerpts of the segments of one split: mixture and stems, 44.1 kHz mono.
+
+    In an epoch every segment comes as often as excerpts fit into it, once at least; then follows
+    the next epoch. Stems are mixed across songs of shards that are near in the order.
+
+    Args:
+        shards: where they are and what is in them.
+        split: ``train``, ``validation`` or ``test``.
+        stems: the stems to tell apart; a segment's others are summed in the last place.
+        samples: length of an excerpt.
+        seed: with the index, decides everything.
+        augmentation: how excerpts are varied; with ``NONE`` they keep their level as well.
+        cache: a folder to keep streamed shards in, for all processes of a machine; a temporary one
+            of this process by default.
+        every: only every so many indices are of this data set, one of each so many in a row; the
+            others are of its neighbours in a blend.
+        window: shards that are mixed with each other.
+
+    Raises:
+        DataError: there is nothing in the split, or its segments are shorter than an excerpt.
+    """
+
+    def __init__(
+        self,
+        shards: Shards,
+        split: str,
+        stems: Sequence[str],
+        samples: int,
+        seed: int,
+        augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
+        *,
+        cache: Path | None = None,
+        every: int = 1,
+        window: int = WINDOW,
+    ) -> None:
+        self.seed, self.every, self.window = seed, every, window
+        self.shards = shards.manifest.of(split)
+        self.segments = [segment for shard in self.shards for segment in shard.segments]
+        if not self.segments:
+            raise DataError(f"{shards.address.text}: nothing in the split '{split}'")
+        seconds = np.array([segment.seconds for segment in self.segments])
+        if np.median(seconds) < samples / SAMPLE_RATE:
+            raise DataError(
+                f"{shards.address.text}: its segments last {np.median(seconds):.1f} s, less than "
+                f"an excerpt of {samples / SAMPLE_RATE:.1f} s; pack the songs in longer ones"
+            )
+        self.visits = np.maximum(seconds * SAMPLE_RATE // samples, 1).astype(np.int64)
+        self.items = int(self.visits.sum())
+        self.owner = np.repeat(
+            np.arange(len(self.shards)), [len(shard.segments) for shard in self.shards]
+        )
+        self.store = store_of(shards, split, cache, window + SPARE)
+        self.mixer: Mixer[Member] = Mixer(
+            stems, samples, augmentation, MemberReader(self.store, shards.address).read
+        )
+        self.having = [self.find_having(slot) for slot in range(len(stems) + 1)]
+        self.orders: dict[int, Order] = {}
+
+    def __len__(self) -> int:
+        return 1 << 30  # endless: epoch follows epoch
+
+    def __getitem__(self, index: int) -> Excerpt:
+        rng = np.random.default_rng([self.seed, index])
+        epoch, place = divmod(index // self.every, self.items)
+        order = self.order(epoch)
+        newest = int(order.newest[place])
+        if newest + 1 < len(order.shards):
+            self.store.expect(self.shards[order.shards[newest + 1]].name)
+        near = order.shards[max(newest - self.window + 1, 0) : newest + 1]
+
+        def partner(slot: int, rng: np.random.Generator) -> Segment | None:
+            found = np.concatenate([self.having[slot][shard] for shard in near])
+            return self.segments[found[rng.integers(len(found))]] if len(found) else None
+
+        made = self.mixer.make(self.segments[order.segments[place]], partner, rng)
+        assert made is not None  # what cannot be read is an error here
+        return made
+
+    def order(self, epoch: int) -> Order:
+        """The order of an epoch; the last two are remembered."""
+        if epoch not in self.orders:
+            while len(self.orders) > 1:
+                del self.orders[min(self.orders)]
+            self.orders[epoch] = draw_order(self.seed, epoch, self.owner, self.visits, self.window)
+        return self.orders[epoch]
+
+    def find_having(self, slot: int) -> list[Numbers]:
+        """For each shard the segments that have something for a place of the excerpt."""
+        has = [bool(self.mixer.files(segment, slot)) for segment in self.segments]
+        numbers = np.flatnonzero(has)
+        ends = np.searchsorted(self.owner[numbers], np.arange(1, len(self.shards)))
+        return np.split(numbers, ends)
+
+
+def store_of(shards: Shards, split: str, cache: Path | None, keep: int) -> Store:
+    """Where the shards of a split are read from."""
+    if not shards.address.streamed:
+        return Folder(shards.address)
+    folder = None if cache is None else cache / f"shards-{shards.manifest.fingerprint}"
+    return Streamed(shards.address, shards.manifest.of(split), keep, folder)

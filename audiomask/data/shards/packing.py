@@ -1,0 +1,300 @@
+"""Packing: tar shards made of a folder of songs, once, so that they can lie anywhere."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import tarfile
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from audiomask.audio.atomic import AtomicFile
+from audiomask.data.shards.cutting import Piece, arrange, cut, encode
+from audiomask.data.shards.manifest import (
+    FORMAT,
+    MANIFEST,
+    UNFINISHED,
+    Manifest,
+    Shard,
+    from_json,
+    scan,
+)
+from audiomask.data.tracks import SPLITS, Source, signature
+from audiomask.errors import AudioFileError, DataError, UsageError
+
+SECONDS = 30.0
+SHARD_BYTES = 256 << 20
+#: told after every segment: how many are done, of how many
+Progress = Callable[[int, int], None]
+#: the files of a sample, or why there are none
+Encoded = dict[str, bytes] | DataError
+
+logger = logging.getLogger("audiomask")
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What came of packing.
+
+    Attributes:
+        folder: where the shards are.
+        manifest: what they hold.
+        left_out: songs of which something could not be read.
+    """
+
+    folder: Path
+    manifest: Manifest
+    left_out: tuple[str, ...] = ()
+
+
+def pack(
+    sources: Sequence[Source],
+    out: Path,
+    *,
+    shard_bytes: int = SHARD_BYTES,
+    seconds: float = SECONDS,
+    seed: int = 0,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Packed:
+    """Write the songs of sources as tar shards ``out/<split>/000000.tar …`` and ``shards.json``.
+
+    Songs are cut into segments, in an order that ``seed`` decides and in which neighbours are of
+    different songs. A shard is complete or absent. Packing that was interrupted goes on where it
+    was when it is called again; ``shards.json`` comes last. The same songs give the same bytes.
+
+    Args:
+        sources: songs with stems or recordings, as ``layouts.recognise`` found them.
+        out: a folder that is missing, empty, or holds the beginning of the same packing.
+        shard_bytes: a shard ends with the segment that brings it to this size.
+        seconds: length of a segment; at least that of the excerpts to be taken of them.
+        seed: of the order.
+        threads: that encode; by default one a core.
+        progress: is told after every segment.
+
+    Raises:
+        DataError: the sources cannot be packed together, ``out`` holds something else or cannot
+            be written, or nothing can be read.
+        UsageError: ``seconds`` or ``shard_bytes`` is not positive.
+    """
+    if seconds <= 0 or shard_bytes <= 0:
+        raise UsageError(f"shards of {shard_bytes} bytes with segments of {seconds} s: too small")
+    check(sources)
+    origin = {
+        "data": [source.folder.resolve().name for source in sources],
+        "signature": signature(sources),
+        "seconds": seconds,
+        "shard_bytes": shard_bytes,
+        "seed": seed,
+    }
+    planned = plan(sources, seconds, seed)
+    tally = Tally(sum(map(len, planned.values())), progress)
+    left_out: dict[str, None] = {}
+    try:
+        finished = begin(out, origin)
+        if finished is not None:
+            return Packed(out, finished)
+        shards: list[Shard] = []
+        with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+            for split, pieces in planned.items():
+                kept, first = find_kept(out, split)
+                tally.take(first)
+                made = ahead(pool, pieces[first:], first, threads or os.cpu_count() or 1)
+                samples = readable(made, tally, left_out)
+                for sample in samples:
+                    name = name_of(split, len(kept))
+                    kept.append(write_shard(out, name, chain([sample], samples), shard_bytes))
+                shards += kept
+        if not shards:
+            raise DataError(f"{', '.join(left_out)}: could not be read; nothing is packed")
+        manifest = Manifest(tuple(shards), all(source.complete for source in sources), origin)
+        write_json(out / MANIFEST, manifest.to_json())
+        (out / UNFINISHED).unlink(missing_ok=True)
+    except (OSError, AudioFileError) as error:
+        raise DataError(f"{out}: cannot be written ({error}); pack again to go on") from error
+    return Packed(out, manifest, tuple(left_out))
+
+
+def check(sources: Sequence[Source]) -> None:
+    """Refuse sources that are not songs, or that one set of shards cannot tell apart.
+
+    Raises:
+        DataError: says which, and what to do.
+    """
+    for source in sources:
+        if source.shards is not None:
+            raise DataError(f"{source.where}: is packed already")
+        if not source.tracks:
+            raise DataError(
+                f"{source.where}: {source.layout} are not packed, only songs and recordings are; "
+                "give them beside the shards when training"
+            )
+    first = sources[0]
+    for source in sources[1:]:
+        same = bool(first.stems) == bool(source.stems) and first.complete == source.complete
+        if not same or not (first.complete or first.stems == source.stems):
+            raise DataError(
+                f"{source.where}: {source.layout} cannot be packed with the {first.layout} of "
+                f"{first.where}, for they do not tell the same stems; pack each into its own folder"
+            )
+
+
+def plan(sources: Sequence[Source], seconds: float, seed: int) -> dict[str, list[Piece]]:
+    """What is packed into each split, in order; songs of several sources get their folder's name.
+
+    A split without songs is left out.
+    """
+    several = len(sources) > 1
+    planned = {}
+    for split in SPLITS:
+        songs = [
+            cut(f"{source.folder.name}/{track.name}" if several else track.name, track, seconds)
+            for source in sources
+            for track in source.tracks
+            if track.split == split
+        ]
+        if songs:
+            planned[split] = arrange(songs, seed)
+    return planned
+
+
+def begin(out: Path, origin: Mapping[str, Any]) -> Manifest | None:
+    """Make the folder ready; its manifest when all is packed already.
+
+    Raises:
+        DataError: it holds something else.
+    """
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out}: is a file; name a folder for the shards")
+    identity = {"format": FORMAT, "origin": dict(origin)}
+    for name in (MANIFEST, UNFINISHED):
+        if not (out / name).is_file():
+            continue
+        try:
+            found = json.loads((out / name).read_text(encoding="utf-8"))
+            same = {key: found[key] for key in identity} == identity
+        except (ValueError, KeyError, TypeError):
+            same = False
+        if not same:
+            raise DataError(
+                f"{out}: holds shards of other songs, or packed with other settings; name another "
+                "folder or delete it"
+            )
+        if name == MANIFEST:
+            return from_json((out / name).read_bytes(), str(out / name))
+        for left in out.glob("*/.audiomask-*.part"):
+            left.unlink()  # of a packing that was killed
+        return None
+    if out.is_dir() and any(out.iterdir()):
+        raise DataError(f"{out}: is not empty; name another folder for the shards")
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / UNFINISHED, identity)
+    return None
+
+
+def find_kept(out: Path, split: str) -> tuple[list[Shard], int]:
+    """The shards of a split that are there, and the number of the piece to go on with."""
+    kept: list[Shard] = []
+    following = 0
+    while (out / (name := name_of(split, len(kept)))).is_file():
+        try:
+            shard, last = scan(out / name, name)
+        except (tarfile.TarError, OSError, KeyError, ValueError):
+            break  # it is written anew
+        kept.append(shard)
+        following = last + 1
+    return kept, following
+
+
+class Tally:
+    """Counts segments, and tells how many are done of how many."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self.done, self.total, self.progress = 0, total, progress
+
+    def take(self, number: int) -> None:
+        """So many more are done."""
+        self.done += number
+        if self.progress is not None:
+            self.progress(self.done, self.total)
+
+
+def ahead(
+    pool: ThreadPoolExecutor, pieces: Sequence[Piece], first: int, more: int
+) -> Iterator[tuple[Piece, Encoded]]:
+    """Pieces, numbered from ``first``, with their files; ``more`` are under way beyond the next."""
+    waiting: deque[tuple[Piece, Future[Encoded]]] = deque()
+    try:
+        for number, piece in enumerate(pieces, start=first):
+            waiting.append((piece, pool.submit(try_encode, piece, f"{number:06d}")))
+            if len(waiting) > more:
+                piece, job = waiting.popleft()
+                yield piece, job.result()
+        while waiting:
+            piece, job = waiting.popleft()
+            yield piece, job.result()
+    finally:
+        for _, job in waiting:
+            job.cancel()
+
+
+def try_encode(piece: Piece, key: str) -> Encoded:
+    """A piece's files, or the error."""
+    try:
+        return encode(piece, key)
+    except DataError as error:
+        return error
+
+
+def readable(
+    made: Iterator[tuple[Piece, Encoded]], tally: Tally, left_out: dict[str, None]
+) -> Iterator[dict[str, bytes]]:
+    """The samples of pieces that could be read; a song with others is named once."""
+    for piece, files in made:
+        tally.take(1)
+        if not isinstance(files, DataError):
+            yield files
+        elif piece.song not in left_out:
+            left_out[piece.song] = None
+            logger.warning("%s; what cannot be read of this song is left out", files)
+
+
+def write_shard(
+    out: Path, name: str, samples: Iterator[dict[str, bytes]], shard_bytes: int
+) -> Shard:
+    """Write samples until the shard is large enough or there are no more."""
+    with AtomicFile(out / name, overwrite=True) as temporary:
+        with tarfile.open(temporary, "w") as tar:
+            for files in samples:
+                add(tar, files)
+                if tar.offset >= shard_bytes:
+                    break
+        shard, _ = scan(temporary, name)
+    return shard
+
+
+def add(tar: tarfile.TarFile, files: Mapping[str, bytes]) -> None:
+    """Append a sample's files; nothing of when or by whom, so that shards can be compared."""
+    for name, data in files.items():
+        entry = tarfile.TarInfo(name)
+        entry.size = len(data)
+        tar.addfile(entry, io.BytesIO(data))
+
+
+def name_of(split: str, number: int) -> str:
+    """A shard's name."""
+    return f"{split}/{number:06d}.tar"
+
+
+def write_json(file: Path, entries: Mapping[str, Any]) -> None:
+    """Write JSON atomically, compact: a large manifest is megabytes."""
+    with AtomicFile(file, overwrite=True) as temporary:
+        text = json.dumps(entries, ensure_ascii=False, separators=(",", ":"))
+        temporary.write_text(text + "\n", encoding="utf-8")

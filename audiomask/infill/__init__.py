@@ -1,0 +1,1 @@
+"""Infill: gaps of recordings, how they are found, filled and spliced in."""

@@ -1,0 +1,1 @@
+"""Detectors of damage: digital silence, repeated samples, NaN, clipping, dropouts, clicks."""

@@ -1,0 +1,90 @@
+"""Edges of a long gap: what autoregressive models go on with from both sides.
+
+Nothing beats them in the first hundredths of a second, and they carry the phases of what is on the
+sides into the gap. What is noise in a recording dies away in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from audiomask.audio.source import AudioSource
+from audiomask.infill.autoregressive import extrapolate
+from audiomask.infill.gaps import Gap
+
+#: seconds that each side is carried on by, at most, and the share of a gap
+EDGE, SHARE = 0.06, 1 / 3
+#: seconds of sound that models are estimated from, and their coefficients
+CONTEXT, ORDER = 0.2, 1000
+
+
+class Extended:
+    """A recording with one gap whose edges are filled.
+
+    Args:
+        source: the recording.
+        gap: the gap.
+        gaps: all its gaps, so that no other is taken for sound.
+
+    Attributes:
+        before, after: the sound carried on from the left, and that which leads to the right,
+            [C, n]; empty where there is no sound to go by.
+    """
+
+    def __init__(self, source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> None:
+        self.source, self.gap = source, gap
+        self.sample_rate, self.channels = source.sample_rate, source.channels
+        self.frames = source.frames
+        length = min(round(EDGE * source.sample_rate), int(SHARE * gap.length))
+        left, right = sides(source, gap, gaps)
+        self.before = carried_on(left, length)
+        self.after = carried_on(right.flip(1), length).flip(1)
+
+    @property
+    def inner(self) -> Gap:
+        """What is still empty."""
+        before, after = self.before.shape[1], self.after.shape[1]
+        return Gap(self.gap.start + before, self.gap.stop - after)
+
+    @property
+    def unsure(self) -> Gap:
+        """What should not be taken for the recording: the edges' inner halves as well."""
+        before, after = self.before.shape[1], self.after.shape[1]
+        return Gap(self.gap.start + before // 2, self.gap.stop - after // 2)
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Samples [start, stop) as float32 [C, stop - start]; zeros outside."""
+        samples = self.source.read(start, stop)
+        for at, part in (
+            (self.gap.start, self.before),
+            (self.gap.stop - self.after.shape[1], self.after),
+        ):
+            first, last = max(at, start), min(at + part.shape[1], stop)
+            if first < last:
+                samples[:, first - start : last - start] = part[:, first - at : last - at]
+        return samples
+
+
+def sides(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> tuple[Tensor, Tensor]:
+    """The sound [C, n] before a gap and after it, from which models of it are estimated."""
+    context = round(CONTEXT * source.sample_rate)
+    low, high = neighbours(gap, gaps, source.frames)
+    left = source.read(max(gap.start - context, low), gap.start)
+    right = source.read(gap.stop, min(gap.stop + context, high))
+    return left.nan_to_num(), right.nan_to_num()
+
+
+def neighbours(gap: Gap, gaps: Sequence[Gap], frames: int) -> tuple[int, int]:
+    """The span of sound around a gap that has no other gap in it: first sample, and end."""
+    before = max((other.stop for other in gaps if other.stop <= gap.start), default=0)
+    after = min((other.start for other in gaps if other.start >= gap.stop), default=frames)
+    return before, after
+
+
+def carried_on(audio: Tensor, length: int) -> Tensor:
+    """So many samples that follow on audio [C, T]; none if that is too short to tell."""
+    if audio.shape[1] < length or not length:
+        return audio[:, :0]
+    return extrapolate(audio, length, min(ORDER, audio.shape[1] // 4))

@@ -1,0 +1,141 @@
+"""Masking: which tokens the model must guess in training."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from audiomask.networks.mlm.vocabulary import Vocabulary
+from audiomask.runtime import distributed
+
+#: shares of training sequences masked as in BERT, with one gap, at a random rate, in the middle
+MIXTURE = (0.2, 0.5, 0.15, 0.15)
+#: share of positions chosen, and of those: made MASK, made random; the rest is kept
+CHOSEN, TO_MASK, TO_RANDOM = 0.15, 0.8, 0.1
+
+
+def bert_mask(
+    ids: Tensor, vocabulary: Vocabulary, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """BERT's masking (Devlin et al. 2019, section 3.1).
+
+    15 % of the positions are chosen; of those 80 % become MASK, 10 % a random code, 10 % stay.
+    Special tokens are never chosen.
+
+    Args:
+        ids: [B, levels, F].
+
+    Returns:
+        the model's input and which positions the loss is on (bool), both [B, levels, F].
+    """
+    draw = distributed.rand(*ids.shape, generator=generator, device=ids.device)
+    chosen = (draw < CHOSEN) & (ids < vocabulary.codebook_size)
+    fate = distributed.rand(*ids.shape, generator=generator, device=ids.device)
+    other = distributed.rand(*ids.shape, generator=generator, device=ids.device)
+    random = (other * vocabulary.codebook_size).long()
+    inputs = torch.where(chosen & (fate < TO_MASK), vocabulary.mask, ids)
+    swapped = chosen & (fate >= TO_MASK) & (fate < TO_MASK + TO_RANDOM)
+    return torch.where(swapped, random, inputs), chosen
+
+
+def gap_mask(
+    ids: Tensor, vocabulary: Vocabulary, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """One gap a row, at some stage of being filled coarse to fine.
+
+    A span of 2 % to 50 % of the frames is unknown. Levels under a random one are filled, that
+    one is masked at a rate of cos(π r / 2) (Chang et al. 2022, section 3.1), finer ones are all
+    MASK. The loss is on all that is masked.
+
+    Args:
+        ids: [B, levels, F].
+
+    Returns:
+        the model's input and which positions the loss is on (bool), both [B, levels, F].
+    """
+    batch, levels, frames = ids.shape
+
+    def uniform() -> Tensor:
+        return distributed.rand(batch, generator=generator, device=ids.device)
+
+    length = (frames * (0.02 * 25 ** uniform())).long().clamp_min(1)
+    start = ((frames - length + 1) * uniform()).long()
+    place = torch.arange(frames, device=ids.device)
+    inside = (place >= start[:, None]) & (place < (start + length)[:, None])
+    level = (levels * uniform()).long()
+    rate = torch.cos(math.pi / 2 * uniform())
+    share = distributed.rand(batch, frames, generator=generator, device=ids.device)
+    drawn = share < rate[:, None]
+    order = torch.arange(levels, device=ids.device)[None, :, None]
+    current = order == level[:, None, None]
+    finer = order > level[:, None, None]
+    hidden = inside[:, None] & (finer | (current & drawn[:, None]))
+    chosen = hidden & (ids < vocabulary.codebook_size)
+    return torch.where(chosen, vocabulary.mask, ids), chosen
+
+
+def random_mask(
+    ids: Tensor, vocabulary: Vocabulary, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """Each row masked at its own rate of cos(π r / 2), the loss on the masked positions.
+
+    Args:
+        ids: [B, levels, F].
+
+    Returns:
+        the model's input and the masked positions (bool), both [B, levels, F].
+    """
+    share = distributed.rand(len(ids), 1, 1, generator=generator, device=ids.device)
+    rate = torch.cos(math.pi / 2 * share)
+    draw = distributed.rand(*ids.shape, generator=generator, device=ids.device)
+    chosen = (draw < rate) & (ids < vocabulary.codebook_size)
+    return torch.where(chosen, vocabulary.mask, ids), chosen
+
+
+def centre_mask(
+    ids: Tensor, vocabulary: Vocabulary, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """The block in the middle of each row masked on all levels, the loss on all of it.
+
+    A block of 2 % to 50 % of the frames.
+
+    Args:
+        ids: [B, levels, F].
+
+    Returns:
+        the model's input and the masked positions (bool), both [B, levels, F].
+    """
+    frames = ids.shape[-1]
+    draw = distributed.rand(len(ids), generator=generator, device=ids.device)
+    length = (frames * (0.02 * 25**draw)).long().clamp_min(1)
+    start = (frames - length) // 2
+    place = torch.arange(frames, device=ids.device)
+    inside = (place >= start[:, None]) & (place < (start + length)[:, None])
+    chosen = inside[:, None] & (ids < vocabulary.codebook_size)
+    return torch.where(chosen, vocabulary.mask, ids), chosen
+
+
+def mixed_mask(
+    ids: Tensor, vocabulary: Vocabulary, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """Each row masked in one of four ways, drawn by the shares of ``MIXTURE``.
+
+    BERT's single tokens mostly say what their neighbours say; gaps cannot be guessed from those,
+    random rates are what iterative decoding goes through, and the middle is the paper's infill.
+
+    Args:
+        ids: [B, levels, F].
+
+    Returns:
+        the model's input and which positions the loss is on (bool), both [B, levels, F].
+    """
+    ways = (bert_mask, gap_mask, random_mask, centre_mask)
+    made = [way(ids, vocabulary, generator) for way in ways]
+    inputs, chosen = (torch.stack(part) for part in zip(*made, strict=True))
+    draw = distributed.rand(len(ids), generator=generator, device=ids.device)
+    edges = torch.tensor(MIXTURE, device=ids.device).cumsum(dim=0)[:-1]
+    way = torch.bucketize(draw, edges, right=True)
+    rows = torch.arange(len(ids), device=ids.device)
+    return inputs[way, rows], chosen[way, rows]

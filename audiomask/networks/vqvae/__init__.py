@@ -1,0 +1,47 @@
+"""The VQ-VAE: audio to codes and back, in presets behind one interface.
+
+All of them have ``config`` (with ``sample_rate``, ``hop_length``, ``levels``,
+``codebook_size``, ``context``), ``encode``, ``decode``, ``codebooks``, for infill ``vectors`` and
+``between``, and a training ``forward``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from audiomask.errors import ConfigError
+from audiomask.networks.vqvae.config import VQVAEConfig
+from audiomask.networks.vqvae.model import VQVAE
+from audiomask.networks.vqvae.paper import PaperConfig, PaperVQVAE
+
+AnyVQVAE = VQVAE | PaperVQVAE
+
+#: what each preset changes of its model's configuration; "paper" alone is a model of its own
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    # one token a frame: a larger codebook in place of finer levels, and so no level to drop
+    "one-level": {"levels": 1, "codebook_size": 4096, "level_dropout": 0.0},
+    "paper": {},
+}
+
+
+def build_vqvae(preset: str, settings: Mapping[str, Any] | None = None) -> AnyVQVAE:
+    """A VQ-VAE with random weights.
+
+    Args:
+        preset: one of ``PRESETS``.
+        settings: fields of the preset's configuration that differ from it.
+
+    Raises:
+        ConfigError: an unknown preset or field.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"no VQ-VAE preset '{preset}' (there are: {', '.join(PRESETS)})")
+    fields = PRESETS[preset] | dict(settings or {})
+    try:
+        if preset == "paper":
+            return PaperVQVAE(PaperConfig(**fields))
+        return VQVAE(VQVAEConfig(**fields))
+    except TypeError as error:
+        raise ConfigError(f"VQ-VAE preset {preset}: {error}") from error

@@ -1,0 +1,1 @@
+"""What the machine gives: device, memory, processes, signals, optional packages."""

@@ -1,0 +1,63 @@
+"""Fit: the largest batch that a GPU's memory takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from audiomask.errors import UsageError
+from audiomask.runtime import distributed
+from audiomask.training.batches import Feed, move
+from audiomask.training.task import Task
+
+#: no larger batch is tried, and so much of the memory is left to whatever comes
+MOST, SPARE = 1024, 0.1
+
+
+def largest_batch(task: Task, feed: Feed, device: torch.device, autocast: Any) -> int:
+    """The largest power of two of items whose step fits into memory, with some to spare.
+
+    Steps of growing batches are taken and undone: the model and the random numbers are as before.
+
+    Args:
+        task: its model is moved to the device.
+        feed: gives the items.
+        device: a CUDA device.
+        autocast: the context that steps are taken in.
+
+    Raises:
+        UsageError: not even one item fits, or the device is no GPU.
+    """
+    if device.type != "cuda":
+        raise UsageError("--batch-size auto is found on a CUDA device; give a number on the CPU")
+    total = torch.cuda.get_device_properties(device).total_memory
+    model = task.model.to(device).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    fitting, size = 0, 1
+    with torch.random.fork_rng([device]):
+        while size <= MOST:
+            torch.cuda.reset_peak_memory_stats(device)
+            try:
+                items = [feed.data[index] for index in range(size)]
+                batch = feed.finish(move(feed.collate(items), device))
+                with autocast:
+                    loss, _ = task.loss(batch)
+                torch.autograd.backward(loss)
+                del loss, batch
+                # the optimiser holds two more numbers a weight, the averages one
+                more = 3 * sum(value.nbytes for value in before.values())
+                if torch.cuda.max_memory_allocated(device) + more > (1 - SPARE) * total:
+                    break
+                fitting = size
+            except torch.OutOfMemoryError:
+                break
+            finally:
+                model.zero_grad(set_to_none=True)
+                torch.cuda.empty_cache()
+            size *= 2
+    model.load_state_dict(before)
+    if fitting == 0:
+        raise UsageError("not even one item fits into the GPU's memory: make the model smaller")
+    # processes with less memory decide for all
+    return distributed.all_reduce_min(fitting, device)

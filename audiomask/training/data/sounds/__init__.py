@@ -1,1 +1,0 @@
-"""Sounds: single notes of instruments, and the SoundFonts that they may come from."""

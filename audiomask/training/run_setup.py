@@ -1,0 +1,116 @@
+"""Plan: a run before it has a model's task: its data, schedule and device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from rich.console import Console
+
+from audiomask.data.augmentation import NONE, Augmentation
+from audiomask.data.interleave import Blend, Work
+from audiomask.data.layouts import recognise
+from audiomask.data.open import open_data
+from audiomask.data.survey import show
+from audiomask.data.tracks import Source
+from audiomask.errors import UsageError
+from audiomask.runtime import distributed
+from audiomask.runtime.device import has_bfloat16
+from audiomask.training.batches import Feed, feed_of
+from audiomask.training.options import TrainOptions
+from audiomask.training.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that is ready but for the model's task and feed.
+
+    Attributes:
+        options: what was asked for.
+        device: this process's.
+        schedule: how it proceeds.
+        augmentation: of recorded tracks.
+        sources: the data found.
+        stems: the stems that excerpts tell apart.
+        samples: length of an excerpt.
+        need_stems: whether recordings alone are no use.
+    """
+
+    options: TrainOptions
+    device: torch.device
+    schedule: Schedule
+    augmentation: Augmentation
+    sources: Sequence[Source]
+    stems: Sequence[str]
+    samples: int
+    need_stems: bool
+
+    def open(self, split: str) -> Blend:
+        """The excerpts of a split; those that are not trained on stay as they were recorded.
+
+        Raises:
+            DataError: there is nothing of it, or it lacks what is needed.
+        """
+        training = split == "train"
+        with distributed.main_process_first():
+            return open_data(
+                self.sources,
+                self.stems,
+                self.samples,
+                self.options.seed if training else 0,
+                split=split,
+                augmentation=self.augmentation if training else NONE,
+                cache=self.options.cache,
+                need_stems=self.need_stems,
+            )
+
+    def check(self, work: Work) -> Feed | None:
+        """What the run is validated on, if there is anything."""
+        found = any(
+            of == "validation"
+            for source in self.sources
+            for of in (
+                *(track.split for track in source.tracks),
+                *(split for _, split in (*source.libraries, *source.fonts)),
+            )
+        ) or any(
+            source.shards is not None and source.shards.manifest.of("validation")
+            for source in self.sources
+        )
+        return feed_of(self.open("validation"), work, self.device) if found else None
+
+
+def prepare(options: TrainOptions) -> None:
+    """Check where the run goes, and set the number of threads.
+
+    Raises:
+        UsageError: the folder holds another run, and --resume was not asked for.
+    """
+    fresh = not (options.resume or options.dry_run)
+    if fresh and (options.out / "state.safetensors").exists():
+        raise UsageError(f"{options.out}: holds a run already; --resume it or name another folder")
+    if options.threads:
+        torch.set_num_threads(options.threads)
+
+
+def survey(options: TrainOptions) -> list[Source]:
+    """What is in the data folders, told on stderr as well.
+
+    Raises:
+        DataError: a folder is of no known layout.
+    """
+    sources = [recognise(place) for place in options.data]
+    if not options.quiet and distributed.rank() == 0:
+        show(sources, Console(stderr=True))
+    return sources
+
+
+def precision_of(name: str, device: torch.device) -> str:
+    """The number format that ``auto`` means here: the fastest that is safe."""
+    if name != "auto":
+        return name
+    if has_bfloat16(device):
+        return "bf16"
+    # the scaled half precision of older GPUs is faster than float32 as well
+    return "fp16" if device.type == "cuda" else "fp32"

@@ -1,0 +1,189 @@
+"""Token cache: scenes coded once and kept on disk, so that steps do not pay for the encoder.
+
+A folder ``tokens-<identity>`` holds ``manifest.json``, which says what the scenes were made of
+(the VQ-VAE's fingerprint before all), and one safetensors file a scene. Anything else to make
+them of is another identity, and so another folder: tokens of two VQ-VAEs never meet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from audiomask.checkpoint.store import write_json, write_tensors
+from audiomask.data.excerpt import Excerpt
+from audiomask.data.interleave import Blend
+from audiomask.errors import AudiomaskError, DataError
+from audiomask.training.batches import Feed, feed_of, move
+from audiomask.training.signals import leave_signals
+from audiomask.training.tasks.mlm import Scene, Scenes, encode
+
+MANIFEST = "manifest.json"
+#: how many scenes are coded at once while the cache is made
+BATCH = 8
+
+
+class AllStems:
+    """Makes scenes that tell every stem: ``stem`` is [B, S, levels, F].
+
+    A cached scene is met many times, and tells another of its stems each time.
+    """
+
+    def __init__(self, scenes: Scenes) -> None:
+        self.scenes = scenes
+
+    def draw(self, index: int) -> Tensor:
+        """Nothing is drawn."""
+        return torch.tensor(index)
+
+    def __call__(self, excerpts: Excerpt, drawn: Tensor) -> Scene:
+        """Scenes of excerpts [B, …] with all stems' codes."""
+        named = excerpts.stems[:, :-1]
+        vqvae, levels = self.scenes.vqvae, self.scenes.config.levels
+        mixture = encode(vqvae, excerpts.mixture, levels)
+        stems = encode(vqvae, named.flatten(0, 1), levels)
+        told = stems.view(*named.shape[:2], *stems.shape[1:])
+        return Scene(mixture, told, drawn, *self.scenes.sums(excerpts))
+
+
+class TokenCache(Dataset[Scene]):
+    """Scenes kept in a folder; a run that needs more goes through them again in another order.
+
+    Args:
+        folder: where tokens are kept; the scenes are in a folder below it.
+        identity: what they are made of, as JSON can hold it: the ``vqvae``'s fingerprint, the
+            data's signature, and every setting that matters.
+        items: how many scenes are kept.
+        scenes: makes them.
+    """
+
+    def __init__(
+        self, folder: Path, identity: Mapping[str, Any], items: int, scenes: Scenes
+    ) -> None:
+        known = json.dumps(identity, sort_keys=True)
+        self.identity, self.items, self.scenes = json.loads(known), items, scenes
+        self.folder = folder / f"tokens-{hashlib.sha256(known.encode()).hexdigest()[:16]}"
+
+    def __getitem__(self, index: int) -> Scene:
+        epoch, place = divmod(index, self.items)
+        number = int(order(self.scenes.seed, epoch, self.items)[place])
+        told = self.scenes.draw(index)
+        return load_scene(self.file(number), told)
+
+    def file(self, number: int) -> Path:
+        """Where scene ``number`` is kept."""
+        return self.folder / f"{number:06d}.safetensors"
+
+    def missing(self) -> list[int]:
+        """The scenes that are not there yet.
+
+        Raises:
+            DataError: the folder's manifest is of other data.
+        """
+        manifest = self.folder / MANIFEST
+        if not manifest.is_file():
+            return list(range(self.items))
+        try:
+            found = json.loads(manifest.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(f"{manifest}: not readable; delete {self.folder}") from error
+        if found != self.identity:
+            raise DataError(f"{manifest}: describes other tokens; delete {self.folder}")
+        return [number for number in range(self.items) if not self.file(number).is_file()]
+
+    def fill(self, blend: Blend, device: torch.device, workers: int) -> Iterator[int]:
+        """Make what is missing; yields the number of scenes there after every batch.
+
+        A run that ends on the way leaves whole scenes, and the next one makes the rest.
+
+        Args:
+            blend: the excerpts; scene ``n`` is of excerpt ``n``.
+            device: where they are coded.
+            workers: processes that make the excerpts.
+
+        Raises:
+            DataError: the folder cannot be written, or holds something else.
+        """
+        missing = self.missing()
+        done = self.items - len(missing)
+        yield done
+        if not missing:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_json(self.folder / MANIFEST, self.identity)
+            feed = feed_of(blend, AllStems(self.scenes), device)
+            loader: DataLoader[Any] = DataLoader(
+                feed.data,
+                sampler=missing,
+                batch_size=BATCH,
+                collate_fn=feed.collate,
+                num_workers=workers,
+                worker_init_fn=leave_signals,
+            )
+            for arrived in loader:
+                scenes = feed.finish(move(arrived, device))
+                for scene in map(Scene._make, zip(*scenes, strict=True)):
+                    save_scene(scene, self.file(int(scene.number)))
+                    done += 1
+                yield done
+        except (OSError, AudiomaskError) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"{self.folder}: cannot keep tokens there ({error})") from error
+
+    def feed(self) -> Feed:
+        """What a training loop reads."""
+        config = self.scenes.config
+        return Feed(self, seconds=config.window * config.hop_length / config.sample_rate)
+
+
+@lru_cache(maxsize=2)
+def order(seed: int, epoch: int, items: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The order of the scenes in one pass over them."""
+    return np.random.default_rng([seed, epoch, 3]).permutation(items)
+
+
+def save_scene(scene: Scene, file: Path) -> None:
+    """Write a scene atomically: codes in full, powers with 8 significant bits.
+
+    Raises:
+        AudiomaskError: the file cannot be written.
+    """
+    tensors = {
+        "mixture": scene.mixture.to(torch.int32),
+        "stems": scene.stem.to(torch.int32),
+        "mixture_power": scene.mixture_power.to(torch.bfloat16),
+        "stem_power": scene.stem_power.to(torch.bfloat16),
+        "cross_power": scene.cross_power.to(torch.bfloat16),
+    }
+    write_tensors(file, {name: value.cpu().contiguous() for name, value in tensors.items()}, {})
+
+
+def load_scene(file: Path, told: Tensor) -> Scene:
+    """Read a scene that tells the stem ``told``.
+
+    Raises:
+        DataError: the file has gone or is damaged.
+    """
+    try:
+        kept = load_file(file)
+        return Scene(
+            kept["mixture"].long(),
+            kept["stems"][int(told)].long(),
+            told,
+            *(kept[name].float() for name in ("mixture_power", "stem_power", "cross_power")),
+        )
+    except (OSError, SafetensorError, KeyError, IndexError) as error:
+        raise DataError(f"{file}: not a readable scene ({error}); delete it") from error

@@ -1,0 +1,129 @@
+"""Rendering: both ways of placing notes agree, pitches and fades are as planned."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audiomask.data.bands import rendering
+from audiomask.data.bands.dataset import BandDataset
+from audiomask.data.bands.notes import NoteBank, find_libraries
+from audiomask.data.bands.render_plan import FADE, Plan, join
+from audiomask.data.bands.rendering import (
+    add_notes,
+    gather_notes,
+    positions,
+    read_note,
+    render,
+)
+from audiomask.data.effects import POINTS, TAIL, Colours
+
+SAMPLES = 22_050
+
+
+def planned(rows: list[tuple[int, int, int, int, int, float, float]], lines: int = 1) -> Plan:
+    """A plan of (start, line, onset, length, held, ratio, gain), without effects."""
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 7
+    start, line, onset, length, held = (torch.tensor(c, dtype=torch.int64) for c in columns[:5])
+    return Plan(
+        start, line, onset, length, held,
+        torch.tensor(columns[5], dtype=torch.float64), torch.tensor(columns[6]).float(),
+        torch.zeros(lines, dtype=torch.int64), torch.arange(lines), torch.ones(lines),
+        Colours(-torch.ones(lines), torch.ones(lines, POINTS), torch.zeros(lines),
+                torch.zeros(1, TAIL), torch.zeros(lines, dtype=torch.int64)),
+        torch.tensor([-20.0]),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(bank: Path) -> BandDataset:
+    return BandDataset(NoteBank(find_libraries(bank)), ("guitar", "drums"), SAMPLES, seed=1)
+
+
+@pytest.mark.parametrize("chunk", [1 << 25, 30_000])
+def test_gathered_notes_are_those_that_are_added(
+    data: BandDataset, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rendering, "CHUNK", chunk)
+    plan = join([data[index] for index in range(6)])
+    added = add_notes(plan, data.bank.samples, SAMPLES)
+    gathered = gather_notes(plan, torch.from_numpy(data.bank.samples), SAMPLES)
+    assert np.abs(added).max() > 0.1
+    np.testing.assert_allclose(gathered.numpy(), added, atol=1e-6)
+
+
+@settings(max_examples=50)
+@given(st.data())
+def test_any_notes_are_placed_alike(data: st.DataObject) -> None:
+    notes = np.random.default_rng(0).integers(-32_768, 32_767, 20_000).astype(np.int16)
+    rows = []
+    for _ in range(data.draw(st.integers(0, 6))):
+        ratio = data.draw(st.sampled_from([0.5, 0.83, 1.0, 1.31, 2.0]))
+        start = data.draw(st.integers(0, 19_000))
+        reach = 20_000 - start
+        most = reach if ratio == 1 else max(int((reach - 1) / ratio) - 1, 0)
+        onset = data.draw(st.integers(-1_000, 1_999))
+        length = min(data.draw(st.integers(0, most)), 2_000 - onset)
+        held = data.draw(st.integers(max(length - FADE, 0), length + 10))
+        if onset + length > 0:
+            line = data.draw(st.integers(0, 1))
+            rows.append((start, line, onset, length, held, ratio, 0.5))
+    plan = planned(sorted(rows, key=lambda row: row[1]), lines=2)
+    added = add_notes(plan, notes, 2_000)
+    gathered = gather_notes(plan, torch.from_numpy(notes), 2_000)
+    np.testing.assert_allclose(gathered.numpy(), added, atol=1e-5)
+
+
+def test_a_note_at_its_own_pitch_is_itself() -> None:
+    notes = np.arange(-500, 500).astype(np.int16)
+    out = add_notes(planned([(100, 0, 10, 50, 50, 1.0, 2.0)]), notes, 100)[0]
+    np.testing.assert_allclose(out[10:60], 2 * notes[100:150] / 32_768, rtol=1e-6)
+    assert not out[:10].any()
+    assert not out[60:].any()
+
+
+def test_reading_by_hand() -> None:
+    notes = (np.arange(9) * 3276.8).astype(np.int16)
+    read = {
+        ratio: read_note(notes, 0, length, ratio, *positions(ratio, length))
+        for ratio, length in ((1.0, 9), (2.0, 4), (0.5, 15))
+    }
+    np.testing.assert_allclose(read[1.0], np.arange(9) / 10, atol=1e-4)
+    np.testing.assert_allclose(read[2.0], [0, 0.2, 0.4, 0.6], atol=1e-4)
+    np.testing.assert_allclose(read[0.5], np.arange(15) / 20, atol=1e-4)
+    assert len(read_note(notes, 3, 0, 1.5, *positions(1.5, 0))) == 0
+
+
+def test_a_note_let_go_falls_to_nothing() -> None:
+    notes = np.full(20_000, 16_384, np.int16)
+    out = add_notes(planned([(0, 0, 100, 5_000 + FADE, 5_000, 1.0, 1.0)]), notes, SAMPLES)[0]
+    assert (out[100:5_100] == 0.5).all()
+    falling = out[5_100 : 5_100 + FADE]
+    assert falling[0] == 0.5
+    assert (np.diff(falling) < 0).all()
+    assert falling[-1] < 1e-6
+    assert not out[5_100 + FADE :].any()
+    # a note that has been let go before the excerpt goes on falling in it
+    late = add_notes(planned([(0, 0, -6_000, 5_000 + FADE, 5_000, 1.0, 1.0)]), notes, SAMPLES)[0]
+    np.testing.assert_allclose(late[: FADE - 1_000], falling[1_000:])
+
+
+def test_levels_are_those_of_the_plan_whatever_the_notes() -> None:
+    notes = np.concatenate([np.full(1_000, 3_000), np.full(1_000, 30)]).astype(np.int16)
+    plan = planned([(0, 0, 0, 1_000, 1_000, 1.0, 1.0), (1_000, 1, 0, 1_000, 1_000, 1.0, 1.0)], 2)
+    plan = plan._replace(level=torch.tensor([0.1, -0.05]), loudness=torch.tensor([-26.0]))
+    mixture, stems, separated = render(plan, torch.from_numpy(notes), 3, 1_000)
+    assert separated.tolist() == [True]
+    power = stems[0].square().mean(dim=1).sqrt()
+    assert float(power[0] / power[1]) == pytest.approx(2, rel=1e-4)
+    assert stems[0, 0, 5] > 0 > stems[0, 1, 5]
+    assert not stems[0, 2].any()
+    assert float(20 * mixture.square().mean().sqrt().log10()) == pytest.approx(-26, abs=1e-3)
+
+
+def test_silence_is_not_made_loud() -> None:
+    plan = planned([(0, 0, 0, 500, 500, 1.0, 1.0)])
+    assert not render(plan, torch.zeros(1_000, dtype=torch.int16), 2, 1_000).mixture.any()

@@ -1,0 +1,314 @@
+"""Infill: what is filled, with what, and that nothing else is touched."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from audiomask.audio.source import MemorySource
+from audiomask.errors import AudiomaskError, UsageError
+from audiomask.infill import infiller as module
+from audiomask.infill.gaps import Gap, merge_gaps
+from audiomask.infill.infiller import BLEND, FADE, SHORT, Filling, Infiller
+from audiomask.infill.settings import InfillMethod, InfillSettings
+from audiomask.networks.mlm import MaskedLM
+from audiomask.networks.mlm.decoding import Filled
+from audiomask.networks.vqvae import AnyVQVAE
+
+CPU = torch.device("cpu")
+RATE = 44100
+
+
+def infiller(vqvae: AnyVQVAE, mlm: MaskedLM, **options: object) -> Infiller:
+    chosen = InfillSettings(**({"steps": 2} | options))  # type: ignore[arg-type]
+    return Infiller(vqvae, mlm, CPU, chosen)
+
+
+def fill(maker: Infiller, audio: Tensor, gaps: Sequence[Gap], rate: int = RATE) -> list[Filling]:
+    return list(maker.fill(MemorySource(audio, rate), gaps))
+
+
+def noise(length: int, channels: int = 1, seed: int = 0) -> Tensor:
+    return 0.1 * torch.randn(channels, length, generator=torch.Generator().manual_seed(seed))
+
+
+@settings(max_examples=25)
+@given(
+    st.data(),
+    st.sampled_from([InfillMethod.auto, InfillMethod.tokens, InfillMethod.ar]),
+    st.sampled_from([0.0, 1.0]),
+    st.sampled_from([RATE, 16_000]),
+)
+def test_fillings_keep_to_the_gaps_and_their_crossfades(
+    vqvae: AnyVQVAE, mlm: MaskedLM, data: st.DataObject, method: str, heat: float, rate: int
+) -> None:
+    length = data.draw(st.integers(2000, 30_000))
+    spans = data.draw(
+        st.lists(
+            st.tuples(st.integers(0, length - 2), st.integers(1, 8000)), min_size=1, max_size=3
+        )
+    )
+    gaps = merge_gaps([Gap(a, min(a + n, length)) for a, n in spans])
+    if sum(gap.length for gap in gaps) >= length:
+        return
+    audio = noise(length)
+    fade = round(FADE * rate)
+    made = fill(infiller(vqvae, mlm, method=method, temperature=heat), audio, gaps, rate)
+    assert [filling.gap for filling in made] == gaps
+    for filling in made:
+        gap = filling.gap
+        assert gap.start - fade <= filling.start <= gap.start
+        assert gap.stop <= filling.stop <= min(gap.stop + fade, length)
+        if filling.method == InfillMethod.ar:
+            assert (filling.start, filling.stop) == (gap.start, gap.stop)
+        for other in gaps:
+            if other is not gap:
+                assert filling.stop <= other.start or filling.start >= other.stop
+        assert filling.samples.shape == (1, filling.stop - filling.start)
+        assert filling.samples.isfinite().all()
+        if method != InfillMethod.auto:
+            assert filling.method == method
+        else:
+            # noise cannot be foreseen
+            assert filling.method == (InfillMethod.ar if gap.length <= SHORT * rate else BLEND)
+
+
+def test_a_crossfade_is_between_what_is_there_and_what_is_made(
+    vqvae: AnyVQVAE, mlm: MaskedLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gap, fade = Gap(10_000, 20_000), round(FADE * RATE)
+    audio = noise(40_000)
+    # a decoder that says 1000 all over
+    monkeypatch.setattr(vqvae, "between", lambda v, known, *_: torch.full_like(known, 1000.0))
+    made = fill(infiller(vqvae, mlm, method=InfillMethod.tokens), audio, [gap])[0]
+    assert (made.start, made.stop) == (gap.start - fade, gap.stop + fade)
+    assert (made.samples[:, fade:-fade] == 1000).all()
+    share = torch.arange(fade, 0, -1) / (fade + 1)
+    for there, found, weight in (
+        (audio[0, made.start : gap.start], made.samples[0, :fade], share),
+        (audio[0, gap.stop : made.stop], made.samples[0, -fade:], share.flip(0)),
+    ):
+        expected = weight * there + (1 - weight**2).sqrt() * 1000
+        assert torch.allclose(found, expected, rtol=1e-4)
+
+
+def test_edges_are_what_goes_on_from_the_sides(
+    vqvae: AnyVQVAE, mlm: MaskedLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vqvae, "between", lambda vectors, known, *_: torch.zeros_like(known))
+    time = torch.arange(60_000) / RATE
+    audio = torch.stack([0.1 * torch.sin(6.283 * pitch * time) for pitch in (330.0, 550.0)])
+    audio, gap = audio.sum(dim=0, keepdim=True), Gap(20_000, 40_000)
+    holed = audio.clone()
+    holed[:, gap.start : gap.stop] = 0
+    made = fill(infiller(vqvae, mlm), holed, [gap])[0]
+    true = audio[:, gap.start : gap.stop]
+    for edge in (slice(0, 300), slice(-300, None)):
+        error = (made.samples[:, edge] - true[:, edge]).square().mean()
+        assert float(error / true.square().mean()) < 0.05
+    assert (made.start, made.stop) == (gap.start, gap.stop)
+    # where there is too little sound for an edge, a crossfade outside the gap stands in
+    early = fill(infiller(vqvae, mlm), holed[:, gap.start - 500 :], [Gap(500, 20_500)])[0]
+    assert (early.start, early.stop) == (500 - round(FADE * RATE), 20_500)
+    # none of it without them
+    plain = fill(infiller(vqvae, mlm, method=InfillMethod.tokens), holed, [gap])[0]
+    assert not plain.samples[:, gap.start - plain.start :][:, : gap.length].any()
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "noisy", "method"),
+    [
+        (40, True, InfillMethod.ar),
+        (80, True, BLEND),
+        (80, False, InfillMethod.ar),
+        (120, False, BLEND),
+    ],
+)
+def test_the_method_suits_length_and_sound(
+    vqvae: AnyVQVAE, mlm: MaskedLM, milliseconds: int, noisy: bool, method: str
+) -> None:
+    time = torch.arange(40_000) / RATE
+    audio = 0.1 * torch.sin(6.283 * 440 * time)[None] + (0.1 if noisy else 1e-4) * noise(40_000)
+    gap = Gap(15_000, 15_000 + milliseconds * RATE // 1000)
+    assert fill(infiller(vqvae, mlm), audio, [gap])[0].method == method
+
+
+def test_the_candidates_go_through_the_model_together(
+    vqvae: AnyVQVAE, mlm: MaskedLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    real = module.fill
+
+    def counted(model: MaskedLM, ids: Tensor, *rest: object) -> Filled:
+        sizes.append(len(ids))
+        return real(model, ids, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "fill", counted)
+    maker = infiller(vqvae, mlm, method=InfillMethod.tokens, temperature=1.0, candidates=3)
+    fill(maker, noise(120_000, 2), [Gap(10_000, 16_000), Gap(40_000, 46_000)])
+    assert sizes == [6, 6]
+
+
+def test_a_channel_is_filled_as_if_it_were_alone(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
+    audio = noise(60_000, 3)
+    gaps = [Gap(10_000, 11_000, (1,)), Gap(10_500, 25_000, (0, 2)), Gap(40_000, 41_000)]
+    made = {f.gap: f for f in fill(infiller(vqvae, mlm), audio, gaps)}
+    assert list(made) == gaps or sorted(made) == gaps
+    for gap, rows, alone in (
+        (gaps[0], [1], [Gap(10_000, 11_000), Gap(40_000, 41_000)]),
+        (gaps[1], [0, 2], [Gap(10_500, 25_000), Gap(40_000, 41_000)]),
+    ):
+        filling = made[gap]
+        assert (filling.channels, len(filling.samples)) == (gap.channels, len(rows))
+        (same, _) = fill(infiller(vqvae, mlm), audio[rows], alone)
+        assert torch.equal(filling.samples, same.samples)
+    # the last one's neighbours are those of every channel
+    assert made[gaps[2]].channels == ()
+    assert made[gaps[2]].samples.shape == (3, 1000)
+
+
+def test_fillings_come_in_the_order_of_their_first_samples(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
+    gaps = [Gap(20_000, 20_100, (0,)), Gap(20_050, 32_000, (1,)), Gap(50_000, 50_100)]
+    made = fill(infiller(vqvae, mlm, method=InfillMethod.tokens), noise(80_000, 2), gaps)
+    short = fill(infiller(vqvae, mlm), noise(80_000, 2), gaps)
+    for fillings in (made, short):
+        assert {filling.gap for filling in fillings} == set(gaps)
+        starts = [filling.start for filling in fillings]
+        assert starts == sorted(starts)
+    # held no longer than needed
+    asked: list[int] = []
+
+    def fillings() -> Iterator[Filling]:
+        for number, (start, gap) in enumerate(((100, gaps[0]), (90, gaps[1]), (500, gaps[2]))):
+            asked.append(number)
+            yield Filling(start, torch.zeros(1, 1), gap, InfillMethod.ar)
+
+    ordered = module.in_order(fillings(), [80, 90, 500])
+    assert [(next(ordered).start, len(asked)) for _ in range(3)] == [(90, 2), (100, 2), (500, 3)]
+
+
+@pytest.mark.parametrize("method", [InfillMethod.auto, InfillMethod.tokens, InfillMethod.ar])
+@pytest.mark.parametrize("length", [1000, 12_000])
+def test_a_constant_offset_goes_on_through_the_gap(
+    vqvae: AnyVQVAE, mlm: MaskedLM, method: str, length: int
+) -> None:
+    gap = Gap(100_000, 100_000 + length)
+    sound = 0.05 * noise(220_000, 2)
+    offset = torch.tensor([[0.2], [-0.1]])
+    shifted = sound + offset
+    shifted[:, gap.start : gap.stop] = 0
+    plain = fill(infiller(vqvae, mlm, method=method), sound, [gap])[0]
+    made = fill(infiller(vqvae, mlm, method=method), shifted, [gap])[0]
+    assert (made.start, made.stop) == (plain.start, plain.stop)
+    # the same filling, but for the offset
+    assert (made.samples - plain.samples - offset).abs().mean() < 0.01
+    means = made.samples.unfold(1, 500, 500).mean(dim=2)
+    assert (means - offset).abs().max() < 0.05
+
+
+def test_same_seed_same_filling_other_seed_another(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
+    audio, gaps = noise(40_000), [Gap(10_000, 25_000)]
+    first, again, other = (
+        fill(infiller(vqvae, mlm, seed=seed, temperature=1.0), audio, gaps)[0].samples
+        for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    # nothing is drawn without heat
+    cold, too = (fill(infiller(vqvae, mlm, seed=s), audio, gaps)[0].samples for s in (1, 2))
+    assert torch.equal(cold, too)
+    assert not torch.equal(cold, first)
+
+
+def test_equal_channels_are_filled_equally(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
+    audio = 0.1 * torch.randn(1, 40_000).repeat(2, 1)
+    maker = infiller(vqvae, mlm, candidates=3, temperature=1.0)
+    patch = fill(maker, audio, [Gap(10_000, 20_000)])[0]
+    assert torch.allclose(patch.samples[0], patch.samples[1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "gap", [Gap(0, 5000), Gap(35_000, 40_000)], ids=["at the start", "at the end"]
+)
+def test_gaps_at_the_ends(vqvae: AnyVQVAE, mlm: MaskedLM, gap: Gap) -> None:
+    patch = fill(infiller(vqvae, mlm), 0.1 * torch.randn(1, 40_000), [gap])[0]
+    assert patch.start <= gap.start
+    assert patch.stop >= gap.stop
+    assert patch.samples[:, 200:-200].abs().max() > 0
+
+
+def test_a_gap_longer_than_the_window(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
+    window = mlm.config.window * 512
+    audio = 0.1 * torch.randn(1, 3 * window)
+    gap = Gap(window // 2, window // 2 + 2 * window)
+    patch = fill(infiller(vqvae, mlm), audio, [gap])[0]
+    assert patch.passes > 1
+    assert fill(infiller(vqvae, mlm), audio, [Gap(window, window + 9000)])[0].passes == 1
+    inside = patch.samples[:, gap.start - patch.start :][:, : gap.length]
+    for part in inside.split(8192, dim=1):
+        assert part.abs().max() > 0
+
+
+def test_what_the_gap_holds_does_not_matter(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
+    audio, gap = 0.1 * torch.randn(1, 40_000), Gap(10_000, 12_000)
+    silent, broken = audio.clone(), audio.clone()
+    silent[:, gap.start : gap.stop] = 0
+    broken[:, gap.start : gap.stop] = torch.nan
+    one, two = (fill(infiller(vqvae, mlm), a, [gap])[0].samples for a in (silent, broken))
+    assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize("rate", [8000, 48000])
+def test_other_rates(vqvae: AnyVQVAE, mlm: MaskedLM, rate: int) -> None:
+    patch = fill(infiller(vqvae, mlm), 0.1 * torch.randn(2, rate), [Gap(2000, 4000)], rate)[0]
+    assert patch.samples.shape[0] == 2
+    assert patch.start <= 2000
+    assert patch.stop >= 4000
+
+
+def test_a_recording_that_is_all_gap(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
+    with pytest.raises(AudiomaskError, match="whole recording"):
+        fill(infiller(vqvae, mlm), torch.zeros(1, 1000), [Gap(0, 1000)])
+    with pytest.raises(AudiomaskError, match=r"whole channel is one gap \(number 2\)"):
+        fill(infiller(vqvae, mlm), torch.zeros(2, 1000), [Gap(0, 1000, (1,))])
+
+
+def test_the_likeliest_candidate_is_kept(
+    vqvae: AnyVQVAE, mlm: MaskedLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Filled] = []
+    used: list[Tensor] = []
+    real, between = module.fill, vqvae.between
+
+    def filled_too(*arguments: object) -> Filled:
+        seen.append(real(*arguments))  # type: ignore[arg-type]
+        return seen[-1]
+
+    def between_too(vectors: Tensor, *rest: object) -> Tensor:
+        used.append(vectors)
+        return between(vectors, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "fill", filled_too)
+    monkeypatch.setattr(vqvae, "between", between_too)
+    options = {"method": InfillMethod.tokens, "temperature": 1.0, "candidates": 4}
+    fill(infiller(vqvae, mlm, **options), noise(40_000, 2), [Gap(10_000, 20_000)])
+    (filled,), (vectors,) = seen, used
+    scores = filled.score.view(4, 2).mean(dim=1)
+    assert len(set(scores.tolist())) > 1
+    best = int(scores.argmax())
+    # of the candidate's frames, one in the middle of the gap is among those that are heard
+    frame = round(15_000 / 512)
+    kept = filled.vectors[2 * best : 2 * best + 2, frame]
+    assert (vectors - kept[:, None]).abs().amax(dim=(0, 2)).min() == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"method": "magic"}, {"steps": 0}, {"candidates": 0}, {"temperature": float("nan")}],
+)
+def test_settings_that_cannot_be(wrong: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        InfillSettings(**wrong)  # type: ignore[arg-type]

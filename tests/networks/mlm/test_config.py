@@ -1,0 +1,50 @@
+"""Configurations that make no model are refused, and say why."""
+
+from dataclasses import replace
+
+import pytest
+
+from audiomask.errors import ConfigError
+from audiomask.networks.mlm.config import LONGEST, PAPER, MLMConfig
+
+CONFIG = MLMConfig(4, 1024, 32, 512, 44_100)
+PAPERS = MLMConfig(1, 512, 64, 16, 44_100, **PAPER)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"layout": "laid"}, "layout is 'laid'; it must be folded or concatenated"),
+        ({"separated": 1.5}, "separated is 1.5; it must be from 0 to 1"),
+        (
+            {"separated": 0.5, "tokenised": 0.5},
+            "separated and tokenised are under 1; one of the two must be 1",
+        ),
+        (
+            {"bands": 0, "tokenised": 0.0},
+            "tokenised and bands are 0; one of the two must be more",
+        ),
+        ({"dim": 256.0}, "dim is 256.0; it must be a whole number from 1"),
+        ({"mask_channels": ()}, "mask_channels are (); it takes 1 to 16 stages"),
+        ({"bands": 100}, "bands is 100; it must be a multiple of 16"),
+        ({"window": 575}, "window is 575; it must be a multiple of band_frames"),
+        ({"window": LONGEST + 2}, f"window is {LONGEST + 2}; it must be from 1 to {LONGEST}"),
+        ({"band_stft": 1 << 20}, "band_stft is 1048576; it must be 65536 at most"),
+        ({"kernel": 4}, "kernel is 4; it must be odd, or 0 for none"),
+        ({"dim": 252}, "dim is 252; it must be a multiple of twice the heads"),
+    ],
+)
+def test_what_makes_no_model_is_named(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        replace(CONFIG, **changes)
+    assert str(caught.value) == words
+
+
+def test_mixture_and_stem_need_a_frame_each_in_one_window() -> None:
+    replace(PAPERS, window=3)
+    with pytest.raises(ConfigError, match="window is 2; it must be from 3 to"):
+        replace(PAPERS, window=2)
+
+
+def test_a_model_without_bands_needs_no_spectrum_of_them() -> None:
+    assert replace(PAPERS, band_stft=1 << 20).bands == 0

@@ -1,0 +1,222 @@
+"""The model: embeddings, both layouts, stems, presets."""
+
+import pytest
+import torch
+
+from audiomask.errors import ConfigError
+from audiomask.networks.mlm import build_mlm
+from audiomask.networks.mlm.config import STEMS
+from audiomask.networks.mlm.model import band_features
+
+VQVAE = {
+    "levels": 4,
+    "codebook_size": 1024,
+    "code_dim": 12,
+    "hop_length": 512,
+    "sample_rate": 44_100,
+}
+
+
+def ids_of(*shape: int) -> torch.Tensor:
+    return torch.randint(12, shape)
+
+
+# Embeddings
+
+
+@torch.no_grad()
+def test_embeddings_are_the_sum_over_levels(make) -> None:
+    model = make()
+    ids = ids_of(3, 2, 9)
+    ids[0, 0, 4], ids[1, 1, 2] = model.vocabulary.mask, model.vocabulary.sep("drums")
+    found = model.embed(ids)
+
+    def one(level: int, token: int) -> torch.Tensor:
+        if token < 12:  # unit vectors of 4 entries, scaled to entries of about one
+            return model.code_projections[level](2 * model.codebooks[level, token])
+        return model.special[level, token - 12]
+
+    for row in range(3):
+        for frame in range(9):
+            expected = sum(one(level, int(ids[row, level, frame])) for level in range(2))
+            assert torch.allclose(found[row, frame], expected, atol=1e-5)
+
+
+@torch.no_grad()
+def test_channels_give_the_mean_of_their_embeddings(make) -> None:
+    model, ids = make(), ids_of(3, 2, 2, 9)
+    expected = (model.embed(ids[:, 0]) + model.embed(ids[:, 1])) / 2
+    assert torch.allclose(model.embed(ids), expected, atol=1e-6)
+    assert torch.allclose(model.context(ids[:, :1]), model.context(ids[:, 0]), atol=1e-5)
+
+
+def test_codebooks_are_stored_and_not_trained(make) -> None:
+    model = make()
+    assert "codebooks" in model.state_dict()
+    assert "codebooks" not in dict(model.named_parameters())
+    assert model.codebooks.abs().sum() > 0
+
+
+# Distributions
+
+
+@torch.no_grad()
+def test_logits_hear_both_ends(make) -> None:
+    model, ids = make(), ids_of(1, 2, 40)
+    logits = model.logits(model.target(model.context(ids)))
+    assert logits.shape == (1, 2, 40, 12)
+    for changed, looked_at in ((-1, 0), (0, -1)):
+        other = ids.clone()
+        other[:, :, changed] = (ids[:, :, changed] + 1) % 12
+        moved = model.logits(model.target(model.context(other)))
+        assert (moved - logits)[:, :, looked_at].abs().max() > 1e-6
+
+
+@torch.no_grad()
+def test_padding_does_not_move_the_others(make) -> None:
+    model = make()
+    ids, bands = ids_of(1, 2, 30), torch.randn(1, 8, 30)
+    padded, heard = ids.clone(), bands.clone()
+    padded[..., 22:], heard[..., 22:] = model.vocabulary.pad, 9.0
+    seen = (torch.arange(30) < 22)[None]
+    context = model.context(padded, heard, seen)
+    short = model.context(ids[..., :22], bands[..., :22])
+    assert torch.allclose(context[:, :22], short, atol=1e-5)
+    stems = model.all_stems(context, seen)
+    assert torch.allclose(stems[:, :, :22], model.all_stems(short), atol=1e-5)
+
+
+@torch.no_grad()
+def test_bands_are_heard_when_given(make) -> None:
+    model, ids = make(), ids_of(1, 2, 20)
+    model.no_bands.normal_()
+    without = model.context(ids)
+    bands = torch.randn(1, 8, 20)
+    assert (model.context(ids, bands) - without).abs().max() > 1e-3
+    # what stands for none is learned, not the zero
+    assert (model.context(ids, 0 * bands) - without).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_all_stems_are_each_stem_with_its_tokens_masked(make) -> None:
+    model = make()
+    context = model.context(ids_of(2, 2, 20))
+    found = model.all_stems(context)
+    assert found.shape == (2, 4, 20, 16)
+    masked = torch.full((2, 2, 20), model.vocabulary.mask)
+    for stem in range(4):
+        one = model.target(context, masked, torch.tensor([stem, stem]))
+        assert torch.allclose(found[:, stem], one, atol=1e-5)
+    assert (found[:, 0] - found[:, 1]).abs().max() > 1e-3
+    shown = model.target(context, ids_of(2, 2, 20), torch.tensor([0, 0]))
+    assert (shown - found[:, 0]).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_shares_sum_to_one_over_stems_and_residual(make) -> None:
+    model = make().eval()
+    features = torch.randn(3, 8, 10)
+    context = model.context(ids_of(2, 2, 20), features[:2])
+    stems = model.all_stems(context)
+    logits = model.mask_logits(features, context, stems)
+    assert logits.shape == (3, 5, 8, 10)
+    shares = logits.softmax(dim=1)
+    assert torch.allclose(shares.sum(dim=1), torch.ones(3, 8, 10), atol=1e-6)
+    # what tokens tell matters where there are some, and nowhere else
+    alone = model.mask_logits(features)
+    assert (alone[:2] - logits[:2]).abs().amax(dim=(1, 2, 3)).min() > 1e-4
+    assert torch.allclose(alone[2], logits[2], atol=1e-5)
+    other = model.mask_logits(features, context, stems.flip(1))
+    assert (other[:2] - logits[:2]).abs().max() > 1e-4
+
+
+@torch.no_grad()
+def test_bands_are_heard_at_their_frames(make) -> None:
+    model = make().eval()
+    ids, features = ids_of(1, 2, 20), torch.zeros(1, 8, 10)
+    heard = model.heard(features, 20)
+    features[..., 3] = 1.0
+    changed = (model.heard(features, 20) - heard).abs().sum(dim=-1)[0].nonzero()[:, 0]
+    assert changed.tolist() == [6, 7]
+    # an odd number of frames ends within a frame of bands
+    assert model.context(ids[..., :19], features).shape == (1, 19, 16)
+
+
+def test_band_features_by_hand() -> None:
+    power = torch.ones(1, 2, 2)
+    assert torch.allclose(band_features(power), torch.ones(1, 2, 2))
+    power = torch.tensor([[[4.0, 0.0], [0.0, 0.0]]])  # a mean of one
+    expected = torch.tensor([[[(0.60206 + 2) / 2, -2.0], [-2.0, -2.0]]])
+    assert torch.allclose(band_features(power), expected, atol=1e-5)
+    # the level does not matter, and silence is nothing special
+    noise = torch.rand(3, 5, 7)
+    assert torch.allclose(band_features(noise), band_features(1e-3 * noise), atol=1e-4)
+    assert band_features(torch.zeros(1, 5, 7)).isfinite().all()
+
+
+# Presets
+
+
+def test_the_papers_preset() -> None:
+    config = build_mlm("paper", VQVAE | {"levels": 1, "layers": 1}).config
+    assert config.window == 512
+    assert config.layout == "concatenated"
+    assert (config.kernel, config.stem_layers, config.bands) == (0, 0, 0)
+
+
+def test_the_default_window_is_of_six_seconds_at_least() -> None:
+    config = build_mlm("default", VQVAE | {"layers": 1}).config
+    assert config.window * config.hop_length / config.sample_rate >= 6
+    assert config.layout == "folded"
+    assert config.stems == STEMS == ("guitar", "piano", "bass", "drums")
+
+
+@pytest.mark.parametrize("preset", ["default", "paper"])
+def test_each_preset_answers_at_every_level(make, preset: str) -> None:
+    model = make(preset)
+    assert model.logits(model.target(model.context(ids_of(1, 2, 25)))).shape == (1, 2, 25, 12)
+
+
+def test_stems_may_be_a_list_as_json_has_them() -> None:
+    config = build_mlm("default", VQVAE | {"stems": ["a", "b"], "layers": 1}).config
+    assert config.stems == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("preset", "settings", "reason"),
+    [
+        ("small", VQVAE, "no MLM preset 'small'"),
+        ("one-level", VQVAE, "no MLM preset 'one-level'"),
+        ("default", VQVAE | {"colour": 1}, "colour"),
+        ("default", {}, "levels"),
+    ],
+)
+def test_what_no_preset_has(preset: str, settings: dict[str, int], reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        build_mlm(preset, settings)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("levels", 0),
+        ("window", "long"),
+        ("hop_length", 512.0),
+        ("bands", -1),
+        ("bands", 9),
+        ("band_frames", 5),
+        ("mask_channels", ()),
+        ("mask_channels", (4, 0)),
+        ("mask_channels", (4, "6")),
+        ("tokenised", 1.5),
+        ("layers", 1 << 40),
+        ("layout", "stacked"),
+        ("stems", [1, 2]),
+        ("kernel", 4),
+        ("heads", 3),
+        ("dim", 4),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_name(field: str, value: object) -> None:
+    with pytest.raises(ConfigError, match="dim" if field == "heads" else field):
+        build_mlm("default", VQVAE | {field: value})

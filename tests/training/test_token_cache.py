@@ -1,0 +1,150 @@
+"""Token cache: what is kept is what would be made, once, for one VQ-VAE and one set of data."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from audiomask.data.excerpt import Excerpt
+from audiomask.data.interleave import Blend
+from audiomask.errors import DataError
+from audiomask.networks.mlm import build_mlm
+from audiomask.training import token_cache as module
+from audiomask.training.tasks.mlm import Scenes
+from audiomask.training.token_cache import TokenCache
+
+HOP, FRAMES = 64, 20
+CPU = torch.device("cpu")
+
+
+class Songs:
+    """Excerpt i holds three stems of noise."""
+
+    def __init__(self) -> None:
+        self.made: Counter[int] = Counter()
+
+    def __getitem__(self, index: int) -> Excerpt:
+        self.made[index] += 1
+        random = torch.Generator().manual_seed(index)
+        stems = torch.rand(3, FRAMES * HOP, generator=random) * torch.tensor([[0.1], [0.5], [1.0]])
+        return Excerpt(stems.sum(dim=0), stems, torch.tensor(True))
+
+
+class Means(nn.Module):
+    """Stands for a VQ-VAE: a code is a frame's mean, in hundredths."""
+
+    def encode(self, audio: Tensor, levels: int | None = None) -> Tensor:
+        return (audio.unfold(-1, HOP, HOP).mean(dim=-1) * 100).long()[:, None]
+
+
+def scenes(bands: int = 8, seed: int = 0) -> Scenes:
+    settings: dict[str, Any] = {"levels": 1, "codebook_size": 256, "code_dim": 4, "hop_length": HOP}
+    settings["sample_rate"] = 8_000
+    settings |= {"stems": ["low", "high"], "dim": 8, "heads": 2, "layers": 1, "window": FRAMES}
+    settings |= {"bands": bands, "band_stft": 128, "mask_channels": (4,)}
+    model = build_mlm("default", settings)
+    return Scenes(model.config, Means(), seed)  # type: ignore[arg-type]
+
+
+def cache(folder: Path, items: int = 5, vqvae: str = "a", **more: Any) -> TokenCache:
+    return TokenCache(folder, {"vqvae": vqvae, "stems": ("low", "high")}, items, scenes(**more))
+
+
+def fill(kept: TokenCache, songs: Songs) -> list[int]:
+    return list(kept.fill(Blend([songs], 0, ("low", "high"), FRAMES * HOP), CPU, 0))  # type: ignore[list-item]
+
+
+def test_kept_scenes_are_those_that_would_be_made(tmp_path: Path) -> None:
+    kept, songs = cache(tmp_path), Songs()
+    assert fill(kept, songs) == [0, 5]
+    assert set(songs.made.values()) == {1}
+    for index in range(12):
+        found = kept[index]
+        number = int(module.order(0, index // 5, 5)[index % 5])
+        excerpt = Excerpt(*(part[None] for part in songs[number]))
+        made = kept.scenes(excerpt, kept.scenes.draw(index)[None])
+        for name in ("mixture", "stem", "number"):
+            assert torch.equal(getattr(found, name), getattr(made, name)[0])
+        for name in ("mixture_power", "stem_power", "cross_power"):
+            torch.testing.assert_close(
+                getattr(found, name), getattr(made, name)[0], rtol=1e-2, atol=1e-3
+            )
+
+
+def test_every_pass_has_every_scene_in_another_order_and_other_stems(tmp_path: Path) -> None:
+    kept = cache(tmp_path, items=16)
+    fill(kept, Songs())
+    orders, told = [], []
+    for epoch in range(3):
+        found = [kept[16 * epoch + place] for place in range(16)]
+        orders.append([int(scene.mixture.sum()) for scene in found])
+        told.append([int(scene.number) for scene in found])
+    assert sorted(orders[0]) == sorted(orders[1]) == sorted(orders[2])
+    assert orders[0] != orders[1]
+    assert {number for numbers in told for number in numbers} == {0, 1}
+
+
+def test_nothing_is_coded_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    songs = Songs()
+    fill(cache(tmp_path), songs)
+    monkeypatch.setattr(Means, "encode", lambda self, audio: pytest.fail("coded again"))
+    again = cache(tmp_path)
+    assert fill(again, songs) == [5]
+    again[3]
+    assert sum(songs.made.values()) == 5
+
+
+def test_a_cache_cut_short_is_completed(tmp_path: Path) -> None:
+    songs = Songs()
+    fill(cache(tmp_path), songs)
+    kept = cache(tmp_path, items=7)
+    kept.file(2).unlink()
+    assert fill(kept, songs) == [4, 7]
+    assert songs.made == Counter({0: 1, 1: 1, 2: 2, 3: 1, 4: 1, 5: 1, 6: 1})
+
+
+def test_another_vqvae_makes_its_own(tmp_path: Path) -> None:
+    songs = Songs()
+    first, second = cache(tmp_path), cache(tmp_path, vqvae="b")
+    fill(first, songs)
+    assert fill(second, songs) == [0, 5]
+    assert first.folder != second.folder
+    manifests = [json.loads((one.folder / "manifest.json").read_text()) for one in (first, second)]
+    assert [manifest["vqvae"] for manifest in manifests] == ["a", "b"]
+
+
+def test_a_manifest_of_other_tokens_is_refused(tmp_path: Path) -> None:
+    kept = cache(tmp_path)
+    fill(kept, Songs())
+    manifest = kept.folder / "manifest.json"
+    manifest.write_text(json.dumps(kept.identity | {"vqvae": "b"}))
+    with pytest.raises(DataError, match="describes other tokens; delete"):
+        fill(cache(tmp_path), Songs())
+    manifest.write_text("{")
+    with pytest.raises(DataError, match="not readable; delete"):
+        fill(cache(tmp_path), Songs())
+
+
+def test_a_damaged_scene_is_named(tmp_path: Path) -> None:
+    kept = cache(tmp_path, items=1)
+    fill(kept, Songs())
+    kept.file(0).write_bytes(kept.file(0).read_bytes()[:100])
+    with pytest.raises(DataError, match=r"000000\.safetensors: not a readable scene"):
+        kept[0]
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(DataError, match="cannot keep tokens"):
+        fill(cache(tmp_path / "cache"), Songs())
+
+
+def test_a_model_without_bands_keeps_tokens_alone(tmp_path: Path) -> None:
+    kept = cache(tmp_path, bands=0)
+    fill(kept, Songs())
+    assert kept[0].mixture_power.numel() == 0
+    assert kept.file(0).stat().st_size < 2_000
