@@ -11,7 +11,8 @@ from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job as Task
 from audiomask.cli.progress import Meter
 from audiomask.cli.report import run_jobs
-from audiomask.evaluation.options import EvaluateOptions, Job, Split
+from audiomask.errors import UsageError
+from audiomask.evaluation.options import JOBS, EvaluateOptions, Split
 
 
 def _option(
@@ -25,14 +26,12 @@ _data = partial(_option, "What to measure on")
 _vqvae = partial(_option, "vqvae")
 _mlm = partial(_option, "mlm")
 _infill = partial(_option, "infill")
-_either = partial(_option, "infill and separate")
+_either = partial(_option, "infill, separate and masks")
 
 
 def evaluate(
     common: Common,
-    job: Annotated[
-        Job, typer.Argument(metavar="vqvae|mlm|infill|separate", help="What to measure.")
-    ],
+    job: Annotated[str, typer.Argument(metavar="|".join(JOBS), help="What to measure.")],
     data: Annotated[list[Path], _data("--data", "Folder of data; repeatable.", "DIR")],
     split: Annotated[
         Split, _data("--split", "Songs of this split only.", "test|validation|train|all")
@@ -82,6 +81,8 @@ def evaluate(
     --data takes every layout that 'audiomask train' takes; from single notes bands are arranged.
     Baselines stand beside every figure. Tables, or with --json one object, go to stdout.
     """
+    if job not in JOBS:
+        raise UsageError(f"no '{job}' to measure (there are: {', '.join(JOBS)})")
     options = EvaluateOptions(
         job=job,
         data=tuple(data),

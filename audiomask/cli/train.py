@@ -1,4 +1,4 @@
-"""``audiomask train``: train a VQ-VAE or a masked language model from a folder."""
+"""``audiomask train``: train a model of any kind from a folder."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ import typer
 from audiomask.cli.options import Common
 from audiomask.data.places import place_of
 from audiomask.errors import ConfigError, UsageError
+from audiomask.kinds import KINDS, Kind, kind_of
 from audiomask.training.options import (
     BUNDLED,
     LEAST,
@@ -22,20 +23,8 @@ from audiomask.training.options import (
 )
 from audiomask.training.runfile import merge, read_run, saved_run
 
-
-class Kind(StrEnum):
-    """What to train."""
-
-    vqvae = "vqvae"
-    mlm = "mlm"
-
-
-class Preset(StrEnum):
-    """The sizes and recipes that come with the project."""
-
-    default = "default"
-    one_level = "one-level"
-    paper = "paper"
+#: the presets of every kind, in words
+PRESETS = "; ".join(f"{kind.name}: {', '.join(kind.presets)}" for kind in KINDS.values())
 
 
 class Precision(StrEnum):
@@ -64,7 +53,7 @@ _speed = partial(_option, "Speed and memory")
 def train(
     common: Common,
     context: typer.Context,
-    kind: Annotated[Kind, typer.Argument(metavar="vqvae|mlm", help="What to train.")],
+    kind: Annotated[str, typer.Argument(metavar="|".join(KINDS), help="What to train.")],
     data: Annotated[
         list[str] | None, _data("--data", "Folder, or address of shards; repeatable.", "DIR")
     ] = None,
@@ -119,9 +108,9 @@ def train(
         _recipe("--config", "TOML file of options and settings; those given here win.", "FILE"),
     ] = None,
     preset: Annotated[
-        Preset,
-        _recipe("--preset", "Sizes and recipe of the model; one-level is for the vqvae only."),
-    ] = Preset.default,
+        str,
+        _recipe("--preset", f"Sizes and recipe of the model: {PRESETS}.", "NAME"),
+    ] = "default",
     overrides: Annotated[
         list[str] | None, _recipe("--set", "Change one setting; repeatable.", "KEY=VALUE")
     ] = None,
@@ -147,7 +136,7 @@ def train(
     ] = False,
     workers: Annotated[int, _speed("--workers", "Processes that load data.", "N")] = 0,
 ) -> int:
-    """Train a VQ-VAE or a masked language model.
+    """Train a model: a VQ-VAE, a masked language model or a mask U-Net.
 
     --data takes Slakh2100, MUSDB18-HQ, folders of stems or of songs with stems, a note bank or
     SoundFonts (bands are made of them, after MIDI files in a further --data), or, for a VQ-VAE,
@@ -157,6 +146,7 @@ def train(
     and, in tables [model], [schedule] and [augmentation], what --set changes. The run.toml that
     a run leaves in --out is such a file.
     """
+    entry = kind_of(kind)
     asked: dict[str, Any] = {
         "data": tuple(place_of(text) for text in data or ()),
         "vqvae": vqvae,
@@ -172,7 +162,7 @@ def train(
         "save_every": save_every,
         "validate_every": validate_every,
         "tensorboard": tensorboard,
-        "preset": preset.value,
+        "preset": preset,
         "seed": seed,
         "batch_size": None if batch_size is None else parse_batch_size(batch_size),
         "accumulate": accumulate,
@@ -185,20 +175,17 @@ def train(
         "quiet": common.quiet,
     }
     given = {name: value for name, value in asked.items() if _stands(context, name)}
-    chosen = _chosen(kind.value, config, given)
+    chosen = _chosen(kind, config, given)
     options = TrainOptions(**(asked | chosen), overrides=parse_overrides(overrides or []))
     try:
         dataclasses.replace(common, device=options.device).check()
     except UsageError as error:
         raise ConfigError(f"{options.files[-1].path}: {error}") from error
-    _check(kind, options)
+    _check(entry, options)
 
-    from audiomask.training.run import train_mlm, train_vqvae
+    from audiomask.training.run import train_kind
 
-    if kind is Kind.vqvae:
-        train_vqvae(options)
-    else:
-        train_mlm(options)
+    train_kind(kind, options)
     return 0
 
 
@@ -252,15 +239,17 @@ def _check(kind: Kind, options: TrainOptions) -> None:
     for place in options.data:
         if isinstance(place, Path) and not place.is_dir():
             raise UsageError(f"--data {place} is not a folder")
-    if kind is Kind.vqvae and options.vqvae is not None:
-        raise UsageError("--vqvae belongs to 'train mlm'; --init names a checkpoint to start from")
-    if kind is Kind.mlm and options.preset == "one-level":
+    if options.vqvae is not None and "vqvae" not in kind.requires:
+        owners = " or ".join(f"'train {k.name}'" for k in KINDS.values() if "vqvae" in k.requires)
+        raise UsageError(f"--vqvae belongs to {owners}; --init names a checkpoint to start from")
+    if options.preset not in kind.presets:
+        owners = ", ".join(k.name for k in KINDS.values() if options.preset in k.presets) or "none"
         raise UsageError(
-            "--preset one-level belongs to 'train vqvae'; an mlm of any preset learns its tokens: "
-            "name that VQ-VAE with --vqvae"
+            f"--preset {options.preset} is not of 'train {kind.name}', which has "
+            f"{', '.join(kind.presets)} (kinds that have it: {owners})"
         )
-    if kind is Kind.vqvae and options.keep_tokens is not None:
-        raise UsageError("--keep-tokens belongs to 'train mlm'")
+    if options.keep_tokens is not None and not kind.requires:
+        raise UsageError("--keep-tokens is for kinds that learn tokens, such as 'train mlm'")
     if options.keep_tokens is not None and options.cache is None:
         raise UsageError("--keep-tokens needs a folder to keep them in: add --cache DIR")
     if options.resume and options.init is not None:

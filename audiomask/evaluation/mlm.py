@@ -23,7 +23,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -32,7 +32,7 @@ from audiomask.audio.source import MemorySource
 from audiomask.engine import Engine
 from audiomask.errors import AudiomaskError
 from audiomask.evaluation.bigram import Bigram, fit
-from audiomask.evaluation.evaluator import SILENT
+from audiomask.evaluation.evaluator import SILENT, Evaluator
 from audiomask.evaluation.masked_prediction import (
     COLUMNS,
     Guesses,
@@ -44,6 +44,7 @@ from audiomask.evaluation.masked_prediction import (
     joined,
 )
 from audiomask.evaluation.metrics import SILENCE, entropy, level
+from audiomask.evaluation.options import EvaluateOptions, given
 from audiomask.evaluation.report import SPREAD, Report, Sheet, summarise, watched
 from audiomask.evaluation.songs import Piece, Song
 from audiomask.networks.mlm.masking import bert_mask
@@ -58,7 +59,7 @@ HEADINGS = (
 logger = logging.getLogger("audiomask")
 
 
-class MLMMeasurement:
+class MLMEvaluator(Evaluator):
     """Measures an engine's masked language model.
 
     Args:
@@ -68,6 +69,9 @@ class MLMMeasurement:
         shown: whether to show progress.
     """
 
+    options = ("fit", "rounds")
+    fits = True
+
     def __init__(self, engine: Engine, rounds: int = 4, seed: int = 0, shown: bool = True) -> None:
         self.engine, self.model = engine, engine.mlm
         self.rounds, self.seed, self.shown = rounds, seed, shown
@@ -75,6 +79,13 @@ class MLMMeasurement:
         self.clips: list[Tensor] = []
         self.baselines: list[Bigram] = []
         self.fitted: dict[str, Any] = {"songs": 0, "from": None}
+
+    @classmethod
+    def open(cls, engine: Engine, options: EvaluateOptions) -> Self:
+        """The evaluator that the options ask for."""
+        return cls(
+            engine, **given(rounds=options.rounds), seed=options.seed, shown=not options.quiet
+        )
 
     def fit(self, pieces: Sequence[Piece], origin: str) -> None:
         """Count unigram and bigram on songs; those that cannot be read are named and left out.

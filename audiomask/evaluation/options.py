@@ -1,21 +1,22 @@
-"""What an evaluation is asked to do, free of torch so that the command line starts fast."""
+"""What an evaluation is asked to do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from audiomask.errors import UsageError
+from audiomask.kinds import KINDS, resolve
 from audiomask.separation.settings import SeparationMethod
 
-
-class Job(StrEnum):
-    """What is measured."""
-
-    vqvae = "vqvae"
-    mlm = "mlm"
-    infill = "infill"
-    separate = "separate"
+#: what is measured besides the kinds of models, and by which evaluator
+TASKS = {
+    "infill": "audiomask.evaluation.infill:InfillEvaluator",
+    "separate": "audiomask.evaluation.separation:SeparationEvaluator",
+}
+#: all that can be measured
+JOBS = (*KINDS, *TASKS)
 
 
 class Split(StrEnum):
@@ -29,19 +30,11 @@ class Split(StrEnum):
 
 #: milliseconds of the gaps that infill is measured on
 GAP_LENGTHS = (20.0, 50.0, 100.0, 250.0, 500.0, 1000.0)
-#: the jobs that an option belongs to, if not to all
-OWNERS = {
-    "levels": (Job.vqvae,),
-    "opinion": (Job.vqvae,),
-    "fit": (Job.mlm,),
-    "rounds": (Job.mlm,),
-    "gap_length": (Job.infill,),
-    "gaps_per_file": (Job.infill,),
-    "method": (Job.infill, Job.separate),
-    "steps": (Job.infill,),
-    "temperature": (Job.infill,),
-    "candidates": (Job.infill,),
-}
+#: the options that only some evaluators take
+SPECIAL = (
+    "levels", "opinion", "fit", "rounds", "gap_length", "gaps_per_file", "method", "steps",
+    "temperature", "candidates",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,7 +45,7 @@ class EvaluateOptions:
     every song down to its middle.
     """
 
-    job: Job
+    job: str
     data: tuple[Path, ...]
     split: Split = Split.test
     limit: int | None = None
@@ -80,14 +73,16 @@ class EvaluateOptions:
                     raise UsageError(f"--{name} {folder} is not a folder")
                 if folders.count(folder) > 1:
                     raise UsageError(f"--{name} {folder} is given twice")
-        for name, owners in OWNERS.items():
+        for name in SPECIAL:
             # what a dataclass's field defaults to is an attribute of the class
-            given = getattr(self, name) != getattr(EvaluateOptions, name)
-            if given and self.job not in owners:
+            given_here = getattr(self, name) != getattr(EvaluateOptions, name)
+            if given_here and name not in evaluator_of(self.job).options:
                 option = name.replace("_", "-")
-                jobs = " and ".join(f"'evaluate {owner.value}'" for owner in owners)
+                owners = [job for job in JOBS if name in evaluator_of(job).options]
+                jobs = " and ".join(f"'evaluate {owner}'" for owner in owners)
                 raise UsageError(f"--{option} belongs to {jobs}")
-        if self.job is Job.separate and self.method not in (None, *SeparationMethod):
+        separates = "method" in evaluator_of(self.job).options and self.job != "infill"
+        if separates and self.method not in (None, *SeparationMethod):
             known = ", ".join(SeparationMethod)
             raise UsageError(f"no method '{self.method}' (there are: {known})")
         for length in self.gap_length:
@@ -97,3 +92,13 @@ class EvaluateOptions:
             raise UsageError(
                 f"--seconds {self.seconds:g}: a song takes a tenth of a second at least"
             )
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given: those that are not None."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def evaluator_of(job: str) -> Any:
+    """The class of the evaluator of a job; imports torch."""
+    return resolve(TASKS[job] if job in TASKS else KINDS[job].evaluator)

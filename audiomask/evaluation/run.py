@@ -14,15 +14,11 @@ from audiomask.data.layouts.splits import TRAIN
 from audiomask.data.tracks import Source
 from audiomask.engine import Engine
 from audiomask.errors import DataError, UsageError
-from audiomask.evaluation.evaluator import Measurement
-from audiomask.evaluation.infill import InfillMeasurement, Settings
-from audiomask.evaluation.mlm import MLMMeasurement
-from audiomask.evaluation.options import GAP_LENGTHS, EvaluateOptions, Job
+from audiomask.evaluation.evaluator import Evaluator
+from audiomask.evaluation.options import EvaluateOptions, evaluator_of
 from audiomask.evaluation.report import Report
-from audiomask.evaluation.separation import SeparationMeasurement, check_stems
+from audiomask.evaluation.separation import check_stems
 from audiomask.evaluation.songs import ALL, DRAWN_SECONDS, Choice, Piece, Recorded, find_pieces
-from audiomask.evaluation.vqvae import VQVAEMeasurement
-from audiomask.infill.settings import InfillSettings
 
 #: the most songs that baselines are counted on, and the most seconds of each
 FIT_SONGS, FIT_SECONDS = 60, 60.0
@@ -45,6 +41,7 @@ class Evaluation:
 
     def __init__(self, options: EvaluateOptions, engine: Engine) -> None:
         self.options, self.engine = options, engine
+        evaluator: type[Evaluator] = evaluator_of(options.job)
         sources = open_sources(options.data)
         choice = Choice(
             split=options.split.value,
@@ -52,7 +49,7 @@ class Evaluation:
             seconds=options.seconds,
             drawn_seconds=options.seconds or DRAWN_SECONDS,
             mono=options.mono,
-            stems=engine.stems if options.job is Job.separate else (),
+            stems=evaluator.stems(engine, options),
             seed=options.seed,
             cache=options.cache,
         )
@@ -60,38 +57,15 @@ class Evaluation:
             known = sorted({stem for source in sources for stem in source.stems})
             if known:
                 check_stems(known, choice.stems, names_of(sources))
-        if options.job is Job.mlm:
+        if evaluator.fits:
             self.pieces, fit, origin = apart(sources, choice, open_sources(options.fit))
         else:
             self.pieces = find_pieces(sources, choice)
-        self.measurement = self._open()
-        if isinstance(self.measurement, MLMMeasurement):
-            self.measurement.fit(fit, origin)
+        self.evaluator = evaluator.open(engine, options)
+        if evaluator.fits:
+            self.evaluator.fit(fit, origin)
         self.measured: list[str] = []
         self.left_out: dict[str, str] = {}
-
-    def _open(self) -> Measurement:
-        """The measurement of the job."""
-        options, engine = self.options, self.engine
-        if options.job is Job.vqvae:
-            return VQVAEMeasurement(engine, options.levels, options.opinion)
-        if options.job is Job.mlm:
-            rounds = given(rounds=options.rounds)
-            return MLMMeasurement(engine, **rounds, seed=options.seed, shown=not options.quiet)
-        if options.job is Job.separate:
-            return SeparationMeasurement(engine, **given(method=options.method))
-        filling = given(
-            method=options.method,
-            steps=options.steps,
-            temperature=options.temperature,
-            candidates=options.candidates,
-        )
-        lengths = tuple(dict.fromkeys(options.gap_length)) or GAP_LENGTHS
-        number = given(number=options.gaps_per_file)
-        filled = InfillSettings(seed=options.seed, **filling)
-        return InfillMeasurement(
-            engine, Settings(sorted(lengths), seed=options.seed, filling=filled, **number)
-        )
 
     def measure(self, piece: Piece) -> str | None:
         """Read and measure one song.
@@ -102,7 +76,7 @@ class Evaluation:
         Raises:
             AudiomaskError: it cannot be read or measured.
         """
-        reason = self.measurement.add(piece.read())
+        reason = self.evaluator.add(piece.read())
         if reason is None:
             self.measured.append(piece.name)
         else:
@@ -123,7 +97,7 @@ class Evaluation:
         failed = [piece.name for piece in self.pieces if piece.name not in known]
         options = self.options
         head: dict[str, Any] = {
-            "job": options.job.value,
+            "job": options.job,
             "audiomask": audiomask.__version__,
             "checkpoints": self.engine.fingerprints,
             "device": str(self.engine.device),
@@ -137,17 +111,12 @@ class Evaluation:
             "left_out": self.left_out,
             "failed": failed,
         }
-        made = self.measurement.finish()
+        made = self.evaluator.finish()
         where = f"{names_of(options.data)}, split {options.split.value}"
         notes = [f"{len(self.measured)} songs of {where}", *made.notes]
         if self.left_out or failed:
             notes.append(f"left out: {len(self.left_out)}; failed: {len(failed)}")
         return dataclasses.replace(made, data=head | made.data, notes=notes)
-
-
-def given(**options: Any) -> dict[str, Any]:
-    """The options that were given: those that are not None."""
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def open_sources(folders: Sequence[Path]) -> list[Source]:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -29,9 +29,10 @@ from audiomask.audio.source import MemorySource, ResampledSource, resample
 from audiomask.audio.spectra import mel_distance
 from audiomask.engine import Engine
 from audiomask.errors import UsageError
-from audiomask.evaluation.evaluator import SILENT
+from audiomask.evaluation.evaluator import SILENT, Evaluator
 from audiomask.evaluation.metrics import SILENCE, level, partials, si_sdr, usage
 from audiomask.evaluation.mos import LEAST_SECONDS, OPINIONS, TOO_SHORT, Listeners
+from audiomask.evaluation.options import EvaluateOptions
 from audiomask.evaluation.report import SPREAD, Report, Sheet, summarise
 from audiomask.evaluation.songs import Song
 from audiomask.tokens.packing import code_bits
@@ -50,7 +51,7 @@ MEASURES = {
 NOT_OF_SILENCE = ("partials", "si_sdr", "visqol")
 
 
-class VQVAEMeasurement:
+class VQVAEEvaluator(Evaluator):
     """Measures an engine's VQ-VAE.
 
     Args:
@@ -64,6 +65,8 @@ class VQVAEMeasurement:
         DataError: what measures with is not installed.
     """
 
+    options = ("levels", "opinion")
+
     def __init__(self, engine: Engine, levels: int | None = None, opinion: bool = False) -> None:
         self.listeners = Listeners() if opinion else None
         self.measures = MEASURES | (OPINIONS if opinion else {})
@@ -75,6 +78,11 @@ class VQVAEMeasurement:
         self.counts = torch.zeros(self.levels, self.config.codebook_size, dtype=torch.int64)
         self.channels: set[int] = set()
         self.speeds: dict[str, list[float]] = {"encoding": [], "decoding": []}
+
+    @classmethod
+    def open(cls, engine: Engine, options: EvaluateOptions) -> Self:
+        """The evaluator that the options ask for."""
+        return cls(engine, options.levels, options.opinion)
 
     def add(self, song: Song) -> str | None:
         """Code a song and decode 1 to N levels of it, at the model's sample rate."""

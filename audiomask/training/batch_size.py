@@ -45,7 +45,7 @@ def largest_batch(task: Task, feed: Feed, device: torch.device, autocast: Any) -
                     loss, _ = task.loss(batch)
                 torch.autograd.backward(loss)
                 del loss, batch
-                # the optimiser holds two more numbers a weight, the averages one
+                # the optimizer holds two more numbers a weight, the averages one
                 more = 3 * sum(value.nbytes for value in before.values())
                 if torch.cuda.max_memory_allocated(device) + more > (1 - SPARE) * total:
                     break

@@ -19,7 +19,7 @@ from audiomask.runtime import distributed
 from audiomask.training.batches import Feed, Steps, move
 from audiomask.training.divergence import Watch
 from audiomask.training.ema import Averages
-from audiomask.training.optimizer import hold, optimiser_of
+from audiomask.training.optimizer import hold, optimizer_of
 from audiomask.training.processes import Shared
 from audiomask.training.report import Report
 from audiomask.training.schedule import Schedule
@@ -79,12 +79,12 @@ class Trainer:
         self.task, self.feed, self.schedule, self.out, self.run = task, feed, schedule, out, run
         self.check = check
         self.model = task.model.to(run.device).train()
-        hold(self.model, schedule.only, task.untaught())
+        hold(self.model, schedule.only, task.unused_parameters())
         if run.compile:
-            for block in task.blocks():
+            for block in task.repeated_blocks():
                 block.compile()
         self.shared = Shared(task, run.device, run.shard)
-        self.optimiser = optimiser_of(self.model, schedule, task.blocks())
+        self.optimizer = optimizer_of(self.model, schedule, task.repeated_blocks())
         half = run.precision == "fp16"
         self.scaler = torch.amp.GradScaler(run.device.type, enabled=half)
         self.overflows = 0
@@ -92,7 +92,7 @@ class Trainer:
         self.averages = Averages(self.model, schedule.ema)
         self.place = Place()
         if run.resume:
-            self.place = load_state(out, self.model, self.averages.weights, self.optimiser)
+            self.place = load_state(out, self.model, self.averages.weights, self.optimizer)
             if half and self.place.scaler:
                 self.scaler.load_state_dict(self.place.scaler)
         if schedule.total_seconds is None or run.replan:
@@ -138,15 +138,15 @@ class Trainer:
             del arriving
 
     def step(self, batches: Iterator[Any]) -> dict[str, Tensor]:
-        """One step of the optimiser; returns its numbers, the loss among them.
+        """One step of the optimizer; returns its numbers, the loss among them.
 
         Raises:
             AudiomaskError: the loss or the gradient is no number, or has exploded.
         """
         schedule = self.schedule
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = schedule.rate(self.place.step, self.place.time_share)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
         for number in range(schedule.accumulate):
             batch = next(batches)
@@ -158,7 +158,7 @@ class Trainer:
                 sums[name] = sums.get(name, 0) + value / schedule.accumulate
         sums["loss"] = distributed.all_reduce_mean(sums["loss"])
         self.watch.follow(float(sums["loss"]), self.place.step)
-        self.scaler.unscale_(self.optimiser)
+        self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), schedule.clip)
         norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
         if self.scaler.is_enabled() and not torch.isfinite(norm) and self.overflows < OVERFLOWS:
@@ -166,7 +166,7 @@ class Trainer:
         else:
             self.watch.number(float(norm), "gradient", self.place.step)
             self.overflows = 0
-        self.scaler.step(self.optimiser)
+        self.scaler.step(self.optimizer)
         self.scaler.update()
         self.place.step += 1
         self.place.items += schedule.batch_size * schedule.accumulate * distributed.world_size()
@@ -198,7 +198,7 @@ class Trainer:
         """
         self.look_at_clock()
         self.place.scaler = self.scaler.state_dict()
-        save_state(self.out, self.model, self.averages.weights, self.optimiser, self.place)
+        save_state(self.out, self.model, self.averages.weights, self.optimizer, self.place)
         self.save_for_use(self.out)
 
     def save_for_use(self, folder: Path) -> None:
@@ -229,7 +229,7 @@ class Trainer:
                 for name, value in ({"loss": loss} | numbers).items():
                     sums[name] = sums.get(name, 0) + value / rounds
                 if number == 0 and report.writer is not None:
-                    report.hear(self.place, self.task.sounds(batch))
+                    report.hear(self.place, self.task.audio_samples(batch))
         self.model.train()
         means = {name: float(distributed.all_reduce_mean(value)) for name, value in sums.items()}
         place = self.place

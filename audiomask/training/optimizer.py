@@ -1,4 +1,4 @@
-"""Optimisers: how gradients move weights."""
+"""Optimizers: how gradients move weights."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ BETAS = (0.9, 0.98)
 
 
 class Several(Optimizer):
-    """Some optimisers of different parameters as one, its state in the order of the parameters.
+    """Some optimizers of different parameters as one, its state in the order of the parameters.
 
     Args:
-        parts: the optimisers.
+        parts: the optimizers.
     """
 
     def __init__(self, parts: Iterable[Optimizer]) -> None:
@@ -37,7 +37,7 @@ class Several(Optimizer):
             part.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """As of one optimiser: the state of each parameter by its number."""
+        """As of one optimizer: the state of each parameter by its number."""
         states: dict[int, Any] = {}
         groups: list[dict[str, Any]] = []
         for part in self.parts:
@@ -98,10 +98,10 @@ def hold(model: nn.Module, only: str, untaught: Iterable[nn.Parameter] = ()) -> 
         raise ConfigError(f"only is {only!r}, and no loss depends on that with these shares")
 
 
-def optimiser_of(
+def optimizer_of(
     model: nn.Module, schedule: Schedule, blocks: Iterable[nn.Module] = ()
 ) -> Optimizer:
-    """The optimiser that the schedule names.
+    """The optimizer that the schedule names.
 
     AdamW's weight decay leaves biases and scales alone. Muon (Jordan et al. 2024) makes the steps
     of a matrix orthogonal, which lets all its directions learn alike; it takes those of the
@@ -117,11 +117,11 @@ def optimiser_of(
         ConfigError: Muon is asked for where every process holds only parts of the weights.
     """
     repeated = {p for block in blocks for p in block.parameters() if p.dim() == 2}
-    if schedule.optimiser != "muon":
+    if schedule.optimizer != "muon":
         repeated = set()
     if any(isinstance(p, DTensor) for p in repeated):
         raise ConfigError(
-            "optimiser is muon, which takes whole matrices: with --shard, --set optimiser=adamw"
+            "optimizer is muon, which takes whole matrices: with --shard, --set optimizer=adamw"
         )
     rest = [p for p in model.parameters() if p not in repeated]
     rate, decay = schedule.learning_rate, schedule.weight_decay

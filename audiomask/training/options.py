@@ -55,8 +55,8 @@ class TrainOptions:
     Attributes:
         data: folders of data, and addresses of shards.
         out: folder of the checkpoint and all that the run writes.
-        preset: the model's sizes and recipe; "one-level" is a VQ-VAE's alone.
-        steps: the optimiser's steps since the run began, over all its resumptions. The learning
+        preset: the model's sizes and recipe, one of its kind's.
+        steps: the optimizer's steps since the run began, over all its resumptions. The learning
             rate falls over them.
         max_time: seconds until it stops and saves; counts this call only. Without ``steps`` the
             learning rate falls until then.
@@ -88,7 +88,7 @@ class TrainOptions:
 
     data: tuple[Path | str, ...]
     out: Path
-    preset: Literal["default", "one-level", "paper"] = "default"
+    preset: str = "default"
     steps: int | None = None
     max_time: float | None = None
     resume: bool = False

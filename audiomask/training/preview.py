@@ -141,7 +141,7 @@ def write_row(excerpt: Excerpt, folder: Path, label: str, files: Sequence[str]) 
     ):
         if column and not excerpt.separated:
             cells.append(UNKNOWN)
-        elif column and not sounds(audio):
+        elif column and not is_audible(audio):
             cells.append(SILENT)
         else:
             cells.append(write_sound(audio, folder, f"{label}-{name}.wav"))
@@ -156,7 +156,7 @@ def write_sound(audio: Tensor, folder: Path, file: str) -> Sound:
     return Sound(audio, file, level, out.clipped)
 
 
-def sounds(audio: Tensor) -> bool:
+def is_audible(audio: Tensor) -> bool:
     """Whether anything of a passage is left when it is stored in 16 bits."""
     return bool(audio.abs().amax() > QUIETEST)
 
@@ -165,7 +165,7 @@ def shown(cell: Cell) -> Tensor | str:
     """What the picture has in a cell."""
     if isinstance(cell, str):
         return cell
-    return cell.audio if sounds(cell.audio) else SILENT
+    return cell.audio if is_audible(cell.audio) else SILENT
 
 
 def write_page(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
@@ -209,7 +209,7 @@ def cell_html(cell: Cell) -> str:
     """One cell of the table: a player and a level, or a word."""
     if isinstance(cell, str):
         return f"<td>{cell}</td>"
-    level = f"{cell.level:.1f} dB".replace("-", "−") if sounds(cell.audio) else SILENT
+    level = f"{cell.level:.1f} dB".replace("-", "−") if is_audible(cell.audio) else SILENT
     if cell.clipped:
         level += f", {cell.clipped} samples clipped"
     # the browser must not load all sounds at once: there may be dozens

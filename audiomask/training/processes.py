@@ -72,7 +72,7 @@ class Shared:
         if shard:
             # FSDP cuts weights in the order of their dimensions alone
             task.model.to(memory_format=torch.contiguous_format)
-            for block in task.blocks():
+            for block in task.repeated_blocks():
                 fully_shard(block)
             fully_shard(self.step)
         elif distributed.world_size() > 1:

@@ -49,7 +49,7 @@ def describe(
     """All that a run came to, as its run file holds it.
 
     Args:
-        kind: "vqvae" or "mlm".
+        kind: of model, see ``audiomask.kinds``.
         options: what was asked for.
         model: the model's configuration, as resolved.
         schedule: likewise; its fields that have an option of their own stand among the options.

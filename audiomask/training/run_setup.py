@@ -1,4 +1,4 @@
-"""Plan: a run before it has a model's task: its data, schedule and device."""
+"""Set-up of a run: what it is before it has a model's task: its data, schedule and device."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from audiomask.training.schedule import Schedule
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunSetup:
     """A run that is ready but for the model's task and feed.
 
     Attributes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from audiomask.errors import ConfigError
 
-OPTIMISERS = ("adamw", "muon")
+OPTIMIZERS = ("adamw", "muon")
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,12 @@ class Schedule:
     """How a run proceeds.
 
     Attributes:
-        steps: optimiser steps in all; the learning rate falls to a hundredth by a cosine.
+        steps: optimizer steps in all; the learning rate falls to a hundredth by a cosine.
         total_seconds: of the run, over all its resumptions; it ends, and the learning rate has
             fallen, when they or the steps are over, whichever comes first. None: steps alone.
         batch_size: items that a process takes at once.
         accumulate: such batches whose gradients make one step.
-        optimiser: ``adamw``, or ``muon`` for the matrices of the model's repeated parts.
+        optimizer: ``adamw``, or ``muon`` for the matrices of the model's repeated parts.
         learning_rate: the peak.
         warmup: steps until the peak.
         clip: largest gradient norm.
@@ -39,7 +39,7 @@ class Schedule:
     batch_size: int
     total_seconds: float | None = None
     accumulate: int = 1
-    optimiser: str = "adamw"
+    optimizer: str = "adamw"
     learning_rate: float = 5e-4
     warmup: int = 200
     clip: float = 1.0
@@ -52,10 +52,10 @@ class Schedule:
     log_every: int = 20
 
     def __post_init__(self) -> None:
-        """ConfigError for what is no optimiser, or no time."""
-        if self.optimiser not in OPTIMISERS:
-            known = " or ".join(OPTIMISERS)
-            raise ConfigError(f"optimiser is {self.optimiser!r}; it must be {known}")
+        """ConfigError for what is no optimizer, or no time."""
+        if self.optimizer not in OPTIMIZERS:
+            known = " or ".join(OPTIMIZERS)
+            raise ConfigError(f"optimizer is {self.optimizer!r}; it must be {known}")
         if self.total_seconds is not None and self.total_seconds <= 0:
             raise ConfigError(f"total_seconds is {self.total_seconds}; it must be more than zero")
 

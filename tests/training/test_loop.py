@@ -54,10 +54,10 @@ class Doubling:
         self.validated: list[Tensor] = []
         self.saved: list[dict[str, Any]] = []
 
-    def blocks(self) -> list[nn.Module]:
+    def repeated_blocks(self) -> list[nn.Module]:
         return [self.model[0]]
 
-    def untaught(self) -> list[nn.Parameter]:
+    def unused_parameters(self) -> list[nn.Parameter]:
         return []
 
     def loss(self, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -70,7 +70,7 @@ class Doubling:
         changed = self.at.get(len(self.batches), lambda loss: None)(loss)
         return loss if changed is None else changed, {"noise": noise.mean()}
 
-    def sounds(self, batch: Tensor) -> dict[str, Tensor]:
+    def audio_samples(self, batch: Tensor) -> dict[str, Tensor]:
         return {"input": batch.flatten()}
 
     def save(self, folder: Path, weights: dict[str, Tensor], notes: dict[str, Any]) -> None:

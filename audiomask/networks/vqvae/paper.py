@@ -186,7 +186,7 @@ def _encoder(config: PaperConfig) -> nn.Sequential:
         layers += [convolution, nn.ReLU(), ResidualUnit(config.channels)]
     encoder = nn.Sequential(*layers, nn.Conv1d(config.channels, config.code_dim, 1))
     # PyTorch's default shrinks the signal at every layer, until the latents spread far less than
-    # one optimiser step moves them, and all of them fall to one code.
+    # one optimizer step moves them, and all of them fall to one code.
     for layer in encoder.modules():
         if isinstance(layer, nn.Conv1d):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")

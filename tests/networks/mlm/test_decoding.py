@@ -180,10 +180,10 @@ def test_levels_that_are_not_drawn_are_what_is_to_be_expected(model, drawn: int)
     unknown = (torch.arange(20) >= 8)[None]
     filled = fill(model, ids, unknown, 4, 1.0, noise(1), drawn)
     # one more look at what was drawn says what to expect of the rest
-    seen = filled.ids.clone()
-    seen[:, drawn:] = torch.where(unknown, MASK, seen[:, drawn:])
+    attention_mask = filled.ids.clone()
+    attention_mask[:, drawn:] = torch.where(unknown, MASK, attention_mask[:, drawn:])
     with torch.inference_mode():
-        shares = model.logits(model.target(model.context(seen))).softmax(dim=-1)
+        shares = model.logits(model.target(model.context(attention_mask))).softmax(dim=-1)
     expected = sum(model.codebooks[level][filled.ids[:, level]] for level in range(drawn))
     for level in range(drawn, 2):
         expected = expected + shares[:, level] @ model.codebooks[level]

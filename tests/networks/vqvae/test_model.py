@@ -153,17 +153,17 @@ def test_the_start_codes_by_principal_components() -> None:
 def test_the_loss_falls_and_every_part_learns(tiny: VQVAEConfig) -> None:
     audio = chords(4, 64 * 64)
     model = VQVAE(tiny)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     losses = []
     for step in range(40):
         output = model(audio)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         torch.autograd.backward(output.loss)
         if step == 1:
             for name, parameter in model.named_parameters():
                 assert parameter.grad is not None, name
                 assert parameter.grad.abs().sum() > 0, name
-        optimiser.step()
+        optimizer.step()
         losses.append(float(output.losses["mel"].detach()))
     assert losses[-1] < 0.6 * losses[0]
     assert float(output.perplexity.mean()) > 2

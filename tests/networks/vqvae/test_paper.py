@@ -428,14 +428,14 @@ def test_context_is_the_reach_of_the_layers_and_no_more(blocks: int) -> None:
 def test_a_few_dozen_steps_lower_the_loss_and_keep_codes_in_use() -> None:
     torch.manual_seed(0)
     model = PaperVQVAE(replace(TINY, channels=16, codebook_size=32, code_dim=8))
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     batch = noisy_sines(8, 512)
     losses = []
     for _ in range(60):
         output = model(batch)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         backpropagate(output.loss)
-        optimiser.step()
+        optimizer.step()
         losses.append(output.loss.item())
     assert losses[-1] < 0.7 * losses[0]
     assert output.perplexity.item() > 4
