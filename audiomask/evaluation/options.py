@@ -1,13 +1,14 @@
 """What an evaluation is asked to do."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from audiomask.errors import UsageError
 from audiomask.kinds import KINDS, resolve
+from audiomask.options import Option
 from audiomask.separation.settings import SeparationMethod
 
 #: what is measured besides the kinds of models, and by which evaluator
@@ -37,6 +38,13 @@ SPECIAL = (
 )  # fmt: skip
 
 
+_data = partial(Option, "What to measure on")
+_vqvae = partial(Option, "vqvae")
+_mlm = partial(Option, "mlm")
+_infill = partial(Option, "infill")
+_either = partial(Option, "infill, separate and masks")
+
+
 @dataclass(frozen=True)
 class EvaluateOptions:
     """One evaluation: ``audiomask evaluate`` fills this in, ``evaluation.run`` carries it out.
@@ -46,23 +54,46 @@ class EvaluateOptions:
     """
 
     job: str
-    data: tuple[Path, ...]
-    split: Split = Split.test
-    limit: int | None = None
-    seconds: float | None = None
-    mono: bool = False
-    seed: int = 0
-    cache: Path | None = None
-    levels: int | None = None
-    opinion: bool = False
-    fit: tuple[Path, ...] = ()
-    rounds: int | None = None
-    gap_length: Sequence[float] = ()
-    gaps_per_file: int | None = None
-    method: str | None = None
-    steps: int | None = None
-    temperature: float | None = None
-    candidates: int | None = None
+    data: Annotated[tuple[Path, ...], _data("--data", "Folder of data; repeatable.", "DIR")]
+    split: Annotated[
+        Split, _data("--split", "Songs of this split only.", "test|validation|train|all")
+    ] = Split.test
+    limit: Annotated[int | None, _data("--limit", "At most so many songs.", "N", 1)] = None
+    seconds: Annotated[float | None, _data("--seconds", "Only the middle of every song.", "S")] = (
+        None
+    )
+    mono: Annotated[bool, _data("--mono", "Mix every song down to one channel first.")] = False
+    seed: Annotated[int, _data("--seed", "Decides gaps, maskings and bands.", "N", 0)] = 0
+    cache: Annotated[
+        Path | None, _data("--cache", "Keep decoded notes and SoundFonts here.", "DIR")
+    ] = None
+    levels: Annotated[int | None, _vqvae("--levels", "Measure 1 to N levels.", "N", 1)] = None
+    opinion: Annotated[
+        bool,
+        _vqvae("--opinion", "Also predict listeners' opinions: ViSQOL and Zimtohrli (slow)."),
+    ] = False
+    fit: Annotated[
+        tuple[Path, ...],
+        _mlm("--fit", "Count unigram and bigram on this folder of data; repeatable.", "DIR"),
+    ] = ()
+    rounds: Annotated[int | None, _mlm("--rounds", "Maskings of every window (4).", "N", 1)] = None
+    gap_length: Annotated[
+        tuple[float, ...],
+        _infill("--gap-length", "In milliseconds (20, 50, 100, 250, 500, 1000); repeatable.", "MS"),
+    ] = ()
+    gaps_per_file: Annotated[
+        int | None, _infill("--gaps-per-file", "Gaps of each length in a song (2).", "N", 1)
+    ] = None
+    steps: Annotated[int | None, _infill("--steps", "As of 'audiomask infill'.", "N", 1)] = None
+    temperature: Annotated[
+        float | None, _infill("--temperature", "As of 'audiomask infill'.", "T", 0)
+    ] = None
+    candidates: Annotated[
+        int | None, _infill("--candidates", "As of 'audiomask infill'.", "N", 1)
+    ] = None
+    method: Annotated[
+        str | None, _either("--method", "As of 'audiomask infill' and 'separate'.", "NAME")
+    ] = None
     quiet: bool = False
 
     def check(self) -> None:

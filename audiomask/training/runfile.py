@@ -32,8 +32,9 @@ from typing import Any
 from audiomask.data.places import place_of
 from audiomask.errors import ConfigError, UsageError, why
 from audiomask.kinds import KINDS, resolve
+from audiomask.options import options_of
 from audiomask.training.hints import fit, hints_of, wanted
-from audiomask.training.options import LEAST, RunFile, TrainOptions, parse_time
+from audiomask.training.options import RunFile, TrainOptions, parse_time
 from audiomask.training.settings import OPTIONS, TABLES, homes_of, unknown
 
 RUN_FILE = "run.toml"
@@ -137,8 +138,10 @@ def _option(path: Path, key: str, value: Any) -> Any:
         raise ConfigError(f"{path}: {key} is {value!r}, not {need}") from error
     if key == "max_time" and fitted <= 0:
         raise ConfigError(f"{path}: {key} is {value!r}; a time must be more than zero")
-    if key in LEAST and isinstance(fitted, int) and fitted < LEAST[key]:
-        raise ConfigError(f"{path}: {key} is {value!r}; it must be at least {LEAST[key]}")
+    option = options_of(TrainOptions).get(key)
+    least = 1 if key == "threads" else option.least if option else None
+    if least is not None and isinstance(fitted, int) and fitted < least:
+        raise ConfigError(f"{path}: {key} is {value!r}; it must be at least {least}")
     if isinstance(fitted, Path):
         # a home that is not known stays as it is, and is told like any folder that is not there
         return path.parent / os.path.expanduser(fitted)
