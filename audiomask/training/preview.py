@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,8 +95,10 @@ def write_preview(
         columns, rows = columns[:1], [row[:1] for row in rows]
     picture = draw_sheet([[shown(cell) for cell in row] for row in rows], columns, SAMPLE_RATE)
     with writing(folder):
-        with AtomicFile(folder / PICTURE_FILE, overwrite=True) as path:
-            picture.save(path, format="PNG", optimize=True)
+        with AtomicFile(folder / PICTURE_FILE, overwrite=True) as path, warnings.catch_warnings():
+            # a letter that matplotlib's font lacks is drawn as a box
+            warnings.simplefilter("ignore", UserWarning)
+            picture.savefig(path, format="png")
         with AtomicFile(folder / PAGE_FILE, overwrite=True) as path:
             path.write_text(write_page(columns, rows), encoding="utf-8")
     sounds = [folder / cell.file for row in rows for cell in row if isinstance(cell, Sound)]

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
-import numpy as np
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -205,13 +204,13 @@ class Report:
         """Passages [T] for TensorBoard, to listen to and as spectrograms."""
         if self.writer is None:
             return
-        from audiomask.training.spectrogram import spectrogram_image  # and with it Pillow
+        from audiomask.training.spectrogram import spectrogram_image  # and with it matplotlib
 
         for name, audio in sounds.items():
             audio = audio.detach().float().cpu()
             self.writer.add_audio(name, audio.clamp(-1, 1)[None], place.step, SAMPLE_RATE)
             picture = spectrogram_image(audio, SAMPLE_RATE, 480, 160)
-            self.writer.add_image(name, np.asarray(picture), place.step, dataformats="HWC")
+            self.writer.add_image(name, picture, place.step, dataformats="HWC")
 
     def say(self, text: str) -> None:
         """A line on the screen."""
