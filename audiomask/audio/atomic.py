@@ -223,8 +223,8 @@ def unlock_file(descriptor: int) -> None:
 
 
 @atexit.register
-def _remove_unfinished() -> None:
-    """Remove what a signal made us leave behind."""
+def remove_unfinished() -> None:
+    """Remove the hidden files of this process, as when it ends: what a signal left behind."""
     for path, held in list(_unfinished.items()):
         with suppress(OSError):
             if held is not None or _claim(path) is not None:

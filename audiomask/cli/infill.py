@@ -181,7 +181,7 @@ def _fill_gaps(
 
     def work(job: Job, meter: Meter) -> None:
         label = job.input.label
-        with AudioFile(job.input.source) as source:
+        with AudioFile(job.input.source, meter.check) as source:
             rate = source.sample_rate
             report_input(source)
             meter.start(label, source.frames / rate)
@@ -244,7 +244,7 @@ def _show_gaps(
     table = GapTable(filled=False, labels=[job.input.label for job in jobs])
 
     def work(job: Job, meter: Meter) -> None:
-        with AudioFile(job.input.source) as source:
+        with AudioFile(job.input.source, meter.check) as source:
             seconds = source.frames / source.sample_rate
             report_input(source)
             meter.start(job.input.label, seconds)

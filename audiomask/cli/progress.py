@@ -69,14 +69,14 @@ class Meter:
 
     def __init__(self, display: Display, check: Callable[[], None] = lambda: None) -> None:
         self._bars = display.bars
-        self._check = check
+        self.check = check
         self._task: TaskID | None = None
         self.seconds = 0.0
         """Seconds of audio done."""
 
     def start(self, label: str, seconds: float) -> None:
         """Begin the bar, ``seconds`` long, in place of the one there was."""
-        self._check()
+        self.check()
         logger.debug("%s: %.3f s of audio", label, seconds)
         self.seconds = 0.0
         self.stop()
@@ -85,7 +85,7 @@ class Meter:
 
     def advance(self, seconds: float) -> None:
         """``seconds`` more are done."""
-        self._check()
+        self.check()
         self.seconds += seconds
         if self._bars is not None and self._task is not None:
             self._bars.advance(self._task, seconds)

@@ -12,7 +12,7 @@ from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_existing, without_existing
 from audiomask.cli.progress import Display, Meter
 from audiomask.cli.signals import end_if_told
-from audiomask.cli.workers import Workers
+from audiomask.cli.workers import StopEvent, run_all
 from audiomask.errors import AudiomaskError, CheckpointError, DeviceError, OutputExistsError
 
 #: errors that end all: they would come back with every input
@@ -89,9 +89,9 @@ def run_jobs(
     tally = Tally(len(jobs))
     busy: list[int] = []  # jobs of others, to come back to
 
-    def do(number: int, workers: Workers, last: bool) -> None:
+    def do(number: int, stop: StopEvent, last: bool) -> None:
         job = jobs[number]
-        meter = Meter(display, workers.check)
+        meter = Meter(display, stop.check)
         try:
             if not _run_job(job, common, work, meter, tally, last):
                 busy.append(number)
@@ -118,11 +118,13 @@ def run_jobs(
         display.count()
 
     def do_all(numbers: Sequence[int], last: bool) -> None:
-        workers = Workers(min(common.jobs, len(numbers)))
-        workers.do(
+        stop = StopEvent()
+        run_all(
             numbers,
-            lambda number: do(number, workers, last),
+            lambda number: do(number, stop, last),
+            min(common.jobs, len(numbers)),
             lambda number: jobs[number].input.source == "-",
+            stop,
         )
 
     with Display(common.quiet, len(jobs)) as display:
