@@ -15,7 +15,7 @@ from types import TracebackType
 from audiomask.errors import AudioFileError, OutputExistsError, UsageError, why
 
 try:
-    from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
+    from fcntl import LOCK_EX, LOCK_NB, flock
 except ImportError:  # not on Windows
     flock = None  # type: ignore[assignment]
 
@@ -206,20 +206,13 @@ def _hidden(target: Path, name: str | None = None) -> Path:
 
 
 def lock_file(descriptor: int) -> None:
-    """Wait until no other process holds an open file, and hold it.
+    """Wait until no other process holds an open file, and hold it until it is closed.
 
     Where files cannot be locked it is not held.
     """
     if flock is not None:
         with suppress(OSError):
             flock(descriptor, LOCK_EX)
-
-
-def unlock_file(descriptor: int) -> None:
-    """Let go of an open file; closing it does so as well."""
-    if flock is not None:
-        with suppress(OSError):
-            flock(descriptor, LOCK_UN)
 
 
 @atexit.register

@@ -185,12 +185,13 @@ def _run_job(
                 free = False
         elif not last and not free:
             return False
-    if not missing.outputs and not last:
-        logger.info("%s: skipped, its outputs exist", label)
-        tally.add("skipped")
+    if not missing.outputs:
         for place in job.outputs.values():
             if place != "-":
                 remove_leftover(place)
+    if not missing.outputs and not last:
+        logger.info("%s: skipped, its outputs exist", label)
+        tally.add("skipped")
     else:
         logger.info("%s: left to another run", label)
         tally.add("left to another run")
