@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from audiomask.audio.atomic import remove_unfinished
-from audiomask.cli.messages import printable
 from audiomask.cli.signals import end_if_told
 from audiomask.cli.workers import any_left_behind
 from audiomask.errors import AudiomaskError
+from audiomask.runtime.console import printable
 
 
 def guarded(work: Callable[[], int], debug: bool) -> int:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiomask.audio.names import is_audio
+from audiomask.cli.console import Meter
 from audiomask.cli.gap_report import GapReport, check_report, save_labels
 from audiomask.cli.gaps import MAX_GAP, MIN_GAP, FoundGap, GapChoice, GapTable, Kind
 from audiomask.cli.inputs import Location, collect_inputs, output_folder
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
-from audiomask.cli.progress import Meter
 from audiomask.cli.report import run_jobs
 from audiomask.cli.sample_format import (
     Bitrate,

@@ -1,19 +1,18 @@
 """Work through many inputs: on after a failure, at the end a table of what failed and why."""
 
 import logging
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from time import monotonic
 
+from audiomask.cli.console import Display, Meter
 from audiomask.cli.exits import describe, print_error
-from audiomask.cli.messages import printable
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_existing, without_existing
-from audiomask.cli.progress import Display, Meter
 from audiomask.cli.signals import end_if_told
 from audiomask.cli.workers import StopEvent, run_all
 from audiomask.errors import AudiomaskError, CheckpointError, DeviceError, OutputExistsError
+from audiomask.runtime.console import print_table, printable
 
 #: errors that end all: they would come back with every input
 ENDS_ALL = (CheckpointError, DeviceError, BrokenPipeError)
@@ -54,7 +53,7 @@ class Tally:
         """
         if self._failures:
             header = (f"{len(self._failures)} of {self.files} files failed", "why")
-            print_table([header, *(self._failures[n] for n in sorted(self._failures))])
+            print_table(header, [self._failures[number] for number in sorted(self._failures)])
         if summed_up and self.files > 1:
             done = f"{self._counts['done']} of {self.files} files done"
             rest = [f"{n} {o}" for o, n in self._counts.items() if o != "done" and n]
@@ -132,17 +131,6 @@ def run_jobs(
         if busy:
             do_all(sorted(busy), last=True)
     return tally.show(summed_up=any(job.outputs for job in jobs))
-
-
-def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows of text in aligned columns on stderr, the first row as the header."""
-    rows = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for number, row in enumerate(rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip(), file=sys.stderr)
-        if number == 0:
-            print("  ".join("-" * width for width in widths), file=sys.stderr)
 
 
 def _run_job(

@@ -44,9 +44,10 @@ from audiomask.evaluation.masked_prediction import (
     joined,
 )
 from audiomask.evaluation.metrics import SILENCE, entropy, level
-from audiomask.evaluation.report import SPREAD, Report, Sheet, summarise, watched
+from audiomask.evaluation.report import SPREAD, Report, Sheet, summarise
 from audiomask.evaluation.songs import Piece, Song
 from audiomask.networks.mlm.masking import bert_mask
+from audiomask.runtime.console import track
 
 BERT, MASKED, FRAMES = "bert", "bert, MASK only", "frames"
 BASELINES = ("entropy", "unigram", "bigram", "short")
@@ -84,7 +85,7 @@ class MLMMeasurement:
             origin: where they are from, in words.
         """
         songs: list[list[Tensor]] = []
-        for piece in watched(pieces, "counting baselines", self.shown):
+        for piece in track(pieces, "counting baselines", self.shown):
             try:
                 song = piece.read()
             except AudiomaskError as error:
@@ -171,7 +172,7 @@ class MLMMeasurement:
         return joined(
             [
                 guess(self.model, self.clips, beside, batch, mask, generator)
-                for batch in watched(work, f"guessing, {name}", self.shown)
+                for batch in track(work, f"guessing, {name}", self.shown)
             ]
         )
 

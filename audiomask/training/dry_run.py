@@ -6,14 +6,13 @@ import dataclasses
 from pathlib import Path
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from audiomask.data.interleave import Blend
 from audiomask.data.shards.packing import pack
 from audiomask.data.tracks import signature
 from audiomask.errors import UsageError
 from audiomask.runtime import distributed
+from audiomask.runtime.console import progress_bars, stderr_console
 from audiomask.training.batches import Feed
 from audiomask.training.options import TrainOptions
 from audiomask.training.preview import write_preview
@@ -29,7 +28,7 @@ def pack_data(options: TrainOptions, out: Path) -> int:
         DataError: it cannot be packed, or the folder cannot be written.
     """
     sources = survey(options)
-    with progress(options.quiet) as bar:
+    with progress_bars(shown=not options.quiet) as bar:
         line = bar.add_task("segments", total=None)
         packed = pack(
             sources,
@@ -39,18 +38,11 @@ def pack_data(options: TrainOptions, out: Path) -> int:
             progress=lambda done, total: bar.update(line, completed=done, total=total),
         )
     shards = packed.manifest.shards
-    console = Console(stderr=True, quiet=options.quiet)
+    console = stderr_console(options.quiet)
     console.print(f"{len(shards)} shards in {out}; train with --data {out}")
     if packed.left_out:
         console.print(f"left out, being unreadable: {', '.join(packed.left_out)}", highlight=False)
     return 0
-
-
-def progress(quiet: bool) -> Progress:
-    """A bar on stderr."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    console = Console(stderr=True)
-    return Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet)
 
 
 def preview(plan: Plan, blend: Blend, model: torch.nn.Module) -> int:
@@ -60,7 +52,7 @@ def preview(plan: Plan, blend: Blend, model: torch.nn.Module) -> int:
     items = schedule.steps * schedule.batch_size * schedule.accumulate * distributed.world_size()
     seconds = blend.samples / 44100
     files = write_preview(blend.excerpt, blend.names, options.out / "dry-run")
-    console = Console(stderr=True, quiet=options.quiet)
+    console = stderr_console(options.quiet)
     console.print(
         f"{size / 1e6:.1f} M parameters; {schedule.steps:,} steps take {items:,} excerpts of "
         f"{seconds:.1f} s: {items * seconds / 3600:,.1f} h of audio"
@@ -94,7 +86,7 @@ def kept(plan: Plan, fingerprint: str, scenes: Scenes, blend: Blend) -> Feed:
     cache = TokenCache(options.cache, identity, options.keep_tokens, scenes)
     with (
         distributed.main_process_first(),
-        progress(options.quiet or distributed.rank() != 0) as bar,
+        progress_bars(shown=not options.quiet and distributed.rank() == 0) as bar,
     ):
         line = bar.add_task("tokens", total=cache.items)
         for done in cache.fill(blend, plan.device, options.workers):
