@@ -12,6 +12,7 @@ from audiomask.cli.exits import (
     abandon_stdout,
     describe,
     exit_as_sigpipe,
+    leave,
     occupy_streams,
     own_stderr,
     settle_stderr,
@@ -85,7 +86,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     if listener.number is not None:  # whatever became of the exception on its way
         status = 128 + listener.number
     settle_stderr()
-    sys.exit(status)
+    leave(status)
 
 
 def _run(arguments: list[str]) -> int:

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
+from audiomask.cli.console import Meter
 from audiomask.cli.inputs import Input
 from audiomask.cli.options import Common, takes
 from audiomask.cli.outputs import Job as Task
-from audiomask.cli.progress import Meter
 from audiomask.cli.report import run_jobs
 from audiomask.errors import UsageError
 from audiomask.evaluation.options import JOBS, EvaluateOptions

@@ -7,9 +7,11 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-from audiomask.cli.messages import printable
+from audiomask.audio.atomic import remove_unfinished
 from audiomask.cli.signals import end_if_told
+from audiomask.cli.workers import any_left_behind
 from audiomask.errors import AudiomaskError
+from audiomask.runtime.console import printable
 
 
 def guarded(work: Callable[[], int], debug: bool) -> int:
@@ -44,6 +46,14 @@ def print_error(error: BaseException, debug: bool) -> None:
     if debug:
         traceback.print_exception(error)
     sys.stderr.write(f"audiomask: error: {describe(error)}\n")
+
+
+def leave(status: int) -> NoReturn:
+    """Exit the process, without waiting for a worker that cannot be stopped."""
+    if any_left_behind():
+        remove_unfinished()
+        os._exit(status)
+    sys.exit(status)
 
 
 def exit_as_sigpipe() -> NoReturn:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiomask.audio.names import is_audio
+from audiomask.cli.console import Meter
 from audiomask.cli.gap_report import GapReport, check_report, save_labels
 from audiomask.cli.gaps import MAX_GAP, MIN_GAP, FoundGap, GapChoice, GapTable, Kind
 from audiomask.cli.inputs import Location, collect_inputs, output_folder
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
-from audiomask.cli.progress import Meter
 from audiomask.cli.report import run_jobs
 from audiomask.cli.sample_format import (
     Bitrate,
@@ -181,7 +181,7 @@ def _fill_gaps(
 
     def work(job: Job, meter: Meter) -> None:
         label = job.input.label
-        with AudioFile(job.input.source) as source:
+        with AudioFile(job.input.source, meter.check) as source:
             rate = source.sample_rate
             report_input(source)
             meter.start(label, source.frames / rate)
@@ -244,7 +244,7 @@ def _show_gaps(
     table = GapTable(filled=False, labels=[job.input.label for job in jobs])
 
     def work(job: Job, meter: Meter) -> None:
-        with AudioFile(job.input.source) as source:
+        with AudioFile(job.input.source, meter.check) as source:
             seconds = source.frames / source.sample_rate
             report_input(source)
             meter.start(job.input.label, seconds)

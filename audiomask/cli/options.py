@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type
 
 import typer
 
+from audiomask.cli.console import set_up_messages
 from audiomask.cli.exits import guarded
-from audiomask.cli.messages import set_up_messages
 from audiomask.cli.paths import local_paths
 from audiomask.errors import UsageError
 from audiomask.options import Option, options_of

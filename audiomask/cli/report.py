@@ -1,19 +1,18 @@
 """Work through many inputs: on after a failure, at the end a table of what failed and why."""
 
 import logging
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from time import monotonic
 
+from audiomask.cli.console import Display, Meter
 from audiomask.cli.exits import describe, print_error
-from audiomask.cli.messages import printable
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_existing, without_existing
-from audiomask.cli.progress import Display, Meter
 from audiomask.cli.signals import end_if_told
-from audiomask.cli.workers import Workers
+from audiomask.cli.workers import StopEvent, run_all
 from audiomask.errors import AudiomaskError, CheckpointError, DeviceError, OutputExistsError
+from audiomask.runtime.console import print_table, printable
 
 #: errors that end all: they would come back with every input
 ENDS_ALL = (CheckpointError, DeviceError, BrokenPipeError)
@@ -54,7 +53,7 @@ class Tally:
         """
         if self._failures:
             header = (f"{len(self._failures)} of {self.files} files failed", "why")
-            print_table([header, *(self._failures[n] for n in sorted(self._failures))])
+            print_table(header, [self._failures[number] for number in sorted(self._failures)])
         if summed_up and self.files > 1:
             done = f"{self._counts['done']} of {self.files} files done"
             rest = [f"{n} {o}" for o, n in self._counts.items() if o != "done" and n]
@@ -89,9 +88,9 @@ def run_jobs(
     tally = Tally(len(jobs))
     busy: list[int] = []  # jobs of others, to come back to
 
-    def do(number: int, workers: Workers, last: bool) -> None:
+    def do(number: int, stop: StopEvent, last: bool) -> None:
         job = jobs[number]
-        meter = Meter(display, workers.check)
+        meter = Meter(display, stop.check)
         try:
             if not _run_job(job, common, work, meter, tally, last):
                 busy.append(number)
@@ -118,11 +117,13 @@ def run_jobs(
         display.count()
 
     def do_all(numbers: Sequence[int], last: bool) -> None:
-        workers = Workers(min(common.jobs, len(numbers)))
-        workers.do(
+        stop = StopEvent()
+        run_all(
             numbers,
-            lambda number: do(number, workers, last),
+            lambda number: do(number, stop, last),
+            min(common.jobs, len(numbers)),
             lambda number: jobs[number].input.source == "-",
+            stop,
         )
 
     with Display(common.quiet, len(jobs)) as display:
@@ -130,17 +131,6 @@ def run_jobs(
         if busy:
             do_all(sorted(busy), last=True)
     return tally.show(summed_up=any(job.outputs for job in jobs))
-
-
-def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows of text in aligned columns on stderr, the first row as the header."""
-    rows = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for number, row in enumerate(rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip(), file=sys.stderr)
-        if number == 0:
-            print("  ".join("-" * width for width in widths), file=sys.stderr)
 
 
 def _run_job(
@@ -183,12 +173,13 @@ def _run_job(
                 free = False
         elif not last and not free:
             return False
-    if not missing.outputs and not last:
-        logger.info("%s: skipped, its outputs exist", label)
-        tally.add("skipped")
+    if not missing.outputs:
         for place in job.outputs.values():
             if place != "-":
                 remove_leftover(place)
+    if not missing.outputs and not last:
+        logger.info("%s: skipped, its outputs exist", label)
+        tally.add("skipped")
     else:
         logger.info("%s: left to another run", label)
         tally.add("left to another run")

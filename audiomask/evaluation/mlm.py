@@ -45,9 +45,10 @@ from audiomask.evaluation.masked_prediction import (
 )
 from audiomask.evaluation.metrics import SILENCE, entropy, level
 from audiomask.evaluation.options import EvaluateOptions, given
-from audiomask.evaluation.report import SPREAD, Report, Sheet, summarise, watched
+from audiomask.evaluation.report import SPREAD, Report, Sheet, summarise
 from audiomask.evaluation.songs import Piece, Song
 from audiomask.networks.mlm.masking import bert_mask
+from audiomask.runtime.console import track
 
 BERT, MASKED, FRAMES = "bert", "bert, MASK only", "frames"
 BASELINES = ("entropy", "unigram", "bigram", "short")
@@ -95,7 +96,7 @@ class MLMEvaluator(Evaluator):
             origin: where they are from, in words.
         """
         songs: list[list[Tensor]] = []
-        for piece in watched(pieces, "counting baselines", self.shown):
+        for piece in track(pieces, "counting baselines", self.shown):
             try:
                 song = piece.read()
             except AudiomaskError as error:
@@ -182,7 +183,7 @@ class MLMEvaluator(Evaluator):
         return joined(
             [
                 guess(self.model, self.clips, beside, batch, mask, generator)
-                for batch in watched(work, f"guessing, {name}", self.shown)
+                for batch in track(work, f"guessing, {name}", self.shown)
             ]
         )
 

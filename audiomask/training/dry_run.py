@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from audiomask.data.interleave import Blend
 from audiomask.data.shards.packing import pack
 from audiomask.runtime import distributed
+from audiomask.runtime.console import progress_bars, stderr_console
 from audiomask.training.options import TrainOptions
 from audiomask.training.preview import write_preview
 from audiomask.training.run_setup import RunSetup, survey
@@ -23,7 +22,7 @@ def pack_data(options: TrainOptions, out: Path) -> int:
         DataError: it cannot be packed, or the folder cannot be written.
     """
     sources = survey(options)
-    with progress(options.quiet) as bar:
+    with progress_bars(shown=not options.quiet) as bar:
         line = bar.add_task("segments", total=None)
         packed = pack(
             sources,
@@ -33,18 +32,11 @@ def pack_data(options: TrainOptions, out: Path) -> int:
             progress=lambda done, total: bar.update(line, completed=done, total=total),
         )
     shards = packed.manifest.shards
-    console = Console(stderr=True, quiet=options.quiet)
+    console = stderr_console(options.quiet)
     console.print(f"{len(shards)} shards in {out}; train with --data {out}")
     if packed.left_out:
         console.print(f"left out, being unreadable: {', '.join(packed.left_out)}", highlight=False)
     return 0
-
-
-def progress(quiet: bool) -> Progress:
-    """A bar on stderr."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    console = Console(stderr=True)
-    return Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet)
 
 
 def preview(setup: RunSetup, blend: Blend, model: torch.nn.Module) -> int:
@@ -54,7 +46,7 @@ def preview(setup: RunSetup, blend: Blend, model: torch.nn.Module) -> int:
     items = schedule.steps * schedule.batch_size * schedule.accumulate * distributed.world_size()
     seconds = blend.samples / 44100
     files = write_preview(blend.excerpt, blend.names, options.out / "dry-run")
-    console = Console(stderr=True, quiet=options.quiet)
+    console = stderr_console(options.quiet)
     console.print(
         f"{size / 1e6:.1f} M parameters; {schedule.steps:,} steps take {items:,} excerpts of "
         f"{seconds:.1f} s: {items * seconds / 3600:,.1f} h of audio"

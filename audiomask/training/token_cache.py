@@ -28,8 +28,8 @@ from audiomask.data.interleave import Blend
 from audiomask.data.tracks import signature
 from audiomask.errors import AudiomaskError, DataError
 from audiomask.runtime import distributed
+from audiomask.runtime.console import progress_bars
 from audiomask.training.batches import Feed, feed_of, move
-from audiomask.training.dry_run import progress
 from audiomask.training.run_setup import RunSetup
 from audiomask.training.signals import leave_signals
 from audiomask.training.tasks.mlm import BatchEncoder, MLMBatch, encode
@@ -182,8 +182,8 @@ def open_cache(setup: RunSetup, fingerprint: str, scenes: BatchEncoder, blend: B
         "augmentation": dataclasses.asdict(setup.augmentation),
     }
     cache = TokenCache(options.cache, identity, options.keep_tokens, scenes)
-    quiet = options.quiet or distributed.rank() != 0
-    with distributed.main_process_first(), progress(quiet) as bar:
+    shown = not options.quiet and distributed.rank() == 0
+    with distributed.main_process_first(), progress_bars(shown=shown) as bar:
         line = bar.add_task("tokens", total=cache.items)
         for done in cache.fill(blend, setup.device, options.workers):
             bar.update(line, completed=done)

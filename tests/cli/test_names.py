@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from audiomask.cli.exits import describe
-from audiomask.cli.messages import printable
 from audiomask.errors import AudioFileError
+from audiomask.runtime.console import printable
 
 NAMES = [
     "Ä composed",

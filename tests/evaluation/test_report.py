@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from audiomask.evaluation.report import SPREAD, Report, Sheet, as_json, summarise, watched
+from audiomask.evaluation.report import SPREAD, Report, Sheet, as_json, summarise
 
 
 def test_summary_by_hand() -> None:
@@ -52,9 +52,3 @@ def test_a_report_shows_tables_then_notes(capsys: pytest.CaptureFixture[str]) ->
     out, err = capsys.readouterr()
     assert out.index("first") < out.index("one [i]note[/i]")
     assert err == ""
-
-
-def test_watched_gives_everything_and_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert list(watched(range(3), "counting", True)) == [0, 1, 2]
-    assert list(watched(range(3), "counting", False)) == [0, 1, 2]
-    assert capsys.readouterr() == ("", "")
