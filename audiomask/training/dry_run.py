@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from audiomask.data.interleave import Blend
+from audiomask.data.interleave import InterleavedDataset
 from audiomask.data.shards.packing import pack
 from audiomask.data.tracks import signature
 from audiomask.errors import UsageError
@@ -53,7 +53,7 @@ def progress(quiet: bool) -> Progress:
     return Progress(*columns, TimeRemainingColumn(), console=console, disable=quiet)
 
 
-def preview(plan: Plan, blend: Blend, model: torch.nn.Module) -> int:
+def preview(plan: Plan, blend: InterleavedDataset, model: torch.nn.Module) -> int:
     """Write a page of what would be trained on, and say how much that is; returns 0 steps."""
     options, schedule = plan.options, plan.schedule
     size = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
@@ -69,7 +69,7 @@ def preview(plan: Plan, blend: Blend, model: torch.nn.Module) -> int:
     return 0
 
 
-def kept(plan: Plan, fingerprint: str, scenes: Scenes, blend: Blend) -> Feed:
+def kept(plan: Plan, fingerprint: str, scenes: Scenes, blend: InterleavedDataset) -> Feed:
     """A feed of scenes that are coded once and kept; made here as far as they are missing.
 
     Raises:

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from audiomask.checkpoint.store import write_json, write_tensors
 from audiomask.data.excerpt import Excerpt
-from audiomask.data.interleave import Blend
+from audiomask.data.interleave import InterleavedDataset
 from audiomask.errors import AudiomaskError, DataError
 from audiomask.training.batches import Feed, feed_of, move
 from audiomask.training.signals import leave_signals
@@ -102,7 +102,7 @@ class TokenCache(Dataset[Scene]):
             raise DataError(f"{manifest}: describes other tokens; delete {self.folder}")
         return [number for number in range(self.items) if not self.file(number).is_file()]
 
-    def fill(self, blend: Blend, device: torch.device, workers: int) -> Iterator[int]:
+    def fill(self, blend: InterleavedDataset, device: torch.device, workers: int) -> Iterator[int]:
         """Make what is missing; yields the number of scenes there after every batch.
 
         A run that ends on the way leaves whole scenes, and the next one makes the rest.

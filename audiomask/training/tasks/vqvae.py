@@ -101,7 +101,7 @@ class Crops:
         """Crops [B, N, crop] of excerpts [B, …], by what was drawn [B, N, 3]."""
         sources = torch.cat([excerpts.mixture[:, None], excerpts.stems], dim=1)
         sounding = excerpts.stems.abs().amax(dim=-1) > 1e-3
-        sounding = sounding & excerpts.separated[:, None]
+        sounding = sounding & excerpts.has_stems[:, None]
         count = sounding.sum(dim=1, keepdim=True)
         pick, place, level = drawn.unbind(dim=-1)
         # the pick-th of the stems that sound, counted from one
