@@ -12,15 +12,15 @@ from audiomask.data.augmentation import Augmentation
 from audiomask.data.bands.dataset import BandDataset
 from audiomask.data.bands.fonts import render_fonts
 from audiomask.data.bands.notes import NoteBank
-from audiomask.data.bands.render_plan import Plan
+from audiomask.data.bands.render_plan import RenderPlan
 from audiomask.data.excerpt import Excerpt
-from audiomask.data.interleave import Blend
+from audiomask.data.interleave import InterleavedDataset
 from audiomask.data.shards.dataset import ShardDataset
 from audiomask.data.songs import TrackDataset
 from audiomask.data.tracks import Source
 from audiomask.errors import DataError
 
-__all__ = ["Augmentation", "Blend", "open_data"]
+__all__ = ["Augmentation", "InterleavedDataset", "open_data"]
 
 
 def open_data(
@@ -33,7 +33,7 @@ def open_data(
     augmentation: Augmentation | None = None,
     cache: Path | None = None,
     need_stems: bool = False,
-) -> Blend:
+) -> InterleavedDataset:
     """The excerpts of one split of all sources.
 
     A note bank becomes bands, which play the MIDI songs of the other sources and the project's
@@ -41,7 +41,7 @@ def open_data(
     is drawn from as often as any other.
 
     Args:
-        sources: what ``layouts.recognise`` found.
+        sources: what ``layouts.recognize`` found.
         stems: the stems to tell apart.
         samples: length of an excerpt at 44.1 kHz.
         seed: decides everything, together with the index of an excerpt.
@@ -56,7 +56,7 @@ def open_data(
     """
     if need_stems:
         check_stems(sources, stems)
-    parts: list[Dataset[Plan] | Dataset[Excerpt]] = []
+    parts: list[Dataset[RenderPlan] | Dataset[Excerpt]] = []
     libraries = [path for source in sources for path, of in source.libraries if of == split]
     fonts = [path for source in sources for path, of in source.fonts if of == split]
     songs = [path for source in sources for path, of in source.songs if of == split]
@@ -83,7 +83,7 @@ def open_data(
     if not parts:
         names = ", ".join(source.where for source in sources)
         raise DataError(f"{names}: nothing in the split '{split}'; put some below {split}/")
-    return Blend(parts, seed, stems, samples, notes)
+    return InterleavedDataset(parts, seed, stems, samples, notes)
 
 
 def check_stems(sources: Sequence[Source], stems: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import audiomask
-from audiomask.data.layouts import recognise
+from audiomask.data.layouts import recognize
 from audiomask.data.layouts.splits import TRAIN
 from audiomask.data.tracks import Source
 from audiomask.engine import Engine
@@ -127,7 +127,7 @@ def open_sources(folders: Sequence[Path]) -> list[Source]:
     """
     sources = []
     for folder in folders:
-        source = recognise(folder)
+        source = recognize(folder)
         for problem in source.problems:
             logger.warning("%s: %s", folder, problem)
         sources.append(source)

@@ -15,7 +15,7 @@ from torch import Tensor
 from audiomask.audio.files import AudioFile
 from audiomask.data.augmentation import NONE
 from audiomask.data.bands.notes import SAMPLE_RATE
-from audiomask.data.interleave import Blend
+from audiomask.data.interleave import InterleavedDataset
 from audiomask.data.layouts.splits import SPLITS, TEST
 from audiomask.data.open import open_data
 from audiomask.data.tracks import Source, Track
@@ -164,7 +164,7 @@ class Drawn:
     passages of songs.
     """
 
-    blend: Blend
+    blend: InterleavedDataset
     index: int
     kind: str
     complete: bool
@@ -187,7 +187,7 @@ class Drawn:
     def read(self) -> Song:
         """Make it."""
         excerpt = self.blend.excerpt(self.index)
-        known = bool(excerpt.separated)
+        known = bool(excerpt.has_stems)
         names = (*self.blend.names, "other") if self.blend.names and known else ()
         stems = {name: stem[None] for name, stem in zip(names, excerpt.stems, strict=False)}
         return Song(self.name, excerpt.mixture[None], stems, SAMPLE_RATE, self.complete and known)

@@ -10,7 +10,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
-from audiomask.data.interleave import Blend, Finished, Finisher, Numbered, Work, collate_raw
+from audiomask.data.interleave import (
+    BatchBuilder,
+    CpuCollate,
+    DeviceCollate,
+    InterleavedDataset,
+    SeededItems,
+    collate_raw,
+)
 
 SAMPLE_RATE = 44100
 
@@ -65,14 +72,14 @@ class Steps(Dataset[Any]):
         return self.data[self.first + dealt]
 
 
-def feed_of(blend: Blend, work: Work, device: torch.device) -> Feed:
+def feed_of(blend: InterleavedDataset, work: BatchBuilder, device: torch.device) -> Feed:
     """A feed of excerpts for a device: a GPU plays the bands itself, in no time; otherwise the
     loader's workers do it beside the training.
     """
-    numbered, seconds = Numbered(blend, work), blend.samples / SAMPLE_RATE
+    numbered, seconds = SeededItems(blend, work), blend.samples / SAMPLE_RATE
     if device.type == "cpu":
-        return Feed(numbered, Finished(blend, work), seconds=seconds)
-    return Feed(numbered, collate_raw, Finisher(blend, work, device), seconds)
+        return Feed(numbered, CpuCollate(blend, work), seconds=seconds)
+    return Feed(numbered, collate_raw, DeviceCollate(blend, work, device), seconds)
 
 
 def move(batch: Any, device: torch.device) -> Any:

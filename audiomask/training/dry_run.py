@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from audiomask.data.interleave import Blend
+from audiomask.data.interleave import InterleavedDataset
 from audiomask.data.shards.packing import pack
 from audiomask.runtime import distributed
 from audiomask.runtime.console import progress_bars, stderr_console
@@ -39,7 +39,7 @@ def pack_data(options: TrainOptions, out: Path) -> int:
     return 0
 
 
-def preview(setup: RunSetup, blend: Blend, model: torch.nn.Module) -> int:
+def preview(setup: RunSetup, blend: InterleavedDataset, model: torch.nn.Module) -> int:
     """Write a page of what would be trained on, and say how much that is; returns 0 steps."""
     options, schedule = setup.options, setup.schedule
     size = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

@@ -142,7 +142,7 @@ def write_row(excerpt: Excerpt, folder: Path, label: str, files: Sequence[str]) 
     for column, (name, audio) in enumerate(
         zip(files, (excerpt.mixture, *excerpt.stems), strict=True)
     ):
-        if column and not excerpt.separated:
+        if column and not excerpt.has_stems:
             cells.append(UNKNOWN)
         elif column and not is_audible(audio):
             cells.append(SILENT)

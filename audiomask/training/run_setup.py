@@ -9,8 +9,8 @@ import torch
 from rich.console import Console
 
 from audiomask.data.augmentation import NONE, Augmentation
-from audiomask.data.interleave import Blend, Work
-from audiomask.data.layouts import recognise
+from audiomask.data.interleave import BatchBuilder, InterleavedDataset
+from audiomask.data.layouts import recognize
 from audiomask.data.open import open_data
 from audiomask.data.survey import show
 from audiomask.data.tracks import Source
@@ -46,7 +46,7 @@ class RunSetup:
     samples: int
     need_stems: bool
 
-    def open(self, split: str) -> Blend:
+    def open(self, split: str) -> InterleavedDataset:
         """The excerpts of a split; those that are not trained on stay as they were recorded.
 
         Raises:
@@ -65,7 +65,7 @@ class RunSetup:
                 need_stems=self.need_stems,
             )
 
-    def check(self, work: Work) -> Feed | None:
+    def check(self, work: BatchBuilder) -> Feed | None:
         """What the run is validated on, if there is anything."""
         found = any(
             of == "validation"
@@ -100,7 +100,7 @@ def survey(options: TrainOptions) -> list[Source]:
     Raises:
         DataError: a folder is of no known layout.
     """
-    sources = [recognise(place) for place in options.data]
+    sources = [recognize(place) for place in options.data]
     if not options.quiet and distributed.rank() == 0:
         show(sources, Console(stderr=True))
     return sources

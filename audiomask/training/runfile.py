@@ -11,8 +11,8 @@ underscores; relative paths start at the file's folder. The tables hold settings
     levels = 3
     [schedule]          # fields of training.schedule.Schedule that have no option
     learning_rate = 3e-4
-    [augmentation]      # fields of training.data.Augmentation
-    moved = 0.5
+    [augmentation]      # fields of data.augmentation.Augmentation
+    pitch_tempo_prob = 0.5
     [origin]            # which run wrote the file: no settings
 
 What writes them is :mod:`audiomask.training.record`.

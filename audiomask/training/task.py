@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 from torch import Tensor, nn
 
 from audiomask.checkpoint import save_checkpoint
-from audiomask.data.interleave import Blend, Work
+from audiomask.data.interleave import BatchBuilder, InterleavedDataset
 from audiomask.errors import UsageError
 from audiomask.kinds import Kind
 from audiomask.training.batches import Feed
@@ -94,14 +94,14 @@ class Task(ABC):
         return tuple(config.stems)
 
     @abstractmethod
-    def batches(self, seed: int) -> Work:
+    def batches(self, seed: int) -> BatchBuilder:
         """What makes a batch for ``loss`` of excerpts."""
 
-    def initialize(self, excerpts: Blend, work: Work) -> None:
+    def initialize(self, excerpts: InterleavedDataset, work: BatchBuilder) -> None:
         """Prepare random weights by looking at data, before the first step of a fresh run."""
         return
 
-    def cached(self, work: Work, setup: RunSetup, excerpts: Blend) -> Feed:
+    def cached(self, work: BatchBuilder, setup: RunSetup, excerpts: InterleavedDataset) -> Feed:
         """A feed of ``keep_tokens`` items that are made once and kept on disk.
 
         Raises:

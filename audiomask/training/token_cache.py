@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from audiomask.checkpoint.store import write_json, write_tensors
 from audiomask.data.excerpt import Excerpt
-from audiomask.data.interleave import Blend
+from audiomask.data.interleave import InterleavedDataset
 from audiomask.data.tracks import signature
 from audiomask.errors import AudiomaskError, DataError
 from audiomask.runtime import distributed
@@ -107,7 +107,7 @@ class TokenCache(Dataset[MLMBatch]):
             raise DataError(f"{manifest}: describes other tokens; delete {self.folder}")
         return [number for number in range(self.items) if not self.file(number).is_file()]
 
-    def fill(self, blend: Blend, device: torch.device, workers: int) -> Iterator[int]:
+    def fill(self, blend: InterleavedDataset, device: torch.device, workers: int) -> Iterator[int]:
         """Make what is missing; yields the number of scenes there after every batch.
 
         A run that ends on the way leaves whole scenes, and the next one makes the rest.
@@ -154,7 +154,9 @@ class TokenCache(Dataset[MLMBatch]):
         return Feed(self, seconds=config.window * config.hop_length / config.sample_rate)
 
 
-def open_cache(setup: RunSetup, fingerprint: str, scenes: BatchEncoder, blend: Blend) -> Feed:
+def open_cache(
+    setup: RunSetup, fingerprint: str, scenes: BatchEncoder, blend: InterleavedDataset
+) -> Feed:
     """A feed of excerpts that are coded once and kept; made here as far as they are missing.
 
     Args:

@@ -39,7 +39,7 @@ from torch import Tensor, nn
 import audiomask
 from audiomask.audio.source import MemorySource, ResampledSource
 from audiomask.audio.spectra import mel_distance
-from audiomask.data.layouts import recognise
+from audiomask.data.layouts import recognize
 from audiomask.data.open import open_data
 from audiomask.data.places import name_of, place_of
 from audiomask.engine import Engine
@@ -95,7 +95,7 @@ def train(
     try:
         umx.check_place(out, resume)  # before the data, which can take minutes to open
         samples = round(seconds * umx.SAMPLE_RATE)
-        sources = [recognise(place) for place in places]
+        sources = [recognize(place) for place in places]
         blend = open_data(sources, recipe.stems, samples, seed, cache=cache, need_stems=True)
         run = umx.Training(blend, recipe, out, choose_device(device), workers, resume)
         note(f"{', '.join(names)}: {', '.join(recipe.stems)}; width {width}" + run.half * ", bf16")
@@ -215,7 +215,7 @@ def compare(
         }
         untrained: dict[int, dict[str, System]] = {}
         choice = Choice(split.value, limit, seconds, stems=stems, cache=cache)
-        pieces = find_pieces([recognise(folder) for folder in data], choice)
+        pieces = find_pieces([recognize(folder) for folder in data], choice)
         for number, piece in enumerate(pieces):
             song = piece.read()
             wanted = measured(song, stems)

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 from audiomask.audio.atomic import AtomicFile
 from audiomask.checkpoint.store import write_json, write_tensors
 from audiomask.data.excerpt import Excerpt
-from audiomask.data.interleave import Blend
+from audiomask.data.interleave import InterleavedDataset
 from audiomask.errors import CheckpointError, DataError, UsageError
 from audiomask.training.batches import Steps, feed_of, move
 from audiomask.training.run_setup import precision_of
@@ -147,7 +147,7 @@ class Training:
 
     def __init__(
         self,
-        blend: Blend,
+        blend: InterleavedDataset,
         recipe: Recipe,
         out: Path,
         device: torch.device,
@@ -194,7 +194,7 @@ class Training:
         )
         for arrived in loader:
             excerpts: Excerpt = feed.finish(move(arrived, self.device))
-            yield Excerpt(*(part[excerpts.separated] for part in excerpts))
+            yield Excerpt(*(part[excerpts.has_stems] for part in excerpts))
 
     def statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of mixtures in each bin, [bins]; the latter kept from 0."""

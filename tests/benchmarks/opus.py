@@ -22,7 +22,7 @@ from torch import Tensor
 
 from audiomask.audio.files import read_audio, write_audio
 from audiomask.audio.source import MemorySource, ResampledSource
-from audiomask.data.layouts import recognise
+from audiomask.data.layouts import recognize
 from audiomask.errors import AudiomaskError, DataError
 from audiomask.evaluation.metrics import SILENCE, level
 from audiomask.evaluation.mos import LEAST_SECONDS, OPINIONS, TOO_SHORT, Listeners
@@ -78,7 +78,7 @@ def main(
             raise DataError("opusenc or opusdec is missing: install opus-tools")
         listeners = Listeners() if opinion else None
         choice = Choice(split.value, limit, seconds, mono=True)
-        for piece in find_pieces([recognise(data)], choice):
+        for piece in find_pieces([recognize(data)], choice):
             song = piece.read()
             if level(song.mixture) < SILENCE:
                 note(f"{song.name}: left out, silent")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from audiomask.data.layouts import recognise
+from audiomask.data.layouts import recognize
 from audiomask.data.survey import hours_of, show
 from audiomask.data.tracks import Source, Track
 
@@ -56,7 +56,7 @@ def test_bands_are_endless_and_recordings_have_no_stems(
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     folders = (bank, tmp_path / "recordings", tmp_path / "m", tmp_path / "f")
-    _, *rows = shown(*map(recognise, folders))
+    _, *rows = shown(*map(recognize, folders))
     assert [cells(row)[1:] for row in rows] == [
         ["note bank", "instruments", "6", "0", "0", "endless",
          "guitar 2, bass 1, drums 1, other 1, piano 1"],
@@ -69,7 +69,7 @@ def test_bands_are_endless_and_recordings_have_no_stems(
 def test_a_source_of_several_kinds_has_a_row_for_each(sound: Sound, tmp_path: Path) -> None:
     sound(tmp_path / "bank" / "guitar" / "a" / "60_v90.wav")
     (tmp_path / "bank" / "a.mid").touch()
-    _, *rows = shown(recognise(tmp_path / "bank"))
+    _, *rows = shown(recognize(tmp_path / "bank"))
     assert [cells(row)[:3] for row in rows] == [
         ["bank", "note bank", "instruments"],
         ["bank", "MIDI songs", "songs"],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from audiomask.data.layouts import recognise
+from audiomask.data.layouts import recognize
 from audiomask.engine import Engine
 from audiomask.evaluation.masked_prediction import Guesses
 from audiomask.evaluation.mlm import MLMEvaluator
@@ -29,7 +29,7 @@ def song(name: str, channels: int = 1, seconds: float = 1.0) -> Song:
 def others(recording: Callable[..., Path], tmp_path: Path) -> list[Piece]:
     for seed in range(3):
         recording(f"fit/{seed}.wav", seed=seed)
-    return find_pieces([recognise(tmp_path / "fit")], Choice("all"))
+    return find_pieces([recognize(tmp_path / "fit")], Choice("all"))
 
 
 def test_bits_of_random_weights_are_about_those_of_chance(

@@ -9,7 +9,7 @@ import pytest
 
 import audiomask
 from audiomask.checkpoint import read_config
-from audiomask.data.layouts import recognise
+from audiomask.data.layouts import recognize
 from audiomask.engine import Engine
 from audiomask.errors import AudiomaskError, CheckpointError, DataError, UsageError
 from audiomask.evaluation.options import EvaluateOptions, Job, Split
@@ -128,7 +128,7 @@ def test_baselines_are_counted_on_the_train_split(
 ) -> None:
     for name in ("train/a", "train/b", "test/c", "test/d"):
         recording(f"data/{name}.wav")
-    sources = [recognise(tmp_path / "data")]
+    sources = [recognize(tmp_path / "data")]
     pieces, fit, origin = apart(sources, Choice("test", seconds=0.5), [])
     assert (names(pieces), names(fit)) == (["test/c", "test/d"], ["train/a", "train/b"])
     assert origin == "the train split"
@@ -142,7 +142,7 @@ def test_without_a_train_split_every_second_song_is_counted(
 ) -> None:
     for name in "abcde":
         recording(f"data/test/{name}.wav")
-    sources = [recognise(tmp_path / "data")]
+    sources = [recognize(tmp_path / "data")]
     pieces, fit, origin = apart(sources, Choice(split), [])
     assert names(pieces) == ["test/a", "test/c", "test/e"]
     assert names(fit) == ["test/b", "test/d"]
@@ -156,7 +156,7 @@ def test_baselines_are_counted_on_another_folder_but_never_on_what_is_measured(
 ) -> None:
     for name in ("data/test/a", "data/train/b", "fit/c", "fit/d"):
         recording(f"{name}.wav")
-    data, fit = (recognise(tmp_path / name) for name in ("data", "fit"))
+    data, fit = (recognize(tmp_path / name) for name in ("data", "fit"))
     pieces, counted, origin = apart([data], Choice("all"), [fit])
     assert (names(pieces), names(counted)) == (["test/a", "train/b"], ["c", "d"])
     assert str(tmp_path / "fit") in origin

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import torch
 
-from audiomask.data.layouts import recognise
+from audiomask.data.layouts import recognize
 from audiomask.errors import AudiomaskError, DataError
 from audiomask.evaluation.songs import ALL, Choice, Drawn, find_pieces
 
@@ -17,7 +17,7 @@ BOTH = ("guitar", "bass")
 
 
 def pieces(folder: Path, choice: Choice) -> list[str]:
-    return [piece.name for piece in find_pieces([recognise(folder)], choice)]
+    return [piece.name for piece in find_pieces([recognize(folder)], choice)]
 
 
 def test_songs_of_a_split(song: Callable[..., Path], tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_recordings_have_no_stems_to_separate(
 
 def test_the_middle_of_a_song_and_its_stems(song: Callable[..., Path], tmp_path: Path) -> None:
     folder = song("data/test/a", seconds=1.0, channels=2, guitar=1, bass=2)
-    source = recognise(tmp_path / "data")
+    source = recognize(tmp_path / "data")
     whole = find_pieces([source], Choice("test", stems=BOTH))[0]
     assert whole.seconds == 1.0
     found = whole.read()
@@ -72,7 +72,7 @@ def test_the_mixture_is_the_songs_own_and_stems_are_read_when_needed(
 ) -> None:
     folder = song("data/test/a", guitar=1, bass=2)
     soundfile.write(folder / "mixture.wav", np.full((RATE, 1), 0.25), RATE, "FLOAT")
-    (piece,) = find_pieces([recognise(tmp_path / "data")], Choice("test"))
+    (piece,) = find_pieces([recognize(tmp_path / "data")], Choice("test"))
     found = piece.read()
     assert not found.stems
     assert torch.equal(found.mixture, torch.full((1, RATE), 0.25))
@@ -81,14 +81,14 @@ def test_the_mixture_is_the_songs_own_and_stems_are_read_when_needed(
 def test_files_that_differ_are_refused(song: Callable[..., Path], tmp_path: Path) -> None:
     folder = song("data/test/a", guitar=1, bass=2)
     soundfile.write(folder / "bass.wav", np.zeros((8000, 1)), 8000)
-    (piece,) = find_pieces([recognise(tmp_path / "data")], Choice("test", stems=BOTH))
+    (piece,) = find_pieces([recognize(tmp_path / "data")], Choice("test", stems=BOTH))
     with pytest.raises(DataError, match=r"differs from .* in sample rate or channels"):
         piece.read()
 
 
 def test_a_file_that_has_gone_is_named(recording: Callable[..., Path], tmp_path: Path) -> None:
     path = recording("data/test/a.wav")
-    (piece,) = find_pieces([recognise(tmp_path / "data")], Choice("test"))
+    (piece,) = find_pieces([recognize(tmp_path / "data")], Choice("test"))
     path.unlink()
     with pytest.raises(AudiomaskError, match=r"a\.wav"):
         piece.read()
@@ -97,7 +97,7 @@ def test_a_file_that_has_gone_is_named(recording: Callable[..., Path], tmp_path:
 def test_several_folders_tell_their_songs_apart(song: Callable[..., Path], tmp_path: Path) -> None:
     for name in ("one", "two"):
         song(f"{name}/test/a", guitar=1, bass=2)
-    sources = [recognise(tmp_path / name) for name in ("one", "two")]
+    sources = [recognize(tmp_path / name) for name in ("one", "two")]
     assert [p.name for p in find_pieces(sources, Choice("test"))] == ["one/test/a", "two/test/a"]
 
 
@@ -118,7 +118,7 @@ def note_bank(folder: Path, stems: tuple[str, ...] = (*BOTH, "drums")) -> Path:
 
 def test_bands_are_arranged_from_a_splits_instruments(tmp_path: Path) -> None:
     note_bank(tmp_path / "notes" / "test")
-    source = recognise(tmp_path / "notes")
+    source = recognize(tmp_path / "notes")
     choice = Choice("test", limit=3, drawn_seconds=1.5, stems=BOTH)
     found = find_pieces([source], choice)
     assert [piece.name for piece in found] == ["band 1", "band 2", "band 3"]
@@ -144,7 +144,7 @@ def test_midi_alone_plays_nothing(tmp_path: Path) -> None:
     (tmp_path / "midi").mkdir()
     song.save(tmp_path / "midi" / "a.mid")
     with pytest.raises(DataError, match="add --data NOTES"):
-        find_pieces([recognise(tmp_path / "midi")], Choice("test"))
+        find_pieces([recognize(tmp_path / "midi")], Choice("test"))
 
 
 def test_stems_of_a_recording_in_shards_are_unknown(tmp_path: Path) -> None:
@@ -167,8 +167,8 @@ def test_excerpts_of_packed_songs(song: Callable[..., Path], tmp_path: Path) -> 
 
     for name in ("test/a", "test/b", "train/c"):
         song(f"data/{name}", guitar=1, bass=2)
-    pack([recognise(tmp_path / "data")], tmp_path / "shards", seconds=0.75)
-    source = recognise(tmp_path / "shards")
+    pack([recognize(tmp_path / "data")], tmp_path / "shards", seconds=0.75)
+    source = recognize(tmp_path / "shards")
     choice = Choice("test", limit=2, drawn_seconds=0.5, stems=BOTH)
     found = find_pieces([source], choice)
     assert [piece.name for piece in found] == ["shards/test excerpt 1", "shards/test excerpt 2"]

@@ -16,7 +16,7 @@ from audiomask.data.layouts import (
     stem_folders,
     track_folders,
 )
-from audiomask.data.layouts.problems import below, tell
+from audiomask.data.layouts.problems import relative_names, summarize
 from audiomask.data.layouts.walk import walk_files
 from audiomask.data.places import is_address
 from audiomask.data.tracks import Source
@@ -39,7 +39,7 @@ KNOWN = (
 )
 
 
-def recognise(data: Path | str) -> Source:
+def recognize(data: Path | str) -> Source:
     """What a folder of training data holds, or the shards at an address.
 
     Args:
@@ -72,13 +72,13 @@ def recognise(data: Path | str) -> Source:
         reasons = "; ".join(found.problems) or "its songs have no audio"
         raise DataError(f"{folder}: is laid out as {found.layout}, but {reasons}")
     if found.tracks and found.layout != slakh.LAYOUT:  # which brings MIDI files of its own
-        found = dataclasses.replace(found, problems=found.problems + left_beside(folder))
+        found = dataclasses.replace(found, problems=found.problems + scores_beside_audio(folder))
     if found.layout in (recordings.LAYOUT, stem_folders.LAYOUT, track_folders.LAYOUT):
-        found = dataclasses.replace(found, problems=found.problems + passed_over(folder))
+        found = dataclasses.replace(found, problems=found.problems + non_audio(folder))
     return found
 
 
-def passed_over(folder: Path) -> tuple[str, ...]:
+def non_audio(folder: Path) -> tuple[str, ...]:
     """A line about the files that are no audio by their names, if there are any."""
     known = (*AUDIO_ENDINGS, *banks.MIDI_SUFFIXES, *banks.FONT_SUFFIXES)
     others = walk_files(folder, lambda file: file.suffix.lower() not in known)
@@ -88,11 +88,11 @@ def passed_over(folder: Path) -> tuple[str, ...]:
     return (f"passed over {len(others):,} {what} no audio by name: {ending_counts(others)}",)
 
 
-def left_beside(folder: Path) -> tuple[str, ...]:
+def scores_beside_audio(folder: Path) -> tuple[str, ...]:
     """A line about the MIDI songs and SoundFonts that lie beside audio, if there are any."""
     songs, fonts = banks.find_scores(folder)
-    return tell(
-        below(folder, sorted(songs + fonts)),
+    return summarize(
+        relative_names(folder, sorted(songs + fonts)),
         "MIDI file or SoundFont lies beside the audio and is left out; give it its own folder",
         "MIDI files and SoundFonts lie beside the audio and are left out; give them their own "
         "folder",

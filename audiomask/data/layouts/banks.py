@@ -6,7 +6,7 @@ from pathlib import Path
 
 from audiomask.audio.names import is_audio
 from audiomask.data.bands.notes import PIECES, STAND_INS, find_libraries, is_note
-from audiomask.data.layouts.problems import below, tell
+from audiomask.data.layouts.problems import relative_names, summarize
 from audiomask.data.layouts.splits import (
     assign,
     assign_libraries,
@@ -47,8 +47,8 @@ def find(folder: Path) -> Source | None:
         libraries=tuple(sorted(libraries.items())),
         songs=tuple((file, named[file.relative_to(folder).as_posix()]) for file in songs),
         fonts=split_fonts(folder, fonts, libraries),
-        problems=tell(
-            below(folder, others),
+        problems=summarize(
+            relative_names(folder, others),
             "audio file is not named as a note of a library and is left out",
             "audio files are not named as notes of a library and are left out",
         ),

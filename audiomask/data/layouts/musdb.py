@@ -6,7 +6,7 @@ import unicodedata
 from pathlib import Path
 
 from audiomask.data.layouts.headers import measure
-from audiomask.data.layouts.problems import below, tell
+from audiomask.data.layouts.problems import relative_names, summarize
 from audiomask.data.layouts.splits import TRAIN, VALIDATION, folder_split
 from audiomask.data.layouts.walk import walk_files
 from audiomask.data.tracks import Source, Track
@@ -41,7 +41,7 @@ VALIDATION_SONGS = frozenset(
 def find(folder: Path) -> Source | None:
     """The songs of a folder in the layout of MUSDB18-HQ; None when it has another.
 
-    One song with all five files is enough to recognise it, unless a song has further stems. Of
+    One song with all five files is enough to recognize it, unless a song has further stems. Of
     other songs, what is there is taken. ``other`` is all that is none of the other three, guitars
     and pianos included: the source is not complete.
 
@@ -69,9 +69,9 @@ def find(folder: Path) -> Source | None:
         tracks.append(Track(name, split_of_song(path), stems, files.get(MIXTURE), 0.0))
     measured, problems = measure(tracks, folder)
     problems = (
-        *tell(below(folder, missing), "file is missing", "files are missing"),
-        *tell(
-            below(folder, outside),
+        *summarize(relative_names(folder, missing), "file is missing", "files are missing"),
+        *summarize(
+            relative_names(folder, outside),
             "audio file lies outside the songs and is left out",
             "audio files lie outside the songs and are left out",
         ),

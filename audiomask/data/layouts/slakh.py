@@ -12,7 +12,7 @@ import yaml
 
 from audiomask.audio.names import is_audio
 from audiomask.data.layouts.headers import measure
-from audiomask.data.layouts.problems import below, tell
+from audiomask.data.layouts.problems import relative_names, summarize
 from audiomask.data.layouts.splits import TEST, TRAIN, VALIDATION, assign, folder_split
 from audiomask.data.layouts.walk import walk_files
 from audiomask.data.tracks import Source, Track
@@ -88,14 +88,16 @@ def find(folder: Path) -> Source | None:
         if places.isdisjoint(file.parents) and OMITTED not in file.relative_to(folder).parts
     ]
     problems = (
-        *tell(below(folder, missing), "stem file is missing", "stem files are missing"),
-        *tell(
-            below(folder, broken),
+        *summarize(
+            relative_names(folder, missing), "stem file is missing", "stem files are missing"
+        ),
+        *summarize(
+            relative_names(folder, broken),
             "track has broken metadata and is left out",
             "tracks have broken metadata and are left out",
         ),
-        *tell(
-            below(folder, outside),
+        *summarize(
+            relative_names(folder, outside),
             "audio file lies outside the tracks and is left out",
             "audio files lie outside the tracks and are left out",
         ),

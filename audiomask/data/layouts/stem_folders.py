@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from audiomask.audio.names import is_audio
-from audiomask.data.layouts.parts import Part, assemble
-from audiomask.data.layouts.problems import below, tell
+from audiomask.data.layouts.parts import StemFile, assemble
+from audiomask.data.layouts.problems import relative_names, summarize
 from audiomask.data.layouts.splits import folder_split
 from audiomask.data.layouts.stem_names import common_name, mixture_rank
 from audiomask.data.layouts.walk import walk_files
@@ -35,7 +35,7 @@ def find(folder: Path) -> Source | None:
         *above, name = head.parts or ("",)
         if common_name(name) is not None or mixture_rank(name) is not None:
             known.add(head)
-            parts.append(Part(Path(*above, song.with_suffix("")).as_posix(), name, file))
+            parts.append(StemFile(Path(*above, song.with_suffix("")).as_posix(), name, file))
         else:
             unknown.add(head)
             outside.append(file)
@@ -43,8 +43,8 @@ def find(folder: Path) -> Source | None:
     unknown.discard(Path())  # loose files say nothing about the folders
     if not named or len(known) <= len(unknown):
         return None
-    problems = tell(
-        below(folder, outside),
+    problems = summarize(
+        relative_names(folder, outside),
         "audio file lies outside the folders named after stems and is left out",
         "audio files lie outside the folders named after stems and are left out",
     )

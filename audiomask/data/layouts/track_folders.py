@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from audiomask.audio.names import is_audio
-from audiomask.data.layouts.parts import Part, assemble
-from audiomask.data.layouts.problems import below, tell
+from audiomask.data.layouts.parts import StemFile, assemble
+from audiomask.data.layouts.problems import relative_names, summarize
 from audiomask.data.layouts.splits import folder_split
 from audiomask.data.layouts.stem_names import common_name, mixture_rank, stem_name
 from audiomask.data.layouts.walk import walk_files
@@ -47,11 +47,11 @@ def find(folder: Path) -> Source | None:
     for path, files in songs.items():
         name = path.relative_to(folder).as_posix() if path != folder else folder.name
         if path in certain or any(stem_name(file.stem) in stems for file in files):
-            parts += [Part(name, file.stem, file) for file in files]
+            parts += [StemFile(name, file.stem, file) for file in files]
         else:
             outside += files
-    problems = tell(
-        below(folder, sorted(outside)),
+    problems = summarize(
+        relative_names(folder, sorted(outside)),
         "audio file is no song's stem by its place and name and is left out",
         "audio files are no song's stems by their place and name and are left out",
     )

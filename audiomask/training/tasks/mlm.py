@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from audiomask.audio.spectra import band_weights, stft, to_bands
 from audiomask.data.excerpt import Excerpt, generator
-from audiomask.data.interleave import Blend, Work
+from audiomask.data.interleave import BatchBuilder, InterleavedDataset
 from audiomask.errors import ConfigError, UsageError
 from audiomask.kinds import Kind
 from audiomask.networks.layers.band_features import band_features
@@ -161,7 +161,7 @@ class MLMTask(Task):
         """Tokens of excerpts."""
         return BatchEncoder(self.model.config, self.vqvae, seed)
 
-    def cached(self, work: Work, setup: RunSetup, excerpts: Blend) -> Feed:
+    def cached(self, work: BatchBuilder, setup: RunSetup, excerpts: InterleavedDataset) -> Feed:
         """A feed of excerpts that are coded once and kept; made here as far as they are missing.
 
         Raises:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from audiomask.data.excerpt import Excerpt, generator
-from audiomask.data.interleave import Blend, Work
+from audiomask.data.interleave import BatchBuilder, InterleavedDataset
 from audiomask.networks.layers.convnext import ConvNeXtBlock
 from audiomask.networks.masks.config import STEMS
 from audiomask.networks.vqvae.model import VQVAE
@@ -52,7 +52,7 @@ class VQVAETask(Task):
         rate, hop = config.sample_rate, config.hop_length
         return Crops(round(CROP_SECONDS * rate / hop) * hop, CROPS, seed)
 
-    def initialize(self, excerpts: Blend, work: Work) -> None:
+    def initialize(self, excerpts: InterleavedDataset, work: BatchBuilder) -> None:
         """Start the default model from the statistics of crops."""
         if not isinstance(self.model, VQVAE):
             return
@@ -123,7 +123,7 @@ class Crops:
         """Crops [B, N, crop] of excerpts [B, …], by what was drawn [B, N, 3]."""
         sources = torch.cat([excerpts.mixture[:, None], excerpts.stems], dim=1)
         sounding = excerpts.stems.abs().amax(dim=-1) > 1e-3
-        sounding = sounding & excerpts.separated[:, None]
+        sounding = sounding & excerpts.has_stems[:, None]
         count = sounding.sum(dim=1, keepdim=True)
         pick, place, level = drawn.unbind(dim=-1)
         # the pick-th of the stems that sound, counted from one
