@@ -37,17 +37,17 @@ def evaluate(
     from audiomask.evaluation.run import Evaluation
 
     evaluation = Evaluation(options, common.open_engine())
-    pieces = {piece.place: piece for piece in evaluation.pieces}
+    songs = {song.place: song for song in evaluation.songs_found}
 
     def work(task: Task, meter: Meter) -> None:
-        piece = pieces[Path(task.input.source)]
-        meter.start(piece.name, piece.seconds)
-        reason = evaluation.measure(piece)
+        song = songs[Path(task.input.source)]
+        meter.start(song.name, song.seconds)
+        reason = evaluation.measure(song)
         if reason is not None:
-            meter.note(f"{piece.name}: left out: {reason}")
-        meter.advance(piece.seconds)
+            meter.note(f"{song.name}: left out: {reason}")
+        meter.advance(song.seconds)
 
-    tasks = [Task(Input(place, Path(piece.name))) for place, piece in pieces.items()]
+    tasks = [Task(Input(place, Path(song.name))) for place, song in songs.items()]
     status = run_jobs(tasks, common, work)
     report = evaluation.report()
     if json:

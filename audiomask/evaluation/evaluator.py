@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 from audiomask.engine import Engine
 from audiomask.evaluation.options import EvaluateOptions
 from audiomask.evaluation.report import Report
-from audiomask.evaluation.songs import Piece, Song
+from audiomask.evaluation.songs import Song, SongRef
 
 #: a reason to leave a song out
 SILENT = "silent"
@@ -39,11 +39,11 @@ class Evaluator(ABC):
         """The stems that songs must have; none where recordings do."""
         return ()
 
-    def fit(self, pieces: Sequence[Piece], origin: str) -> None:
+    def fit(self, songs_found: Sequence[SongRef], origin: str) -> None:
         """Count baselines on songs.
 
         Args:
-            pieces: none of which will be measured.
+            songs_found: none of which will be measured.
             origin: where they are from, in words.
         """
         raise AssertionError("asked only of evaluators that fit")

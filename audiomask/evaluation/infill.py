@@ -29,7 +29,7 @@ from audiomask.evaluation.baselines import autoregressive, repeat, silence
 from audiomask.evaluation.evaluator import Evaluator
 from audiomask.evaluation.metrics import SILENCE, level, snr
 from audiomask.evaluation.options import GAP_LENGTHS, EvaluateOptions, given
-from audiomask.evaluation.report import SPREAD, Report, Sheet, summarise
+from audiomask.evaluation.report import SPREAD, Report, Table, summarise
 from audiomask.evaluation.songs import Song
 from audiomask.infill.gaps import Gap
 from audiomask.infill.infiller import FADE
@@ -149,7 +149,7 @@ class InfillEvaluator(Evaluator):
                 for length, entries in found.items()
                 for method, entry in entries.items()
             ]
-            sheets.append(Sheet(title, ("", "gaps", *SPREAD), lines))
+            sheets.append(Table(title, ("", "gaps", *SPREAD), lines))
         lacking = [f"{length:g}" for length in self.settings.lengths if f"{length:g}" not in found]
         notes = [f"no song takes gaps of {', '.join(lacking)} ms"] if lacking else []
         settings = self.settings

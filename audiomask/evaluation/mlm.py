@@ -45,8 +45,8 @@ from audiomask.evaluation.masked_prediction import (
 )
 from audiomask.evaluation.metrics import SILENCE, entropy, level
 from audiomask.evaluation.options import EvaluateOptions, given
-from audiomask.evaluation.report import SPREAD, Report, Sheet, summarise
-from audiomask.evaluation.songs import Piece, Song
+from audiomask.evaluation.report import SPREAD, Report, Table, summarise
+from audiomask.evaluation.songs import Song, SongRef
 from audiomask.networks.mlm.masking import bert_mask
 from audiomask.runtime.console import track
 
@@ -88,15 +88,15 @@ class MLMEvaluator(Evaluator):
             engine, **given(rounds=options.rounds), seed=options.seed, shown=not options.quiet
         )
 
-    def fit(self, pieces: Sequence[Piece], origin: str) -> None:
+    def fit(self, songs_found: Sequence[SongRef], origin: str) -> None:
         """Count unigram and bigram on songs; those that cannot be read are named and left out.
 
         Args:
-            pieces: none of which will be measured.
+            songs_found: none of which will be measured.
             origin: where they are from, in words.
         """
         songs: list[list[Tensor]] = []
-        for piece in track(pieces, "counting baselines", self.shown):
+        for piece in track(songs_found, "counting baselines", self.shown):
             try:
                 song = piece.read()
             except AudiomaskError as error:
@@ -214,19 +214,19 @@ class MLMEvaluator(Evaluator):
         }
         return {"levels": named, "by_song": summarise(list(bits.values())), "songs": bits}
 
-    def sheets(self, name: str, found: dict[str, Any]) -> list[Sheet]:
+    def sheets(self, name: str, found: dict[str, Any]) -> list[Table]:
         """A masking's tables."""
         lines = []
         for part, row in found["levels"].items():
             cells = [blank(row[key], ".3f") for key in ("nll", *BASELINES)]
             shares = [blank(row[f"under_{key}"], ".1%") for key in BASELINES]
             lines.append([part, f"{row['tokens']:,}", *cells, *shares, f"{row['right']:.1%}"])
-        by_song = Sheet(
+        by_song = Table(
             f"{name}: the model's bits a token, by song",
             ("", *SPREAD),
             [["", *found["by_song"].cells()]],
         )
-        return [Sheet(f"{name}: bits a token", ("", "tokens", *HEADINGS), lines), by_song]
+        return [Table(f"{name}: bits a token", ("", "tokens", *HEADINGS), lines), by_song]
 
 
 def blank(value: float, form: str) -> str:

@@ -70,7 +70,7 @@ class EvaluateOptions:
     levels: Annotated[int | None, _vqvae("--levels", "Measure 1 to N levels.", "N", 1)] = None
     opinion: Annotated[
         bool,
-        _vqvae("--opinion", "Also predict listeners' opinions: ViSQOL and Zimtohrli (slow)."),
+        _vqvae("--opinion", "Also predict mos' opinions: ViSQOL and Zimtohrli (slow)."),
     ] = False
     fit: Annotated[
         tuple[Path, ...],

@@ -18,7 +18,7 @@ from audiomask.evaluation.evaluator import Evaluator
 from audiomask.evaluation.options import EvaluateOptions, evaluator_of
 from audiomask.evaluation.report import Report
 from audiomask.evaluation.separation import check_stems
-from audiomask.evaluation.songs import ALL, DRAWN_SECONDS, Choice, Piece, Recorded, find_pieces
+from audiomask.evaluation.songs import ALL, DRAWN_SECONDS, Choice, RecordedSong, SongRef, find_songs
 
 #: the most songs that baselines are counted on, and the most seconds of each
 FIT_SONGS, FIT_SECONDS = 60, 60.0
@@ -27,7 +27,7 @@ logger = logging.getLogger("audiomask")
 
 
 class Evaluation:
-    """One evaluation: its songs wait in ``pieces``, to be given to ``measure`` one by one.
+    """One evaluation: its songs wait in ``songs_found``, to be given to ``measure`` one by one.
 
     Args:
         options: what to measure, on what.
@@ -58,16 +58,16 @@ class Evaluation:
             if known:
                 check_stems(known, choice.stems, names_of(sources))
         if evaluator.fits:
-            self.pieces, fit, origin = apart(sources, choice, open_sources(options.fit))
+            self.songs_found, fit, origin = apart(sources, choice, open_sources(options.fit))
         else:
-            self.pieces = find_pieces(sources, choice)
+            self.songs_found = find_songs(sources, choice)
         self.evaluator = evaluator.open(engine, options)
         if evaluator.fits:
             self.evaluator.fit(fit, origin)
         self.measured: list[str] = []
         self.left_out: dict[str, str] = {}
 
-    def measure(self, piece: Piece) -> str | None:
+    def measure(self, piece: SongRef) -> str | None:
         """Read and measure one song.
 
         Returns:
@@ -94,7 +94,7 @@ class Evaluation:
             names = ", ".join(str(folder) for folder in self.options.data)
             raise DataError(f"{names}: no song was measured: {why}")
         known = {*self.measured, *self.left_out}
-        failed = [piece.name for piece in self.pieces if piece.name not in known]
+        failed = [piece.name for piece in self.songs_found if piece.name not in known]
         options = self.options
         head: dict[str, Any] = {
             "job": options.job,
@@ -141,7 +141,7 @@ def names_of(places: Sequence[Source | Path]) -> str:
 
 def apart(
     sources: Sequence[Source], choice: Choice, others: Sequence[Source]
-) -> tuple[list[Piece], list[Piece], str]:
+) -> tuple[list[SongRef], list[SongRef], str]:
     """Songs to measure on, songs to count baselines on, none of them both, and where from.
 
     Baselines are counted on ``others`` if there are any, else on the train split of the data. If
@@ -159,34 +159,34 @@ def apart(
     counting = dataclasses.replace(choice, limit=None, seconds=FIT_SECONDS, split=ALL)
     counting = dataclasses.replace(counting, seed=choice.seed + 1)  # other bands
     if others:
-        pieces = find_pieces(sources, choice)
-        fit = find_pieces(others, counting)
-        twice = files_of(pieces) & files_of(fit)
+        songs_found = find_songs(sources, choice)
+        fit = find_songs(others, counting)
+        twice = files_of(songs_found) & files_of(fit)
         if twice:
             raise UsageError(f"--fit: {min(twice)} is measured as well; count on other songs")
-        return pieces, spread(fit, FIT_SONGS), f"all of {names_of(others)}"
+        return songs_found, spread(fit, FIT_SONGS), f"all of {names_of(others)}"
     if choice.split not in (TRAIN, ALL):
-        pieces = find_pieces(sources, choice)
+        songs_found = find_songs(sources, choice)
         try:
-            fit = find_pieces(sources, dataclasses.replace(counting, split=TRAIN))
+            fit = find_songs(sources, dataclasses.replace(counting, split=TRAIN))
         except DataError:
             fit = []
         if fit:
-            return pieces, spread(fit, FIT_SONGS), "the train split"
+            return songs_found, spread(fit, FIT_SONGS), "the train split"
     doubled = None if choice.limit is None else 2 * choice.limit
-    everything = find_pieces(sources, dataclasses.replace(choice, limit=doubled))
+    everything = find_songs(sources, dataclasses.replace(choice, limit=doubled))
     fit = spread(everything[1::2], FIT_SONGS)
     return everything[::2], fit, "every second song, which is not measured"
 
 
-def spread(pieces: Sequence[Piece], number: int) -> list[Piece]:
-    """So many pieces at most, evenly out of all."""
-    number = min(number, len(pieces))
-    return [pieces[index * len(pieces) // number] for index in range(number)]
+def spread(songs_found: Sequence[SongRef], number: int) -> list[SongRef]:
+    """So many songs_found at most, evenly out of all."""
+    number = min(number, len(songs_found))
+    return [songs_found[index * len(songs_found) // number] for index in range(number)]
 
 
-def files_of(pieces: Sequence[Piece]) -> set[Path]:
+def files_of(songs_found: Sequence[SongRef]) -> set[Path]:
     """The files of recorded songs."""
-    tracks = [piece.track for piece in pieces if isinstance(piece, Recorded)]
+    tracks = [piece.track for piece in songs_found if isinstance(piece, RecordedSong)]
     files = {file.resolve() for track in tracks for group in track.stems.values() for file in group}
     return files | {track.mixture.resolve() for track in tracks if track.mixture is not None}

@@ -28,7 +28,7 @@ from audiomask.evaluation.baselines import CUTOFF, lowpass, ratio_mask
 from audiomask.evaluation.evaluator import SILENT, Evaluator
 from audiomask.evaluation.metrics import SILENCE, level, sdr, si_sdr
 from audiomask.evaluation.options import EvaluateOptions, given
-from audiomask.evaluation.report import SPREAD, Report, Sheet, Summary, summarise
+from audiomask.evaluation.report import SPREAD, Report, Summary, Table, summarise
 from audiomask.evaluation.songs import Song
 from audiomask.separation.settings import SeparationMethod
 
@@ -134,7 +134,7 @@ class SeparationEvaluator(Evaluator):
         }
         return Report(data | {"leak": leaks, "speed": speed, "rows": self.rows}, sheets, notes)
 
-    def spread(self, measure: str, found: dict[str, dict[str, Summary]]) -> Sheet:
+    def spread(self, measure: str, found: dict[str, dict[str, Summary]]) -> Table:
         """How much is gained, stem by stem, and where the least."""
         lines = []
         for stem, entry in found.items():
@@ -151,7 +151,7 @@ class SeparationEvaluator(Evaluator):
             both = (f"{mean['median']:.2f}", f"{mean['mean']:.2f}")
             lines.append(["mean of stems", "", *both, "", "", "", "", ""])
         headings = ["stem", "songs", *SPREAD, "above 0", "least in"]
-        return Sheet(f"{MEASURES[measure]} improvement over the mixture, dB", headings, lines)
+        return Table(f"{MEASURES[measure]} improvement over the mixture, dB", headings, lines)
 
 
 def compare(song: Song, estimates: dict[str, Tensor]) -> list[Row]:
@@ -237,7 +237,7 @@ def over_stems(found: dict[str, dict[str, Summary]]) -> dict[str, dict[str, floa
     }
 
 
-def beside(measure: str, found: dict[str, dict[str, Summary]]) -> Sheet:
+def beside(measure: str, found: dict[str, dict[str, Summary]]) -> Table:
     """The model beside mixture, lowpass and oracle, median / mean."""
     shown = {
         MIXTURE: "mixture",
@@ -261,13 +261,13 @@ def beside(measure: str, found: dict[str, dict[str, Summary]]) -> Sheet:
         if entry
     ]
     title = f"{MEASURES[measure]} beside the baselines, dB, median / mean"
-    return Sheet(title, headings, lines)
+    return Table(title, headings, lines)
 
 
-def leakage(leaks: dict[str, Summary]) -> Sheet:
+def leakage(leaks: dict[str, Summary]) -> Table:
     """How loud the model renders stems that a song does not have."""
     lines = [[stem, str(entry.number), *entry.cells()] for stem, entry in leaks.items()]
-    return Sheet(
+    return Table(
         "Level of stems that are silent, dB over the mixture", ("stem", "songs", *SPREAD), lines
     )
 

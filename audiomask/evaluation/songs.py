@@ -76,7 +76,7 @@ class Choice:
         return round(self.drawn_seconds * SAMPLE_RATE)
 
 
-class Piece(Protocol):
+class SongRef(Protocol):
     """A song that has not been read yet."""
 
     @property
@@ -96,7 +96,7 @@ class Piece(Protocol):
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedSong:
     """A song on disk."""
 
     track: Track
@@ -157,7 +157,7 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnSong:
     """An excerpt of what training draws from, unvaried and mono.
 
     Of single notes these are bands that play on the instruments of a split, of tar shards
@@ -193,7 +193,7 @@ class Drawn:
         return Song(self.name, excerpt.mixture[None], stems, SAMPLE_RATE, self.complete and known)
 
 
-def find_pieces(sources: Sequence[Source], choice: Choice) -> list[Piece]:
+def find_songs(sources: Sequence[Source], choice: Choice) -> list[SongRef]:
     """The songs of a choice: recorded ones first, then what has to be drawn.
 
     Raises:
@@ -201,20 +201,20 @@ def find_pieces(sources: Sequence[Source], choice: Choice) -> list[Piece]:
     """
     chosen = [of_split(source, choice.split) for source in sources]
     tracks = [(track, source) for source in chosen for track in source.tracks]
-    pieces: list[Piece] = [
-        Recorded(track, source, choice, f"{source.folder.name}/" if len(sources) > 1 else "")
+    songs_found: list[SongRef] = [
+        RecordedSong(track, source, choice, f"{source.folder.name}/" if len(sources) > 1 else "")
         for track, source in tracks
         if track.stems or not choice.stems
     ]
-    pieces += draw_bands(chosen, choice)
+    songs_found += draw_bands(chosen, choice)
     for source in chosen:
-        pieces += draw_packed(source, choice)
-    if not pieces:
+        songs_found += draw_packed(source, choice)
+    if not songs_found:
         raise nothing(sources, choice, recorded=bool(tracks))
-    return pieces[: choice.limit]
+    return songs_found[: choice.limit]
 
 
-def draw_bands(sources: Sequence[Source], choice: Choice) -> list[Drawn]:
+def draw_bands(sources: Sequence[Source], choice: Choice) -> list[DrawnSong]:
     """Bands on the instruments of sources, as ``of_split`` gives them; none if there are none."""
     if not any(source.libraries or source.fonts for source in sources):
         return []
@@ -222,10 +222,10 @@ def draw_bands(sources: Sequence[Source], choice: Choice) -> list[Drawn]:
     blend = open_data(
         bare, choice.stems, choice.drawn_samples, choice.seed, split=TEST, cache=choice.cache
     )
-    return [Drawn(blend, index, "band", True) for index in range(choice.limit or DRAWN)]
+    return [DrawnSong(blend, index, "band", True) for index in range(choice.limit or DRAWN)]
 
 
-def draw_packed(source: Source, choice: Choice) -> list[Drawn]:
+def draw_packed(source: Source, choice: Choice) -> list[DrawnSong]:
     """Excerpts of the songs that a source has packed into shards; none if there are none."""
     if source.shards is None:
         return []
@@ -244,7 +244,7 @@ def draw_packed(source: Source, choice: Choice) -> list[Drawn]:
         )
         kind = f"{source.folder.name}/{split} excerpt"
         number = choice.limit or DRAWN
-        found += [Drawn(blend, index, kind, source.complete) for index in range(number)]
+        found += [DrawnSong(blend, index, kind, source.complete) for index in range(number)]
     return found
 
 

@@ -23,7 +23,7 @@ from audiomask.infill.settings import InfillMethod, InfillSettings
 from audiomask.infill.short_gaps import FORESEEN, fill_short, foresight
 from audiomask.infill.splice import Patch, crossfade_bounds
 from audiomask.infill.views import ChannelView, centred
-from audiomask.networks.mlm.decoding import Noise, fill
+from audiomask.networks.mlm.decoding import PerRecordingNoise, iterative_decode
 from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.runtime.memory import Memory
@@ -165,7 +165,7 @@ class Infiller:
         near = scene.near(self.vqvae.config.reach + AROUND)
         span = slice(near.start * self.hop, near.stop * self.hop)
         with torch.inference_mode():
-            made = self.vqvae.between(
+            made = self.vqvae.inpaint(
                 vectors[:, near],
                 samples[:, span],
                 weight[span],
@@ -198,7 +198,7 @@ class Infiller:
         """
         window, channels = self.mlm.config.window, codes.shape[0]
         candidates = self.settings.candidates
-        # without any heat nothing is drawn: every level is what is to be expected
+        # without any temperature_now nothing is drawn: every level is what is to be expected
         drawn = None if self.settings.temperature else 0
         generator = torch.Generator().manual_seed((self.settings.seed << 20) ^ gap.start)
         unknown = scene.unknown.to(codes.device)
@@ -211,13 +211,13 @@ class Infiller:
             inside[first - low : last - low] = True
             ids = torch.where(unknown[view], self.mlm.vocabulary.mask, codes[..., view])
             rows = candidates * channels
-            filled = fill(
+            filled = iterative_decode(
                 self.mlm,
                 ids.repeat(candidates, 1, 1),
                 inside.expand(rows, -1),
                 self.settings.steps,
                 self.settings.temperature,
-                Noise([(generator, rows, channels)]),
+                PerRecordingNoise([(generator, rows, channels)]),
                 drawn,
             )
             best = int(filled.score.view(candidates, channels).mean(dim=1).argmax())

@@ -16,7 +16,7 @@ from audiomask.training.schedule import Schedule
 BETAS = (0.9, 0.98)
 
 
-class Several(Optimizer):
+class CombinedOptimizer(Optimizer):
     """Some optimizers of different parameters as one, its state in the order of the parameters.
 
     Args:
@@ -76,26 +76,30 @@ def len_of(groups: Iterable[dict[str, Any]]) -> int:
     return sum(len(group["params"]) for group in groups)
 
 
-def hold(model: nn.Module, only: str, untaught: Iterable[nn.Parameter] = ()) -> None:
-    """Let none but the parameters learn whose names begin with ``only``.
+def freeze_except(model: nn.Module, prefix: str, unused: Iterable[nn.Parameter] = ()) -> None:
+    """Let none but the parameters learn whose names begin so.
 
     Args:
         model: whose parameters.
-        only: how their names begin.
-        untaught: those that no loss depends on: processes would wait for gradients of theirs.
+        prefix: how their names begin.
+        unused: those that no loss depends on: processes would wait for gradients of theirs.
 
     Raises:
         ConfigError: there are none, or none that is taught.
     """
     names = [name for name, _ in model.named_parameters()]
-    if not any(name.startswith(only) for name in names):
+    if not any(name.startswith(prefix) for name in names):
         parts = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
-        raise ConfigError(f"only is {only!r}, and no parameter begins so; there are: {parts}")
-    idle = {id(parameter) for parameter in untaught}
+        raise ConfigError(
+            f"trainable_prefix is {prefix!r}, and no parameter begins so; there are: {parts}"
+        )
+    idle = {id(parameter) for parameter in unused}
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name.startswith(only) and id(parameter) not in idle)
+        parameter.requires_grad_(name.startswith(prefix) and id(parameter) not in idle)
     if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ConfigError(f"only is {only!r}, and no loss depends on that with these shares")
+        raise ConfigError(
+            f"trainable_prefix is {prefix!r}, and no loss depends on that with these shares"
+        )
 
 
 def optimizer_of(
@@ -134,4 +138,4 @@ def optimizer_of(
         return plain
     matrices = [p for p in model.parameters() if p in repeated]
     muon = Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
-    return Several([muon, plain])
+    return CombinedOptimizer([muon, plain])

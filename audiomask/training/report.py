@@ -28,7 +28,7 @@ from audiomask.audio.atomic import AtomicFile
 from audiomask.errors import DataError, why
 from audiomask.runtime import distributed
 from audiomask.runtime.dependencies import optional
-from audiomask.training.state import Place
+from audiomask.training.state import TrainState
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -106,7 +106,7 @@ class Report:
         self,
         out: Path,
         steps: int,
-        place: Place,
+        place: TrainState,
         quiet: bool = False,
         tensorboard: bool = False,
         seconds: float | None = None,
@@ -130,7 +130,7 @@ class Report:
             return
         try:
             out.mkdir(parents=True, exist_ok=True)
-            forget(out / LOG_FILE, place.step)
+            truncate_log(out / LOG_FILE, place.step)
             self.log = (out / LOG_FILE).open("a", encoding="utf-8")
         except OSError as error:
             raise DataError(f"{out}: cannot be written ({why(error)})") from error
@@ -163,7 +163,7 @@ class Report:
         """A step is done."""
         self.bar.update(self.line, completed=step)
 
-    def step(self, place: Place, numbers: Mapping[str, float], speed: float) -> None:
+    def step(self, place: TrainState, numbers: Mapping[str, float], speed: float) -> None:
         """Tell the numbers of a step.
 
         Args:
@@ -176,7 +176,7 @@ class Report:
         self.bar.update(self.line, status=f"loss {numbers['loss']:.3f}, {speed:,.0f} s/s")
         self.write(place, dict(numbers) | {"speed": round(speed, 1)}, "train")
 
-    def validated(self, place: Place, numbers: Mapping[str, float]) -> None:
+    def validated(self, place: TrainState, numbers: Mapping[str, float]) -> None:
         """Tell the numbers of a validation."""
         self.bar.console.print(
             f"step {place.step:,}: validation loss {numbers['loss']:.4f}"
@@ -184,7 +184,7 @@ class Report:
         )
         self.write(place, {f"validation_{name}": value for name, value in numbers.items()}, "")
 
-    def write(self, place: Place, numbers: Mapping[str, float], kind: str) -> None:
+    def write(self, place: TrainState, numbers: Mapping[str, float], kind: str) -> None:
         """One line of the log, and the same for TensorBoard."""
         if not self.speaks:
             return
@@ -200,7 +200,7 @@ class Report:
                 tag = f"{kind}/{name}" if kind else name.replace("_", "/", 1)
                 self.writer.add_scalar(tag, value, place.step)
 
-    def hear(self, place: Place, sounds: Mapping[str, Tensor]) -> None:
+    def log_audio(self, place: TrainState, sounds: Mapping[str, Tensor]) -> None:
         """Passages [T] for TensorBoard, to listen to and as spectrograms."""
         if self.writer is None:
             return
@@ -212,11 +212,11 @@ class Report:
             picture = spectrogram_image(audio, SAMPLE_RATE, 480, 160)
             self.writer.add_image(name, picture, place.step, dataformats="HWC")
 
-    def say(self, text: str) -> None:
+    def print(self, text: str) -> None:
         """A line on the screen."""
         self.bar.console.print(text, highlight=False)
 
-    def summary(self, place: Place, why: str) -> None:
+    def summary(self, place: TrainState, why: str) -> None:
         """How it ended: a few lines after the last step."""
         table = Table(box=None, show_header=False, pad_edge=False)
         tail = self.losses[-5:]
@@ -236,7 +236,7 @@ class Report:
         self.console.print(table)
 
 
-def forget(log: Path, step: int) -> None:
+def truncate_log(log: Path, step: int) -> None:
     """Take what is said of steps after ``step`` out of a log; a line cut by a kill goes as well.
 
     Raises:

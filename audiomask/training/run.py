@@ -22,7 +22,7 @@ from audiomask.kinds import KINDS, kind_of
 from audiomask.kinds import resolve as resolve_path
 from audiomask.runtime import distributed
 from audiomask.training.batch_size import largest_batch
-from audiomask.training.batches import Feed, feed_of
+from audiomask.training.batches import BatchSource, feed_of
 from audiomask.training.dry_run import pack_data, preview
 from audiomask.training.loop import Run, train
 from audiomask.training.options import BUNDLED, TrainOptions
@@ -125,8 +125,8 @@ def carry_out(
     setup: RunSetup,
     kind: str,
     task: Task,
-    feed: Feed,
-    check: Feed | None,
+    feed: BatchSource,
+    check: BatchSource | None,
     config: Any,
     preset: str,
     origin: Mapping[str, Any],

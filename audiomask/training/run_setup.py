@@ -17,7 +17,7 @@ from audiomask.data.tracks import Source
 from audiomask.errors import UsageError
 from audiomask.runtime import distributed
 from audiomask.runtime.device import has_bfloat16
-from audiomask.training.batches import Feed, feed_of
+from audiomask.training.batches import BatchSource, feed_of
 from audiomask.training.options import TrainOptions
 from audiomask.training.schedule import Schedule
 
@@ -65,7 +65,7 @@ class RunSetup:
                 need_stems=self.need_stems,
             )
 
-    def check(self, work: BatchBuilder) -> Feed | None:
+    def check(self, work: BatchBuilder) -> BatchSource | None:
         """What the run is validated on, if there is anything."""
         found = any(
             of == "validation"

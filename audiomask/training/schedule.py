@@ -27,8 +27,8 @@ class Schedule:
         clip: largest gradient norm.
         ema: decay of the averaged weights that are saved for use.
         weight_decay: of matrices.
-        only: train the parameters alone whose names begin so, as ``refiner`` of an MLM; the
-            others stay as they are.
+        trainable_prefix: train the parameters alone whose names begin so, as
+            ``context_layers`` of an MLM; the others stay as they are.
         save_every: steps between checkpoints.
         validate_every: steps between validations, if there is data for them.
         validate_items: how many items are validated on.
@@ -45,7 +45,7 @@ class Schedule:
     clip: float = 1.0
     ema: float = 0.999
     weight_decay: float = 0.01
-    only: str = ""
+    trainable_prefix: str = ""
     save_every: int = 500
     validate_every: int = 500
     validate_items: int = 32
@@ -59,7 +59,7 @@ class Schedule:
         if self.total_seconds is not None and self.total_seconds <= 0:
             raise ConfigError(f"total_seconds is {self.total_seconds}; it must be more than zero")
 
-    def rate(self, step: int, time_share: float = 0.0) -> float:
+    def learning_rate_at(self, step: int, time_share: float = 0.0) -> float:
         """Learning rate of a step: linear warm-up, then cosine.
 
         Args:

@@ -25,7 +25,7 @@ STATE_FILE = "state.safetensors"
 
 
 @dataclass
-class Place:
+class TrainState:
     """How far a run has come.
 
     Attributes:
@@ -47,7 +47,7 @@ class Place:
     time_share: float = 0.0
 
 
-def whole(value: Tensor) -> Tensor:
+def gather_full(value: Tensor) -> Tensor:
     """A tensor on the CPU, put together from all processes if they hold parts of it."""
     full = value.full_tensor() if isinstance(value, DTensor) else value
     return full.detach().cpu().clone()
@@ -66,17 +66,17 @@ def save_state(
     model: nn.Module,
     averages: Mapping[str, Tensor],
     optimizer: torch.optim.Optimizer,
-    place: Place,
+    place: TrainState,
 ) -> None:
     """Write the state of a run atomically into its folder; called by all processes.
 
     Raises:
         CheckpointError: the folder cannot be written.
     """
-    tensors = {f"model/{name}": whole(value) for name, value in model.state_dict().items()}
-    tensors |= {f"average/{name}": whole(value) for name, value in averages.items()}
+    tensors = {f"model/{name}": gather_full(value) for name, value in model.state_dict().items()}
+    tensors |= {f"average/{name}": gather_full(value) for name, value in averages.items()}
     for number, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer/{number}/{name}": whole(v) for name, v in moments.items()}
+        tensors |= {f"optimizer/{number}/{name}": gather_full(v) for name, v in moments.items()}
     tensors["random/cpu"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["random/cuda"] = torch.cuda.get_rng_state()
@@ -103,7 +103,7 @@ def load_state(
     model: nn.Module,
     averages: Mapping[str, Tensor],
     optimizer: torch.optim.Optimizer,
-) -> Place:
+) -> TrainState:
     """Put a run's state back; returns how far it has come.
 
     Raises:
@@ -116,7 +116,7 @@ def load_state(
         with safe_open(file, framework="pt") as stored:
             metadata = stored.metadata() or {}
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-        place = Place(**json.loads(metadata["place"]))
+        place = TrainState(**json.loads(metadata["place"]))
         restore_weights(model.state_dict(), part(tensors, "model/"))
         restore_weights(averages, part(tensors, "average/"))
         restore_moments(optimizer, part(tensors, "optimizer/"))

@@ -14,7 +14,7 @@ from audiomask.checkpoint import save_checkpoint
 from audiomask.data.interleave import BatchBuilder, InterleavedDataset
 from audiomask.errors import UsageError
 from audiomask.kinds import Kind
-from audiomask.training.batches import Feed
+from audiomask.training.batches import BatchSource
 from audiomask.training.run_setup import RunSetup
 from audiomask.training.schedule import Schedule
 
@@ -101,7 +101,9 @@ class Task(ABC):
         """Prepare random weights by looking at data, before the first step of a fresh run."""
         return
 
-    def cached(self, work: BatchBuilder, setup: RunSetup, excerpts: InterleavedDataset) -> Feed:
+    def cached(
+        self, work: BatchBuilder, setup: RunSetup, excerpts: InterleavedDataset
+    ) -> BatchSource:
         """A feed of ``keep_tokens`` items that are made once and kept on disk.
 
         Raises:

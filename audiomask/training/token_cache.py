@@ -29,7 +29,7 @@ from audiomask.data.tracks import signature
 from audiomask.errors import AudiomaskError, DataError
 from audiomask.runtime import distributed
 from audiomask.runtime.console import progress_bars
-from audiomask.training.batches import Feed, feed_of, move
+from audiomask.training.batches import BatchSource, feed_of, to_device
 from audiomask.training.run_setup import RunSetup
 from audiomask.training.signals import leave_signals
 from audiomask.training.tasks.mlm import BatchEncoder, MLMBatch, encode
@@ -138,7 +138,7 @@ class TokenCache(Dataset[MLMBatch]):
                 worker_init_fn=leave_signals,
             )
             for arrived in loader:
-                scenes = feed.finish(move(arrived, device))
+                scenes = feed.finish(to_device(arrived, device))
                 for scene in map(MLMBatch._make, zip(*scenes, strict=True)):
                     save_scene(scene, self.file(int(scene.stem_index)))
                     done += 1
@@ -148,15 +148,15 @@ class TokenCache(Dataset[MLMBatch]):
                 raise
             raise DataError(f"{self.folder}: cannot keep tokens there ({error})") from error
 
-    def feed(self) -> Feed:
+    def feed(self) -> BatchSource:
         """What a training loop reads."""
         config = self.scenes.config
-        return Feed(self, seconds=config.window * config.hop_length / config.sample_rate)
+        return BatchSource(self, seconds=config.window * config.hop_length / config.sample_rate)
 
 
 def open_cache(
     setup: RunSetup, fingerprint: str, scenes: BatchEncoder, blend: InterleavedDataset
-) -> Feed:
+) -> BatchSource:
     """A feed of excerpts that are coded once and kept; made here as far as they are missing.
 
     Args:

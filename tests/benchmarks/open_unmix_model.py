@@ -24,7 +24,7 @@ from audiomask.checkpoint.store import write_json, write_tensors
 from audiomask.data.excerpt import Excerpt
 from audiomask.data.interleave import InterleavedDataset
 from audiomask.errors import CheckpointError, DataError, UsageError
-from audiomask.training.batches import Steps, feed_of, move
+from audiomask.training.batches import RankSlice, feed_of, to_device
 from audiomask.training.run_setup import precision_of
 from audiomask.training.signals import Stop, leave_signals
 
@@ -186,14 +186,14 @@ class Training:
         size = self.recipe.batch
         feed = feed_of(self.blend, Whole(), self.device)
         loader: DataLoader[Any] = DataLoader(
-            Steps(feed.data, first * size, 1 << 40, size),
+            RankSlice(feed.data, first * size, 1 << 40, size),
             batch_size=size,
             collate_fn=feed.collate,
             num_workers=self.workers,
             worker_init_fn=leave_signals,
         )
         for arrived in loader:
-            excerpts: Excerpt = feed.finish(move(arrived, self.device))
+            excerpts: Excerpt = feed.finish(to_device(arrived, self.device))
             yield Excerpt(*(part[excerpts.has_stems] for part in excerpts))
 
     def statistics(self) -> tuple[Tensor, Tensor]:

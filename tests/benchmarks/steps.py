@@ -27,7 +27,7 @@ from torch.utils.data import Dataset
 
 from audiomask.networks.mlm import build_mlm
 from audiomask.networks.vqvae import build_vqvae
-from audiomask.training.batches import Feed
+from audiomask.training.batches import BatchSource
 from audiomask.training.loop import Run, optimizer_of, train
 from audiomask.training.schedule import Schedule
 from audiomask.training.task import Task
@@ -102,7 +102,7 @@ def ours(task: Task, item: Any, size: int, steps: int, run: Run) -> float:
     task.save = lambda *_: None  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
         plan = Schedule(steps + 2, size, log_every=1, save_every=10**9)
-        train(task, Feed(Same(item)), plan, Path(folder), run)
+        train(task, BatchSource(Same(item)), plan, Path(folder), run)
     return steps / (stamps[-1] - stamps[1])
 
 

@@ -14,7 +14,7 @@ from audiomask.engine import Engine
 from audiomask.evaluation.masked_prediction import Guesses
 from audiomask.evaluation.mlm import MLMEvaluator
 from audiomask.evaluation.report import as_json
-from audiomask.evaluation.songs import Choice, Piece, Song, find_pieces
+from audiomask.evaluation.songs import Choice, SongRef, Song, find_songs
 
 RATE = 44_100
 
@@ -26,14 +26,14 @@ def song(name: str, channels: int = 1, seconds: float = 1.0) -> Song:
 
 
 @pytest.fixture
-def others(recording: Callable[..., Path], tmp_path: Path) -> list[Piece]:
+def others(recording: Callable[..., Path], tmp_path: Path) -> list[SongRef]:
     for seed in range(3):
         recording(f"fit/{seed}.wav", seed=seed)
-    return find_pieces([recognize(tmp_path / "fit")], Choice("all"))
+    return find_songs([recognize(tmp_path / "fit")], Choice("all"))
 
 
 def test_bits_of_random_weights_are_about_those_of_chance(
-    engine: Engine, others: list[Piece]
+    engine: Engine, others: list[SongRef]
 ) -> None:
     measurement = MLMEvaluator(engine, rounds=2)
     measurement.fit(others, "elsewhere")
@@ -102,7 +102,7 @@ def test_the_same_seed_masks_the_same(engine: Engine) -> None:
 
 
 def test_one_song_is_too_little_to_count_on(
-    engine: Engine, others: list[Piece], caplog: pytest.LogCaptureFixture
+    engine: Engine, others: list[SongRef], caplog: pytest.LogCaptureFixture
 ) -> None:
     measurement = MLMEvaluator(engine, rounds=1)
     with caplog.at_level(logging.WARNING, "audiomask"):
@@ -118,7 +118,7 @@ def test_one_song_is_too_little_to_count_on(
 
 
 def test_what_cannot_be_read_is_not_counted(
-    engine: Engine, others: list[Piece], caplog: pytest.LogCaptureFixture
+    engine: Engine, others: list[SongRef], caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = others[1].place.with_suffix(".wav")
     broken.unlink()

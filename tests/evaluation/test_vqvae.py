@@ -13,7 +13,7 @@ from audiomask.audio.spectra import mel_distance
 from audiomask.engine import Engine
 from audiomask.errors import UsageError
 from audiomask.evaluation.metrics import si_sdr
-from audiomask.evaluation.mos import TOO_SHORT, Listeners
+from audiomask.evaluation.mos import TOO_SHORT, MOSPredictor
 from audiomask.evaluation.report import as_json
 from audiomask.evaluation.songs import Song
 from audiomask.evaluation.vqvae import VQVAEEvaluator
@@ -91,8 +91,8 @@ def test_fewer_levels(engine: Engine) -> None:
         VQVAEEvaluator(engine, levels=3)
 
 
-class Peaks(Listeners):
-    """Listeners whose opinion is the decoded sound's greatest sample, and ten times that."""
+class Peaks(MOSPredictor):
+    """MOSPredictor whose opinion is the decoded sound's greatest sample, and ten times that."""
 
     def __init__(self) -> None:
         """Nothing has to be installed."""
@@ -109,7 +109,7 @@ class Peaks(Listeners):
 def test_opinions_of_every_number_of_levels_where_asked_for(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audiomask.evaluation.vqvae.Listeners", Peaks)
+    monkeypatch.setattr("audiomask.evaluation.vqvae.MOSPredictor", Peaks)
     measurement = VQVAEEvaluator(engine, opinion=True)
     one = song(channels=2)
     measurement.add(one)
@@ -132,7 +132,7 @@ def test_opinions_of_every_number_of_levels_where_asked_for(
 
 
 def test_no_opinions_where_not_asked_for(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audiomask.evaluation.vqvae.Listeners", None)
+    monkeypatch.setattr("audiomask.evaluation.vqvae.MOSPredictor", None)
     measurement = VQVAEEvaluator(engine)
     measurement.add(song())
     report = measurement.finish()
@@ -143,7 +143,7 @@ def test_no_opinions_where_not_asked_for(engine: Engine, monkeypatch: pytest.Mon
 def test_what_is_too_short_for_an_opinion_is_left_out(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audiomask.evaluation.vqvae.Listeners", Peaks)
+    monkeypatch.setattr("audiomask.evaluation.vqvae.MOSPredictor", Peaks)
     measurement = VQVAEEvaluator(engine, opinion=True)
     assert measurement.add(song(seconds=0.9)) == TOO_SHORT
     assert not measurement.rows

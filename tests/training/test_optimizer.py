@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from audiomask.errors import ConfigError
-from audiomask.training.optimizer import Several, hold, optimizer_of
+from audiomask.training.optimizer import CombinedOptimizer, freeze_except, optimizer_of
 from audiomask.training.schedule import Schedule
-from audiomask.training.state import Place, load_state, save_state
+from audiomask.training.state import TrainState, load_state, save_state
 
 SCHEDULE = Schedule(steps=10, batch_size=1, optimizer="muon", learning_rate=0.01)
 
@@ -48,7 +48,7 @@ def steps(model: Model, optimizer: torch.optim.Optimizer, number: int) -> None:
 
 def test_muon_takes_the_matrices_of_the_repeated_parts() -> None:
     model, optimizer = started()
-    assert isinstance(optimizer, Several)
+    assert isinstance(optimizer, CombinedOptimizer)
     muon, plain = optimizer.parts
     assert isinstance(muon, torch.optim.Muon)
     taken = muon.param_groups[0]["params"]
@@ -91,7 +91,7 @@ def test_an_interrupted_run_ends_as_a_whole_one(tmp_path: Path) -> None:
     steps(whole, optimizer, 6)
     first, optimizer = started()
     steps(first, optimizer, 3)
-    save_state(tmp_path, first, {}, optimizer, Place(step=3))
+    save_state(tmp_path, first, {}, optimizer, TrainState(step=3))
     second, optimizer = started()
     steps(second, optimizer, 1)  # whatever it holds gives way
     load_state(tmp_path, second, {}, optimizer)
@@ -114,16 +114,16 @@ def test_an_unknown_optimizer_is_named() -> None:
 
 def test_what_is_held_stays(tmp_path: Path) -> None:
     model, _ = started()
-    hold(model, "parts")
+    freeze_except(model, "parts")
     optimizer = optimizer_of(model, SCHEDULE, model.parts)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     steps(model, optimizer, 2)
     for name, parameter in model.named_parameters():
         assert torch.equal(parameter, before[name]) is not name.startswith("parts"), name
     # what has no moments is no hindrance to going on
-    save_state(tmp_path, model, dict(model.state_dict()), optimizer, Place(2, 2))
+    save_state(tmp_path, model, dict(model.state_dict()), optimizer, TrainState(2, 2))
     other, _ = started()
-    hold(other, "parts")
+    freeze_except(other, "parts")
     again = optimizer_of(other, SCHEDULE, other.parts)
     load_state(tmp_path, other, dict(other.state_dict()), again)
     steps(model, optimizer, 2)
@@ -134,7 +134,7 @@ def test_what_is_held_stays(tmp_path: Path) -> None:
 
 def test_what_is_untaught_is_held_too() -> None:
     model = Model()
-    hold(model, "", model.parts.parameters())
+    freeze_except(model, "", model.parts.parameters())
     for name, parameter in model.named_parameters():
         assert parameter.requires_grad is not name.startswith("parts"), name
 
@@ -142,6 +142,6 @@ def test_what_is_untaught_is_held_too() -> None:
 def test_holding_all_is_refused() -> None:
     model = Model()
     with pytest.raises(ConfigError, match=r"only is 'refiner'.*there are: inward, parts, outward"):
-        hold(model, "refiner")
+        freeze_except(model, "refiner")
     with pytest.raises(ConfigError, match="only is 'parts', and no loss depends on that"):
-        hold(model, "parts", model.parts.parameters())
+        freeze_except(model, "parts", model.parts.parameters())

@@ -9,9 +9,16 @@ from torch import nn
 
 from audiomask.checkpoint import store as module
 from audiomask.errors import CheckpointError
-from audiomask.training.state import STATE_FILE, Place, load_state, part, save_state, seconds_spent
+from audiomask.training.state import (
+    STATE_FILE,
+    TrainState,
+    load_state,
+    part,
+    save_state,
+    seconds_spent,
+)
 
-PLACE = Place(7, 56, 12.5, 0.25, 5, {"scale": 1024.0}, 0.125)
+PLACE = TrainState(7, 56, 12.5, 0.25, 5, {"scale": 1024.0}, 0.125)
 
 
 def trained(width: int = 4) -> tuple[nn.Module, torch.optim.Optimizer]:

@@ -24,7 +24,7 @@ from audiomask.networks.mlm.masking import bert_mask, mixed_mask, random_mask
 from audiomask.networks.mlm.separation import separation_ids, stem_codes
 from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.runtime import distributed
-from audiomask.training.batches import Feed
+from audiomask.training.batches import BatchSource
 from audiomask.training.run_setup import RunSetup
 from audiomask.training.schedule import Schedule
 from audiomask.training.task import Required, Task
@@ -161,7 +161,9 @@ class MLMTask(Task):
         """Tokens of excerpts."""
         return BatchEncoder(self.model.config, self.vqvae, seed)
 
-    def cached(self, work: BatchBuilder, setup: RunSetup, excerpts: InterleavedDataset) -> Feed:
+    def cached(
+        self, work: BatchBuilder, setup: RunSetup, excerpts: InterleavedDataset
+    ) -> BatchSource:
         """A feed of excerpts that are coded once and kept; made here as far as they are missing.
 
         Raises:

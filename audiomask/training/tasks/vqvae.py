@@ -59,7 +59,7 @@ class VQVAETask(Task):
         feed = feed_of(excerpts, work, torch.device("cpu"))
         found = [feed.collate([feed.data[number]]) for number in range(EXAMPLES)]
         device = next(self.model.parameters()).device
-        self.model.start(torch.cat(found).flatten(0, 1).to(device))
+        self.model.init_from_pca(torch.cat(found).flatten(0, 1).to(device))
 
     def repeated_blocks(self) -> Iterator[nn.Module]:
         """The ConvNeXt blocks."""

@@ -13,7 +13,7 @@ from audiomask.audio.spectra import band_weights, stft
 from audiomask.checkpoint import load_checkpoint, load_weights
 from audiomask.data.excerpt import Excerpt
 from audiomask.networks.mlm import build_mlm
-from audiomask.networks.mlm.decoding import Noise, fill
+from audiomask.networks.mlm.decoding import PerRecordingNoise, iterative_decode
 from audiomask.networks.mlm.masking import bert_mask
 from audiomask.networks.mlm.model import MaskedLM, band_features
 from audiomask.networks.mlm.separation import stem_codes
@@ -354,8 +354,8 @@ def test_it_fills_a_gap_with_what_must_be_there(folded: MLMTask) -> None:
     ids = scenes(folded, 5_000, 32).mixture
     unknown = torch.zeros(32, FRAMES, dtype=torch.bool)
     unknown[:, 12:18] = True
-    noise = Noise([(torch.Generator().manual_seed(0), 32, 1)])
-    filled, _, score = fill(folded.model, ids, unknown, 6, 0.0, noise)
+    noise = PerRecordingNoise([(torch.Generator().manual_seed(0), 32, 1)])
+    filled, _, score = iterative_decode(folded.model, ids, unknown, 6, 0.0, noise)
     right = float((filled == ids)[:, 0][unknown].float().mean())
     assert right > 0.7
     # it is surer of the truth than of a random filling's neighbours
