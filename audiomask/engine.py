@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from threading import RLock
 
@@ -28,8 +29,7 @@ from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.pairing import check_pair, stem_names
 from audiomask.networks.vqvae import AnyVQVAE, build_vqvae
 from audiomask.runtime.device import choose_device
-from audiomask.runtime.memory import Memory, explained
-from audiomask.runtime.once import Once
+from audiomask.runtime.memory import AdaptiveBatches, device_errors
 from audiomask.separation.separator import Separator
 from audiomask.separation.settings import SeparationMethod
 from audiomask.tokens import MID_SIDE, SEPARATE, Tokens
@@ -60,9 +60,9 @@ class Engine:
             torch.set_num_threads(threads)
         self.folder = model if model is not None else bundled_folder()
         self.lock = RLock()
-        self._memory = Memory(self.device)
+        self._batches = AdaptiveBatches(self.device)
 
-    @Once
+    @cached_property
     def _folders(self) -> dict[str, Path]:
         """Where the checkpoint of each kind is."""
         folder = self.folder
@@ -85,25 +85,41 @@ class Engine:
             f"copy it to {folder / 'vqvae'}"
         )
 
-    @Once
+    @cached_property
     def _vqvae_checkpoint(self) -> Checkpoint:
         return load_checkpoint(self._folders["vqvae"], "vqvae")
 
-    @Once
+    @property
+    def _fingerprint(self) -> str:
+        """What identifies the VQ-VAE's weights."""
+        with self.lock:
+            return self._vqvae_checkpoint.fingerprint
+
+    @property
     def vqvae(self) -> AnyVQVAE:
         """The VQ-VAE, ready to run."""
-        checkpoint = self._vqvae_checkpoint
-        model = restore(checkpoint, build_vqvae)
-        with explained(self.device):
-            return model.to(self.device).eval()
+        with self.lock:
+            return self._vqvae
 
-    @Once
+    @property
     def mlm(self) -> MaskedLM:
         """The masked language model, ready to run.
 
         Raises:
             CheckpointError: there is none, or it was trained on another VQ-VAE's tokens.
         """
+        with self.lock:
+            return self._mlm
+
+    @cached_property
+    def _vqvae(self) -> AnyVQVAE:
+        checkpoint = self._vqvae_checkpoint
+        model = restore(checkpoint, build_vqvae)
+        with device_errors(self.device):
+            return model.to(self.device).eval()
+
+    @cached_property
+    def _mlm(self) -> MaskedLM:
         checkpoint = load_checkpoint(self._mlm_folder, "mlm")
         belongs = checkpoint.notes.get("vqvae")
         if belongs != self._vqvae_checkpoint.fingerprint:
@@ -114,7 +130,7 @@ class Engine:
         model = restore(checkpoint, build_mlm).eval()
         check_pair(self._mlm_folder, model.config, self.vqvae.config)
         model.fold()
-        with explained(self.device):
+        with device_errors(self.device):
             return model.to(self.device)
 
     @property
@@ -163,15 +179,15 @@ class Engine:
         if source.channels != 2:
             stereo = SEPARATE
         heard = MidSide(source) if stereo == MID_SIDE else source
-        with explained(self.device):
-            codes = encode(self.vqvae, heard, self.device, progress, self._memory)[:, :levels]
+        with device_errors(self.device):
+            codes = encode(self.vqvae, heard, self.device, progress, self._batches)[:, :levels]
         return Tokens(
             codes=codes.contiguous(),
             sample_rate=source.sample_rate,
             num_samples=source.frames,
             hop_length=config.hop_length,
             codebook_size=config.codebook_size,
-            fingerprint=self._vqvae_checkpoint.fingerprint,
+            fingerprint=self._fingerprint,
             model_sample_rate=config.sample_rate,
             stereo=stereo,
         )
@@ -182,10 +198,10 @@ class Engine:
         Raises:
             TokensError: another VQ-VAE made them.
         """
-        if tokens.fingerprint != self._vqvae_checkpoint.fingerprint:
+        if tokens.fingerprint != self._fingerprint:
             raise TokensError(
                 f"these tokens were made by the VQ-VAE {tokens.fingerprint}, not by "
-                f"{self._vqvae_checkpoint.fingerprint}; name theirs with --model"
+                f"{self._fingerprint}; name theirs with --model"
             )
         config = self.vqvae.config
         for name, value, true in (
@@ -198,9 +214,9 @@ class Engine:
         if tokens.levels > config.levels:
             raise TokensError(f"{tokens.levels} levels, but their VQ-VAE has {config.levels}")
         apart = tokens.stereo == MID_SIDE
-        decoded: AudioSource = DecodedSource(self.vqvae, tokens.codes, not apart, self._memory)
+        decoded: AudioSource = DecodedSource(self.vqvae, tokens.codes, not apart, self._batches)
         audio = ResampledSource(LeftRight(decoded) if apart else decoded, tokens.sample_rate)
-        with explained(self.device):
+        with device_errors(self.device):
             chunk = chunk_of(tokens.channels)
             for start in range(0, tokens.num_samples, chunk):
                 yield audio.read(start, min(start + chunk, tokens.num_samples))
@@ -230,8 +246,8 @@ class Engine:
             raise UsageError(f"no method '{method}' (there are: {', '.join(SeparationMethod)})")
         numbers = [self.mlm.vocabulary.stem(stem) for stem in stems]
         names = [*stems, *(["residual"] if residual else [])]
-        with explained(self.device):
-            separator = Separator(self.vqvae, self.mlm, self.device, self._memory)
+        with device_errors(self.device):
+            separator = Separator(self.vqvae, self.mlm, self.device, self._batches)
             for block in separator.blocks(source, numbers, residual, subtype, method):
                 yield dict(zip(names, block, strict=True))
 
@@ -249,8 +265,8 @@ class Engine:
         """
         if gaps:
             chosen = InfillSettings() if settings is None else settings
-            infiller = Infiller(self.vqvae, self.mlm, self.device, chosen, self._memory)
-            with explained(self.device):
+            infiller = Infiller(self.vqvae, self.mlm, self.device, chosen, self._batches)
+            with device_errors(self.device):
                 yield from infiller.fill(source, gaps)
 
 

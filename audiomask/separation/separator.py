@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from audiomask.audio.bands import Bands, as_parts
-from audiomask.audio.pcm import quantise
+from audiomask.audio.pcm import quantize
 from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.audio.spectra import at_once, band_weights, centred, frame_spectra
 from audiomask.audio.windows import blend_windows, plan_windows
@@ -17,7 +17,7 @@ from audiomask.networks.mlm.model import MaskedLM, band_features
 from audiomask.networks.mlm.separation import stem_codes
 from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.runtime.device import fast
-from audiomask.runtime.memory import Memory
+from audiomask.runtime.memory import AdaptiveBatches
 from audiomask.separation.masking import SharedOut
 from audiomask.separation.settings import SeparationMethod
 
@@ -41,10 +41,10 @@ class Separator:
         vqvae: AnyVQVAE,
         mlm: MaskedLM,
         device: torch.device,
-        memory: Memory | None = None,
+        memory: AdaptiveBatches | None = None,
     ) -> None:
         self.vqvae, self.mlm, self.device = vqvae, mlm, device
-        self.memory = memory or Memory(device)
+        self.memory = memory or AdaptiveBatches(device)
         self.sample_rate = vqvae.config.sample_rate
         self.nyquist = self.sample_rate / 2
         config = mlm.config
@@ -78,7 +78,7 @@ class Separator:
         done = 0
         for block in made:
             found = block.cpu()
-            rounded = quantise(found, subtype)
+            rounded = quantize(found, subtype)
             parts = list(_unclipped(found, rounded).unbind())
             length = block.shape[-1]
             if residual:
@@ -124,7 +124,7 @@ class Separator:
             settled = until
         sounds = [
             ResampledSource(
-                DecodedSource(self.vqvae, codes.long(), memory=self.memory), source.sample_rate
+                DecodedSource(self.vqvae, codes.long(), batches=self.memory), source.sample_rate
             )
             for codes in torch.cat(found, dim=-1)
         ]
@@ -154,7 +154,7 @@ class Separator:
         def compute(start: int, stop: int) -> Tensor:
             return self.vqvae.encode(audio[start:stop], self.mlm.config.levels)
 
-        return torch.cat(self.memory.parts("channels", 0, len(audio), compute))
+        return torch.cat(self.memory.map("channels", 0, len(audio), compute))
 
     @torch.inference_mode()
     def shares(self, audio: Tensor) -> Tensor:
@@ -184,7 +184,7 @@ class Separator:
         """
         powers = []
         for codes in self.predict(audio, range(len(self.mlm.config.stems))):
-            sound = DecodedSource(self.vqvae, codes, memory=self.memory)
+            sound = DecodedSource(self.vqvae, codes, batches=self.memory)
             powers.append(self.power(sound.read(0, audio.shape[-1]).to(self.device)))
         rest = (power - torch.stack(powers).sum(dim=0)).clamp_min(0)
         parts = torch.stack([*powers, rest]) + 1e-10
