@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from typing import cast
@@ -28,8 +29,7 @@ from audiomask.networks.masks import MaskUNet
 from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.runtime.device import choose_device
-from audiomask.runtime.memory import Memory, explained
-from audiomask.runtime.once import Once
+from audiomask.runtime.memory import AdaptiveBatches, device_errors
 from audiomask.separation.separator import MaskSeparator, Separator
 from audiomask.separation.settings import SeparationMethod
 from audiomask.separation.stems import stem_names
@@ -62,10 +62,10 @@ class Engine:
             torch.set_num_threads(threads)
         self.folder = model if model is not None else bundled_folder()
         self.lock = RLock()
-        self._memory = Memory(self.device)
+        self._batches = AdaptiveBatches(self.device)
         self._models: dict[str, nn.Module] = {}
 
-    @Once
+    @cached_property
     def _folders(self) -> dict[str, Path]:
         """Where the checkpoints of the model are, by kind; what they require may lie elsewhere."""
         folder = self.folder
@@ -83,7 +83,7 @@ class Engine:
             )
         return found
 
-    @Once
+    @cached_property
     def _required(self) -> dict[str, Path]:
         """Where the checkpoints are that those of the model require, by kind."""
         return {
@@ -151,7 +151,7 @@ class Engine:
                 raise CheckpointError(f"{checkpoint.folder}: {error}") from error
         if isinstance(model, MaskUNet):
             model.fuse()
-        with explained(self.device):
+        with device_errors(self.device):
             return model.to(self.device)
 
     @property
@@ -222,8 +222,8 @@ class Engine:
         if source.channels != 2:
             stereo = SEPARATE
         heard = MidSide(source) if stereo == MID_SIDE else source
-        with explained(self.device):
-            codes = encode(self.vqvae, heard, self.device, progress, self._memory)[:, :levels]
+        with device_errors(self.device):
+            codes = encode(self.vqvae, heard, self.device, progress, self._batches)[:, :levels]
         return Tokens(
             codes=codes.contiguous(),
             sample_rate=source.sample_rate,
@@ -245,7 +245,7 @@ class Engine:
         if tokens.fingerprint != own:
             raise TokensError(
                 f"these tokens were made by the VQ-VAE {tokens.fingerprint}, not by "
-                f"{self.fingerprints['vqvae']}; name theirs with --model"
+                f"{own}; name theirs with --model"
             )
         config = self.vqvae.config
         for name, value, true in (
@@ -258,9 +258,9 @@ class Engine:
         if tokens.levels > config.levels:
             raise TokensError(f"{tokens.levels} levels, but their VQ-VAE has {config.levels}")
         apart = tokens.stereo == MID_SIDE
-        decoded: AudioSource = DecodedSource(self.vqvae, tokens.codes, not apart, self._memory)
+        decoded: AudioSource = DecodedSource(self.vqvae, tokens.codes, not apart, self._batches)
         audio = ResampledSource(LeftRight(decoded) if apart else decoded, tokens.sample_rate)
-        with explained(self.device):
+        with device_errors(self.device):
             chunk = chunk_of(tokens.channels)
             for start in range(0, tokens.num_samples, chunk):
                 yield audio.read(start, min(start + chunk, tokens.num_samples))
@@ -290,7 +290,7 @@ class Engine:
             if stem not in known:
                 raise UsageError(f"unknown stem '{stem}' (this model knows: {', '.join(known)})")
         names = [*stems, *(["residual"] if residual else [])]
-        with explained(self.device):
+        with device_errors(self.device):
             numbers = [known.index(stem) for stem in stems]
             for block in self.open_separator(method).blocks(source, numbers, residual, subtype):
                 yield dict(zip(names, block, strict=True))
@@ -300,7 +300,7 @@ class Engine:
         if method == SeparationMethod.mask:
             return MaskSeparator(self.masks, self.device)
         made = TokenSeparator if method == SeparationMethod.tokens else WienerSeparator
-        return made(self.vqvae, self.mlm, self.device, self._memory)
+        return made(self.vqvae, self.mlm, self.device, self._batches)
 
     def infill(
         self, source: AudioSource, gaps: Sequence[Gap], settings: InfillSettings | None = None
@@ -316,8 +316,8 @@ class Engine:
         """
         if gaps:
             chosen = InfillSettings() if settings is None else settings
-            infiller = Infiller(self.vqvae, self.mlm, self.device, chosen, self._memory)
-            with explained(self.device):
+            infiller = Infiller(self.vqvae, self.mlm, self.device, chosen, self._batches)
+            with device_errors(self.device):
                 yield from infiller.fill(source, gaps)
 
 

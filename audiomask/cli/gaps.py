@@ -52,7 +52,7 @@ class FoundGap(NamedTuple):
     method: str = ""
 
 
-class GapChoice:
+class GapOptions:
     """Where the gaps are, as the options say.
 
     Args:

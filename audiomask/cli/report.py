@@ -9,18 +9,18 @@ from audiomask.cli.console import Display, Meter
 from audiomask.cli.exits import describe, print_error
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_existing, without_existing
-from audiomask.cli.signals import end_if_told
+from audiomask.cli.signals import raise_if_signaled
 from audiomask.cli.workers import StopEvent, run_all
 from audiomask.errors import AudiomaskError, CheckpointError, DeviceError, OutputExistsError
 from audiomask.runtime.console import print_table, printable
 
 #: errors that end all: they would come back with every input
-ENDS_ALL = (CheckpointError, DeviceError, BrokenPipeError)
+FATAL_ERRORS = (CheckpointError, DeviceError, BrokenPipeError)
 
 logger = logging.getLogger(__name__)
 
 
-class Tally:
+class RunSummary:
     """How many files were done, skipped, left to another run, and failed, and why these did.
 
     Args:
@@ -85,20 +85,20 @@ def run_jobs(
             own when there are several.
         failed: told each job that failed, and why.
     """
-    tally = Tally(len(jobs))
+    summary = RunSummary(len(jobs))
     busy: list[int] = []  # jobs of others, to come back to
 
     def do(number: int, stop: StopEvent, last: bool) -> None:
         job = jobs[number]
         meter = Meter(display, stop.check)
         try:
-            if not _run_job(job, common, work, meter, tally, last):
+            if not _run_job(job, common, work, meter, summary, last):
                 busy.append(number)
                 return
-        except ENDS_ALL:
+        except FATAL_ERRORS:
             raise
         except Exception as error:
-            end_if_told()
+            raise_if_signaled()
             meter.stop()  # before the line about it
             label = job.input.label
             named = _naming(error, label)
@@ -107,7 +107,7 @@ def run_jobs(
                 failed(job, why)
             if len(jobs) > 1:
                 print_error(named, common.debug)
-                tally.fail(number, label, why)
+                summary.fail(number, label, why)
             elif named is error:
                 raise
             else:
@@ -130,7 +130,7 @@ def run_jobs(
         do_all(range(len(jobs)), last=False)
         if busy:
             do_all(sorted(busy), last=True)
-    return tally.show(summed_up=any(job.outputs for job in jobs))
+    return summary.show(summed_up=any(job.outputs for job in jobs))
 
 
 def _run_job(
@@ -138,7 +138,7 @@ def _run_job(
     common: Common,
     work: Callable[[Job, Meter], None],
     meter: Meter,
-    tally: Tally,
+    summary: RunSummary,
     last: bool,
 ) -> bool:
     """Do one job, or leave it where its outputs exist or another run makes them.
@@ -148,7 +148,7 @@ def _run_job(
         common: whether outputs that exist are skipped.
         work: does it.
         meter: of its progress.
-        tally: counts it.
+        summary: counts it.
         last: whether this is the second time; the first time another run had it.
 
     Returns:
@@ -156,7 +156,7 @@ def _run_job(
     """
     if not common.skip_existing or not job.outputs:
         check_existing(job, common)
-        _do_job(job, work, meter, tally)
+        _do_job(job, work, meter, summary)
         return True
 
     from audiomask.audio.atomic import claim_outputs, remove_leftover
@@ -167,7 +167,7 @@ def _run_job(
         missing = without_existing(missing)  # another may have finished until we held them
         if missing.outputs and free:
             try:
-                _do_job(missing, work, meter, tally)
+                _do_job(missing, work, meter, summary)
                 return True
             except OutputExistsError:  # of a run that no lock told us of
                 free = False
@@ -179,20 +179,22 @@ def _run_job(
                 remove_leftover(place)
     if not missing.outputs and not last:
         logger.info("%s: skipped, its outputs exist", label)
-        tally.add("skipped")
+        summary.add("skipped")
     else:
         logger.info("%s: left to another run", label)
-        tally.add("left to another run")
+        summary.add("left to another run")
     return True
 
 
-def _do_job(job: Job, work: Callable[[Job, Meter], None], meter: Meter, tally: Tally) -> None:
+def _do_job(
+    job: Job, work: Callable[[Job, Meter], None], meter: Meter, summary: RunSummary
+) -> None:
     """Do one job, and tell its place among all and its time."""
     began = monotonic()
     work(job, meter)
     took = monotonic() - began
     meter.stop()  # before the line about it
-    place = tally.add("done")
+    place = summary.add("done")
     if not job.outputs:
         return
     places = [str(place) for place in job.outputs.values() if place != "-"]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from audiomask.audio.pcm import quantise
+from audiomask.audio.pcm import quantize
 from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.audio.windows import blend_windows, plan_windows
 from audiomask.networks.layers.band_features import band_features
@@ -45,7 +45,7 @@ class Separator(ABC):
         done = 0
         for block in self.stems(source, stems):
             found = block.cpu()
-            rounded = quantise(found, subtype)
+            rounded = quantize(found, subtype)
             parts = list(_unclipped(found, rounded).unbind())
             length = block.shape[-1]
             if residual:

@@ -13,7 +13,7 @@ from audiomask.networks.layers.band_features import band_features
 from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.mlm.separation import stem_codes
 from audiomask.networks.vqvae import AnyVQVAE
-from audiomask.runtime.memory import Memory
+from audiomask.runtime.memory import AdaptiveBatches
 from audiomask.separation.separator import ShareSeparator
 
 #: bands, spectral window, hop and window of the shares where the language model reads no bands
@@ -26,11 +26,11 @@ class WienerSeparator(ShareSeparator):
     Args:
         vqvae, mlm: in evaluation mode, on ``device``.
         device: where they are.
-        memory: of the device.
+        batches: of the device.
     """
 
     def __init__(
-        self, vqvae: AnyVQVAE, mlm: MaskedLM, device: torch.device, memory: Memory
+        self, vqvae: AnyVQVAE, mlm: MaskedLM, device: torch.device, batches: AdaptiveBatches
     ) -> None:
         config = mlm.config
         bands, size, hop, window = BANDS, STFT_SIZE, HOP_LENGTH, WINDOW
@@ -39,7 +39,7 @@ class WienerSeparator(ShareSeparator):
             hop = config.hop_length * config.band_frames
             window = config.window // config.band_frames
         super().__init__(config.sample_rate, bands, size, hop, window, device)
-        self.vqvae, self.mlm, self.memory, self.names = vqvae, mlm, memory, config.stems
+        self.vqvae, self.mlm, self.batches, self.names = vqvae, mlm, batches, config.stems
 
     def shares(self, audio: Tensor) -> Tensor:
         """Each stem's share of a window, then the rest's: [S + 1, bands, F].
@@ -49,7 +49,7 @@ class WienerSeparator(ShareSeparator):
         power = self.power(audio)
         powers = []
         for codes in self.predict(audio, range(len(self.names))):
-            sound = DecodedSource(self.vqvae, codes, memory=self.memory)
+            sound = DecodedSource(self.vqvae, codes, batches=self.batches)
             powers.append(self.power(sound.read(0, audio.shape[-1]).to(self.device)))
         rest = (power - torch.stack(powers).sum(dim=0)).clamp_min(0)
         parts = torch.stack([*powers, rest]) + 1e-10
@@ -61,7 +61,7 @@ class WienerSeparator(ShareSeparator):
         def compute(start: int, stop: int) -> Tensor:
             return self.vqvae.encode(audio[start:stop], self.mlm.config.levels)
 
-        return torch.cat(self.memory.parts("channels", 0, len(audio), compute))
+        return torch.cat(self.batches.map("channels", 0, len(audio), compute))
 
     @torch.inference_mode()
     def predict(self, audio: Tensor, stems: Sequence[int]) -> Tensor:
@@ -110,7 +110,7 @@ class TokenSeparator(WienerSeparator):
             settled = until
         sounds = [
             ResampledSource(
-                DecodedSource(self.vqvae, codes.long(), memory=self.memory), source.sample_rate
+                DecodedSource(self.vqvae, codes.long(), batches=self.batches), source.sample_rate
             )
             for codes in torch.cat(found, dim=-1)
         ]

@@ -288,7 +288,7 @@ def test_a_worker_ends_where_it_checks(caplog):
 
 
 def test_a_long_search_for_gaps_ends_with_the_others(invoke, folder, monkeypatch, listing):
-    from audiomask.cli.gaps import GapChoice
+    from audiomask.cli.gaps import GapOptions
 
     folder("a", "b")
     searching = threading.Event()
@@ -302,7 +302,7 @@ def test_a_long_search_for_gaps_ends_with_the_others(invoke, folder, monkeypatch
             source.read(0, 100)
             time.sleep(0.01)
 
-    monkeypatch.setattr(GapChoice, "find", find)
+    monkeypatch.setattr(GapOptions, "find", find)
     done = invoke("infill", "in", "-o", "out", "--jobs", 2)
     assert done.status == 1
     assert done.error_line() == "audiomask: error: m: is broken"
