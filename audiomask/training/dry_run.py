@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from audiomask.data.interleave import InterleavedDataset
 from audiomask.data.shards.packing import pack
-from audiomask.data.tracks import signature
+from audiomask.data.sources import signature
 from audiomask.errors import UsageError
 from audiomask.runtime import distributed
 from audiomask.training.batches import Feed
