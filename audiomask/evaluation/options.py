@@ -16,6 +16,8 @@ TASKS = {
     "infill": "audiomask.evaluation.infill:InfillEvaluator",
     "separate": "audiomask.evaluation.separation:SeparationEvaluator",
 }
+
+
 def jobs() -> tuple[str, ...]:
     """All that can be measured: every kind of model, and the tasks."""
     return (*KINDS, *TASKS)

@@ -11,7 +11,7 @@ from typing import Any
 import audiomask
 from audiomask.data.layouts import recognize
 from audiomask.data.layouts.splits import TRAIN
-from audiomask.data.tracks import Source
+from audiomask.data.sources import Source
 from audiomask.engine import Engine
 from audiomask.errors import DataError, UsageError
 from audiomask.evaluation.evaluator import Evaluator
@@ -53,7 +53,7 @@ class Evaluation:
             seed=options.seed,
             cache=options.cache,
         )
-        if choice.stems and not any(source.fonts for source in sources):
+        if choice.stems and all(source.knows_stems for source in sources):
             known = sorted({stem for source in sources for stem in source.stems})
             if known:
                 check_stems(known, choice.stems, names_of(sources))

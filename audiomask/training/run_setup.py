@@ -12,8 +12,8 @@ from audiomask.data.augmentation import NONE, Augmentation
 from audiomask.data.interleave import BatchBuilder, InterleavedDataset
 from audiomask.data.layouts import recognize
 from audiomask.data.open import open_data
+from audiomask.data.sources import Source
 from audiomask.data.survey import show
-from audiomask.data.tracks import Source
 from audiomask.errors import UsageError
 from audiomask.runtime import distributed
 from audiomask.runtime.device import has_bfloat16
@@ -67,17 +67,7 @@ class RunSetup:
 
     def check(self, work: BatchBuilder) -> BatchSource | None:
         """What the run is validated on, if there is anything."""
-        found = any(
-            of == "validation"
-            for source in self.sources
-            for of in (
-                *(track.split for track in source.tracks),
-                *(split for _, split in (*source.libraries, *source.fonts)),
-            )
-        ) or any(
-            source.shards is not None and source.shards.manifest.of("validation")
-            for source in self.sources
-        )
+        found = any(source.counts()["validation"] for source in self.sources)
         return feed_of(self.open("validation"), work, self.device) if found else None
 
 

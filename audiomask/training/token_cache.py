@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 from audiomask.checkpoint.store import write_json, write_tensors
 from audiomask.data.excerpt import Excerpt
 from audiomask.data.interleave import InterleavedDataset
-from audiomask.data.tracks import signature
+from audiomask.data.sources import signature
 from audiomask.errors import AudiomaskError, DataError
 from audiomask.runtime import distributed
 from audiomask.runtime.console import progress_bars

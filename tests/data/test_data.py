@@ -1,6 +1,7 @@
 """One data set of several folders: what is opened, of which split, and what is refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import mido
@@ -12,10 +13,12 @@ import torch
 from audiomask.data.augmentation import NONE
 from audiomask.data.bands.dataset import BandDataset
 from audiomask.data.bands.render_plan import RenderPlan
+from audiomask.data.bands.source import BankSource
 from audiomask.data.layouts import recognize
 from audiomask.data.open import open_data
+from audiomask.data.recorded import RecordedSource
 from audiomask.data.songs import TrackDataset
-from audiomask.data.tracks import Source, signature
+from audiomask.data.sources import signature
 from audiomask.errors import DataError
 
 STEMS = ("guitar", "drums")
@@ -64,17 +67,19 @@ def test_a_split_has_its_own_songs_instruments_and_tracks(bank: Path, music: Pat
     libraries = [path for path, _ in recognize(bank).libraries]
     track = recognize(music).tracks[0]
     splits = ("train", "validation", "test")
-    source = Source(
-        music,
-        "everything",
-        tracks=tuple(
-            track.__class__(**vars(track) | {"name": name, "split": name}) for name in splits
+    sources = [
+        RecordedSource(
+            music, "recordings", tuple(replace(track, name=name, split=name) for name in splits)
         ),
-        libraries=tuple((path, "test" if path.name == "steel" else "train") for path in libraries),
-        songs=tuple((Path(f"{name}.mid"), name) for name in splits),
-    )
+        BankSource(
+            bank,
+            "note bank and MIDI songs",
+            tuple((path, "test" if path.name == "steel" else "train") for path in libraries),
+            tuple((Path(f"{name}.mid"), name) for name in splits),
+        ),
+    ]
     for split in ("train", "test"):
-        opened = open_data([source], STEMS, 2_000, 0, split=split)
+        opened = open_data(sources, STEMS, 2_000, 0, split=split)
         band, tracks = opened.parts
         assert isinstance(band, BandDataset)
         assert isinstance(tracks, TrackDataset)
@@ -82,7 +87,7 @@ def test_a_split_has_its_own_songs_instruments_and_tracks(bank: Path, music: Pat
         assert guitars == (["steel"] if split == "test" else ["nylon"])
         assert [song.stem for song in band.songs] == [split]
         assert [one.name for one in tracks.sampler.tracks] == [split]
-    (tracks,) = open_data([source], STEMS, 2_000, 0, split="validation").parts[-1:]
+    (tracks,) = open_data(sources, STEMS, 2_000, 0, split="validation").parts[-1:]
     assert isinstance(tracks, TrackDataset)
 
 

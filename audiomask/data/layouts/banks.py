@@ -6,6 +6,8 @@ from pathlib import Path
 
 from audiomask.audio.names import is_audio
 from audiomask.data.bands.notes import PIECES, STAND_INS, find_libraries, is_note
+from audiomask.data.bands.source import BANK, FONTS, SONGS, BankSource
+from audiomask.data.layouts.layout import Layout
 from audiomask.data.layouts.problems import relative_names, summarize
 from audiomask.data.layouts.splits import (
     assign,
@@ -15,16 +17,14 @@ from audiomask.data.layouts.splits import (
     library_key,
 )
 from audiomask.data.layouts.walk import walk_files
-from audiomask.data.tracks import Source
 
-BANK, SONGS, FONTS = "note bank", "MIDI songs", "SoundFonts"
 MIDI_SUFFIXES = (".mid", ".midi")
 FONT_SUFFIXES = (".sf2", ".sf3")
 #: what a drum's file name begins with
 DRUMS = frozenset(PIECES.values()).union(STAND_INS, *STAND_INS.values())
 
 
-def find(folder: Path) -> Source | None:
+def find(folder: Path) -> BankSource | None:
     """The instrument libraries, MIDI songs and SoundFonts of a folder, as one source.
 
     None when there are none of them, or MIDI songs and SoundFonts beside audio that is no
@@ -41,7 +41,7 @@ def find(folder: Path) -> Source | None:
     named = assign_songs(file.relative_to(folder).as_posix() for file in songs)
     kinds = {BANK: libraries, SONGS: songs, FONTS: fonts}
     others = [file for file in audio if not is_placed(file, libraries)]
-    return Source(
+    return BankSource(
         folder,
         " and ".join(kind for kind, found in kinds.items() if found),
         libraries=tuple(sorted(libraries.items())),
@@ -110,3 +110,6 @@ def split_fonts(
         return placed or rendered.get(font.stem) or hashed[font.stem]
 
     return tuple((font, split(font)) for font in fonts)
+
+
+LAYOUT = Layout("a note bank (guitar/LIBRARY/60_v100.wav), MIDI songs, SoundFonts", find)

@@ -10,7 +10,8 @@ from audiomask.data.layouts.headers import measure
 from audiomask.data.layouts.problems import relative_names, summarize
 from audiomask.data.layouts.splits import assign_songs
 from audiomask.data.layouts.stem_names import is_complete, mixture_rank, stem_name
-from audiomask.data.tracks import Source, Track
+from audiomask.data.recorded import RecordedSource
+from audiomask.data.tracks import Track
 
 #: of a file in several formats, the first of these is taken
 BEST = (".wav", ".wave", ".flac", ".aif", ".aiff")
@@ -26,7 +27,7 @@ class StemFile(NamedTuple):
 
 def assemble(
     folder: Path, layout: str, parts: Iterable[StemFile], problems: Sequence[str]
-) -> Source:
+) -> RecordedSource:
     """A source of the songs that parts make up.
 
     Several files of one stem, such as ``guitar 1.wav`` and ``guitar 2.wav``, are all its files.
@@ -70,7 +71,7 @@ def assemble(
         ),
         *unreadable,
     )
-    return Source(folder, layout, measured, complete=is_complete(names), problems=problems)
+    return RecordedSource(folder, layout, measured, complete=is_complete(names), problems=problems)
 
 
 def without_copies(parts: Iterable[StemFile]) -> tuple[list[StemFile], list[Path]]:

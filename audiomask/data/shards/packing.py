@@ -26,7 +26,8 @@ from audiomask.data.shards.manifest import (
     scan,
 )
 from audiomask.data.shards.segments import PendingSegment, cut_song, encode, order_segments
-from audiomask.data.tracks import SPLITS, Source, signature
+from audiomask.data.sources import Source, signature
+from audiomask.data.tracks import SPLITS
 from audiomask.errors import AudioFileError, DataError, UsageError
 
 SECONDS = 30.0
@@ -129,13 +130,7 @@ def check_packable(sources: Sequence[Source]) -> None:
         DataError: says which, and what to do.
     """
     for source in sources:
-        if source.shards is not None:
-            raise DataError(f"{source.where}: is packed already")
-        if not source.tracks:
-            raise DataError(
-                f"{source.where}: {source.layout} are not packed, only songs and recordings are; "
-                "give them beside the shards when training"
-            )
+        source.tracks_to_pack()
     first = sources[0]
     for source in sources[1:]:
         same = bool(first.stems) == bool(source.stems) and first.complete == source.complete
@@ -161,7 +156,7 @@ def plan_segments(
                 f"{source.folder.name}/{track.name}" if several else track.name, track, seconds
             )
             for source in sources
-            for track in source.tracks
+            for track in source.tracks_to_pack()
             if track.split == split
         ]
         if songs:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from audiomask.data.layouts import recognize
+from audiomask.data.sources import BandMaterial
 from audiomask.errors import DataError
 
 Sound = Callable[..., Path]
@@ -48,16 +49,16 @@ def test_every_layout_may_lie_below_splits(
         (folder / split / ("a.mid" if layout == "MIDI songs" else "a.sf2")).touch()
     source = recognize(folder)
     assert source.layout == layout
-    placed = [track.split for track in source.tracks]
-    placed += [found for _, found in (*source.libraries, *source.songs, *source.fonts)]
-    assert set(placed) == {"validation" if split == "VAL" else split}
+    placed = {found for kind in source.contents() for found in kind.splits}
+    assert placed == {"validation" if split == "VAL" else split}
 
 
 def test_slakhs_midi_files_are_no_songs(slakh: Callable[..., Path]) -> None:
     folder = slakh({"S00": (25, False)})
     (folder / "Track00001" / "all_src.mid").touch()
     source = recognize(folder)
-    assert (source.layout, source.songs, source.problems) == ("Slakh2100", (), ())
+    assert (source.layout, source.problems) == ("Slakh2100", ())
+    assert source.band("train") == BandMaterial()
 
 
 def test_midi_songs_beside_audio_are_told(sound: Sound, tmp_path: Path) -> None:

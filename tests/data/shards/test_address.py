@@ -9,7 +9,8 @@ import pytest
 from audiomask.data.layouts import recognize
 from audiomask.data.places import is_address
 from audiomask.data.shards.address import Address, parse, stream
-from audiomask.data.tracks import signature
+from audiomask.data.shards.source import ShardSource
+from audiomask.data.sources import signature
 from audiomask.errors import DataError, DependencyError
 
 ALL = ("http://host/shards/", "http://host/shards", "http://host/shards/shards.json")
@@ -65,7 +66,7 @@ def test_without_webdataset_the_extra_is_named(
         with pytest.raises(DependencyError, match=r"pip install .*webdataset") as caught:
             recognize(text)
         assert "\n" not in str(caught.value)
-    assert recognize(packed).shards is not None  # a folder needs nothing
+    assert isinstance(recognize(packed), ShardSource)  # a folder needs nothing
 
 
 def test_what_cannot_be_read(tmp_path: Path, server: Callable[..., object]) -> None:
@@ -99,15 +100,15 @@ def test_a_stream_is_recognised_like_the_folder(
     here = recognize(packed)
     running = server(packed)
     assert hasattr(running, "address")
-    assert here.shards is not None
+    assert isinstance(here, ShardSource)
     for text in (f"{running.address}", f"pipe:cat {packed}/", f"file:{packed}/"):
         there = recognize(text)
-        assert there.shards is not None
+        assert isinstance(there, ShardSource)
         assert there.shards.manifest == here.shards.manifest
         assert (there.stems, there.layout, there.where) == (here.stems, "tar shards", text)
         assert signature([there]) == signature([here])
     some = recognize(f"{packed}/train/{{000000..000001}}.tar")
-    assert some.shards is not None
+    assert isinstance(some, ShardSource)
     assert [s.name for s in some.shards.manifest.shards] == ["train/000000.tar", "train/000001.tar"]
     assert signature([some]) != signature([here])
     with pytest.raises(DataError, match=r"train/000098\.tar: is not among the shards"):

@@ -23,7 +23,7 @@ import webdataset
 from audiomask.data.layouts import recognize
 from audiomask.data.shards.manifest import Manifest, Segment
 from audiomask.data.shards.packing import pack
-from audiomask.data.tracks import Source
+from audiomask.data.sources import Source
 from audiomask.errors import AudiomaskError, DataError
 
 RATE = 44_100
