@@ -145,7 +145,7 @@ class Separator:
         for begin in range(0, length, step):
             heard = padded[:, begin : min(begin + step, length) + pad]
             parts = as_parts(frame_spectra(heard, self.size, self.hop))
-            found.append(self.sums.collect(parts.square_().mean(dim=0)))
+            found.append(self.sums.to_bands(parts.square_().mean(dim=0)))
         return torch.cat(found).T.contiguous()
 
     def codes(self, audio: Tensor) -> Tensor:
