@@ -47,9 +47,9 @@ from audiomask.data.bands.rendition import (
     SAMPLE_RATE,
     TICKS,
     Part,
-    cast,
+    assign_programs,
     loudness,
-    perform,
+    render_parts,
     score,
 )
 from audiomask.data.bands.soundfont import (
@@ -100,8 +100,8 @@ def make_song(
     """Song ``number``: its parts, their samples [n, C], and the metadata of the whole song."""
     rng = np.random.default_rng([settings.seed, number])
     song, source = arrange(settings, rng)
-    parts, stems, gain = perform(
-        cast(song, settings.fonts, rng),
+    parts, stems, gain = render_parts(
+        assign_programs(song, settings.fonts, rng),
         settings.seconds,
         settings.stereo,
         3.0 if settings.full else 7.0,

@@ -15,29 +15,29 @@ class Augmentation:
 
     Attributes:
         random_mixing: share of excerpts whose stems come from different songs.
-        dropped: chance that a stem is left out of an excerpt.
+        stem_dropout: chance that a stem is left out of an excerpt.
         gain: largest change of a stem's level, dB either way.
-        polarity: chance that a stem is inverted.
-        panned: chance that a stem is moved in the stereo field before the excerpt becomes mono.
-        moved: share of excerpts whose pitch and tempo are changed.
+        polarity_prob: chance that a stem is inverted.
+        pan_prob: chance that a stem is panned anew before the excerpt becomes mono.
+        pitch_tempo_prob: share of excerpts whose pitch and tempo are changed.
         pitch: largest change of pitch, semitones either way.
-        tempo: largest change of tempo, share of it either way. Half of the moves change it with
-            the pitch instead, as a faster tape does.
-        coloured: chance that a stem gets another equaliser, drive and room.
+        tempo: largest change of tempo, share of it either way. Half of the changes follow the
+            pitch instead, as a faster tape does.
+        effects_prob: chance that a stem gets another equalizer, drive and room.
 
     Raises:
         ConfigError: a chance is not between 0 and 1, or a change is too large or negative.
     """
 
     random_mixing: float = 0.5
-    dropped: float = 0.1
+    stem_dropout: float = 0.1
     gain: float = 6.0
-    polarity: float = 0.5
-    panned: float = 0.5
-    moved: float = 0.25
+    polarity_prob: float = 0.5
+    pan_prob: float = 0.5
+    pitch_tempo_prob: float = 0.25
     pitch: float = 2.0
     tempo: float = 0.12
-    coloured: float = 0.3
+    effects_prob: float = 0.3
 
     def __post_init__(self) -> None:
         most = {"gain": 60.0, "pitch": 12.0, "tempo": 0.5}
@@ -47,5 +47,15 @@ class Augmentation:
                 raise ConfigError(f"{field.name} is {value:g}; it must be from 0 to {limit:g}")
 
 
+#: settings that had another name once: what they are called now
+RENAMED_SETTINGS = {
+    "moved": "pitch_tempo_prob",
+    "dropped": "stem_dropout",
+    "panned": "pan_prob",
+    "polarity": "polarity_prob",
+    "coloured": "effects_prob",
+    "optimiser": "optimizer",
+    "only": "trainable_prefix",
+}
 #: everything as it was recorded, for validation and tests
 NONE = Augmentation(*(0.0,) * 9)

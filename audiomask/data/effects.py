@@ -19,34 +19,34 @@ from torch import Tensor
 
 SAMPLE_RATE = 44100
 #: points of an equaliser's curve, evenly from 0 Hz to Nyquist
-POINTS = 2049
+EQ_POINTS = 2049
 #: samples of a room's tail
-TAIL = SAMPLE_RATE // 2
-#: how often a stem is driven
-DRIVEN = {"guitar": 0.35, "bass": 0.2}
+REVERB_SAMPLES = SAMPLE_RATE // 2
+#: how likely it is that a stem is driven; 0.05 for the others
+DRIVE_CHANCE = {"guitar": 0.35, "bass": 0.2}
 
 
-class Colours(NamedTuple):
-    """What is done to lines, a row each.
+class EffectParams(NamedTuple):
+    """Parameters of the effects on L lines that play in R rooms.
 
     Attributes:
         drive: [L] gain into the soft clipper in dB; below 0 for a line that stays clean.
-        curve: [L, POINTS] the equaliser's gain over frequency, as a factor.
+        curve: [L, EQ_POINTS] the equaliser's gain over frequency, as a factor.
         wet: [L] how much of its room is added.
-        room: [R, TAIL] tails of rooms, unit energy.
-        place: [L] the room that a line plays in.
+        reverb: [R, REVERB_SAMPLES] the rooms' tails, unit energy.
+        room: [L] int64, the room that a line plays in.
     """
 
     drive: Tensor
     curve: Tensor
     wet: Tensor
+    reverb: Tensor
     room: Tensor
-    place: Tensor
 
 
-def draw_colours(
+def sample_effects(
     stems: Sequence[str], rng: np.random.Generator, reverberation: float, chance: float = 1.0
-) -> Colours:
+) -> EffectParams:
     """Random drive, equaliser and share of one common room for the lines of one song.
 
     Args:
@@ -58,23 +58,23 @@ def draw_colours(
     drives, curves, wets = [], [], []
     for stem in stems:
         treated = rng.random() < chance
-        driven = rng.random() < DRIVEN.get(stem, 0.05)
+        driven = rng.random() < DRIVE_CHANCE.get(stem, 0.05)
         drives.append(float(rng.uniform(0, 30)) if driven and treated else -1.0)
         shaped = rng.random() < 0.7
-        curves.append(equaliser(rng) if shaped and treated else np.ones(POINTS, np.float32))
+        curves.append(equalizer(rng) if shaped and treated else np.ones(EQ_POINTS, np.float32))
         distant = rng.random() < 0.5
         amount = rng.uniform(0.02, 0.5) / (3 if stem == "bass" else 1)
         wets.append(float(amount) if distant and treated else 0.0)
-    return Colours(
+    return EffectParams(
         torch.tensor(drives),
-        torch.from_numpy(np.array(curves, dtype=np.float32).reshape(-1, POINTS)),
+        torch.from_numpy(np.array(curves, dtype=np.float32).reshape(-1, EQ_POINTS)),
         torch.tensor(wets),
-        torch.from_numpy(impulse(reverberation, rng))[None],
+        torch.from_numpy(reverb_tail(reverberation, rng))[None],
         torch.zeros(len(stems), dtype=torch.int64),
     )
 
 
-def colour(lines: Tensor, colours: Colours) -> Tensor:
+def apply_effects(lines: Tensor, effects: EffectParams) -> Tensor:
     """Drive, equalise and place lines in their rooms.
 
     Args:
@@ -85,18 +85,18 @@ def colour(lines: Tensor, colours: Colours) -> Tensor:
         [L, T]
     """
     out = lines.clone()
-    driven = colours.drive >= 0
+    driven = effects.drive >= 0
     if driven.any():
-        out[driven] = drive(out[driven], colours.drive[driven])
-    filtered = (colours.wet > 0) | (colours.curve != 1).any(dim=1)
+        out[driven] = drive(out[driven], effects.drive[driven])
+    filtered = (effects.wet > 0) | (effects.curve != 1).any(dim=1)
     if filtered.any():
         length = lines.shape[1]
-        size = next_fast_len(length + TAIL, real=True)
+        size = next_fast_len(length + REVERB_SAMPLES, real=True)
         curve = F.interpolate(
-            colours.curve[filtered][:, None], size // 2 + 1, mode="linear", align_corners=True
+            effects.curve[filtered][:, None], size // 2 + 1, mode="linear", align_corners=True
         )[:, 0]
-        room = torch.fft.rfft(colours.room, n=size)[colours.place[filtered]]
-        response = (colours.wet[filtered, None] * room).add_(1).mul_(curve)
+        reverb = torch.fft.rfft(effects.reverb, n=size)[effects.room[filtered]]
+        response = (effects.wet[filtered, None] * reverb).add_(1).mul_(curve)
         spectrum = torch.fft.rfft(out[filtered], n=size).mul_(response)
         out[filtered] = torch.fft.irfft(spectrum, n=size)[:, :length]
     return out
@@ -108,9 +108,9 @@ def drive(lines: Tensor, gain_db: Tensor) -> Tensor:
     return torch.tanh(lines / peak * 10 ** (gain_db[:, None] / 20)) * peak
 
 
-def equaliser(rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """A smooth random gain [POINTS]: a tilt and a few broad bells, ± 12 dB at most."""
-    hz = np.linspace(0, SAMPLE_RATE / 2, POINTS)
+def equalizer(rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """A smooth random gain [EQ_POINTS]: a tilt and a few broad bells, ± 12 dB at most."""
+    hz = np.linspace(0, SAMPLE_RATE / 2, EQ_POINTS)
     octave = np.log2(np.maximum(hz, 20) / 1000)
     gain = float(rng.normal(0, 1.0)) * octave
     for _ in range(int(rng.integers(0, 4))):
@@ -119,10 +119,10 @@ def equaliser(rng: np.random.Generator) -> npt.NDArray[np.float32]:
     return np.asarray(10 ** (np.clip(gain, -12, 12) / 20), dtype=np.float32)
 
 
-def impulse(reverberation: float, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """A room's tail [TAIL]: noise that decays exponentially after a short silence, unit energy."""
-    time = np.arange(TAIL, dtype=np.float32) / SAMPLE_RATE
-    tail = rng.standard_normal(TAIL, dtype=np.float32)
+def reverb_tail(reverberation: float, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """A room's tail [REVERB_SAMPLES], unit energy: a short silence, then noise that decays."""
+    time = np.arange(REVERB_SAMPLES, dtype=np.float32) / SAMPLE_RATE
+    tail = rng.standard_normal(REVERB_SAMPLES, dtype=np.float32)
     tail *= np.exp(-math.log(1000) / reverberation * time)
     tail[: int(rng.uniform(0.005, 0.03) * SAMPLE_RATE)] = 0
     tail /= np.sqrt(np.square(tail).sum()) + 1e-6

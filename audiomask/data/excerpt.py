@@ -16,12 +16,12 @@ class Excerpt(NamedTuple):
         mixture: [T], the sum of the stems.
         stems: [S + 1, T], the named stems, then all that is none of them; zeros in the named
             places and the mixture in the last when the parts are unknown.
-        separated: whether the parts are known, a bool scalar.
+        has_stems: whether the parts are known, a bool scalar.
     """
 
     mixture: Tensor
     stems: Tensor
-    separated: Tensor
+    has_stems: Tensor
 
 
 def generator(seed: int, index: int) -> torch.Generator:
@@ -33,12 +33,12 @@ def generator(seed: int, index: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(drawn))
 
 
-def draw_loudness(rng: np.random.Generator) -> float:
+def sample_rms_db(rng: np.random.Generator) -> float:
     """A mixture's root mean square, in decibels of full scale, as loud and soft masters have it."""
     return float(rng.uniform(-30, -12))
 
 
-def level(lines: Tensor) -> Tensor:
+def rms(lines: Tensor) -> Tensor:
     """Root mean square of lines [L, T], [L].
 
     Summed in double precision, so that the order of the sum, and with it the number of threads,
@@ -49,22 +49,22 @@ def level(lines: Tensor) -> Tensor:
     return root.to(lines.dtype)
 
 
-def at_loudness(stems: Tensor, loudness: Tensor) -> Excerpt:
+def scale_to_rms(stems: Tensor, rms_db: Tensor) -> Excerpt:
     """Sum stems at given levels, kept below clipping; silence stays silent.
 
     Args:
         stems: [I, S + 1, T], in balance.
-        loudness: [I], the mixtures' root mean square in decibels of full scale.
+        rms_db: [I], the mixtures' root mean square in decibels of full scale.
     """
     mixture = stems.sum(dim=1)
-    loud = level(mixture)
+    loud = rms(mixture)
     peak = mixture.abs().amax(dim=1)
-    gain = torch.minimum(10 ** (loudness / 20) / loud.clamp_min(1e-6), 0.99 / peak.clamp_min(1e-6))
+    gain = torch.minimum(10 ** (rms_db / 20) / loud.clamp_min(1e-6), 0.99 / peak.clamp_min(1e-6))
     stems = stems * torch.where(peak > 1e-6, gain, 1)[:, None, None]
     return Excerpt(stems.sum(dim=1), stems, torch.ones_like(peak, dtype=torch.bool))
 
 
 def mix(stems: Tensor, rng: np.random.Generator) -> Excerpt:
     """Sum the stems [S + 1, T] of one excerpt at a random level, kept below clipping."""
-    made = at_loudness(stems[None], torch.tensor([draw_loudness(rng)]))
+    made = scale_to_rms(stems[None], torch.tensor([sample_rms_db(rng)]))
     return Excerpt(*(part[0] for part in made))

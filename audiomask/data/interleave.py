@@ -1,4 +1,4 @@
-"""Blend: several data sets as one, and from its items to finished batches."""
+"""Several data sets as one, item by item in turn, and from their items to batches."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from audiomask.data.bands.render_plan import Plan, join
+from audiomask.data.bands.render_plan import RenderPlan, join
 from audiomask.data.bands.rendering import render
 from audiomask.data.excerpt import Excerpt
 
 
-class Blend(Dataset[Plan | Excerpt]):
+class InterleavedDataset(Dataset[RenderPlan | Excerpt]):
     """Data sets of excerpts, or of plans of them; every index belongs to one, always the same.
 
     Of as many indices in a row as there are data sets, each has one: with that, those that go
@@ -31,7 +31,7 @@ class Blend(Dataset[Plan | Excerpt]):
 
     def __init__(
         self,
-        parts: Sequence[Dataset[Plan] | Dataset[Excerpt]],
+        parts: Sequence[Dataset[RenderPlan] | Dataset[Excerpt]],
         seed: int,
         names: Sequence[str],
         samples: int,
@@ -45,7 +45,7 @@ class Blend(Dataset[Plan | Excerpt]):
         """How many places for stems an excerpt has, that of the rest included."""
         return len(self.names) + 1
 
-    def __getitem__(self, index: int) -> Plan | Excerpt:
+    def __getitem__(self, index: int) -> RenderPlan | Excerpt:
         row, place = divmod(index, len(self.parts))
         order = np.random.default_rng([self.seed, row, 1]).permutation(len(self.parts))
         return self.parts[int(order[place])][index]
@@ -54,18 +54,18 @@ class Blend(Dataset[Plan | Excerpt]):
         """An item as sound, mixture [T] and stems [S + 1, T]; made on the CPU."""
         return Excerpt(*(part[0] for part in self.play([self[index]])))
 
-    def play(self, items: Sequence[Plan | Excerpt]) -> Excerpt:
+    def play(self, items: Sequence[RenderPlan | Excerpt]) -> Excerpt:
         """Items as one batch of excerpts, made on the CPU one by one."""
         made = [
             render(item, self.notes, self.stems, self.samples)
-            if isinstance(item, Plan)
+            if isinstance(item, RenderPlan)
             else Excerpt(*(part[None] for part in item))
             for item in items
         ]
         return Excerpt(*(torch.cat(part) for part in zip(*made, strict=True)))
 
 
-class Work(Protocol):
+class BatchBuilder(Protocol):
     """What a model makes of excerpts: its batches."""
 
     def draw(self, index: int) -> Tensor:
@@ -75,17 +75,17 @@ class Work(Protocol):
         """A batch, of excerpts [B, …] and what was drawn for each of them [B, …]."""
 
 
-class Numbered(Dataset[tuple[Plan | Excerpt, Tensor]]):
-    """The items of a blend with what was drawn for them."""
+class SeededItems(Dataset[tuple[RenderPlan | Excerpt, Tensor]]):
+    """The items of a dataset with what was drawn for them."""
 
-    def __init__(self, blend: Blend, work: Work) -> None:
-        self.blend, self.work = blend, work
+    def __init__(self, dataset: InterleavedDataset, builder: BatchBuilder) -> None:
+        self.dataset, self.builder = dataset, builder
 
-    def __getitem__(self, index: int) -> tuple[Plan | Excerpt, Tensor]:
-        return self.blend[index], self.work.draw(index)
+    def __getitem__(self, index: int) -> tuple[RenderPlan | Excerpt, Tensor]:
+        return self.dataset[index], self.builder.draw(index)
 
 
-class Raw(NamedTuple):
+class RawBatch(NamedTuple):
     """A batch on its way to a GPU.
 
     Attributes:
@@ -95,30 +95,30 @@ class Raw(NamedTuple):
         drawn: [B, …], what was drawn for the items.
     """
 
-    plan: Plan | None
+    plan: RenderPlan | None
     excerpts: Excerpt | None
     order: Tensor
     drawn: Tensor
 
 
-class Finished:
+class CpuCollate:
     """Collates items in a loader's worker, all the way to a finished batch: for a CPU."""
 
-    def __init__(self, blend: Blend, work: Work) -> None:
-        self.blend, self.work = blend, work
+    def __init__(self, dataset: InterleavedDataset, builder: BatchBuilder) -> None:
+        self.dataset, self.builder = dataset, builder
 
-    def __call__(self, items: Sequence[tuple[Plan | Excerpt, Tensor]]) -> Any:
+    def __call__(self, items: Sequence[tuple[RenderPlan | Excerpt, Tensor]]) -> Any:
         """A batch of the work's kind."""
         excerpts, drawn = zip(*items, strict=True)
-        return self.work(self.blend.play(excerpts), torch.stack(drawn))
+        return self.builder(self.dataset.play(excerpts), torch.stack(drawn))
 
 
-def collate_raw(items: Sequence[tuple[Plan | Excerpt, Tensor]]) -> Raw:
+def collate_raw(items: Sequence[tuple[RenderPlan | Excerpt, Tensor]]) -> RawBatch:
     """Collates items in a loader's worker as they are: for a GPU, which does the rest itself."""
-    plans = [(n, item) for n, (item, _) in enumerate(items) if isinstance(item, Plan)]
+    plans = [(n, item) for n, (item, _) in enumerate(items) if isinstance(item, RenderPlan)]
     read = [(n, item) for n, (item, _) in enumerate(items) if isinstance(item, Excerpt)]
     places = torch.tensor([n for n, _ in [*plans, *read]])
-    return Raw(
+    return RawBatch(
         join([plan for _, plan in plans]) if plans else None,
         Excerpt(*map(torch.stack, zip(*(e for _, e in read), strict=True))) if read else None,
         places.argsort(),
@@ -126,23 +126,25 @@ def collate_raw(items: Sequence[tuple[Plan | Excerpt, Tensor]]) -> Raw:
     )
 
 
-class Finisher:
+class DeviceCollate:
     """Turns raw batches into finished ones, on a device that holds the notes.
 
     Args:
-        blend: where the batches come from.
+        dataset: where the batches come from.
         work: what is made of them.
         device: where; the notes are copied there.
     """
 
-    def __init__(self, blend: Blend, work: Work, device: torch.device) -> None:
-        self.blend, self.work, self.notes = blend, work, blend.notes.to(device)
+    def __init__(
+        self, dataset: InterleavedDataset, builder: BatchBuilder, device: torch.device
+    ) -> None:
+        self.dataset, self.builder, self.notes = dataset, builder, dataset.notes.to(device)
 
-    def __call__(self, raw: Raw) -> Any:
+    def __call__(self, raw: RawBatch) -> Any:
         """A batch of the work's kind."""
         made = [] if raw.excerpts is None else [raw.excerpts]
         if raw.plan is not None:
-            blend = self.blend
-            made.insert(0, render(raw.plan, self.notes, blend.stems, blend.samples))
+            dataset = self.dataset
+            made.insert(0, render(raw.plan, self.notes, dataset.stems, dataset.samples))
         excerpts = Excerpt(*(torch.cat(part)[raw.order] for part in zip(*made, strict=True)))
-        return self.work(excerpts, raw.drawn)
+        return self.builder(excerpts, raw.drawn)

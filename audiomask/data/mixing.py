@@ -15,21 +15,21 @@ import torch
 from torch import Tensor
 
 from audiomask.data.augmentation import NONE, Augmentation
-from audiomask.data.effects import colour, draw_colours
+from audiomask.data.effects import apply_effects, sample_effects
 from audiomask.data.excerpt import Excerpt, mix
 from audiomask.data.reading import SAMPLE_RATE
-from audiomask.data.time_stretch import move, needed
+from audiomask.data.time_stretch import change_pitch_and_tempo, samples_needed
 
-#: share of the moves that are a tape's, of pitch and tempo at once, which cost far less
-TAPED = 0.5
-#: what is heard of left and right: one of them, or both
-LISTENING = ((1.0, 0.0), (0.0, 1.0), (0.5, 0.5))
+#: share of the changes of pitch that change the tempo with it, which costs far less
+VARISPEED_SHARE = 0.5
+#: factors of left and right when a mix becomes mono: one of them, or both
+DOWNMIXES = ((1.0, 0.0), (0.0, 1.0), (0.5, 0.5))
 
 File = TypeVar("File")
 Kept = TypeVar("Kept", covariant=True)
 
 
-class Song(Protocol[Kept]):
+class SongFiles(Protocol[Kept]):
     """What is mixed: a whole song or a segment of one.
 
     ``stems`` has the files of each stem, several of which are summed; a song without any is a
@@ -54,7 +54,7 @@ class Song(Protocol[Kept]):
 
 
 class Passage(NamedTuple):
-    """Where in a song an excerpt is taken, and how it is moved.
+    """Where in a song an excerpt is taken, and how its pitch and tempo change.
 
     Attributes:
         start: its first sample.
@@ -69,7 +69,7 @@ class Passage(NamedTuple):
     tempo: float
 
 
-class Part(NamedTuple, Generic[File]):
+class StemExcerpt(NamedTuple, Generic[File]):
     """What one place of an excerpt is made of.
 
     Attributes:
@@ -106,101 +106,107 @@ class Mixer(Generic[File]):
         read: Callable[[File, int, int], Tensor | None],
     ) -> None:
         self.stems, self.samples = tuple(stems), samples
-        self.augmentation, self.source = augmentation, read
+        self.augmentation, self.read_file = augmentation, read
 
     def make(
         self,
-        song: Song[File],
-        partner: Callable[[int, np.random.Generator], Song[File] | None],
+        song: SongFiles[File],
+        other_song: Callable[[int, np.random.Generator], SongFiles[File] | None],
         rng: np.random.Generator,
     ) -> Excerpt | None:
         """An excerpt of a song; None when something of it cannot be read.
 
         Args:
             song: whose excerpt it is.
-            partner: gives another song that has a place's stem, for mixing across songs.
+            other_song: gives another song that has a place's stem, for mixing across songs.
             rng: decides everything.
         """
-        parts = self.compose(song, partner, rng) if song.stems else [self.record(song, rng)]
+        parts = (
+            self.choose_stems(song, other_song, rng)
+            if song.stems
+            else [self.choose_recording(song, rng)]
+        )
         lines = self.read(parts)
         return None if lines is None else self.finish(parts, lines, bool(song.stems), rng)
 
-    def files(self, song: Song[File], slot: int) -> tuple[File, ...]:
+    def files(self, song: SongFiles[File], slot: int) -> tuple[File, ...]:
         """A song's files for a place of the excerpt; the last is for stems not asked for."""
         if slot < len(self.stems):
             return tuple(song.stems.get(self.stems[slot], ()))
         others = sorted(song.stems.keys() - set(self.stems))
         return tuple(file for name in others for file in song.stems[name])
 
-    def compose(
+    def choose_stems(
         self,
-        song: Song[File],
-        partner: Callable[[int, np.random.Generator], Song[File] | None],
+        song: SongFiles[File],
+        other_song: Callable[[int, np.random.Generator], SongFiles[File] | None],
         rng: np.random.Generator,
-    ) -> list[Part[File]]:
+    ) -> list[StemExcerpt[File]]:
         """The stems of a song or, at times, each of another song that has it."""
         settings = self.augmentation
         shuffled = rng.random() < settings.random_mixing
-        moved = rng.random() < settings.moved
-        passage = self.passage(song, moved, rng)
+        changed = rng.random() < settings.pitch_tempo_prob
+        passage = self.passage(song, changed, rng)
         parts = []
         for slot in range(len(self.stems) + 1):
-            if shuffled and (other := partner(slot, rng)) is not None:
+            if shuffled and (other := other_song(slot, rng)) is not None:
                 song = other
-                passage = self.passage(song, moved, rng)
+                passage = self.passage(song, changed, rng)
             if files := self.files(song, slot):
-                parts.append(Part(slot, files, passage))
+                parts.append(StemExcerpt(slot, files, passage))
         # an excerpt of nothing would teach nothing
         last = parts[int(rng.integers(len(parts)))]
-        parts = [part for part in parts if rng.random() >= settings.dropped] or [last]
-        listening = self.listen(rng)
-        return [self.balance(part, listening, rng) for part in parts]
+        parts = [part for part in parts if rng.random() >= settings.stem_dropout] or [last]
+        downmix = self.draw_downmix(rng)
+        return [self.balance(part, downmix, rng) for part in parts]
 
-    def record(self, song: Song[File], rng: np.random.Generator) -> Part[File]:
+    def choose_recording(
+        self, song: SongFiles[File], rng: np.random.Generator
+    ) -> StemExcerpt[File]:
         """A recording whose parts are unknown."""
         if song.mixture is None:
             raise ValueError(f"{song.name} has neither stems nor a mixture")
-        moved = rng.random() < self.augmentation.moved
-        passage = self.passage(song, moved, rng)
-        return Part(len(self.stems), (song.mixture,), passage, *self.listen(rng))
+        changed = rng.random() < self.augmentation.pitch_tempo_prob
+        passage = self.passage(song, changed, rng)
+        return StemExcerpt(len(self.stems), (song.mixture,), passage, *self.draw_downmix(rng))
 
-    def passage(self, song: Song[File], moved: bool, rng: np.random.Generator) -> Passage:
+    def passage(self, song: SongFiles[File], changed: bool, rng: np.random.Generator) -> Passage:
         """A place in a song where an excerpt fits; its beginning when none does."""
         settings = self.augmentation
         pitch, tempo = 0.0, 1.0
-        if moved:
+        if changed:
             pitch = float(rng.uniform(-settings.pitch, settings.pitch))
             tempo = 1 + float(rng.uniform(-settings.tempo, settings.tempo))
-            if rng.random() < TAPED:
+            if rng.random() < VARISPEED_SHARE:
                 tempo = 2 ** (pitch / 12)
-        samples = needed(self.samples, pitch, tempo)
+        samples = samples_needed(self.samples, pitch, tempo)
         room = max(round(song.seconds * SAMPLE_RATE) - samples, 0)
         return Passage(int(rng.integers(room + 1)), samples, pitch, tempo)
 
-    def listen(self, rng: np.random.Generator) -> tuple[float, float]:
+    def draw_downmix(self, rng: np.random.Generator) -> tuple[float, float]:
         """How much is heard of left and right, of all stems alike: so they add up."""
         if self.augmentation == NONE:
-            return LISTENING[-1]
-        return LISTENING[rng.integers(len(LISTENING))]
+            return DOWNMIXES[-1]
+        return DOWNMIXES[rng.integers(len(DOWNMIXES))]
 
     def balance(
-        self, part: Part[File], listening: tuple[float, float], rng: np.random.Generator
-    ) -> Part[File]:
+        self, part: StemExcerpt[File], downmix: tuple[float, float], rng: np.random.Generator
+    ) -> StemExcerpt[File]:
         """A stem at a random level, polarity and place between left and right."""
         settings = self.augmentation
         factor = 10 ** (rng.uniform(-settings.gain, settings.gain) / 20)
-        if rng.random() < settings.polarity:
+        if rng.random() < settings.polarity_prob:
             factor = -factor
-        left, right = listening
-        if rng.random() < settings.panned:
+        left, right = downmix
+        if rng.random() < settings.pan_prob:
             angle = rng.uniform(0, np.pi / 2)  # of constant power; both factors are 1 at its middle
             left, right = 2**0.5 * np.cos(angle) * left, 2**0.5 * np.sin(angle) * right
         return part._replace(left=float(factor * left), right=float(factor * right))
 
-    def read(self, parts: Sequence[Part[File]]) -> Tensor | None:
-        """The parts' lines [L, T], moved as they are to be; None if a file cannot be read."""
+    def read(self, parts: Sequence[StemExcerpt[File]]) -> Tensor | None:
+        """The parts' lines [L, T] at their pitch and tempo; None if a file cannot be read."""
         lines = []
-        # the stems of one song are moved together
+        # the stems of one song change together
         for passage, group in groupby(parts, lambda part: part.passage):
             found = []
             for part in group:
@@ -208,15 +214,19 @@ class Mixer(Generic[File]):
                 if line is None:
                     return None
                 found.append(line)
-            lines.append(move(torch.stack(found), passage.pitch, passage.tempo, self.samples))
+            lines.append(
+                change_pitch_and_tempo(
+                    torch.stack(found), passage.pitch, passage.tempo, self.samples
+                )
+            )
         return torch.cat(lines)
 
-    def read_line(self, part: Part[File]) -> Tensor | None:
+    def read_line(self, part: StemExcerpt[File]) -> Tensor | None:
         """The sum of a part's files, mono."""
         line = torch.zeros(part.passage.samples)
         for file in part.files:
             start = part.passage.start
-            audio = self.source(file, start, start + part.passage.samples)
+            audio = self.read_file(file, start, start + part.passage.samples)
             if audio is None:
                 return None
             left, right = stereo(audio)
@@ -224,17 +234,21 @@ class Mixer(Generic[File]):
         return line
 
     def finish(
-        self, parts: Sequence[Part[File]], lines: Tensor, separated: bool, rng: np.random.Generator
+        self,
+        parts: Sequence[StemExcerpt[File]],
+        lines: Tensor,
+        has_stems: bool,
+        rng: np.random.Generator,
     ) -> Excerpt:
-        """Lines [L, T] as an excerpt, coloured and at a level as the settings have it."""
-        if self.augmentation.coloured > 0:
+        """Lines [L, T] as an excerpt, with effects and at a level as the settings have it."""
+        if self.augmentation.effects_prob > 0:
             names = [(*self.stems, "other")[part.slot] for part in parts]
-            lines = recolour(lines, names, self.augmentation.coloured, rng)
+            lines = vary_timbre(lines, names, self.augmentation.effects_prob, rng)
         stems = torch.zeros(len(self.stems) + 1, self.samples)
         stems[[part.slot for part in parts]] = lines
         if self.augmentation == NONE:
-            return Excerpt(stems.sum(dim=0), stems, torch.tensor(separated))
-        return mix(stems, rng)._replace(separated=torch.tensor(separated))
+            return Excerpt(stems.sum(dim=0), stems, torch.tensor(has_stems))
+        return mix(stems, rng)._replace(has_stems=torch.tensor(has_stems))
 
 
 def stereo(audio: Tensor) -> tuple[Tensor, Tensor]:
@@ -244,12 +258,12 @@ def stereo(audio: Tensor) -> tuple[Tensor, Tensor]:
     return audio[0::2].mean(dim=0), audio[1::2].mean(dim=0)
 
 
-def recolour(
+def vary_timbre(
     lines: Tensor, names: Sequence[str], chance: float, rng: np.random.Generator
 ) -> Tensor:
     """Lines [L, T] in another room, equalised and driven, each as loud as it was."""
     reverberation = float(rng.uniform(0.15, 1.2))
-    coloured = colour(lines, draw_colours(names, rng, reverberation, chance))
+    treated = apply_effects(lines, sample_effects(names, rng, reverberation, chance))
     # in double precision, for sums of float32 depend on how many threads share them
-    loud, now = (x.double().square().mean(dim=1, keepdim=True).sqrt() for x in (lines, coloured))
-    return coloured * torch.where(now > 1e-6, loud / now, 1).float()
+    loud, now = (x.double().square().mean(dim=1, keepdim=True).sqrt() for x in (lines, treated))
+    return treated * torch.where(now > 1e-6, loud / now, 1).float()

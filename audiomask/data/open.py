@@ -1,4 +1,4 @@
-"""Training data: one file per layout, and the place that makes one data set of several folders."""
+"""Opening: one data set of all sources."""
 
 from __future__ import annotations
 
@@ -12,15 +12,11 @@ from audiomask.data.augmentation import Augmentation
 from audiomask.data.bands.dataset import BandDataset
 from audiomask.data.bands.fonts import render_fonts
 from audiomask.data.bands.notes import NoteBank
-from audiomask.data.bands.render_plan import Plan
+from audiomask.data.bands.render_plan import RenderPlan
 from audiomask.data.excerpt import Excerpt
-from audiomask.data.interleave import Blend
-from audiomask.data.shards.dataset import ShardDataset
-from audiomask.data.songs import TrackDataset
-from audiomask.data.tracks import Source
+from audiomask.data.interleave import InterleavedDataset
+from audiomask.data.sources import ExcerptConfig, Source
 from audiomask.errors import DataError
-
-__all__ = ["Augmentation", "Blend", "open_data"]
 
 
 def open_data(
@@ -33,15 +29,15 @@ def open_data(
     augmentation: Augmentation | None = None,
     cache: Path | None = None,
     need_stems: bool = False,
-) -> Blend:
+) -> InterleavedDataset:
     """The excerpts of one split of all sources.
 
-    A note bank becomes bands, which play the MIDI songs of the other sources and the project's
-    own patterns. Tracks, on disk or packed into shards, give excerpts of themselves. Each source
-    is drawn from as often as any other.
+    What bands are made of becomes one data set: the instruments of all sources play the MIDI songs
+    of all sources and the project's own patterns. The songs of each source, on disk or packed into
+    shards, give excerpts of themselves. Each data set is drawn from as often as any other.
 
     Args:
-        sources: what ``layouts.recognise`` found.
+        sources: what ``layouts.recognize`` found.
         stems: the stems to tell apart.
         samples: length of an excerpt at 44.1 kHz.
         seed: decides everything, together with the index of an excerpt.
@@ -56,34 +52,42 @@ def open_data(
     """
     if need_stems:
         check_stems(sources, stems)
-    parts: list[Dataset[Plan] | Dataset[Excerpt]] = []
-    libraries = [path for source in sources for path, of in source.libraries if of == split]
-    fonts = [path for source in sources for path, of in source.fonts if of == split]
-    songs = [path for source in sources for path, of in source.songs if of == split]
-    if fonts:
-        libraries += render_fonts(fonts, cache)
+    datasets: list[Dataset[RenderPlan] | Dataset[Excerpt]] = []
     notes = None
-    if libraries:
-        bank = NoteBank(libraries, cache)
+    bank = open_bank(sources, split, cache)
+    if bank is not None:
         notes = torch.from_numpy(bank.samples)
-        parts.append(BandDataset(bank, stems, samples, seed, songs))
-    elif songs and not any(source.libraries or source.fonts for source in sources):
-        raise DataError(f"{songs[0]}: MIDI files need a note bank to play them (--data NOTES)")
+        songs = [song for source in sources for song in source.band(split).songs]
+        datasets.append(BandDataset(bank, stems, samples, seed, songs))
     chosen = Augmentation() if augmentation is None else augmentation
-    for source in sources:
-        tracks = [track for track in source.tracks if track.split == split]
-        if tracks:
-            parts.append(TrackDataset(tracks, stems, samples, seed, chosen))
-        if source.shards is not None and source.shards.manifest.of(split):
-            packed = source.shards
-            parts.append(ShardDataset(packed, split, stems, samples, seed, chosen, cache=cache))
-    for part in parts:
-        if isinstance(part, ShardDataset):
-            part.every = len(parts)
-    if not parts:
+    with_songs = [source for source in sources if source.has_excerpts(split)]
+    every = len(datasets) + len(with_songs)
+    config = ExcerptConfig(stems, samples, seed, chosen, cache, every)
+    datasets += [source.open(split, config) for source in with_songs]
+    if not datasets:
         names = ", ".join(source.where for source in sources)
         raise DataError(f"{names}: nothing in the split '{split}'; put some below {split}/")
-    return Blend(parts, seed, stems, samples, notes)
+    return InterleavedDataset(datasets, seed, stems, samples, notes)
+
+
+def open_bank(sources: Sequence[Source], split: str, cache: Path | None) -> NoteBank | None:
+    """The instruments of a split of all sources; None when there are none.
+
+    Raises:
+        DataError: there are MIDI songs and nothing to play them, a note cannot be read, or a
+            SoundFont cannot be rendered.
+    """
+    material = [source.band(split) for source in sources]
+    libraries = [library for found in material for library in found.libraries]
+    fonts = [font for found in material for font in found.fonts]
+    if fonts:
+        libraries += render_fonts(fonts, cache)
+    if libraries:
+        return NoteBank(libraries, cache)
+    songs = [song for found in material for song in found.songs]
+    if songs and not any(source.has_instruments for source in sources):
+        raise DataError(f"{songs[0]}: MIDI files need a note bank to play them (--data NOTES)")
+    return None
 
 
 def check_stems(sources: Sequence[Source], stems: Sequence[str]) -> None:
@@ -93,22 +97,10 @@ def check_stems(sources: Sequence[Source], stems: Sequence[str]) -> None:
         DataError: recordings alone, a stem that no source has, or one that a source hides.
     """
     for source in sources:
-        songs = source.tracks or source.shards
-        if songs and not source.stems:
-            raise DataError(
-                f"{source.where}: recordings alone, but the MLM learns to separate as well; give "
-                "it songs with stems or a note bank"
-            )
-        hidden = [stem for stem in stems if stem not in source.stems]
-        if songs and not source.complete and hidden:
-            raise DataError(
-                f"{source.where}: {source.layout} does not tell {hidden[0]} from the rest; add "
-                f"--set stems={','.join(source.stems)}"
-            )
+        source.check_stems(stems)
     known = {stem for source in sources for stem in source.stems}
     missing = [stem for stem in stems if stem not in known]
-    # what SoundFonts hold is seen when they are rendered
-    if known and missing and not any(source.fonts for source in sources):
+    if known and missing and all(source.knows_stems for source in sources):
         raise DataError(
             f"no {missing[0]} in the data, which has {', '.join(sorted(known))}; add --set stems="
             f"{','.join(sorted(known - {'other'}))}"

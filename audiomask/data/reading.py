@@ -31,7 +31,7 @@ from audiomask.audio.opening import open_sound
 from audiomask.audio.pcm import is_lossy
 from audiomask.audio.quiet import quiet_decoders
 from audiomask.audio.source import ResampledSource
-from audiomask.data.ways import ENDLESS, Way, find_way
+from audiomask.data.read_method import ENDLESS, ReadMethod, find_read_method
 from audiomask.errors import AudioFileError, DataError, why
 
 Audio = npt.NDArray[np.float32]
@@ -72,7 +72,7 @@ class SeekingSource:
         if len(samples) < last - first and not is_lossy(self.file.subtype):
             seconds = (first + len(samples)) / self.sample_rate
             raise DataError(f"{self.name}: is cut short at {seconds:.1f} s")
-        return place(samples.T, first - start, stop - start)
+        return pad_to(samples.T, first - start, stop - start)
 
 
 class PipedSource:
@@ -100,7 +100,7 @@ class PipedSource:
         seconds = (begin / self.sample_rate, (stop - begin) / self.sample_rate + PREROLL)
         _, samples = decode_span(self.path, *seconds, self.track)
         first = max(start, origin)
-        return place(samples[:, first - origin : stop - origin], first - start, stop - start)
+        return pad_to(samples[:, first - origin : stop - origin], first - start, stop - start)
 
 
 class WholeSource:
@@ -133,7 +133,7 @@ def decoded(file: Path, process: int) -> AudioFile:
     return AudioFile(file)
 
 
-def place(samples: Audio, offset: int, length: int) -> Tensor:
+def pad_to(samples: Audio, offset: int, length: int) -> Tensor:
     """Samples [C, n] at an offset in silence of a length [C, length]; what is no number is 0."""
     out = torch.zeros(len(samples), length)
     finite = torch.nan_to_num(torch.from_numpy(samples), nan=0.0, posinf=0.0, neginf=0.0)
@@ -212,15 +212,15 @@ def open_source(file: Path) -> Iterator[SeekingSource | PipedSource | WholeSourc
     if not file.is_file():
         raise DataError(f"{file}: no such file")
     try:
-        way = find_way(file).way
-        opened = open_sound(file) if way is Way.seek else None
+        method = find_read_method(file).method
+        opened = open_sound(file) if method is ReadMethod.seek else None
     except AudioFileError as error:
         raise DataError(str(error)) from error
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {why(error)}") from error
     with opened or nullcontext():
         source: SeekingSource | PipedSource | WholeSource
-        if way is Way.whole:
+        if method is ReadMethod.whole:
             source = WholeSource(file)
         else:
             source = PipedSource(file) if opened is None else SeekingSource(opened, str(file))

@@ -24,7 +24,7 @@ from audiomask.errors import DataError
 ATTEMPTS = 100
 
 
-class Lottery:
+class DurationWeightedSampler:
     """Tracks to draw from, each as often as it is long.
 
     Raises:
@@ -68,7 +68,7 @@ class TrackDataset(Dataset[Excerpt]):
         augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
     ) -> None:
         self.seed = seed
-        self.lottery = Lottery(tracks)
+        self.sampler = DurationWeightedSampler(tracks)
         files = [file for track in tracks for paths in track.stems.values() for file in paths]
         files += [track.mixture for track in tracks if track.mixture and not track.stems]
         self.folder = os.path.commonpath([file.parent for file in files])
@@ -76,7 +76,7 @@ class TrackDataset(Dataset[Excerpt]):
         # who has what for each place, for random mixing
         slots = range(len(stems) + 1)
         owners = [[track for track in tracks if self.mixer.files(track, slot)] for slot in slots]
-        self.owners = [Lottery(found) if found else None for found in owners]
+        self.owners = [DurationWeightedSampler(found) if found else None for found in owners]
 
     def __len__(self) -> int:
         return 1 << 30  # endless: every index is another excerpt
@@ -84,12 +84,12 @@ class TrackDataset(Dataset[Excerpt]):
     def __getitem__(self, index: int) -> Excerpt:
         rng = np.random.default_rng([self.seed, index])
         for _ in range(ATTEMPTS):
-            made = self.mixer.make(self.lottery.draw(rng), self.partner, rng)
+            made = self.mixer.make(self.sampler.draw(rng), self.other_song, rng)
             if made is not None:
                 return made
         raise DataError(f"nothing in {self.folder} could be read, {ATTEMPTS} times in a row")
 
-    def partner(self, slot: int, rng: np.random.Generator) -> Track | None:
+    def other_song(self, slot: int, rng: np.random.Generator) -> Track | None:
         """A track that has something for a place; None when no track has."""
         owners = self.owners[slot]
         return None if owners is None else owners.draw(rng)

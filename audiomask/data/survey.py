@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from audiomask.data.layouts.banks import BANK, FONTS, SONGS
-from audiomask.data.layouts.splits import SPLITS
-from audiomask.data.tracks import Source
+from audiomask.data.sources import Source
+from audiomask.data.tracks import SPLITS
 
 #: so many stems are listed; folders of songs may name hundreds
 LISTED = 12
@@ -42,38 +41,25 @@ def table(sources: Sequence[Source]) -> Table:
 def rows(source: Source) -> list[tuple[str, ...]]:
     """The rows of one source: its name, layout and unit, a number a split, hours, stems."""
     name = source.folder.name or source.folder.resolve().name or source.where
-    made: list[tuple[str, ...]] = []
-
-    def add(layout: str, unit: str, splits: Iterable[str], hours: str, stems: str) -> None:
-        counts = Counter(splits)
-        made.append((name, layout, unit, *(f"{counts[split]:,}" for split in SPLITS), hours, stems))
-
-    if source.tracks:
-        seconds = sum(track.seconds for track in source.tracks)
-        stems = Counter(stem for track in source.tracks for stem in track.stems)
-        splits = (track.split for track in source.tracks)
-        add(source.layout, "tracks", splits, hours_of(seconds), listing(stems))
-    if source.shards is not None:
-        manifest = source.shards.manifest
-        splits = (shard.split for shard in manifest.shards for _ in shard.segments)
-        add(source.layout, "segments", splits, hours_of(manifest.seconds), listing(manifest.stems))
-    if source.libraries:
-        stems = Counter(library.parent.name for library, _ in source.libraries)
-        add(BANK, "instruments", splits_of(source.libraries), "endless", listing(stems))
-    if source.songs:
-        add(SONGS, "songs", splits_of(source.songs), NONE, NONE)
-    if source.fonts:
-        add(FONTS, "fonts", splits_of(source.fonts), "endless", NONE)
-    return made
+    return [
+        (
+            name,
+            kind.layout,
+            kind.unit,
+            *(f"{kind.splits[split]:,}" for split in SPLITS),
+            hours_of(kind.seconds),
+            listing(kind.stems),
+        )
+        for kind in source.contents()
+    ]
 
 
-def splits_of(found: Iterable[tuple[Path, str]]) -> list[str]:
-    """The splits of libraries, songs or fonts."""
-    return [split for _, split in found]
-
-
-def hours_of(seconds: float) -> str:
-    """Hours in few digits: ``145.2``, ``0.34``, ``0.0012``."""
+def hours_of(seconds: float | None) -> str:
+    """Hours in few digits, ``145.2``, ``0.34``, ``0.0012``; or that there is no end, or none."""
+    if seconds is None:
+        return NONE
+    if seconds == math.inf:
+        return "endless"
     hours = seconds / 3600
     return f"{hours:,.1f}" if hours >= 1 else f"{hours:.2g}"
 

@@ -1,7 +1,7 @@
-"""Movement: small changes of pitch and tempo, as a tape and a phase vocoder make them.
+"""Small changes of pitch and tempo, by varispeed and a phase vocoder.
 
-A tape that runs faster sounds higher and shorter at once, at the price of resampling alone. What
-is then still missing of the wanted tempo a phase vocoder adds, which leaves the pitch alone.
+Varispeed is resampling: the sound gets higher and shorter at once, as on a faster tape. A phase
+vocoder then changes the tempo alone, by what is still missing of the wanted one.
 """
 
 from __future__ import annotations
@@ -16,29 +16,32 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Turns = npt.NDArray[np.complex64]
+Phasors = npt.NDArray[np.complex64]
 Bins = npt.NDArray[np.intp]
 
 WINDOW, HOP = 2048, 512
 #: a remaining change of tempo too small to be worth a phase vocoder
-CLOSE = 0.001
+TEMPO_TOLERANCE = 0.001
 #: how much more energy a frame has than the one before where something is struck
-STRUCK = 2.0
+ONSET_RATIO = 2.0
 
 
-def needed(samples: int, pitch: float, tempo: float) -> int:
-    """How many samples ``move`` takes to give ``samples``, its filters' margins included."""
+def samples_needed(samples: int, pitch: float, tempo: float) -> int:
+    """How many samples ``change_pitch_and_tempo`` takes to give ``samples``.
+
+    The margins of its filters are among them.
+    """
     if pitch == 0 and tempo == 1:
         return samples
     margin = WINDOW * (2 ** (pitch / 12) + tempo)
-    return math.ceil(samples * tempo * (1 + CLOSE) + margin)
+    return math.ceil(samples * tempo * (1 + TEMPO_TOLERANCE) + margin)
 
 
-def move(lines: Tensor, pitch: float, tempo: float, samples: int) -> Tensor:
+def change_pitch_and_tempo(lines: Tensor, pitch: float, tempo: float, samples: int) -> Tensor:
     """Lines at another pitch and tempo.
 
     Args:
-        lines: float32 [L, T'] at any one rate, T' at least ``needed(samples, pitch, tempo)``.
+        lines: float32 [L, T'] at any one rate; T' is at least what ``samples_needed`` says.
         pitch: semitones up.
         tempo: how much faster, as a factor.
         samples: how many to return.
@@ -49,18 +52,18 @@ def move(lines: Tensor, pitch: float, tempo: float, samples: int) -> Tensor:
     if pitch == 0 and tempo == 1:
         return lines[:, :samples]
     speed = 2 ** (pitch / 12)
-    moved = run_tape(lines, speed)
-    if abs(tempo / speed - 1) > CLOSE:
-        moved = stretch(moved, tempo / speed)
-    return moved[:, :samples].contiguous()
+    changed = varispeed(lines, speed)
+    if abs(tempo / speed - 1) > TEMPO_TOLERANCE:
+        changed = stretch(changed, tempo / speed)
+    return changed[:, :samples].contiguous()
 
 
-def run_tape(lines: Tensor, speed: float) -> Tensor:
+def varispeed(lines: Tensor, speed: float) -> Tensor:
     """Lines [L, T] played ``speed`` times as fast, so that much higher: [L, about T / speed]."""
     if speed == 1:
         return lines
-    moved = soxr.resample(lines.T.contiguous().numpy(), speed, 1.0, quality="MQ")
-    return torch.from_numpy(moved).reshape(-1, len(lines)).T
+    changed = soxr.resample(lines.T.contiguous().numpy(), speed, 1.0, quality="MQ")
+    return torch.from_numpy(changed).reshape(-1, len(lines)).T
 
 
 def stretch(lines: Tensor, tempo: float) -> Tensor:
@@ -79,31 +82,31 @@ def stretch(lines: Tensor, tempo: float) -> Tensor:
     before = torch.fft.rfft(padded[:, places] * window)
     frames = torch.fft.rfft(padded[:, places + HOP] * window)
     power, earlier = (torch.view_as_real(x).square().sum(dim=-1) for x in (frames, before))
-    struck = power.sum(dim=2) > STRUCK * earlier.sum(dim=2)
+    onset = power.sum(dim=2) > ONSET_RATIO * earlier.sum(dim=2)
     # by how much each bin of the frame before is ahead of where it has to be continued
     ahead = torch.sgn(frames[:, :-1] * before[:, 1:].conj())
     ahead = torch.where(ahead == 0, 1, ahead)
-    turns = continue_phases(ahead.numpy(), nearest_peak(power.numpy()), struck.numpy())
-    out = frames * torch.from_numpy(turns)
+    rotations = continue_phases(ahead.numpy(), nearest_peak(power.numpy()), onset.numpy())
+    out = frames * torch.from_numpy(rotations)
     return torch.istft(out.transpose(1, 2), WINDOW, HOP, window=window, length=length)
 
 
-def continue_phases(ahead: Turns, partial: Bins, struck: npt.NDArray[np.bool_]) -> Turns:
+def continue_phases(ahead: Phasors, partial: Bins, onset: npt.NDArray[np.bool_]) -> Phasors:
     """The turn of every bin [L, F, K], as numbers of absolute value 1.
 
     Args:
         ahead: the turn from a frame to the next, [L, F - 1, K].
         partial: for every bin the one that it turns with, [L, F, K].
-        struck: frames that are left as they are, having no past to continue: turned, an attack
+        onset: frames that are left as they are, having no past to continue: turned, an attack
             would smear; [L, F].
     """
     lines, frames, bins = partial.shape
-    turns: Turns = np.ones((lines, frames, bins), dtype=np.complex64)
+    rotations: Phasors = np.ones((lines, frames, bins), dtype=np.complex64)
     for line, number in np.ndindex(lines, frames - 1):
-        if not struck[line, number + 1]:
-            turn = turns[line, number] * ahead[line, number]
-            turns[line, number + 1] = turn[partial[line, number + 1]]
-    return turns
+        if not onset[line, number + 1]:
+            turn = rotations[line, number] * ahead[line, number]
+            rotations[line, number + 1] = turn[partial[line, number + 1]]
+    return rotations
 
 
 def nearest_peak(power: npt.NDArray[np.float32]) -> Bins:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from audiomask.runtime.console import stdout_console
@@ -68,7 +68,7 @@ def summarise(values: Sequence[float]) -> Summary:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class Table:
     """One table of a report: a title, headings, and rows of text; the first column is names."""
 
     title: str
@@ -87,7 +87,7 @@ class Report:
     """
 
     data: dict[str, Any]
-    sheets: Sequence[Sheet]
+    sheets: Sequence[Table]
     notes: Sequence[str] = field(default=())
 
     def show(self, console: Console | None = None) -> None:
@@ -100,9 +100,9 @@ class Report:
             console.print(Text(note), soft_wrap=True)
 
 
-def table(sheet: Sheet) -> Table:
+def table(sheet: Table) -> RichTable:
     """A sheet as a table: the first column left-aligned, the others right, no number cut short."""
-    made = Table(title=Text(sheet.title), title_justify="left", box=box.SIMPLE_HEAD)
+    made = RichTable(title=Text(sheet.title), title_justify="left", box=box.SIMPLE_HEAD)
     for index, heading in enumerate(sheet.headings):
         widest = max((len(row[index]) for row in sheet.rows), default=0)
         made.add_column(Text(heading), justify="right" if index else "left", min_width=widest)

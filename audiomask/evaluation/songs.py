@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +14,10 @@ from torch import Tensor
 from audiomask.audio.files import AudioFile
 from audiomask.data.augmentation import NONE
 from audiomask.data.bands.notes import SAMPLE_RATE
-from audiomask.data.interleave import Blend
-from audiomask.data.layouts.splits import SPLITS, TEST
+from audiomask.data.interleave import InterleavedDataset
 from audiomask.data.open import open_data
-from audiomask.data.tracks import Source, Track
+from audiomask.data.sources import Source
+from audiomask.data.tracks import SPLITS, TEST, Track
 from audiomask.errors import DataError
 
 #: every split together
@@ -76,7 +75,7 @@ class Choice:
         return round(self.drawn_seconds * SAMPLE_RATE)
 
 
-class Piece(Protocol):
+class SongRef(Protocol):
     """A song that has not been read yet."""
 
     @property
@@ -96,7 +95,7 @@ class Piece(Protocol):
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedSong:
     """A song on disk."""
 
     track: Track
@@ -157,14 +156,14 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnSong:
     """An excerpt of what training draws from, unvaried and mono.
 
     Of single notes these are bands that play on the instruments of a split, of tar shards
     passages of songs.
     """
 
-    blend: Blend
+    blend: InterleavedDataset
     index: int
     kind: str
     complete: bool
@@ -187,54 +186,54 @@ class Drawn:
     def read(self) -> Song:
         """Make it."""
         excerpt = self.blend.excerpt(self.index)
-        known = bool(excerpt.separated)
+        known = bool(excerpt.has_stems)
         names = (*self.blend.names, "other") if self.blend.names and known else ()
         stems = {name: stem[None] for name, stem in zip(names, excerpt.stems, strict=False)}
         return Song(self.name, excerpt.mixture[None], stems, SAMPLE_RATE, self.complete and known)
 
 
-def find_pieces(sources: Sequence[Source], choice: Choice) -> list[Piece]:
+def find_songs(sources: Sequence[Source], choice: Choice) -> list[SongRef]:
     """The songs of a choice: recorded ones first, then what has to be drawn.
 
     Raises:
         DataError: there are none, and where there are some.
     """
-    chosen = [of_split(source, choice.split) for source in sources]
+    split = None if choice.split == ALL else choice.split
+    chosen = [source.as_test(split) for source in sources]
     tracks = [(track, source) for source in chosen for track in source.tracks]
-    pieces: list[Piece] = [
-        Recorded(track, source, choice, f"{source.folder.name}/" if len(sources) > 1 else "")
+    songs_found: list[SongRef] = [
+        RecordedSong(track, source, choice, f"{source.folder.name}/" if len(sources) > 1 else "")
         for track, source in tracks
         if track.stems or not choice.stems
     ]
-    pieces += draw_bands(chosen, choice)
+    songs_found += draw_bands(chosen, choice)
     for source in chosen:
-        pieces += draw_packed(source, choice)
-    if not pieces:
+        if not source.tracks:
+            songs_found += draw_songs(source, choice)
+    if not songs_found:
         raise nothing(sources, choice, recorded=bool(tracks))
-    return pieces[: choice.limit]
+    return songs_found[: choice.limit]
 
 
-def draw_bands(sources: Sequence[Source], choice: Choice) -> list[Drawn]:
-    """Bands on the instruments of sources, as ``of_split`` gives them; none if there are none."""
-    if not any(source.libraries or source.fonts for source in sources):
+def draw_bands(sources: Sequence[Source], choice: Choice) -> list[DrawnSong]:
+    """Bands on the instruments of sources' test splits; none if there are none."""
+    bands = [source for source in sources if any(source.band(TEST))]
+    if not any(source.has_instruments for source in bands):
         return []
-    bare = [dataclasses.replace(source, tracks=(), shards=None) for source in sources]
     blend = open_data(
-        bare, choice.stems, choice.drawn_samples, choice.seed, split=TEST, cache=choice.cache
+        bands, choice.stems, choice.drawn_samples, choice.seed, split=TEST, cache=choice.cache
     )
-    return [Drawn(blend, index, "band", True) for index in range(choice.limit or DRAWN)]
+    return [DrawnSong(blend, index, "band", True) for index in range(choice.limit or DRAWN)]
 
 
-def draw_packed(source: Source, choice: Choice) -> list[Drawn]:
-    """Excerpts of the songs that a source has packed into shards; none if there are none."""
-    if source.shards is None:
-        return []
+def draw_songs(source: Source, choice: Choice) -> list[DrawnSong]:
+    """Excerpts of the songs of a source that has them in no files; none if it has none."""
     found = []
     for split in SPLITS if choice.split == ALL else (choice.split,):
-        if not source.shards.manifest.of(split):
+        if not source.has_excerpts(split):
             continue
         blend = open_data(
-            [Source(source.folder, source.layout, shards=source.shards)],
+            [source],
             choice.stems,
             choice.drawn_samples,
             choice.seed,
@@ -244,23 +243,8 @@ def draw_packed(source: Source, choice: Choice) -> list[Drawn]:
         )
         kind = f"{source.folder.name}/{split} excerpt"
         number = choice.limit or DRAWN
-        found += [Drawn(blend, index, kind, source.complete) for index in range(number)]
+        found += [DrawnSong(blend, index, kind, source.complete) for index in range(number)]
     return found
-
-
-def of_split(source: Source, split: str) -> Source:
-    """A source with what is in one split of it, all of it called test; or in any split."""
-
-    def keep(given: str) -> bool:
-        return split in (ALL, given)
-
-    return dataclasses.replace(
-        source,
-        tracks=tuple(track for track in source.tracks if keep(track.split)),
-        libraries=tuple((path, TEST) for path, of in source.libraries if keep(of)),
-        songs=tuple((path, TEST) for path, of in source.songs if keep(of)),
-        fonts=tuple((path, TEST) for path, of in source.fonts if keep(of)),
-    )
 
 
 def nothing(sources: Sequence[Source], choice: Choice, recorded: bool) -> DataError:
@@ -274,12 +258,7 @@ def nothing(sources: Sequence[Source], choice: Choice, recorded: bool) -> DataEr
     names = ", ".join(source.where for source in sources)
     if recorded:
         return DataError(f"{names}: recordings alone; separation is measured on songs with stems")
-    counts: Counter[str] = Counter()
-    for source in sources:
-        counts.update(track.split for track in source.tracks)
-        counts.update(of for _, of in (*source.libraries, *source.fonts))
-        if source.shards is not None:
-            counts.update(shard.split for shard in source.shards.manifest.shards)
+    counts = sum((source.counts() for source in sources), Counter[str]())
     if not counts:
         return DataError(f"{names}: MIDI songs need instruments to play them: add --data NOTES")
     held = ", ".join(f"{counts[split]} in {split}" for split in SPLITS if counts[split])

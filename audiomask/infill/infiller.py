@@ -23,7 +23,7 @@ from audiomask.infill.settings import InfillMethod, InfillSettings
 from audiomask.infill.short_gaps import PREDICTABLE_DB, fill_short, predictability_db
 from audiomask.infill.splice import Patch, crossfade_bounds
 from audiomask.infill.views import ChannelView, without_dc
-from audiomask.networks.mlm.decoding import Noise, fill
+from audiomask.networks.mlm.decoding import PerRecordingNoise, iterative_decode
 from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.runtime.memory import AdaptiveBatches
@@ -167,7 +167,7 @@ class Infiller:
         near = context.near(self.vqvae.config.reach + AROUND)
         span = slice(near.start * self.hop, near.stop * self.hop)
         with torch.inference_mode():
-            made = self.vqvae.between(
+            made = self.vqvae.inpaint(
                 vectors[:, near],
                 samples[:, span],
                 weight[span],
@@ -202,7 +202,7 @@ class Infiller:
         """
         window, channels = self.mlm.config.window, codes.shape[0]
         candidates = self.settings.candidates
-        # without any heat nothing is drawn: every level is what is to be expected
+        # at temperature 0 nothing is drawn: every level is what is to be expected
         drawn = None if self.settings.temperature else 0
         generator = torch.Generator().manual_seed((self.settings.seed << 20) ^ gap.start)
         unknown = context.unknown.to(codes.device)
@@ -215,13 +215,13 @@ class Infiller:
             inside[first - low : last - low] = True
             ids = torch.where(unknown[view], self.mlm.vocabulary.mask, codes[..., view])
             rows = candidates * channels
-            filled = fill(
+            filled = iterative_decode(
                 self.mlm,
                 ids.repeat(candidates, 1, 1),
                 inside.expand(rows, -1),
                 self.settings.steps,
                 self.settings.temperature,
-                Noise([(generator, rows, channels)]),
+                PerRecordingNoise([(generator, rows, channels)]),
                 drawn,
             )
             best = int(filled.score.view(candidates, channels).mean(dim=1).argmax())

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import torch
 
-from audiomask.data.interleave import Blend
+from audiomask.data.interleave import InterleavedDataset
 from audiomask.data.shards.packing import pack
-from audiomask.data.tracks import signature
-from audiomask.errors import UsageError
 from audiomask.runtime import distributed
 from audiomask.runtime.console import progress_bars, stderr_console
-from audiomask.training.batches import Feed
 from audiomask.training.options import TrainOptions
 from audiomask.training.preview import write_preview
-from audiomask.training.run_setup import Plan, survey
-from audiomask.training.tasks.mlm import Scenes
-from audiomask.training.token_cache import TokenCache
+from audiomask.training.run_setup import RunSetup, survey
 
 
 def pack_data(options: TrainOptions, out: Path) -> int:
@@ -45,9 +39,9 @@ def pack_data(options: TrainOptions, out: Path) -> int:
     return 0
 
 
-def preview(plan: Plan, blend: Blend, model: torch.nn.Module) -> int:
+def preview(setup: RunSetup, blend: InterleavedDataset, model: torch.nn.Module) -> int:
     """Write a page of what would be trained on, and say how much that is; returns 0 steps."""
-    options, schedule = plan.options, plan.schedule
+    options, schedule = setup.options, setup.schedule
     size = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     items = schedule.steps * schedule.batch_size * schedule.accumulate * distributed.world_size()
     seconds = blend.samples / 44100
@@ -59,36 +53,3 @@ def preview(plan: Plan, blend: Blend, model: torch.nn.Module) -> int:
     )
     console.print(f"{len(files)} files in {options.out / 'dry-run'}; nothing was trained")
     return 0
-
-
-def kept(plan: Plan, fingerprint: str, scenes: Scenes, blend: Blend) -> Feed:
-    """A feed of scenes that are coded once and kept; made here as far as they are missing.
-
-    Raises:
-        UsageError: there is no folder to keep them in.
-        DataError: the folder cannot be used.
-    """
-    options, config = plan.options, scenes.config
-    if options.cache is None or options.keep_tokens is None:
-        raise UsageError("--keep-tokens needs a folder to keep them in: add --cache DIR")
-    identity = {
-        "vqvae": fingerprint,
-        "data": signature(plan.sources),
-        "seed": options.seed,
-        "stems": list(config.stems),
-        "levels": config.levels,
-        "window": config.window,
-        "bands": config.bands,
-        "band_stft": config.band_stft,
-        "band_frames": config.band_frames,
-        "augmentation": dataclasses.asdict(plan.augmentation),
-    }
-    cache = TokenCache(options.cache, identity, options.keep_tokens, scenes)
-    with (
-        distributed.main_process_first(),
-        progress_bars(shown=not options.quiet and distributed.rank() == 0) as bar,
-    ):
-        line = bar.add_task("tokens", total=cache.items)
-        for done in cache.fill(blend, plan.device, options.workers):
-            bar.update(line, completed=done)
-    return cache.feed()

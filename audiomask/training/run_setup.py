@@ -1,4 +1,4 @@
-"""Plan: a run before it has a model's task: its data, schedule and device."""
+"""Set-up of a run: what it is before it has a model's task: its data, schedule and device."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import torch
 from rich.console import Console
 
 from audiomask.data.augmentation import NONE, Augmentation
-from audiomask.data.interleave import Blend, Work
-from audiomask.data.layouts import recognise
+from audiomask.data.interleave import BatchBuilder, InterleavedDataset
+from audiomask.data.layouts import recognize
 from audiomask.data.open import open_data
+from audiomask.data.sources import Source
 from audiomask.data.survey import show
-from audiomask.data.tracks import Source
 from audiomask.errors import UsageError
 from audiomask.runtime import distributed
 from audiomask.runtime.device import has_bfloat16
-from audiomask.training.batches import Feed, feed_of
+from audiomask.training.batches import BatchSource, feed_of
 from audiomask.training.options import TrainOptions
 from audiomask.training.schedule import Schedule
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunSetup:
     """A run that is ready but for the model's task and feed.
 
     Attributes:
@@ -46,7 +46,7 @@ class Plan:
     samples: int
     need_stems: bool
 
-    def open(self, split: str) -> Blend:
+    def open(self, split: str) -> InterleavedDataset:
         """The excerpts of a split; those that are not trained on stay as they were recorded.
 
         Raises:
@@ -65,19 +65,9 @@ class Plan:
                 need_stems=self.need_stems,
             )
 
-    def check(self, work: Work) -> Feed | None:
+    def check(self, work: BatchBuilder) -> BatchSource | None:
         """What the run is validated on, if there is anything."""
-        found = any(
-            of == "validation"
-            for source in self.sources
-            for of in (
-                *(track.split for track in source.tracks),
-                *(split for _, split in (*source.libraries, *source.fonts)),
-            )
-        ) or any(
-            source.shards is not None and source.shards.manifest.of("validation")
-            for source in self.sources
-        )
+        found = any(source.counts()["validation"] for source in self.sources)
         return feed_of(self.open("validation"), work, self.device) if found else None
 
 
@@ -100,7 +90,7 @@ def survey(options: TrainOptions) -> list[Source]:
     Raises:
         DataError: a folder is of no known layout.
     """
-    sources = [recognise(place) for place in options.data]
+    sources = [recognize(place) for place in options.data]
     if not options.quiet and distributed.rank() == 0:
         show(sources, Console(stderr=True))
     return sources

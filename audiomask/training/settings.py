@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
+from audiomask.data.augmentation import RENAMED_SETTINGS
 from audiomask.errors import ConfigError
 from audiomask.training.hints import convert, fit, hints_of, wanted
 from audiomask.training.options import RunFile, TrainOptions
@@ -100,7 +101,7 @@ def homes_of(configs: Mapping[str, type]) -> dict[str, str]:
 
 
 def unknown(key: str, homes: Mapping[str, str], here: str | None) -> str:
-    """What is wrong with a name that is not known where it stands, and the nearest that is.
+    """What is wrong with a name that is not known where it stands: its new name or the nearest.
 
     Args:
         key: the name.
@@ -108,6 +109,8 @@ def unknown(key: str, homes: Mapping[str, str], here: str | None) -> str:
         here: where it stands, likewise; None for ``--set``.
     """
     where = f" in [{here}]" if here else ""
+    if key in RENAMED_SETTINGS:
+        return f"no setting '{key}'{where}; it is called '{RENAMED_SETTINGS[key]}' now"
     # the very name, standing elsewhere, is the nearest to itself
     match = difflib.get_close_matches(key, homes, 1)
     if not match:

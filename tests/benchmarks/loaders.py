@@ -27,12 +27,12 @@ from torch.utils.data import DataLoader
 
 from audiomask.data import reading
 from audiomask.data.augmentation import NONE
-from audiomask.data.bands.render_plan import Plan
+from audiomask.data.bands.render_plan import RenderPlan
 from audiomask.data.excerpt import Excerpt
-from audiomask.data.interleave import Blend, Finished, Numbered
-from audiomask.data.layouts import recognise
+from audiomask.data.interleave import CpuCollate, InterleavedDataset, SeededItems
+from audiomask.data.layouts import recognize
 from audiomask.data.open import open_data
-from audiomask.training.batches import Steps
+from audiomask.training.batches import RankSlice
 
 RATE = 44_100
 SAMPLES = 577 * 512  # 6.7 s, the default window
@@ -51,12 +51,12 @@ class Everything:
         return excerpts
 
 
-def loaded(blend: Blend, items: int, batch: int, workers: int) -> float:
+def loaded(blend: InterleavedDataset, items: int, batch: int, workers: int) -> float:
     """Seconds of mixture a second from a loader, its start left out."""
     loader = DataLoader(
-        Steps(Numbered(blend, Everything()), 0, batch * max(workers, 1) + items, batch),
+        RankSlice(SeededItems(blend, Everything()), 0, batch * max(workers, 1) + items, batch),
         batch_size=batch,
-        collate_fn=Finished(blend, Everything()),
+        collate_fn=CpuCollate(blend, Everything()),
         num_workers=workers,
     )
     began, counted = 0.0, -batch * max(workers, 1)
@@ -67,7 +67,7 @@ def loaded(blend: Blend, items: int, batch: int, workers: int) -> float:
     return items * SAMPLES / RATE / (time.perf_counter() - began)
 
 
-def watched(blend: Blend, items: int) -> list[Read]:
+def watched(blend: InterleavedDataset, items: int) -> list[Read]:
     """What is read for the first items, as (file, first sample, last) at 44.1 kHz."""
     found: list[Read] = []
     original = reading.read_span
@@ -85,7 +85,7 @@ def watched(blend: Blend, items: int) -> list[Read]:
     return found
 
 
-def stored(blend: Blend, items: int, folder: Path) -> list[Read]:
+def stored(blend: InterleavedDataset, items: int, folder: Path) -> list[Read]:
     """The stems of the first items as FLAC files."""
     found = []
     for index in range(items):
@@ -107,10 +107,10 @@ def plain(reads: Sequence[Read], items: int) -> float:
     return items * SAMPLES / RATE / (time.perf_counter() - began)
 
 
-def plans(blend: Blend, items: int) -> float | None:
+def plans(blend: InterleavedDataset, items: int) -> float | None:
     """Seconds of mixture a second of plans alone, one process: what a GPU is fed with."""
     began = time.perf_counter()
-    if not all(isinstance(blend[index], Plan) for index in range(items)):
+    if not all(isinstance(blend[index], RenderPlan) for index in range(items)):
         return None
     return items * SAMPLES / RATE / (time.perf_counter() - began)
 
@@ -131,7 +131,7 @@ def main(
     for column in ("data", "layout", f"{workers} workers", "no worker", "plain loop", "plans"):
         table.add_column(column, justify="left" if column in ("data", "layout") else "right")
     for argument in data:
-        sources = [recognise(name) for name in argument.split(",")]
+        sources = [recognize(name) for name in argument.split(",")]
         names = sorted({stem for source in sources for stem in source.stems} - {"other"})
         varied = NONE if recorded else None
         blend = open_data(sources, names[:4], SAMPLES, 0, augmentation=varied, cache=cache)

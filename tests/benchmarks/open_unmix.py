@@ -39,7 +39,7 @@ from torch import Tensor, nn
 import audiomask
 from audiomask.audio.source import MemorySource, ResampledSource
 from audiomask.audio.spectra import mel_distance
-from audiomask.data.layouts import recognise
+from audiomask.data.layouts import recognize
 from audiomask.data.open import open_data
 from audiomask.data.places import name_of, place_of
 from audiomask.engine import Engine
@@ -49,7 +49,7 @@ from audiomask.evaluation.metrics import SILENCE, level, si_sdr
 from audiomask.evaluation.options import Split
 from audiomask.evaluation.report import SPREAD, Summary, as_json, summarise
 from audiomask.evaluation.separation import ALONE
-from audiomask.evaluation.songs import Choice, Song, find_pieces
+from audiomask.evaluation.songs import Choice, Song, find_songs
 from audiomask.networks.mlm.config import STEMS
 from audiomask.runtime.device import choose_device
 
@@ -95,7 +95,7 @@ def train(
     try:
         umx.check_place(out, resume)  # before the data, which can take minutes to open
         samples = round(seconds * umx.SAMPLE_RATE)
-        sources = [recognise(place) for place in places]
+        sources = [recognize(place) for place in places]
         blend = open_data(sources, recipe.stems, samples, seed, cache=cache, need_stems=True)
         run = umx.Training(blend, recipe, out, choose_device(device), workers, resume)
         note(f"{', '.join(names)}: {', '.join(recipe.stems)}; width {width}" + run.half * ", bf16")
@@ -215,11 +215,13 @@ def compare(
         }
         untrained: dict[int, dict[str, System]] = {}
         choice = Choice(split.value, limit, seconds, stems=stems, cache=cache)
-        pieces = find_pieces([recognise(folder) for folder in data], choice)
-        for number, piece in enumerate(pieces):
+        songs_found = find_songs([recognize(folder) for folder in data], choice)
+        for number, piece in enumerate(songs_found):
             song = piece.read()
             wanted = measured(song, stems)
-            note(f"{number + 1} of {len(pieces)}: {song.name}: {', '.join(wanted) or 'left out'}")
+            note(
+                f"{number + 1} of {len(songs_found)}: {song.name}: {', '.join(wanted) or 'left out'}"
+            )
             if not wanted:
                 continue
             channels = song.mixture.shape[0]

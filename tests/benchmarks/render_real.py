@@ -23,7 +23,7 @@ from torch import Tensor
 
 from audiomask.data.bands.dataset import BandDataset
 from audiomask.data.bands.notes import SAMPLE_RATE, NoteBank, find_libraries
-from audiomask.data.interleave import Blend
+from audiomask.data.interleave import InterleavedDataset
 from audiomask.errors import AudiomaskError, DataError
 from audiomask.evaluation.metrics import level
 
@@ -97,7 +97,9 @@ def main(
         length = round(seconds * SAMPLE_RATE)
         scores = sorted(midi.glob("*.mid"))
         bands = BandDataset(bank, tuple(PROGRAMS), length, seed, scores, varied=False)
-        data = Blend([bands], seed, tuple(PROGRAMS), length, torch.from_numpy(bank.samples))
+        data = InterleavedDataset(
+            [bands], seed, tuple(PROGRAMS), length, torch.from_numpy(bank.samples)
+        )
         written, index = 0, 0
         while written < songs:
             stems = data.excerpt(index).stems

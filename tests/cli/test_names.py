@@ -1,4 +1,4 @@
-"""Names of files: any that a disk can hold, and messages that stay on one line."""
+"""Names of files: any that a disk can freeze_except, and messages that stay on one line."""
 
 import os
 from pathlib import Path

@@ -89,11 +89,11 @@ def test_random_mixing(write: Write) -> None:
 
 def test_stems_are_left_out_but_never_all(write: Write) -> None:
     track = write("song", guitar=0.1, bass=0.1, drums=0.1)
-    present = levels(items([track], only(dropped=0.3))) > 0
+    present = levels(items([track], only(stem_dropout=0.3))) > 0
     assert present.any(dim=1).all()
     # 0.3, less the excerpts of nothing
     assert float((~present).float().mean()) == pytest.approx(0.3 - 0.3**3 / 3, abs=0.04)
-    assert (levels(items([track], only(dropped=1.0))) > 0).sum(dim=1).eq(1).all()
+    assert (levels(items([track], only(stem_dropout=1.0))) > 0).sum(dim=1).eq(1).all()
 
 
 def test_gain(write: Write) -> None:
@@ -106,15 +106,15 @@ def test_gain(write: Write) -> None:
 
 
 def test_polarity(write: Write) -> None:
-    found = levels(items([write("song", guitar=0.1, bass=0.2, drums=0.4)], only(polarity=0.3)))
+    found = levels(items([write("song", guitar=0.1, bass=0.2, drums=0.4)], only(polarity_prob=0.3)))
     assert torch.allclose(found.abs(), torch.tensor([0.1, 0.2, 0.4]))
     inverted = (found < 0).float()
     assert float(inverted.mean()) == pytest.approx(0.3, abs=0.04)
     assert float(torch.corrcoef(inverted.T)[0, 1:].abs().max()) < 0.15
 
 
-def test_panned(write: Write) -> None:
-    found = levels(items([write("song", guitar=0.1, bass=0.1)], only(panned=0.5)))[:, :2] / 0.1
+def test_panning(write: Write) -> None:
+    found = levels(items([write("song", guitar=0.1, bass=0.1)], only(pan_prob=0.5)))[:, :2] / 0.1
     same = torch.isclose(found, torch.tensor(1.0))
     assert float(same.float().mean()) == pytest.approx(0.5, abs=0.06)
     moved = found[~same]
@@ -126,9 +126,9 @@ def test_panned(write: Write) -> None:
 def test_a_panned_stem_keeps_its_power(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     track = write("song", guitar=0.1)
     sides = []
-    for listening in ((1.0, 0.0), (0.0, 1.0)):
-        monkeypatch.setattr(mixing, "LISTENING", (listening,))
-        sides.append(levels(items([track], only(panned=1.0), count=50))[:, 0] / 0.1)
+    for downmix in ((1.0, 0.0), (0.0, 1.0)):
+        monkeypatch.setattr(mixing, "DOWNMIXES", (downmix,))
+        sides.append(levels(items([track], only(pan_prob=1.0), count=50))[:, 0] / 0.1)
     left, right = sides
     assert torch.allclose(left**2 + right**2, torch.full((50,), 2.0))
     assert float((left / right).max()) > 1
@@ -145,20 +145,22 @@ def test_all_stems_are_heard_from_the_same_place(write: Write) -> None:
         assert float(place.float().mean()) == pytest.approx(1 / 3, abs=0.07)
 
 
-def test_moved(write: Write) -> None:
+def test_pitch_and_tempo_change(write: Write) -> None:
     parts = {"guitar": sine(440), "bass": sine(220)}
     tracks = [write("song", **parts), write("plain", mixture=sine(440))]
-    found = items(tracks, only(moved=0.5, pitch=2.0, tempo=0.12), samples=16_384, count=60)
+    found = items(
+        tracks, only(pitch_tempo_prob=0.5, pitch=2.0, tempo=0.12), samples=16_384, count=60
+    )
     steps = []
     for item in found:
-        pitches = [12 * math.log2(peak_hertz(item.stems[0 if item.separated else -1]) / 440)]
-        if item.separated:
+        pitches = [12 * math.log2(peak_hertz(item.stems[0 if item.has_stems else -1]) / 440)]
+        if item.has_stems:
             pitches.append(12 * math.log2(peak_hertz(item.stems[1]) / 220))
             assert pitches[0] == pytest.approx(pitches[1], abs=0.05)  # in tune
-        steps.append((bool(item.separated), pitches[0]))
-    for separated in (True, False):
-        moved = [abs(pitch) for kind, pitch in steps if kind == separated and abs(pitch) > 0.01]
-        share = len(moved) / sum(kind == separated for kind, _ in steps)
+        steps.append((bool(item.has_stems), pitches[0]))
+    for has_stems in (True, False):
+        moved = [abs(pitch) for kind, pitch in steps if kind == has_stems and abs(pitch) > 0.01]
+        share = len(moved) / sum(kind == has_stems for kind, _ in steps)
         assert share == pytest.approx(0.5, abs=0.25)
         assert 0.8 < max(moved) < 2.02
 
@@ -167,7 +169,7 @@ def test_tempo_is_that_of_all_stems_of_a_song(write: Write) -> None:
     clicks = np.zeros((4 * RATE, 1))
     clicks[::4_410] = 0.5
     track = write("song", guitar=clicks, bass=clicks)
-    settings = only(moved=1.0, tempo=0.12)
+    settings = only(pitch_tempo_prob=1.0, tempo=0.12)
     spacings = []
     for item in items([track], settings, samples=30_000, count=12):
         assert torch.allclose(item.stems[0], item.stems[1], atol=1e-5)
@@ -180,38 +182,38 @@ def test_tempo_is_that_of_all_stems_of_a_song(write: Write) -> None:
     assert 10.3 < max(spacings) < 11.3
     # songs that are mixed at random are moved each in its own way
     tracks = [write("one", guitar=sine(440)), write("two", bass=sine(440))]
-    found = items(tracks, only(moved=1.0, pitch=2.0, random_mixing=1.0), 8_192, count=10)
+    found = items(tracks, only(pitch_tempo_prob=1.0, pitch=2.0, random_mixing=1.0), 8_192, count=10)
     apart = [abs(peak_hertz(item.stems[0]) - peak_hertz(item.stems[1])) for item in found]
     assert sorted(apart)[5] > 10
 
 
-def test_coloured(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_effects(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     tracks = [
         write("song", guitar=noise(0), bass=noise(1), drums=noise(2)),
         write("plain", mixture=noise(3)),
     ]
     chances, names = [], []
-    draw = mixing.draw_colours
+    draw = mixing.sample_effects
 
     def spy(stems: Sequence[str], *given: object) -> object:
         names.append(tuple(stems))
         chances.append(given[-1])
         return draw(stems, *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(mixing, "draw_colours", spy)
+    monkeypatch.setattr(mixing, "sample_effects", spy)
     as_it_was = items(tracks, only(gain=1e-9), 4_096, count=60)
     assert not chances
-    coloured = items(tracks, only(gain=1e-9, coloured=0.5), 4_096, count=60)
+    treated = items(tracks, only(gain=1e-9, effects_prob=0.5), 4_096, count=60)
     assert set(chances) == {0.5}
     assert set(names) == {("guitar", "bass", "other"), ("other",)}
     changed = {True: [], False: []}  # type: ignore[var-annotated]
-    for before, after in zip(as_it_was, coloured, strict=True):
-        assert before.separated == after.separated
-        separated = bool(after.separated)
-        rows = slice(None) if separated else slice(-1, None)
+    for before, after in zip(as_it_was, treated, strict=True):
+        assert before.has_stems == after.has_stems
+        has_stems = bool(after.has_stems)
+        rows = slice(None) if has_stems else slice(-1, None)
         for one, two in zip(before.stems[rows], after.stems[rows], strict=True):
-            changed[separated].append(float(torch.corrcoef(torch.stack([one, two]))[0, 1]) < 0.9999)
-        if separated:  # each as loud as it was
+            changed[has_stems].append(float(torch.corrcoef(torch.stack([one, two]))[0, 1]) < 0.9999)
+        if has_stems:  # each as loud as it was
             loud = [item.stems.square().mean(dim=1) for item in (before, after)]
             assert torch.allclose(loud[0] / loud[0].sum(), loud[1] / loud[1].sum(), rtol=1e-3)
     # half are treated; some of the treatments are none

@@ -1,6 +1,7 @@
 """One data set of several folders: what is opened, of which split, and what is refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import mido
@@ -11,11 +12,13 @@ import torch
 
 from audiomask.data.augmentation import NONE
 from audiomask.data.bands.dataset import BandDataset
-from audiomask.data.bands.render_plan import Plan
-from audiomask.data.layouts import recognise
+from audiomask.data.bands.render_plan import RenderPlan
+from audiomask.data.bands.source import BankSource
+from audiomask.data.layouts import recognize
 from audiomask.data.open import open_data
+from audiomask.data.recorded import RecordedSource
 from audiomask.data.songs import TrackDataset
-from audiomask.data.tracks import Source, signature
+from audiomask.data.sources import signature
 from audiomask.errors import DataError
 
 STEMS = ("guitar", "drums")
@@ -47,7 +50,7 @@ def music(tmp_path: Path) -> Path:
 def test_banks_songs_and_tracks_are_opened_together(
     bank: Path, songs: Path, slakh: Callable[..., Path]
 ) -> None:
-    sources = [recognise(folder) for folder in (bank, songs, slakh({"S00": (25, False)}))]
+    sources = [recognize(folder) for folder in (bank, songs, slakh({"S00": (25, False)}))]
     found = open_data(sources, STEMS, 2_000, 0, need_stems=True)
     assert [type(part) for part in found.parts] == [BandDataset, TrackDataset]
     band = found.parts[0]
@@ -55,60 +58,62 @@ def test_banks_songs_and_tracks_are_opened_together(
     assert [song.name for song in band.songs] == ["a.mid"]
     assert (band.stems, band.samples) == (STEMS, 2_000)
     assert len(found.notes) == len(band.bank.samples)
-    assert {type(found[index]) is Plan for index in range(20)} == {True, False}
+    assert {type(found[index]) is RenderPlan for index in range(20)} == {True, False}
     shapes = {tuple(found.excerpt(index).stems.shape) for index in range(8)}
     assert shapes == {(3, 2_000)}
 
 
 def test_a_split_has_its_own_songs_instruments_and_tracks(bank: Path, music: Path) -> None:
-    libraries = [path for path, _ in recognise(bank).libraries]
-    track = recognise(music).tracks[0]
+    libraries = [path for path, _ in recognize(bank).libraries]
+    track = recognize(music).tracks[0]
     splits = ("train", "validation", "test")
-    source = Source(
-        music,
-        "everything",
-        tracks=tuple(
-            track.__class__(**vars(track) | {"name": name, "split": name}) for name in splits
+    sources = [
+        RecordedSource(
+            music, "recordings", tuple(replace(track, name=name, split=name) for name in splits)
         ),
-        libraries=tuple((path, "test" if path.name == "steel" else "train") for path in libraries),
-        songs=tuple((Path(f"{name}.mid"), name) for name in splits),
-    )
+        BankSource(
+            bank,
+            "note bank and MIDI songs",
+            tuple((path, "test" if path.name == "steel" else "train") for path in libraries),
+            tuple((Path(f"{name}.mid"), name) for name in splits),
+        ),
+    ]
     for split in ("train", "test"):
-        opened = open_data([source], STEMS, 2_000, 0, split=split)
+        opened = open_data(sources, STEMS, 2_000, 0, split=split)
         band, tracks = opened.parts
         assert isinstance(band, BandDataset)
         assert isinstance(tracks, TrackDataset)
         guitars = [one.library for one in band.bank.instruments["guitar"]]
         assert guitars == (["steel"] if split == "test" else ["nylon"])
         assert [song.stem for song in band.songs] == [split]
-        assert [one.name for one in tracks.lottery.tracks] == [split]
-    (tracks,) = open_data([source], STEMS, 2_000, 0, split="validation").parts[-1:]
+        assert [one.name for one in tracks.sampler.tracks] == [split]
+    (tracks,) = open_data(sources, STEMS, 2_000, 0, split="validation").parts[-1:]
     assert isinstance(tracks, TrackDataset)
 
 
 def test_augmentation_is_what_is_asked_for(music: Path) -> None:
-    plain = open_data([recognise(music)], STEMS, 2_000, 0, augmentation=NONE)
+    plain = open_data([recognize(music)], STEMS, 2_000, 0, augmentation=NONE)
     assert plain.excerpt(0).mixture.tolist() == [0.25] * 2_000
-    varied = open_data([recognise(music)], STEMS, 2_000, 0)
+    varied = open_data([recognize(music)], STEMS, 2_000, 0)
     assert len({float(varied.excerpt(index).mixture[99]) for index in range(6)}) > 4
 
 
 def test_what_cannot_be_learned_from_is_refused(
     music: Path, songs: Path, bank: Path, slakh: Callable[..., Path]
 ) -> None:
-    recordings = [recognise(music)]
+    recordings = [recognize(music)]
     with pytest.raises(DataError, match="recordings alone"):
         open_data(recordings, STEMS, 100, 0, need_stems=True)
     open_data(recordings, STEMS, 100, 0)
     with pytest.raises(DataError, match="need a note bank"):
-        open_data([recognise(songs)], STEMS, 100, 0)
+        open_data([recognize(songs)], STEMS, 100, 0)
     with pytest.raises(DataError, match="nothing in the split 'test'"):
         open_data(recordings, STEMS, 100, 0, split="test")
-    tracks = recognise(slakh({"S00": (25, False), "S01": (40, False)}))
+    tracks = recognize(slakh({"S00": (25, False), "S01": (40, False)}))
     with pytest.raises(DataError, match=r"no drums in the data.*--set stems=guitar$"):
         open_data([tracks], STEMS, 100, 0, need_stems=True)
     # a bank beside it has them
-    open_data([tracks, recognise(bank)], STEMS, 100, 0, need_stems=True)
+    open_data([tracks, recognize(bank)], STEMS, 100, 0, need_stems=True)
 
 
 def test_a_stem_hidden_in_the_rest_is_refused(bank: Path, tmp_path: Path) -> None:
@@ -116,8 +121,8 @@ def test_a_stem_hidden_in_the_rest_is_refused(bank: Path, tmp_path: Path) -> Non
     song.mkdir(parents=True)
     for name in ("mixture", "drums", "bass", "other", "vocals"):
         soundfile.write(song / f"{name}.wav", np.zeros((4_410, 2)), 44_100)
-    musdb = recognise(tmp_path / "musdb")
-    for others in ([], [recognise(bank)]):
+    musdb = recognize(tmp_path / "musdb")
+    for others in ([], [recognize(bank)]):
         with pytest.raises(DataError, match=r"does not tell guitar from the rest.*--set stems="):
             open_data([musdb, *others], STEMS, 100, 0, need_stems=True)
     open_data([musdb], ("drums", "bass", "vocals"), 100, 0, need_stems=True)
@@ -125,7 +130,7 @@ def test_a_stem_hidden_in_the_rest_is_refused(bank: Path, tmp_path: Path) -> Non
 
 def test_a_signature_is_of_the_files_as_they_are(music: Path, bank: Path) -> None:
     def now() -> str:
-        return signature([recognise(music), recognise(bank)])
+        return signature([recognize(music), recognize(bank)])
 
     before = now()
     assert now() == before
@@ -134,14 +139,14 @@ def test_a_signature_is_of_the_files_as_they_are(music: Path, bank: Path) -> Non
     assert longer != before
     soundfile.write(music / "b.wav", np.zeros(44_100), 44_100)
     assert now() not in (before, longer)
-    gone = recognise(music)
+    gone = recognize(music)
     (music / "b.wav").unlink()
     with pytest.raises(DataError, match=r"b\.wav: has gone"):
         signature([gone])
 
 
 def test_the_same_items_from_the_same_folders(bank: Path, music: Path) -> None:
-    sources = [recognise(bank), recognise(music)]
+    sources = [recognize(bank), recognize(music)]
     one, two = (open_data(sources, STEMS, 2_000, 5) for _ in range(2))
     for index in range(4):
         pairs = zip(one.excerpt(index), two.excerpt(index), strict=True)

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiomask.data.effects import (
-    POINTS,
-    TAIL,
-    colour,
-    draw_colours,
+    EQ_POINTS,
+    REVERB_SAMPLES,
+    apply_effects,
     drive,
-    equaliser,
-    impulse,
+    equalizer,
+    reverb_tail,
+    sample_effects,
 )
 
 NAMES = ["guitar", "piano", "bass", "drums", "other"]
@@ -21,13 +21,13 @@ NAMES = ["guitar", "piano", "bass", "drums", "other"]
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 999), length=st.integers(1, 30_000), lines=st.integers(0, 5))
-def test_colours_keep_the_length_and_follow_their_generator(
+def test_effects_keep_the_length_and_follow_their_generator(
     seed: int, length: int, lines: int
 ) -> None:
     audio = 0.3 * torch.randn(lines, length, generator=torch.Generator().manual_seed(seed))
     before = audio.clone()
     first, second = (
-        colour(audio, draw_colours(NAMES[:lines], np.random.default_rng(seed), 0.5))
+        apply_effects(audio, sample_effects(NAMES[:lines], np.random.default_rng(seed), 0.5))
         for _ in range(2)
     )
     assert torch.equal(first, second)
@@ -36,25 +36,25 @@ def test_colours_keep_the_length_and_follow_their_generator(
     assert first.isfinite().all()
 
 
-def test_colours_change_most_and_leave_some() -> None:
+def test_effects_change_most_and_leave_some() -> None:
     audio = 0.3 * torch.randn(1, 2_000)
     found = [
-        colour(audio, draw_colours(["guitar"], np.random.default_rng(seed), 0.5))
+        apply_effects(audio, sample_effects(["guitar"], np.random.default_rng(seed), 0.5))
         for seed in range(60)
     ]
     same = sum(torch.equal(audio, sound) for sound in found)
     assert 1 <= same < 20  # (1 - 0.35) (1 - 0.7) (1 - 0.5) = 0.1
-    never = draw_colours(NAMES * 20, np.random.default_rng(0), 0.5, chance=0.0)
+    never = sample_effects(NAMES * 20, np.random.default_rng(0), 0.5, chance=0.0)
     lines = 0.3 * torch.randn(100, 50)
-    assert torch.equal(colour(lines, never), lines)
+    assert torch.equal(apply_effects(lines, never), lines)
 
 
 def test_a_line_does_not_hear_its_neighbours() -> None:
-    colours = draw_colours(NAMES, np.random.default_rng(3), 0.5)
+    effects = sample_effects(NAMES, np.random.default_rng(3), 0.5)
     lines = torch.randn(5, 3_000)
     alone = torch.zeros(5, 3_000)
     alone[2] = lines[2]
-    torch.testing.assert_close(colour(lines, colours)[2], colour(alone, colours)[2])
+    torch.testing.assert_close(apply_effects(lines, effects)[2], apply_effects(alone, effects)[2])
 
 
 def test_reverberation_does_not_wrap_around() -> None:
@@ -62,37 +62,37 @@ def test_reverberation_does_not_wrap_around() -> None:
     audio = torch.zeros(1, 44_100)
     audio[0, -1] = 1
     for seed in range(20):
-        sound = colour(audio, draw_colours(["piano"], np.random.default_rng(seed), 1.0))
+        sound = apply_effects(audio, sample_effects(["piano"], np.random.default_rng(seed), 1.0))
         assert float(sound[0, :20_000].abs().max()) < 0.02
 
 
 def test_the_band_shares_one_room() -> None:
-    colours = draw_colours(NAMES * 10, np.random.default_rng(0), 0.4)
-    assert colours.room.shape == (1, TAIL)
-    assert colours.curve.shape == (50, POINTS)
+    effects = sample_effects(NAMES * 10, np.random.default_rng(0), 0.4)
+    assert effects.reverb.shape == (1, REVERB_SAMPLES)
+    assert effects.curve.shape == (50, EQ_POINTS)
     impulses = torch.zeros(50, 30_000)
     impulses[:, 0] = 1
-    wet = (colours.wet > 0) & (colours.drive < 0) & (colours.curve == 1).all(dim=1)
+    wet = (effects.wet > 0) & (effects.drive < 0) & (effects.curve == 1).all(dim=1)
     assert int(wet.sum()) >= 2
-    sound = colour(impulses, colours)[wet]
-    expected = colours.wet[wet, None] * colours.room[0]
-    torch.testing.assert_close(sound[:, 1:TAIL], expected[:, 1:], atol=1e-5, rtol=0)
+    sound = apply_effects(impulses, effects)[wet]
+    expected = effects.wet[wet, None] * effects.reverb[0]
+    torch.testing.assert_close(sound[:, 1:REVERB_SAMPLES], expected[:, 1:], atol=1e-5, rtol=0)
 
 
 def test_an_equaliser_is_heard_as_it_is_drawn() -> None:
-    colours = draw_colours(["piano"], np.random.default_rng(0), 0.5)
-    curve = torch.linspace(0.5, 2, POINTS)[None]
-    colours = colours._replace(curve=curve, wet=torch.zeros(1), drive=-torch.ones(1))
+    effects = sample_effects(["piano"], np.random.default_rng(0), 0.5)
+    curve = torch.linspace(0.5, 2, EQ_POINTS)[None]
+    effects = effects._replace(curve=curve, wet=torch.zeros(1), drive=-torch.ones(1))
     time = torch.arange(44_100) / 44_100
     for hz in (2_000.0, 11_025.0, 18_000.0):
         tone = torch.sin(2 * torch.pi * hz * time)[None]
-        ratio = colour(tone, colours)[0, 5_000:-5_000].std() / tone[0, 5_000:-5_000].std()
+        ratio = apply_effects(tone, effects)[0, 5_000:-5_000].std() / tone[0, 5_000:-5_000].std()
         assert float(ratio) == pytest.approx(0.5 + 1.5 * hz / 22_050, rel=0.01)
 
 
 def test_guitars_are_driven_most() -> None:
-    colours = draw_colours(["guitar", "bass", "piano"] * 300, np.random.default_rng(0), 0.5)
-    share = (colours.drive >= 0).float().view(-1, 3).mean(dim=0)
+    effects = sample_effects(["guitar", "bass", "piano"] * 300, np.random.default_rng(0), 0.5)
+    share = (effects.drive >= 0).float().view(-1, 3).mean(dim=0)
     assert share.tolist() == pytest.approx([0.35, 0.2, 0.05], abs=0.07)
 
 
@@ -108,8 +108,8 @@ def test_drive_clips_softly() -> None:
 
 @given(seed=st.integers(0, 999))
 def test_the_equaliser_stays_within_12_db(seed: int) -> None:
-    gain = equaliser(np.random.default_rng(seed))
-    assert gain.shape == (POINTS,)
+    gain = equalizer(np.random.default_rng(seed))
+    assert gain.shape == (EQ_POINTS,)
     assert gain.dtype == np.float32
     decibels = 20 * np.log10(gain)
     assert np.abs(decibels).max() <= 12.001
@@ -117,8 +117,8 @@ def test_the_equaliser_stays_within_12_db(seed: int) -> None:
 
 
 def test_a_rooms_tail_decays_by_60_db_in_its_time() -> None:
-    tail = impulse(0.25, np.random.default_rng(0))
-    assert tail.shape == (TAIL,)
+    tail = reverb_tail(0.25, np.random.default_rng(0))
+    assert tail.shape == (REVERB_SAMPLES,)
     assert tail.dtype == np.float32
     assert np.square(tail).sum() == pytest.approx(1, rel=1e-4)
     assert not tail[:220].any()

@@ -1,4 +1,4 @@
-"""Blend: the same batch whoever makes it, workers or device, plans and recordings side by side."""
+"""Interleaving: the same batch whoever makes it, with plans and recordings side by side."""
 
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,15 @@ from torch.utils.data import DataLoader, Dataset
 
 from audiomask.data.bands.dataset import BandDataset
 from audiomask.data.bands.notes import NoteBank, find_libraries
-from audiomask.data.bands.render_plan import Plan
+from audiomask.data.bands.render_plan import RenderPlan
 from audiomask.data.excerpt import Excerpt
-from audiomask.data.interleave import Blend, Finished, Finisher, Numbered, collate_raw
+from audiomask.data.interleave import (
+    CpuCollate,
+    DeviceCollate,
+    InterleavedDataset,
+    SeededItems,
+    collate_raw,
+)
 from audiomask.training.batches import Steps, feed_of
 
 STEMS = ("guitar", "piano")
@@ -35,26 +41,28 @@ class Sums:
         return torch.tensor([index, 2 * index])
 
     def __call__(self, excerpts: Excerpt, drawn: Tensor) -> tuple[Tensor, ...]:
-        return excerpts.mixture, excerpts.stems.sum(dim=1), excerpts.separated, drawn
+        return excerpts.mixture, excerpts.stems.sum(dim=1), excerpts.has_stems, drawn
 
 
 @pytest.fixture(scope="module")
-def blend(bank: Path) -> Blend:
+def blend(bank: Path) -> InterleavedDataset:
     notes = NoteBank(find_libraries(bank))
     bands = BandDataset(notes, STEMS, SAMPLES, seed=1)
-    return Blend([bands, Constants()], 1, STEMS, SAMPLES, torch.from_numpy(notes.samples))
+    return InterleavedDataset(
+        [bands, Constants()], 1, STEMS, SAMPLES, torch.from_numpy(notes.samples)
+    )
 
 
-def test_items_come_from_all_parts_always_the_same(blend: Blend) -> None:
+def test_items_come_from_all_parts_always_the_same(blend: InterleavedDataset) -> None:
     kinds = [type(blend[index]) for index in range(60)]
     assert kinds == [type(blend[index]) for index in range(60)]
     # of every two in a row, each part has one
     assert all(one != two for one, two in zip(kinds[::2], kinds[1::2], strict=True))
-    other = Blend(blend.parts, 2, STEMS, SAMPLES, blend.notes)
+    other = InterleavedDataset(blend.parts, 2, STEMS, SAMPLES, blend.notes)
     assert kinds != [type(other[index]) for index in range(60)]
 
 
-def batches(blend: Blend, workers: int, feed: Any = None) -> list[Any]:
+def batches(blend: InterleavedDataset, workers: int, feed: Any = None) -> list[Any]:
     feed = feed or feed_of(blend, Sums(), CPU)
     loader = DataLoader(
         Steps(feed.data, 5, 17, 4), batch_size=4, collate_fn=feed.collate, num_workers=workers
@@ -63,7 +71,9 @@ def batches(blend: Blend, workers: int, feed: Any = None) -> list[Any]:
 
 
 @pytest.mark.parametrize("workers", [1, 4])
-def test_batches_are_the_same_with_any_number_of_workers(blend: Blend, workers: int) -> None:
+def test_batches_are_the_same_with_any_number_of_workers(
+    blend: InterleavedDataset, workers: int
+) -> None:
     alone, helped = batches(blend, 0), batches(blend, workers)
     assert len(alone) == len(helped) == 3
     for a, b in zip(alone, helped, strict=True):
@@ -71,14 +81,14 @@ def test_batches_are_the_same_with_any_number_of_workers(blend: Blend, workers: 
     assert [int(n) for batch in alone for n in batch[3][:, 0]] == list(range(5, 17))
 
 
-def test_what_a_device_finishes_is_what_workers_finish(blend: Blend) -> None:
-    numbered = Numbered(blend, Sums())
+def test_what_a_device_finishes_is_what_workers_finish(blend: InterleavedDataset) -> None:
+    numbered = SeededItems(blend, Sums())
     for first in (0, 8, 16):
         items = [numbered[index] for index in range(first, first + 8)]
         kinds = {type(item) for item, _ in items}
-        assert kinds == {Plan, Excerpt}
-        here = Finished(blend, Sums())(items)
-        there = Finisher(blend, Sums(), CPU)(collate_raw(items))
+        assert kinds == {RenderPlan, Excerpt}
+        here = CpuCollate(blend, Sums())(items)
+        there = DeviceCollate(blend, Sums(), CPU)(collate_raw(items))
         for x, y in zip(here, there, strict=True):
             assert x.dtype == y.dtype
             torch.testing.assert_close(x, y, atol=1e-6, rtol=1e-5)
@@ -88,17 +98,17 @@ def test_what_a_device_finishes_is_what_workers_finish(blend: Blend) -> None:
 
 
 @pytest.mark.parametrize("part", [0, 1])
-def test_batches_of_one_kind_are_finished_too(blend: Blend, part: int) -> None:
-    one = Blend([blend.parts[part]], 1, STEMS, SAMPLES, blend.notes)
-    items = [Numbered(one, Sums())[index] for index in range(3)]
+def test_batches_of_one_kind_are_finished_too(blend: InterleavedDataset, part: int) -> None:
+    one = InterleavedDataset([blend.parts[part]], 1, STEMS, SAMPLES, blend.notes)
+    items = [SeededItems(one, Sums())[index] for index in range(3)]
     raw = collate_raw(items)
     assert (raw.plan is None) == (part == 1)
     assert (raw.excerpts is None) == (part == 0)
-    found = Finisher(one, Sums(), CPU)(raw)
+    found = DeviceCollate(one, Sums(), CPU)(raw)
     assert torch.allclose(found[0], found[1], atol=1e-6)
 
 
-def test_an_excerpt_is_its_place_in_a_batch(blend: Blend) -> None:
+def test_an_excerpt_is_its_place_in_a_batch(blend: InterleavedDataset) -> None:
     played = blend.play([blend[index] for index in range(4)])
     for index in range(4):
         alone = blend.excerpt(index)

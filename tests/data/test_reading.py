@@ -13,8 +13,8 @@ import torch
 
 from audiomask.audio.files import AudioFile
 from audiomask.audio.source import MemorySource, ResampledSource
+from audiomask.data.read_method import find_read_method
 from audiomask.data.reading import Reader, read_span
-from audiomask.data.ways import find_way
 from audiomask.errors import DataError
 
 RATE = 44_100
@@ -128,7 +128,7 @@ def test_only_the_span_is_read(
     tmp_path: Path, name: str, rate: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = write(tmp_path / name, noise(60 * rate, 1), rate)
-    find_way(file)  # as the scan of a data set does, once for all spans
+    find_read_method(file)  # as the scan of a data set does, once for all spans
     read, frames = soundfile.SoundFile.read, []
 
     def spy(self: soundfile.SoundFile, *given: object, **named: object) -> object:

@@ -18,7 +18,7 @@ from audiomask.audio.files import AudioFile
 from audiomask.audio.source import ResampledSource
 from audiomask.data.augmentation import NONE, Augmentation
 from audiomask.data.excerpt import Excerpt
-from audiomask.data.songs import Lottery, TrackDataset
+from audiomask.data.songs import DurationWeightedSampler, TrackDataset
 from audiomask.data.tracks import Track
 from audiomask.errors import DataError
 
@@ -66,13 +66,13 @@ def test_as_recorded_it_is_the_files_own_samples(write: Write) -> None:
             whole[part] = audio.read(0, RATE).mean(dim=0)
     expected = torch.stack([whole["guitar"], whole["bass"], whole["drums"] + whole["voice"]])
     starts = set()
-    for mixture, stems, separated in items([track], samples=1_000, count=20):
+    for mixture, stems, has_stems in items([track], samples=1_000, count=20):
         start = int((expected[0].unfold(0, 1_000, 1) == stems[0]).all(dim=1).nonzero()[0])
         starts.add(start)
         assert torch.equal(stems, expected[:, start : start + 1_000])
         assert torch.equal(mixture, stems.sum(dim=0))
-        assert separated
-        assert separated.dtype == torch.bool
+        assert has_stems
+        assert has_stems.dtype == torch.bool
     assert len(starts) == 20
     assert min(starts) < RATE / 5
     assert max(starts) > 3 * RATE / 5
@@ -110,7 +110,7 @@ def test_longer_songs_are_drawn_more_often(write: Write) -> None:
     share = float((levels(items(tracks))[:, 0] == 0.25).float().mean())
     assert share == pytest.approx(0.75, abs=0.06)
     with pytest.raises(DataError, match="lasts no time"):
-        Lottery([replace(tracks[0], seconds=0.0)])
+        DurationWeightedSampler([replace(tracks[0], seconds=0.0)])
 
 
 def test_rates_and_channels_may_differ_in_a_song(write: Write) -> None:
@@ -152,11 +152,11 @@ def test_a_silent_song_stays_silent(write: Write) -> None:
 
 def test_plain_recordings(write: Write) -> None:
     tracks = [write("plain", mixture=0.25), write("song", guitar=0.5)]
-    for mixture, stems, separated in items(tracks, count=40):
-        assert stems[:, 0].tolist() == ([0.5, 0, 0] if separated else [0, 0, 0.25])
+    for mixture, stems, has_stems in items(tracks, count=40):
+        assert stems[:, 0].tolist() == ([0.5, 0, 0] if has_stems else [0, 0, 0.25])
         assert torch.equal(mixture, stems.sum(dim=0))
     found = items(tracks, Augmentation(), samples=1_000)
-    plain = [item for item in found if not item.separated]
+    plain = [item for item in found if not item.has_stems]
     assert 0.4 < len(plain) / len(found) < 0.6
     loudness = [10 * math.log10(float(item.mixture.square().mean())) for item in plain]
     assert -30.1 < min(loudness) < -28
@@ -219,7 +219,7 @@ def test_only_the_excerpt_is_read(write: Write, monkeypatch: pytest.MonkeyPatch)
     items([track], samples=10_000, count=5)
     assert sum(frames) == 5 * 2 * 10_000
     frames.clear()
-    items([track], only(dropped=0.999), samples=10_000, count=5)
+    items([track], only(stem_dropout=0.999), samples=10_000, count=5)
     assert sum(frames) == 5 * 10_000  # not what is left out, either
 
 

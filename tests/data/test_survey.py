@@ -6,9 +6,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from audiomask.data.layouts import recognise
+from audiomask.data.layouts import recognize
+from audiomask.data.recorded import RecordedSource
+from audiomask.data.sources import Source
 from audiomask.data.survey import hours_of, show
-from audiomask.data.tracks import Source, Track
+from audiomask.data.tracks import Track
 
 Sound = Callable[..., Path]
 
@@ -38,7 +40,7 @@ def test_tracks_are_counted_by_split_and_stem() -> None:
         *songs(70, "validation", "drums"),
         *songs(1, "test", "guitar"),
     )
-    heading, row = shown(Source(Path("/data/My Songs"), "track folders", tracks))
+    heading, row = shown(RecordedSource(Path("/data/My Songs"), "track folders", tracks))
     assert cells(heading) == [
         "data", "layout", "of", "train", "validation", "test", "hours", "stems",
     ]  # fmt: skip
@@ -56,7 +58,7 @@ def test_bands_are_endless_and_recordings_have_no_stems(
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     folders = (bank, tmp_path / "recordings", tmp_path / "m", tmp_path / "f")
-    _, *rows = shown(*map(recognise, folders))
+    _, *rows = shown(*map(recognize, folders))
     assert [cells(row)[1:] for row in rows] == [
         ["note bank", "instruments", "6", "0", "0", "endless",
          "guitar 2, bass 1, drums 1, other 1, piano 1"],
@@ -69,7 +71,7 @@ def test_bands_are_endless_and_recordings_have_no_stems(
 def test_a_source_of_several_kinds_has_a_row_for_each(sound: Sound, tmp_path: Path) -> None:
     sound(tmp_path / "bank" / "guitar" / "a" / "60_v90.wav")
     (tmp_path / "bank" / "a.mid").touch()
-    _, *rows = shown(recognise(tmp_path / "bank"))
+    _, *rows = shown(recognize(tmp_path / "bank"))
     assert [cells(row)[:3] for row in rows] == [
         ["bank", "note bank", "instruments"],
         ["bank", "MIDI songs", "songs"],
@@ -78,14 +80,18 @@ def test_a_source_of_several_kinds_has_a_row_for_each(sound: Sound, tmp_path: Pa
 
 def test_many_stems_are_cut_short() -> None:
     names = [f"s{n:02d}" for n in range(40)]
-    _, row = shown(Source(Path("x"), "track folders", tuple(songs(1, "train", *names))), width=300)
+    _, row = shown(
+        RecordedSource(Path("x"), "track folders", tuple(songs(1, "train", *names))), width=300
+    )
     assert cells(row)[-1].startswith("s00 1, s01 1, ")
     assert cells(row)[-1].endswith("s11 1, and 28 more")
 
 
 def test_problems_are_warnings_of_one_line_each() -> None:
     odd = "[red]3 files[/red] cannot be read " + "and " * 40
-    source = Source(Path("/data/[x]"), "recordings", tuple(songs(1, "train")), problems=(odd, "b"))
+    source = RecordedSource(
+        Path("/data/[x]"), "recordings", tuple(songs(1, "train")), problems=(odd, "b")
+    )
     _, row, *warnings = shown(source, width=60)
     assert cells(row)[0] == "[x]"  # names are no markup
     assert warnings == [f"warning: /data/[x]: {odd.strip()}", "warning: /data/[x]: b"]

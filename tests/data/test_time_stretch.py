@@ -1,4 +1,4 @@
-"""Movement: the pitch, the tempo and the level of what was moved."""
+"""Changes of pitch and tempo: the pitch, the tempo and the level of what comes out."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiomask.data.time_stretch import move, needed
+from audiomask.data.time_stretch import change_pitch_and_tempo, samples_needed
 
 RATE = 44_100
 SAMPLES = 3 * RATE
@@ -33,7 +33,9 @@ def decibels(audio: torch.Tensor) -> float:
 
 @pytest.mark.parametrize(("pitch", "tempo"), MOVES)
 def test_a_sine_is_at_the_new_pitch_as_long_and_as_loud(pitch: float, tempo: float) -> None:
-    moved = move(sine(440, needed(SAMPLES, pitch, tempo))[None], pitch, tempo, SAMPLES)
+    moved = change_pitch_and_tempo(
+        sine(440, samples_needed(SAMPLES, pitch, tempo))[None], pitch, tempo, SAMPLES
+    )
     assert moved.shape == (1, SAMPLES)
     assert hertz(moved[0]) == pytest.approx(440 * 2 ** (pitch / 12), rel=2e-4)
     level = decibels(sine(440, SAMPLES))
@@ -42,15 +44,15 @@ def test_a_sine_is_at_the_new_pitch_as_long_and_as_loud(pitch: float, tempo: flo
 
 
 def test_two_semitones_up_is_494_hertz() -> None:
-    moved = move(sine(440, needed(SAMPLES, 2, 1))[None], 2, 1, SAMPLES)
+    moved = change_pitch_and_tempo(sine(440, samples_needed(SAMPLES, 2, 1))[None], 2, 1, SAMPLES)
     assert hertz(moved[0]) == pytest.approx(493.9, abs=0.1)
 
 
 @pytest.mark.parametrize(("pitch", "tempo"), MOVES)
 def test_clicks_come_at_the_new_tempo(pitch: float, tempo: float) -> None:
-    clicks = torch.zeros(1, needed(SAMPLES, pitch, tempo))
+    clicks = torch.zeros(1, samples_needed(SAMPLES, pitch, tempo))
     clicks[0, 11_025::11_025] = 1
-    moved = move(clicks, pitch, tempo, SAMPLES)[0].abs()
+    moved = change_pitch_and_tempo(clicks, pitch, tempo, SAMPLES)[0].abs()
     spacing = 11_025 / tempo
     for number in range(1, int(SAMPLES / spacing)):
         begin, end = round((number - 0.5) * spacing), round((number + 0.5) * spacing)
@@ -62,30 +64,30 @@ def test_clicks_come_at_the_new_tempo(pitch: float, tempo: float) -> None:
 
 @pytest.mark.parametrize(("pitch", "tempo"), MOVES)
 def test_chords_and_noise_keep_their_level(pitch: float, tempo: float) -> None:
-    samples = needed(SAMPLES, pitch, tempo)
+    samples = samples_needed(SAMPLES, pitch, tempo)
     chord = sum(sine(440 * 2 ** (step / 12), samples) for step in (0, 4, 7, 12))
     assert isinstance(chord, torch.Tensor)
     rough = torch.randn(samples + 15, generator=torch.Generator().manual_seed(0))
     lines = torch.stack([chord, rough.unfold(0, 16, 1).mean(dim=1)])
-    moved = move(lines, pitch, tempo, SAMPLES)
+    moved = change_pitch_and_tempo(lines, pitch, tempo, SAMPLES)
     for line, before in zip(moved, lines, strict=True):
         assert decibels(line) == pytest.approx(decibels(before), abs=1.5)
 
 
 def test_lines_are_moved_apart_from_each_other() -> None:
     lines = torch.stack(
-        [sine(440, needed(SAMPLES, 1, 0.95)), torch.zeros(needed(SAMPLES, 1, 0.95))]
+        [sine(440, samples_needed(SAMPLES, 1, 0.95)), torch.zeros(samples_needed(SAMPLES, 1, 0.95))]
     )
-    moved = move(lines, 1, 0.95, SAMPLES)
-    assert torch.allclose(moved[:1], move(lines[:1], 1, 0.95, SAMPLES), atol=1e-6)
+    moved = change_pitch_and_tempo(lines, 1, 0.95, SAMPLES)
+    assert torch.allclose(moved[:1], change_pitch_and_tempo(lines[:1], 1, 0.95, SAMPLES), atol=1e-6)
     assert not moved[1].any()
 
 
 @given(samples=st.integers(1, 3_000))
 def test_no_move_gives_the_very_samples(samples: int) -> None:
     lines = torch.randn(2, samples, generator=torch.Generator().manual_seed(samples))
-    assert needed(samples, 0, 1) == samples
-    assert torch.equal(move(lines, 0, 1, samples), lines)
+    assert samples_needed(samples, 0, 1) == samples
+    assert torch.equal(change_pitch_and_tempo(lines, 0, 1, samples), lines)
 
 
 @given(
@@ -94,9 +96,9 @@ def test_no_move_gives_the_very_samples(samples: int) -> None:
     tempo=st.just(1.0) | st.floats(0.5, 2),
 )
 def test_what_is_needed_is_enough(samples: int, pitch: float, tempo: float) -> None:
-    count = needed(samples, pitch, tempo)
+    count = samples_needed(samples, pitch, tempo)
     line = torch.randn(1, count + 5_000, generator=torch.Generator().manual_seed(samples))
-    moved = move(line[:, :count], pitch, tempo, samples)
+    moved = change_pitch_and_tempo(line[:, :count], pitch, tempo, samples)
     assert moved.shape == (1, samples)
     # more changes nothing, so no silence has come in at the end
-    assert torch.allclose(moved, move(line, pitch, tempo, samples), atol=1e-3)
+    assert torch.allclose(moved, change_pitch_and_tempo(line, pitch, tempo, samples), atol=1e-3)

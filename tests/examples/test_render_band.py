@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from audiomask.audio.files import AudioFile
 from audiomask.data.bands import soundfont as fonts
-from audiomask.data.layouts import recognise
+from audiomask.data.layouts import recognize
 from audiomask.errors import DataError
 from audiomask.infill.detection.detect import detect_faults
 
@@ -123,7 +123,7 @@ def test_songs_have_slakhs_layout(script: ModuleType, font: Path, tmp_path: Path
         assert 0.5 * 32767 < np.abs(total).max() < 0.9 * 32767
         assert sf.info(folder / "mix.flac").subtype == "PCM_16"
         assert len(mido.MidiFile(folder / "all_src.mid").tracks) == len(details["stems"])
-    source = recognise(out)  # what training reads
+    source = recognize(out)  # what training reads
     assert (source.layout, source.problems) == ("Slakh2100", ())
     assert [track.name for track in source.tracks] == [f"Track{n:05d}" for n in (1, 2, 3)]
     assert [track.seconds for track in source.tracks] == [5.0] * 3

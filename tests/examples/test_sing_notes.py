@@ -13,7 +13,7 @@ import soundfile as sf
 import typer
 from typer.testing import CliRunner, Result
 
-from audiomask.data.layouts import recognise
+from audiomask.data.layouts import recognize
 from audiomask.data.layouts.splits import library_key
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "sing_notes.py"
@@ -71,7 +71,7 @@ def test_voices_sing_the_notes_they_are_named_after(script: ModuleType, tmp_path
     result = run(script, tmp_path, "--voices", 1, "--speakers", 1)
     assert result.exit_code == 0, result.output
     assert result.stdout == ""
-    source = recognise(tmp_path)  # what training reads
+    source = recognize(tmp_path)  # what training reads
     assert (source.layout, source.problems) == ("note bank", ())
     voice = tmp_path / "other" / "voice1-001"
     assert [folder for folder, _ in source.libraries] == [voice.with_name("speech1-001"), voice]
@@ -122,7 +122,7 @@ def test_families_and_what_is_kept(
         "voice1-002/061_v007.ogg", "voice1-003/062_v007.ogg", "voice2-001/063_v007.ogg",
         "voice2-002/064_v008.ogg",
     ]  # fmt: skip
-    keys = {library_key(folder) for folder, _ in recognise(tmp_path).libraries}
+    keys = {library_key(folder) for folder, _ in recognize(tmp_path).libraries}
     assert keys == {"speech1", "speech2", "voice1", "voice2"}
 
 

@@ -93,7 +93,9 @@ SCHEDULES = st.builds(
     save_every=st.integers(1, 10**6),
     accumulate=st.integers(1, 99),
 )
-AUGMENTATIONS = st.builds(Augmentation, share, share, pitch=st.floats(0, 12), moved=share)
+AUGMENTATIONS = st.builds(
+    Augmentation, share, share, pitch=st.floats(0, 12), pitch_tempo_prob=share
+)
 MODELS = st.one_of(
     st.builds(VQVAEConfig, levels=st.integers(1, 9), commitment=st.floats(0, 100)),
     st.builds(PaperConfig, blocks=st.integers(1, 9), commitment=st.floats(0, 100)),
@@ -149,8 +151,8 @@ def test_read_back_it_gives_the_same_settings(
          "learning_rate is 1.0, and was 0.0005 when the run began"),
         ({"model": dataclasses.replace(MLM, stems=("guitar", "bass"))},
          "stems is guitar, bass, and was guitar, piano, bass, drums when the run began"),
-        ({"augmentation": Augmentation(moved=1.0)},
-         "moved is 1.0, and was 0.25 when the run began"),
+        ({"augmentation": Augmentation(pitch_tempo_prob=1.0)},
+         "pitch_tempo_prob is 1.0, and was 0.25 when the run began"),
         ({"data": (Path("midi"),)}, "data is midi, and was notes, midi when the run began"),
         ({"origin": {"vqvae_fingerprint": "cd"}},
          "vqvae_fingerprint is cd, and was ab when the run began"),
@@ -197,8 +199,12 @@ def test_a_run_is_gone_on_with_or_refused(tmp_path: Path) -> None:
     stored = tomllib.loads((folder / "run.toml").read_text(encoding="utf-8"))
     assert (stored["steps"], stored["origin"]["init"]) == (200, "start")
     before = (folder / "run.toml").read_bytes()
-    with pytest.raises(UsageError, match=r"seed is 1.*; moved is 1.0.*--init") as refused:
-        record(folder, described(seed=1, augmentation=Augmentation(moved=1.0)), resume=True)
+    with pytest.raises(
+        UsageError, match=r"seed is 1.*; pitch_tempo_prob is 1.0.*--init"
+    ) as refused:
+        record(
+            folder, described(seed=1, augmentation=Augmentation(pitch_tempo_prob=1.0)), resume=True
+        )
     assert "\n" not in str(refused.value)
     assert (folder / "run.toml").read_bytes() == before
     # a new run in the same folder, and a run that left no record, have nothing to be held to

@@ -38,12 +38,12 @@ def test_without_anything_the_presets_stay() -> None:
 
 def test_tables_go_to_what_they_name() -> None:
     model, schedule, augmentation = resolved(
-        {"model": {"levels": 3}, "schedule": {"ema": 0.5}, "augmentation": {"moved": 1}}
+        {"model": {"levels": 3}, "schedule": {"ema": 0.5}, "augmentation": {"pitch_tempo_prob": 1}}
     )
     assert model == dataclasses.replace(VQVAEConfig(), levels=3)
     assert schedule == Schedule(100, 8, ema=0.5)
-    assert augmentation == Augmentation(moved=1.0)
-    assert type(augmentation.moved) is float
+    assert augmentation == Augmentation(pitch_tempo_prob=1.0)
+    assert type(augmentation.pitch_tempo_prob) is float
 
 
 def test_set_goes_over_the_later_file_over_the_earlier_key_by_key() -> None:
@@ -79,13 +79,20 @@ def test_options_that_are_settings_of_the_schedule() -> None:
         ),
         (
             {"augmentation": {"zzzz": 1}},
-            "no setting 'zzzz' in [augmentation]; there are coloured, dropped, gain, moved, "
-            "panned, pitch, polarity, random_mixing, tempo",
+            "no setting 'zzzz' in [augmentation]; there are effects_prob, gain, pan_prob, pitch, "
+            "pitch_tempo_prob, polarity_prob, random_mixing, stem_dropout, tempo",
         ),
         ({"model": {"levels": "3"}}, "levels is '3', not a whole number"),
         ({"model": {"levels": True}}, "levels is True, not a whole number"),
         ({"schedule": {"learning_rate": "fast"}}, "learning_rate is 'fast', not a number"),
-        ({"augmentation": {"moved": 2}}, "moved is 2; it must be from 0 to 1"),
+        (
+            {"augmentation": {"moved": 1}},
+            "no setting 'moved' in [augmentation]; it is called 'pitch_tempo_prob' now",
+        ),
+        (
+            {"augmentation": {"pitch_tempo_prob": 2}},
+            "pitch_tempo_prob is 2; it must be from 0 to 1",
+        ),
         ({"model": {"levels": 0}}, "levels is 0; it must be a whole number from 1"),
     ],
 )
@@ -124,6 +131,7 @@ def test_settings_go_where_they_belong() -> None:
     ("key", "text", "reason"),
     [
         ("learning_rte", "1", "--set: no setting 'learning_rte'; did you mean 'learning_rate'?"),
+        ("dropped", "1", "--set: no setting 'dropped'; it is called 'stem_dropout' now"),
         ("steps", "1", "--set: no setting 'steps'; did you mean --steps?"),
         ("save_evry", "1", "--set: no setting 'save_evry'; did you mean --save-every?"),
         ("levels", "two", "--set levels: 'two' is not a whole number"),

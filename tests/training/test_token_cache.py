@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from audiomask.data.excerpt import Excerpt
-from audiomask.data.interleave import Blend
+from audiomask.data.interleave import InterleavedDataset
 from audiomask.errors import DataError
 from audiomask.networks.mlm import build_mlm
 from audiomask.training import token_cache as module
@@ -55,7 +55,7 @@ def cache(folder: Path, items: int = 5, vqvae: str = "a", **more: Any) -> TokenC
 
 
 def fill(kept: TokenCache, songs: Songs) -> list[int]:
-    return list(kept.fill(Blend([songs], 0, ("low", "high"), FRAMES * HOP), CPU, 0))  # type: ignore[list-item]
+    return list(kept.fill(InterleavedDataset([songs], 0, ("low", "high"), FRAMES * HOP), CPU, 0))  # type: ignore[list-item]
 
 
 def test_kept_scenes_are_those_that_would_be_made(tmp_path: Path) -> None:

@@ -17,21 +17,21 @@ from torch.utils.data import Dataset
 
 from audiomask.data.bands.arrangement import Arrangement, Note, compose, read_midi
 from audiomask.data.bands.notes import SAMPLE_RATE, Instrument, NoteBank, Sample
-from audiomask.data.bands.render_plan import FADE, Plan
-from audiomask.data.effects import Colours, draw_colours
-from audiomask.data.excerpt import draw_loudness
+from audiomask.data.bands.render_plan import FADE, RenderPlan
+from audiomask.data.effects import EffectParams, sample_effects
+from audiomask.data.excerpt import sample_rms_db
 from audiomask.data.layouts.splits import library_key
 
 #: seconds of music before an excerpt whose notes may still ring in it
 LEAD_IN = 4.0
 #: semitones from a note to the recording that it may be read from
-FARTHEST = 4
+MAX_TRANSPOSE = 4
 #: the most that songs are sped up; more is arranged than is heard, that none ends early
-FASTEST = 1.1
+MAX_SPEED = 1.1
 
 
-class Placed(NamedTuple):
-    """One note of a plan: see ``Plan`` for what its numbers mean."""
+class PlannedNote(NamedTuple):
+    """One note of a plan: see ``RenderPlan`` for what its numbers mean."""
 
     start: int
     onset: int
@@ -41,7 +41,7 @@ class Placed(NamedTuple):
     gain: float
 
 
-class BandDataset(Dataset[Plan]):
+class BandDataset(Dataset[RenderPlan]):
     """Plans of excerpts of composed songs, 44.1 kHz mono.
 
     Args:
@@ -69,18 +69,18 @@ class BandDataset(Dataset[Plan]):
         self.samples = samples
         self.seed = seed
         self.songs = list(songs)
-        self.families = {stem: families(group) for stem, group in bank.instruments.items()}
+        self.families = {stem: group_by_maker(group) for stem, group in bank.instruments.items()}
 
     def __len__(self) -> int:
         return 1 << 30  # endless: every index is another song
 
-    def __getitem__(self, index: int) -> Plan:
+    def __getitem__(self, index: int) -> RenderPlan:
         rng = np.random.default_rng([self.seed, index])
         seconds = self.samples / SAMPLE_RATE
-        arrangement = self.arrange(rng, FASTEST * (LEAD_IN + seconds))
+        arrangement = self.arrange(rng, MAX_SPEED * (LEAD_IN + seconds))
         reverberation = float(rng.uniform(0.15, 1.2))  # one room for the whole band
         tuning = float(rng.normal(0, 0.15))  # semitones, of the whole band
-        speed = float(rng.uniform(0.9, FASTEST))
+        speed = float(rng.uniform(0.9, MAX_SPEED))
         names, lines, levels = [], [], []
         for name in sorted(arrangement):
             notes = self.play(arrangement[name], name, rng, tuning, speed)
@@ -91,22 +91,22 @@ class BandDataset(Dataset[Plan]):
                 names.append(name)
                 lines.append(notes)
                 levels.append(0.1 * 10 ** (level / 20) * rng.choice((-1, 1)))
-        colours = draw_colours(names, rng, reverberation)
-        return self.plan(names, lines, levels, colours, draw_loudness(rng))
+        effects = sample_effects(names, rng, reverberation)
+        return self.plan(names, lines, levels, effects, sample_rms_db(rng))
 
     def plan(
         self,
         names: Sequence[str],
-        lines: Sequence[Sequence[Placed]],
+        lines: Sequence[Sequence[PlannedNote]],
         levels: Sequence[float],
-        colours: Colours,
-        loudness: float,
-    ) -> Plan:
+        effects: EffectParams,
+        rms_db: float,
+    ) -> RenderPlan:
         """The plan of one excerpt, from what each of its lines plays."""
         notes = np.array([note for line in lines for note in line], dtype=np.float64)
         start, onset, length, held, ratio, gain = torch.from_numpy(notes.reshape(-1, 6)).unbind(1)
         places = [self.stems.index(n) if n in self.stems else len(self.stems) for n in names]
-        return Plan(
+        return RenderPlan(
             start=start.long(),
             line=torch.arange(len(lines)).repeat_interleave(
                 torch.tensor([len(line) for line in lines], dtype=torch.int64)
@@ -119,8 +119,8 @@ class BandDataset(Dataset[Plan]):
             item=torch.zeros(len(lines), dtype=torch.int64),
             slot=torch.tensor(places, dtype=torch.int64),
             level=torch.tensor(levels, dtype=torch.float32),
-            colours=colours,
-            loudness=torch.tensor([loudness], dtype=torch.float32),
+            effects=effects,
+            rms_db=torch.tensor([rms_db], dtype=torch.float32),
         )
 
     def arrange(self, rng: np.random.Generator, seconds: float) -> Arrangement:
@@ -140,7 +140,7 @@ class BandDataset(Dataset[Plan]):
         rng: np.random.Generator,
         tuning: float,
         speed: float,
-    ) -> list[Placed]:
+    ) -> list[PlannedNote]:
         """What is heard of a stem's notes on one of its instruments; nothing if the bank has none.
 
         The first ``LEAD_IN`` seconds only ring into the excerpt.
@@ -152,9 +152,9 @@ class BandDataset(Dataset[Plan]):
         group = makers[rng.integers(len(makers))]
         instrument = group[rng.integers(len(group))]
         choice = int(rng.integers(1 << 16))
-        away = 0
+        transpose = 0
         if self.varied and rng.random() < 0.5:
-            away = int(rng.integers(-FARTHEST, FARTHEST + 1))
+            transpose = int(rng.integers(-MAX_TRANSPOSE, MAX_TRANSPOSE + 1))
         # recorded decays are cut by the key's release, unless the player lets all notes ring
         ring = rng.random() < 0.15 or stem == "drums"
         found: dict[tuple[int, int], tuple[Sample, float] | None] = {}
@@ -165,23 +165,23 @@ class BandDataset(Dataset[Plan]):
                 continue
             key = (note.pitch, note.velocity // 16)
             if key not in found:
-                found[key] = choose(instrument, note, tuning, choice, away)
+                found[key] = choose_sample(instrument, note, tuning, choice, transpose)
             chosen = found[key]
             if chosen is None:
                 continue
             sample, ratio = chosen
-            length = held = playable(sample, ratio)
+            length = held = playable_samples(sample, ratio)
             pressed = round(note.duration / speed * SAMPLE_RATE)
             if not ring and pressed + FADE < length:
                 length, held = pressed + FADE, pressed
             length = min(length, self.samples - onset)
             if onset + length > 0:
                 gain = (note.velocity / 127) ** 1.5
-                placed.append(Placed(sample.start, onset, length, held, ratio, gain))
+                placed.append(PlannedNote(sample.start, onset, length, held, ratio, gain))
         return placed
 
 
-def families(instruments: Sequence[Instrument]) -> list[list[Instrument]]:
+def group_by_maker(instruments: Sequence[Instrument]) -> list[list[Instrument]]:
     """Instruments by who made them: those of one SoundFont together, every other by itself."""
     found: dict[str, list[Instrument]] = {}
     for instrument in instruments:
@@ -190,8 +190,8 @@ def families(instruments: Sequence[Instrument]) -> list[list[Instrument]]:
     return list(found.values())
 
 
-def choose(
-    instrument: Instrument, note: Note, tuning: float, choice: int, away: int = 0
+def choose_sample(
+    instrument: Instrument, note: Note, tuning: float, choice: int, transpose: int = 0
 ) -> tuple[Sample, float] | None:
     """The instrument's sample for a note, and how fast to read it; None when it has none near.
 
@@ -200,17 +200,17 @@ def choose(
         note: what is to sound.
         tuning: semitones that all notes are higher.
         choice: decides between a drum's samples.
-        away: semitones from the note to where its sample is looked for; drums stay.
+        transpose: semitones from the note to where its sample is looked for; drums stay.
     """
     if instrument.stem == "drums":
         drum = instrument.drum(note.pitch, note.velocity, choice)
         return None if drum is None else (drum, 1.0)
-    sample = instrument.nearest(note.pitch + away, note.velocity)
+    sample = instrument.nearest(note.pitch + transpose, note.velocity)
     ratio = 2 ** ((note.pitch - sample.pitch + tuning) / 12)
     return (sample, float(ratio)) if 0.5 <= ratio <= 2.0 else None
 
 
-def playable(sample: Sample, ratio: float) -> int:
+def playable_samples(sample: Sample, ratio: float) -> int:
     """How many samples a note has when read ``ratio`` times as fast."""
     if ratio == 1:
         return len(sample.samples)

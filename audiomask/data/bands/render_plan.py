@@ -12,13 +12,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from audiomask.data.effects import Colours
+from audiomask.data.effects import EffectParams
 
 #: samples a note takes to die once it is let go
 FADE = 5292
 
 
-class Plan(NamedTuple):
+class RenderPlan(NamedTuple):
     """What is played in one excerpt, or in several.
 
     N notes are played by L lines (a line is one player) in I excerpts (items).
@@ -35,8 +35,8 @@ class Plan(NamedTuple):
         item: [L] int64, the excerpt that a line is in; sorted.
         slot: [L] int64, the stem that it counts as.
         level: [L] float32, its root mean square among the others; negative inverts it.
-        colours: what is done to the lines.
-        loudness: [I] float32, the mixture's root mean square, dB of full scale.
+        effects: what is done to the lines.
+        rms_db: [I] float32, the mixture's root mean square, dB of full scale.
     """
 
     start: Tensor
@@ -49,13 +49,13 @@ class Plan(NamedTuple):
     item: Tensor
     slot: Tensor
     level: Tensor
-    colours: Colours
-    loudness: Tensor
+    effects: EffectParams
+    rms_db: Tensor
 
     @property
     def items(self) -> int:
         """How many excerpts are planned."""
-        return len(self.loudness)
+        return len(self.rms_db)
 
     @property
     def lines(self) -> int:
@@ -63,24 +63,25 @@ class Plan(NamedTuple):
         return len(self.level)
 
 
-def join(plans: Sequence[Plan]) -> Plan:
+def join(plans: Sequence[RenderPlan]) -> RenderPlan:
     """Several plans as one, in order."""
     joined = {
         name: torch.cat([getattr(plan, name) for plan in plans])
-        for name in Plan._fields
-        if name != "colours"
+        for name in RenderPlan._fields
+        if name != "effects"
     }
-    colours = {
-        name: torch.cat([getattr(plan.colours, name) for plan in plans]) for name in Colours._fields
+    effects = {
+        name: torch.cat([getattr(plan.effects, name) for plan in plans])
+        for name in EffectParams._fields
     }
     lines, items, rooms = 0, 0, 0
     places, numbers, owners = [], [], []
     for plan in plans:
         numbers.append(plan.line + lines)
         owners.append(plan.item + items)
-        places.append(plan.colours.place + rooms)
+        places.append(plan.effects.room + rooms)
         lines, items = lines + plan.lines, items + plan.items
-        rooms += len(plan.colours.room)
+        rooms += len(plan.effects.reverb)
     joined |= {"line": torch.cat(numbers), "item": torch.cat(owners)}
-    colours["place"] = torch.cat(places)
-    return Plan(**joined, colours=Colours(**colours))
+    effects["room"] = torch.cat(places)
+    return RenderPlan(**joined, effects=EffectParams(**effects))

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from audiomask.data.bands.render_plan import FADE, Plan
-from audiomask.data.effects import colour
-from audiomask.data.excerpt import Excerpt, at_loudness, level
+from audiomask.data.bands.render_plan import FADE, RenderPlan
+from audiomask.data.effects import apply_effects
+from audiomask.data.excerpt import Excerpt, rms, scale_to_rms
 
 Audio = npt.NDArray[np.float32]
 
@@ -27,7 +27,7 @@ FALL = np.square(1 - np.arange(FADE, dtype=np.float32) / FADE)
 CHUNK = 1 << 25
 
 
-def render(plan: Plan, notes: Tensor, stems: int, samples: int) -> Excerpt:
+def render(plan: RenderPlan, notes: Tensor, stems: int, samples: int) -> Excerpt:
     """Play a plan.
 
     Args:
@@ -39,22 +39,22 @@ def render(plan: Plan, notes: Tensor, stems: int, samples: int) -> Excerpt:
     Returns:
         Excerpts of I items: mixtures [I, T], stems [I, stems, T].
     """
-    lines = colour(place(plan, notes, samples), plan.colours)
-    loud = level(lines)
+    lines = apply_effects(place_notes(plan, notes, samples), plan.effects)
+    loud = rms(lines)
     gain = torch.where(loud > SILENCE, plan.level / loud.clamp_min(SILENCE), 0)
     out = lines.new_zeros(plan.items * stems, samples)
     out.index_add_(0, plan.item * stems + plan.slot, lines * gain[:, None])
-    return at_loudness(out.view(plan.items, stems, samples), plan.loudness)
+    return scale_to_rms(out.view(plan.items, stems, samples), plan.rms_db)
 
 
-def place(plan: Plan, notes: Tensor, samples: int) -> Tensor:
+def place_notes(plan: RenderPlan, notes: Tensor, samples: int) -> Tensor:
     """The lines [L, T] of a plan before any effect, notes int16 [total]."""
     if notes.is_cuda:
         return gather_notes(plan, notes, samples)
     return torch.from_numpy(add_notes(plan, notes.numpy(), samples))
 
 
-def add_notes(plan: Plan, notes: npt.NDArray[np.int16], samples: int) -> Audio:
+def add_notes(plan: RenderPlan, notes: npt.NDArray[np.int16], samples: int) -> Audio:
     """Place notes one after the other; each is resampled once per pitch, however often it comes."""
     out = np.zeros((plan.lines, samples), dtype=np.float32)
     columns = (plan.start, plan.ratio, plan.line, plan.onset, plan.length, plan.held, plan.gain)
@@ -109,7 +109,7 @@ def read_note(
     return tone
 
 
-def gather_notes(plan: Plan, notes: Tensor, samples: int) -> Tensor:
+def gather_notes(plan: RenderPlan, notes: Tensor, samples: int) -> Tensor:
     """Place all notes at once, in chunks of at most about ``CHUNK`` samples.
 
     On a GPU, samples that coincide are added in no fixed order: the last bit may differ from one
@@ -122,22 +122,22 @@ def gather_notes(plan: Plan, notes: Tensor, samples: int) -> Tensor:
         which = chunk == number
         length, held = plan.length[which], plan.held[which]
 
-        def spread(values: Tensor, counts: Tensor = length) -> Tensor:
+        def repeat(values: Tensor, counts: Tensor = length) -> Tensor:
             return values.repeat_interleave(counts)
 
         begins = length.cumsum(0) - length
-        index = torch.arange(int(length.sum()), device=notes.device) - spread(begins)
-        position = index * spread(plan.ratio[which])
+        index = torch.arange(int(length.sum()), device=notes.device) - repeat(begins)
+        position = index * repeat(plan.ratio[which])
         before = position.long()
         behind = (position - before).float()
-        source = spread(plan.start[which]) + before
+        source = repeat(plan.start[which]) + before
         value = notes[source].float()
         # a note played as recorded may end with its recording: nothing lies between its samples
         after = notes[torch.where(behind > 0, source + 1, source)].float()
-        value = (value + behind * (after - value)) * (STEP * spread(plan.gain[which]))
-        left = 1 - (index - spread(held)).clamp_min(0) / FADE
-        target = index + spread(plan.onset[which])
+        value = (value + behind * (after - value)) * (STEP * repeat(plan.gain[which]))
+        left = 1 - (index - repeat(held)).clamp_min(0) / FADE
+        target = index + repeat(plan.onset[which])
         inside = (target >= 0) & (target < samples)
-        target = target + spread(plan.line[which]) * samples
+        target = target + repeat(plan.line[which]) * samples
         out.index_add_(0, target[inside], (value * left * left)[inside])
     return out.view(plan.lines, samples)

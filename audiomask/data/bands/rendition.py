@@ -36,7 +36,9 @@ class Part:
     notes: list[Note]
 
 
-def cast(song: Arrangement, fonts: list[SoundFont], rng: np.random.Generator) -> list[Part]:
+def assign_programs(
+    song: Arrangement, fonts: list[SoundFont], rng: np.random.Generator
+) -> list[Part]:
     """Give every stem of a song a font and a program; DataError when no font has one for it."""
     parts = []
     for stem in [s for s in STEMS if s in song]:
@@ -106,8 +108,8 @@ def loudness(audio: Audio) -> float:
     return value if np.isfinite(value) else -np.inf
 
 
-def perform(
-    parts: list[Part], seconds: float, stereo: bool, spread: float, rng: np.random.Generator
+def render_parts(
+    parts: list[Part], seconds: float, stereo: bool, level_range: float, rng: np.random.Generator
 ) -> tuple[list[Part], list[npt.NDArray[np.int16]], float]:
     """Render and balance parts: those that sound, their samples [n, C], the gain of them all.
 
@@ -128,7 +130,7 @@ def perform(
     sounding, stems = [], []
     for index, part in enumerate(parts):
         audio = raw[index] if stereo else raw[index].mean(axis=1, keepdims=True)
-        level = LOUDNESS + float(rng.uniform(-spread, spread))
+        level = LOUDNESS + float(rng.uniform(-level_range, level_range))
         middle = part.stem in ("bass", "drums")
         side = float(rng.choice([-1.0, 1.0]))
         pan = side * float(rng.uniform(0.0, 0.1) if middle else rng.uniform(0.2, 0.5))

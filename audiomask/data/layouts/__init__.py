@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
-from audiomask.audio.names import AUDIO_ENDINGS, ending_counts
 from audiomask.data.layouts import (
     banks,
     musdb,
@@ -16,30 +14,23 @@ from audiomask.data.layouts import (
     stem_folders,
     track_folders,
 )
-from audiomask.data.layouts.problems import below, tell
-from audiomask.data.layouts.walk import walk_files
 from audiomask.data.places import is_address
-from audiomask.data.tracks import Source
+from audiomask.data.sources import Source
 from audiomask.errors import DataError, why
 
 #: in this order: the more a layout asks for, the earlier it is tried
-FINDERS: tuple[Callable[[Path], Source | None], ...] = (
-    shards.find,
-    slakh.find,
-    musdb.find,
-    banks.find,
-    stem_folders.find,
-    track_folders.find,
-    recordings.find,
-)
-KNOWN = (
-    "Slakh2100, MUSDB18-HQ, a note bank (guitar/LIBRARY/60_v100.wav), MIDI songs, SoundFonts, "
-    "stems by folder (guitar/SONG.wav), track folders (SONG/guitar.wav), recordings, tar shards "
-    "(shards.json)"
+LAYOUTS = (
+    shards.LAYOUT,
+    slakh.LAYOUT,
+    musdb.LAYOUT,
+    banks.LAYOUT,
+    stem_folders.LAYOUT,
+    track_folders.LAYOUT,
+    recordings.LAYOUT,
 )
 
 
-def recognise(data: Path | str) -> Source:
+def recognize(data: Path | str) -> Source:
     """What a folder of training data holds, or the shards at an address.
 
     Args:
@@ -59,41 +50,22 @@ def recognise(data: Path | str) -> Source:
     try:
         if not any(folder.iterdir()):
             raise DataError(f"{folder}: is empty")
-        found = next(filter(None, (find(folder) for find in FINDERS)), None)
+        for layout in LAYOUTS:
+            found = layout.find(folder)
+            if found is not None:
+                break
     except OSError as error:
         where = error.filename or folder
         raise DataError(f"{where}: cannot be read ({why(error)})") from error
     if found is None:
+        # people have their own layouts; ours, the first, is told last
+        known = ", ".join(one.known_as for one in (*LAYOUTS[1:], LAYOUTS[0]))
         raise DataError(
-            f"{folder}: holds no audio, MIDI songs, SoundFonts or notes; known layouts: {KNOWN}; "
+            f"{folder}: holds no audio, MIDI songs, SoundFonts or notes; known layouts: {known}; "
             "see 'Train on your own sounds' in the README"
         )
-    if not (found.tracks or found.libraries or found.songs or found.fonts or found.shards):
+    if found.is_empty:
         reasons = "; ".join(found.problems) or "its songs have no audio"
         raise DataError(f"{folder}: is laid out as {found.layout}, but {reasons}")
-    if found.tracks and found.layout != slakh.LAYOUT:  # which brings MIDI files of its own
-        found = dataclasses.replace(found, problems=found.problems + left_beside(folder))
-    if found.layout in (recordings.LAYOUT, stem_folders.LAYOUT, track_folders.LAYOUT):
-        found = dataclasses.replace(found, problems=found.problems + passed_over(folder))
-    return found
-
-
-def passed_over(folder: Path) -> tuple[str, ...]:
-    """A line about the files that are no audio by their names, if there are any."""
-    known = (*AUDIO_ENDINGS, *banks.MIDI_SUFFIXES, *banks.FONT_SUFFIXES)
-    others = walk_files(folder, lambda file: file.suffix.lower() not in known)
-    if not others:
-        return ()
-    what = "file that is" if len(others) == 1 else "files that are"
-    return (f"passed over {len(others):,} {what} no audio by name: {ending_counts(others)}",)
-
-
-def left_beside(folder: Path) -> tuple[str, ...]:
-    """A line about the MIDI songs and SoundFonts that lie beside audio, if there are any."""
-    songs, fonts = banks.find_scores(folder)
-    return tell(
-        below(folder, sorted(songs + fonts)),
-        "MIDI file or SoundFont lies beside the audio and is left out; give it its own folder",
-        "MIDI files and SoundFonts lie beside the audio and are left out; give them their own "
-        "folder",
-    )
+    left = (line for leftovers in layout.leftovers for line in leftovers(folder))
+    return dataclasses.replace(found, problems=(*found.problems, *left))

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from audiomask.audio.names import is_audio
 from audiomask.data.bands.notes import PIECES, STAND_INS, find_libraries, is_note
-from audiomask.data.layouts.problems import below, tell
+from audiomask.data.bands.source import BANK, FONTS, SONGS, BankSource
+from audiomask.data.layouts.layout import Layout
+from audiomask.data.layouts.problems import relative_names, summarize
 from audiomask.data.layouts.splits import (
     assign,
     assign_libraries,
@@ -15,16 +17,14 @@ from audiomask.data.layouts.splits import (
     library_key,
 )
 from audiomask.data.layouts.walk import walk_files
-from audiomask.data.tracks import Source
 
-BANK, SONGS, FONTS = "note bank", "MIDI songs", "SoundFonts"
 MIDI_SUFFIXES = (".mid", ".midi")
 FONT_SUFFIXES = (".sf2", ".sf3")
 #: what a drum's file name begins with
 DRUMS = frozenset(PIECES.values()).union(STAND_INS, *STAND_INS.values())
 
 
-def find(folder: Path) -> Source | None:
+def find(folder: Path) -> BankSource | None:
     """The instrument libraries, MIDI songs and SoundFonts of a folder, as one source.
 
     None when there are none of them, or MIDI songs and SoundFonts beside audio that is no
@@ -41,14 +41,14 @@ def find(folder: Path) -> Source | None:
     named = assign_songs(file.relative_to(folder).as_posix() for file in songs)
     kinds = {BANK: libraries, SONGS: songs, FONTS: fonts}
     others = [file for file in audio if not is_placed(file, libraries)]
-    return Source(
+    return BankSource(
         folder,
         " and ".join(kind for kind, found in kinds.items() if found),
         libraries=tuple(sorted(libraries.items())),
         songs=tuple((file, named[file.relative_to(folder).as_posix()]) for file in songs),
         fonts=split_fonts(folder, fonts, libraries),
-        problems=tell(
-            below(folder, others),
+        problems=summarize(
+            relative_names(folder, others),
             "audio file is not named as a note of a library and is left out",
             "audio files are not named as notes of a library and are left out",
         ),
@@ -110,3 +110,6 @@ def split_fonts(
         return placed or rendered.get(font.stem) or hashed[font.stem]
 
     return tuple((font, split(font)) for font in fonts)
+
+
+LAYOUT = Layout("a note bank (guitar/LIBRARY/60_v100.wav), MIDI songs, SoundFonts", find)

@@ -12,9 +12,9 @@ import soundfile
 from audiomask.audio import probe
 from audiomask.audio.decode import looks_like_text
 from audiomask.audio.opening import open_sound
-from audiomask.data.layouts.problems import below, tell
+from audiomask.data.layouts.problems import relative_names, summarize
+from audiomask.data.read_method import ReadMethod, find_read_method
 from audiomask.data.tracks import Track
-from audiomask.data.ways import Way, find_way
 from audiomask.errors import AudioFileError, DataError
 
 #: what libsndfile reads without help, as a rule
@@ -73,13 +73,13 @@ def read_lengths(
     waiting = [] if equipped else [file for file in broken if may_need_ffmpeg(file)]
     unreadable = [file for file in broken if file not in set(waiting)]
     return lengths, (
-        *tell(
-            below(folder, unreadable),
+        *summarize(
+            relative_names(folder, unreadable),
             "file cannot be read and is left out",
             "files cannot be read and are left out",
         ),
-        *tell(
-            below(folder, waiting),
+        *summarize(
+            relative_names(folder, waiting),
             "file needs ffmpeg, which is not installed, and is left out",
             "files need ffmpeg, which is not installed, and are left out",
         ),
@@ -93,14 +93,18 @@ def read_length(file: Path) -> float | None:
         DataError: pydub cannot be imported.
     """
     try:
-        found = find_way(file)
+        found = find_read_method(file)
     except (OSError, soundfile.SoundFileError):
         return None
     except AudioFileError as error:
         if isinstance(error.__cause__, ImportError):
             raise DataError(str(error)) from error
         return None
-    return found.seconds if found.way is Way.seek or probe.ffmpeg_path() is not None else None
+    return (
+        found.seconds
+        if found.method is ReadMethod.seek or probe.ffmpeg_path() is not None
+        else None
+    )
 
 
 def may_need_ffmpeg(file: Path) -> bool:

@@ -6,12 +6,15 @@ import unicodedata
 from pathlib import Path
 
 from audiomask.data.layouts.headers import measure
-from audiomask.data.layouts.problems import below, tell
+from audiomask.data.layouts.layout import Layout
+from audiomask.data.layouts.leftovers import scores_beside_audio
+from audiomask.data.layouts.problems import relative_names, summarize
 from audiomask.data.layouts.splits import TRAIN, VALIDATION, folder_split
 from audiomask.data.layouts.walk import walk_files
-from audiomask.data.tracks import Source, Track
+from audiomask.data.recorded import RecordedSource
+from audiomask.data.tracks import Track
 
-LAYOUT = "MUSDB18-HQ"
+NAME = "MUSDB18-HQ"
 STEMS = ("drums", "bass", "other", "vocals")
 MIXTURE = "mixture"
 #: sums of the stems that the musdb package writes beside them
@@ -38,10 +41,10 @@ VALIDATION_SONGS = frozenset(
 )
 
 
-def find(folder: Path) -> Source | None:
+def find(folder: Path) -> RecordedSource | None:
     """The songs of a folder in the layout of MUSDB18-HQ; None when it has another.
 
-    One song with all five files is enough to recognise it, unless a song has further stems. Of
+    One song with all five files is enough to recognize it, unless a song has further stems. Of
     other songs, what is there is taken. ``other`` is all that is none of the other three, guitars
     and pianos included: the source is not complete.
 
@@ -69,15 +72,15 @@ def find(folder: Path) -> Source | None:
         tracks.append(Track(name, split_of_song(path), stems, files.get(MIXTURE), 0.0))
     measured, problems = measure(tracks, folder)
     problems = (
-        *tell(below(folder, missing), "file is missing", "files are missing"),
-        *tell(
-            below(folder, outside),
+        *summarize(relative_names(folder, missing), "file is missing", "files are missing"),
+        *summarize(
+            relative_names(folder, outside),
             "audio file lies outside the songs and is left out",
             "audio files lie outside the songs and are left out",
         ),
         *problems,
     )
-    return Source(folder, LAYOUT, measured, complete=False, problems=problems)
+    return RecordedSource(folder, NAME, measured, complete=False, problems=problems)
 
 
 def split_of_song(path: Path) -> str:
@@ -85,3 +88,6 @@ def split_of_song(path: Path) -> str:
     split = folder_split(path.parent.name) or TRAIN
     fixed = unicodedata.normalize("NFC", path.name) in VALIDATION_SONGS
     return VALIDATION if split == TRAIN and fixed else split
+
+
+LAYOUT = Layout(NAME, find, (scores_beside_audio,))

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from audiomask.data.layouts.headers import measure
-from audiomask.data.layouts.problems import below, tell
+from audiomask.data.layouts.problems import relative_names, summarize
 from audiomask.data.layouts.splits import assign_songs
 from audiomask.data.layouts.stem_names import is_complete, mixture_rank, stem_name
-from audiomask.data.tracks import Source, Track
+from audiomask.data.recorded import RecordedSource
+from audiomask.data.tracks import Track
 
 #: of a file in several formats, the first of these is taken
 BEST = (".wav", ".wave", ".flac", ".aif", ".aiff")
 
 
-class Part(NamedTuple):
+class StemFile(NamedTuple):
     """One file of a song: the song's name, the stem's or mixture's as people write it, the file."""
 
     song: str
@@ -24,7 +25,9 @@ class Part(NamedTuple):
     file: Path
 
 
-def assemble(folder: Path, layout: str, parts: Iterable[Part], problems: Sequence[str]) -> Source:
+def assemble(
+    folder: Path, layout: str, parts: Iterable[StemFile], problems: Sequence[str]
+) -> RecordedSource:
     """A source of the songs that parts make up.
 
     Several files of one stem, such as ``guitar 1.wav`` and ``guitar 2.wav``, are all its files.
@@ -61,19 +64,19 @@ def assemble(folder: Path, layout: str, parts: Iterable[Part], problems: Sequenc
     names = {name for stems in songs.values() for name in stems}
     problems = (
         *problems,
-        *tell(
-            below(folder, copies),
+        *summarize(
+            relative_names(folder, copies),
             "file is there in another format too and is left out",
             "files are there in another format too and are left out",
         ),
         *unreadable,
     )
-    return Source(folder, layout, measured, complete=is_complete(names), problems=problems)
+    return RecordedSource(folder, layout, measured, complete=is_complete(names), problems=problems)
 
 
-def without_copies(parts: Iterable[Part]) -> tuple[list[Part], list[Path]]:
+def without_copies(parts: Iterable[StemFile]) -> tuple[list[StemFile], list[Path]]:
     """The parts, one of those that differ in their file's format alone; and the other files."""
-    best: dict[Path, Part] = {}
+    best: dict[Path, StemFile] = {}
     copies = []
     for part in sorted(parts, key=lambda part: quality(part.file)):
         if best.setdefault(part.file.with_suffix(""), part) is not part:

@@ -9,7 +9,7 @@ from pathlib import Path
 NAMED = 3
 
 
-def tell(names: Sequence[str], one: str, many: str) -> tuple[str, ...]:
+def summarize(names: Sequence[str], one: str, many: str) -> tuple[str, ...]:
     """One line about several things, or none about no thing.
 
     ``tell(["a", "b"], "file is missing", "files are missing")`` is
@@ -22,6 +22,6 @@ def tell(names: Sequence[str], one: str, many: str) -> tuple[str, ...]:
     return (f"{len(names):,} {what}{', e.g.' if len(names) > NAMED else ':'} {first}",)
 
 
-def below(folder: Path, files: Sequence[Path]) -> list[str]:
+def relative_names(folder: Path, files: Sequence[Path]) -> list[str]:
     """The files' paths below a folder, as names to tell."""
     return [file.relative_to(folder).as_posix() for file in files]

@@ -6,14 +6,17 @@ from pathlib import Path
 
 from audiomask.audio.names import is_audio
 from audiomask.data.layouts.headers import measure
+from audiomask.data.layouts.layout import Layout
+from audiomask.data.layouts.leftovers import non_audio, scores_beside_audio
 from audiomask.data.layouts.splits import assign_songs
 from audiomask.data.layouts.walk import walk_files
-from audiomask.data.tracks import Source, Track
+from audiomask.data.recorded import RecordedSource
+from audiomask.data.tracks import Track
 
-LAYOUT = "recordings"
+NAME = "recordings"
 
 
-def find(folder: Path) -> Source | None:
+def find(folder: Path) -> RecordedSource | None:
     """All audio files below a folder, each a track without stems; None when there are none.
 
     A file's name is its path without the suffix: the same song in two formats is in one split.
@@ -28,4 +31,7 @@ def find(folder: Path) -> Source | None:
     splits = assign_songs(names.values())
     tracks = [Track(name, splits[name], {}, file, 0.0) for file, name in names.items()]
     measured, problems = measure(tracks, folder)
-    return Source(folder, LAYOUT, measured, problems=problems)
+    return RecordedSource(folder, NAME, measured, problems=problems)
+
+
+LAYOUT = Layout(NAME, find, (scores_beside_audio, non_audio))

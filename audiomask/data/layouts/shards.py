@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from audiomask.data.layouts.layout import Layout
 from audiomask.data.shards.address import Address, Shards, load, parse
 from audiomask.data.shards.manifest import MANIFEST, UNFINISHED
+from audiomask.data.shards.source import ShardSource
 from audiomask.data.shards.store import wrong_size
-from audiomask.data.tracks import Source
 from audiomask.errors import DataError, why
 
-LAYOUT = "tar shards"
+NAME = "tar shards"
 
 
-def find(folder: Path) -> Source | None:
+def find(folder: Path) -> ShardSource | None:
     """The shards that a folder's ``shards.json`` lists; None when it has none.
 
     Raises:
@@ -26,7 +27,7 @@ def find(folder: Path) -> Source | None:
     return None
 
 
-def find_at(address: Address | str) -> Source:
+def find_at(address: Address | str) -> ShardSource:
     """The shards at an address; those on this machine are looked at, others are taken on trust.
 
     Raises:
@@ -37,7 +38,8 @@ def find_at(address: Address | str) -> Source:
     shards = load(address)
     if not address.streamed:
         check(shards)
-    return Source(Path(address.before), LAYOUT, complete=shards.manifest.complete, shards=shards)
+    complete = shards.manifest.complete
+    return ShardSource(Path(address.before), NAME, shards, complete=complete)
 
 
 def check(shards: Shards) -> None:
@@ -56,3 +58,6 @@ def check(shards: Shards) -> None:
             ) from error
         if size != shard.size:
             raise wrong_size(str(path), size, shard.size)
+
+
+LAYOUT = Layout("tar shards (shards.json)", find)

@@ -12,12 +12,14 @@ import yaml
 
 from audiomask.audio.names import is_audio
 from audiomask.data.layouts.headers import measure
-from audiomask.data.layouts.problems import below, tell
+from audiomask.data.layouts.layout import Layout
+from audiomask.data.layouts.problems import relative_names, summarize
 from audiomask.data.layouts.splits import TEST, TRAIN, VALIDATION, assign, folder_split
 from audiomask.data.layouts.walk import walk_files
-from audiomask.data.tracks import Source, Track
+from audiomask.data.recorded import RecordedSource
+from audiomask.data.tracks import Track
 
-LAYOUT = "Slakh2100"
+NAME = "Slakh2100"
 #: stem -> General MIDI programs
 GROUPS = {"piano": range(0, 8), "guitar": range(24, 32), "bass": range(32, 40)}
 #: the program that stands for percussion
@@ -51,7 +53,7 @@ class Entries:
     rendered_here: bool = False
 
 
-def find(folder: Path) -> Source | None:
+def find(folder: Path) -> RecordedSource | None:
     """The tracks below a folder in the layout of Slakh2100; None when there are none.
 
     The original and the redux edition keep tracks in ``train``, ``validation`` and ``test``
@@ -88,20 +90,22 @@ def find(folder: Path) -> Source | None:
         if places.isdisjoint(file.parents) and OMITTED not in file.relative_to(folder).parts
     ]
     problems = (
-        *tell(below(folder, missing), "stem file is missing", "stem files are missing"),
-        *tell(
-            below(folder, broken),
+        *summarize(
+            relative_names(folder, missing), "stem file is missing", "stem files are missing"
+        ),
+        *summarize(
+            relative_names(folder, broken),
             "track has broken metadata and is left out",
             "tracks have broken metadata and are left out",
         ),
-        *tell(
-            below(folder, outside),
+        *summarize(
+            relative_names(folder, outside),
             "audio file lies outside the tracks and is left out",
             "audio files lie outside the tracks and are left out",
         ),
         *unreadable,
     )
-    return Source(folder, LAYOUT, measured, problems=problems)
+    return RecordedSource(folder, NAME, measured, problems=problems)
 
 
 def name_of(path: Path, folder: Path) -> str:
@@ -167,3 +171,6 @@ def split_by_number(name: str) -> str | None:
         return None
     number = int(match[1])
     return TRAIN if number <= LAST_TRAIN else VALIDATION if number <= LAST_VALIDATION else TEST
+
+
+LAYOUT = Layout(NAME, find)

@@ -5,17 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from audiomask.audio.names import is_audio
-from audiomask.data.layouts.parts import Part, assemble
-from audiomask.data.layouts.problems import below, tell
+from audiomask.data.layouts.layout import Layout
+from audiomask.data.layouts.leftovers import non_audio, scores_beside_audio
+from audiomask.data.layouts.parts import StemFile, assemble
+from audiomask.data.layouts.problems import relative_names, summarize
 from audiomask.data.layouts.splits import folder_split
 from audiomask.data.layouts.stem_names import common_name, mixture_rank
 from audiomask.data.layouts.walk import walk_files
-from audiomask.data.tracks import Source
+from audiomask.data.recorded import RecordedSource
 
-LAYOUT = "stems by folder"
+NAME = "stems by folder"
 
 
-def find(folder: Path) -> Source | None:
+def find(folder: Path) -> RecordedSource | None:
     """The songs of a folder whose subfolders are named after stems; None when they are not.
 
     Files of one path below several stems' folders (``guitar/live/song.wav`` and
@@ -35,7 +37,7 @@ def find(folder: Path) -> Source | None:
         *above, name = head.parts or ("",)
         if common_name(name) is not None or mixture_rank(name) is not None:
             known.add(head)
-            parts.append(Part(Path(*above, song.with_suffix("")).as_posix(), name, file))
+            parts.append(StemFile(Path(*above, song.with_suffix("")).as_posix(), name, file))
         else:
             unknown.add(head)
             outside.append(file)
@@ -43,12 +45,12 @@ def find(folder: Path) -> Source | None:
     unknown.discard(Path())  # loose files say nothing about the folders
     if not named or len(known) <= len(unknown):
         return None
-    problems = tell(
-        below(folder, outside),
+    problems = summarize(
+        relative_names(folder, outside),
         "audio file lies outside the folders named after stems and is left out",
         "audio files lie outside the folders named after stems and are left out",
     )
-    return assemble(folder, LAYOUT, parts, problems)
+    return assemble(folder, NAME, parts, problems)
 
 
 def split_off(relative: Path) -> tuple[Path, Path]:
@@ -56,3 +58,6 @@ def split_off(relative: Path) -> tuple[Path, Path]:
     parts = relative.parts
     depth = min(2 if folder_split(parts[0]) is not None else 1, len(parts) - 1)
     return Path(*parts[:depth]), Path(*parts[depth:])
+
+
+LAYOUT = Layout("stems by folder (guitar/SONG.wav)", find, (scores_beside_audio, non_audio))

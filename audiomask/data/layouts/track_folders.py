@@ -5,19 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from audiomask.audio.names import is_audio
-from audiomask.data.layouts.parts import Part, assemble
-from audiomask.data.layouts.problems import below, tell
+from audiomask.data.layouts.layout import Layout
+from audiomask.data.layouts.leftovers import non_audio, scores_beside_audio
+from audiomask.data.layouts.parts import StemFile, assemble
+from audiomask.data.layouts.problems import relative_names, summarize
 from audiomask.data.layouts.splits import folder_split
 from audiomask.data.layouts.stem_names import common_name, mixture_rank, stem_name
 from audiomask.data.layouts.walk import walk_files
-from audiomask.data.tracks import Source
+from audiomask.data.recorded import RecordedSource
 
-LAYOUT = "track folders"
+NAME = "track folders"
 #: the name of a song's subfolder that holds its stems, below its mixture
 INNER = "stems"
 
 
-def find(folder: Path) -> Source | None:
+def find(folder: Path) -> RecordedSource | None:
     """The songs of a folder with a subfolder for each; None when its subfolders are no songs.
 
     A song's files are named after its stems, whatever they are; ``mixture``, ``mix`` or
@@ -47,15 +49,15 @@ def find(folder: Path) -> Source | None:
     for path, files in songs.items():
         name = path.relative_to(folder).as_posix() if path != folder else folder.name
         if path in certain or any(stem_name(file.stem) in stems for file in files):
-            parts += [Part(name, file.stem, file) for file in files]
+            parts += [StemFile(name, file.stem, file) for file in files]
         else:
             outside += files
-    problems = tell(
-        below(folder, sorted(outside)),
+    problems = summarize(
+        relative_names(folder, sorted(outside)),
         "audio file is no song's stem by its place and name and is left out",
         "audio files are no song's stems by their place and name and are left out",
     )
-    return assemble(folder, LAYOUT, parts, problems)
+    return assemble(folder, NAME, parts, problems)
 
 
 def is_loose(relative: Path) -> bool:
@@ -79,3 +81,6 @@ def is_song(files: list[Path]) -> bool:
     """Whether files are the stems of one song beyond doubt."""
     stems = {common_name(file.stem) for file in files if mixture_rank(file.stem) is None}
     return all(map(is_evidence, files)) and len(stems) >= 2
+
+
+LAYOUT = Layout("track folders (SONG/guitar.wav)", find, (scores_beside_audio, non_audio))

@@ -28,7 +28,7 @@ from audiomask.data.mixing import Mixer
 from audiomask.data.reading import SAMPLE_RATE
 from audiomask.data.shards.address import Shards
 from audiomask.data.shards.manifest import Member, Segment
-from audiomask.data.shards.store import Folder, MemberReader, Store, Streamed
+from audiomask.data.shards.store import CachedRemoteStore, FolderStore, MemberReader, Store
 from audiomask.errors import DataError
 
 Numbers = npt.NDArray[Any]
@@ -128,7 +128,7 @@ class ShardDataset(Dataset[Excerpt]):
         self.mixer: Mixer[Member] = Mixer(
             stems, samples, augmentation, MemberReader(self.store, shards.address).read
         )
-        self.having = [self.find_having(slot) for slot in range(len(stems) + 1)]
+        self.owners = [self.find_owners(slot) for slot in range(len(stems) + 1)]
         self.orders: dict[int, Order] = {}
 
     def __len__(self) -> int:
@@ -140,14 +140,14 @@ class ShardDataset(Dataset[Excerpt]):
         order = self.order(epoch)
         newest = int(order.newest[place])
         if newest + 1 < len(order.shards):
-            self.store.expect(self.shards[order.shards[newest + 1]].name)
+            self.store.prefetch(self.shards[order.shards[newest + 1]].name)
         near = order.shards[max(newest - self.window + 1, 0) : newest + 1]
 
-        def partner(slot: int, rng: np.random.Generator) -> Segment | None:
-            found = np.concatenate([self.having[slot][shard] for shard in near])
+        def other_song(slot: int, rng: np.random.Generator) -> Segment | None:
+            found = np.concatenate([self.owners[slot][shard] for shard in near])
             return self.segments[found[rng.integers(len(found))]] if len(found) else None
 
-        made = self.mixer.make(self.segments[order.segments[place]], partner, rng)
+        made = self.mixer.make(self.segments[order.segments[place]], other_song, rng)
         assert made is not None  # what cannot be read is an error here
         return made
 
@@ -159,7 +159,7 @@ class ShardDataset(Dataset[Excerpt]):
             self.orders[epoch] = draw_order(self.seed, epoch, self.owner, self.visits, self.window)
         return self.orders[epoch]
 
-    def find_having(self, slot: int) -> list[Numbers]:
+    def find_owners(self, slot: int) -> list[Numbers]:
         """For each shard the segments that have something for a place of the excerpt."""
         has = [bool(self.mixer.files(segment, slot)) for segment in self.segments]
         numbers = np.flatnonzero(has)
@@ -170,6 +170,6 @@ class ShardDataset(Dataset[Excerpt]):
 def store_of(shards: Shards, split: str, cache: Path | None, keep: int) -> Store:
     """Where the shards of a split are read from."""
     if not shards.address.streamed:
-        return Folder(shards.address)
+        return FolderStore(shards.address)
     folder = None if cache is None else cache / f"shards-{shards.manifest.fingerprint}"
-    return Streamed(shards.address, shards.manifest.of(split), keep, folder)
+    return CachedRemoteStore(shards.address, shards.manifest.of(split), keep, folder)

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from audiomask.audio.atomic import AtomicFile
-from audiomask.data.shards.cutting import Piece, arrange, cut, encode
 from audiomask.data.shards.manifest import (
     FORMAT,
     MANIFEST,
@@ -26,7 +25,9 @@ from audiomask.data.shards.manifest import (
     from_json,
     scan,
 )
-from audiomask.data.tracks import SPLITS, Source, signature
+from audiomask.data.shards.segments import PendingSegment, cut_song, encode, order_segments
+from audiomask.data.sources import Source, signature
+from audiomask.data.tracks import SPLITS
 from audiomask.errors import AudioFileError, DataError, UsageError
 
 SECONDS = 30.0
@@ -40,7 +41,7 @@ logger = logging.getLogger("audiomask")
 
 
 @dataclass(frozen=True)
-class Packed:
+class PackResult:
     """What came of packing.
 
     Attributes:
@@ -63,7 +64,7 @@ def pack(
     seed: int = 0,
     threads: int | None = None,
     progress: Progress | None = None,
-) -> Packed:
+) -> PackResult:
     """Write the songs of sources as tar shards ``out/<split>/000000.tar …`` and ``shards.json``.
 
     Songs are cut into segments, in an order that ``seed`` decides and in which neighbours are of
@@ -71,7 +72,7 @@ def pack(
     was when it is called again; ``shards.json`` comes last. The same songs give the same bytes.
 
     Args:
-        sources: songs with stems or recordings, as ``layouts.recognise`` found them.
+        sources: songs with stems or recordings, as ``layouts.recognize`` found them.
         out: a folder that is missing, empty, or holds the beginning of the same packing.
         shard_bytes: a shard ends with the segment that brings it to this size.
         seconds: length of a segment; at least that of the excerpts to be taken of them.
@@ -86,7 +87,7 @@ def pack(
     """
     if seconds <= 0 or shard_bytes <= 0:
         raise UsageError(f"shards of {shard_bytes} bytes with segments of {seconds} s: too small")
-    check(sources)
+    check_packable(sources)
     origin = {
         "data": [source.folder.resolve().name for source in sources],
         "signature": signature(sources),
@@ -94,20 +95,20 @@ def pack(
         "shard_bytes": shard_bytes,
         "seed": seed,
     }
-    planned = plan(sources, seconds, seed)
-    tally = Tally(sum(map(len, planned.values())), progress)
+    planned = plan_segments(sources, seconds, seed)
+    counter = ProgressCounter(sum(map(len, planned.values())), progress)
     left_out: dict[str, None] = {}
     try:
-        finished = begin(out, origin)
+        finished = prepare_folder(out, origin)
         if finished is not None:
-            return Packed(out, finished)
+            return PackResult(out, finished)
         shards: list[Shard] = []
         with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-            for split, pieces in planned.items():
-                kept, first = find_kept(out, split)
-                tally.take(first)
-                made = ahead(pool, pieces[first:], first, threads or os.cpu_count() or 1)
-                samples = readable(made, tally, left_out)
+            for split, segments in planned.items():
+                kept, first = finished_shards(out, split)
+                counter.take(first)
+                made = encode_ahead(pool, segments[first:], first, threads or os.cpu_count() or 1)
+                samples = readable_samples(made, counter, left_out)
                 for sample in samples:
                     name = name_of(split, len(kept))
                     kept.append(write_shard(out, name, chain([sample], samples), shard_bytes))
@@ -119,23 +120,17 @@ def pack(
         (out / UNFINISHED).unlink(missing_ok=True)
     except (OSError, AudioFileError) as error:
         raise DataError(f"{out}: cannot be written ({error}); pack again to go on") from error
-    return Packed(out, manifest, tuple(left_out))
+    return PackResult(out, manifest, tuple(left_out))
 
 
-def check(sources: Sequence[Source]) -> None:
+def check_packable(sources: Sequence[Source]) -> None:
     """Refuse sources that are not songs, or that one set of shards cannot tell apart.
 
     Raises:
         DataError: says which, and what to do.
     """
     for source in sources:
-        if source.shards is not None:
-            raise DataError(f"{source.where}: is packed already")
-        if not source.tracks:
-            raise DataError(
-                f"{source.where}: {source.layout} are not packed, only songs and recordings are; "
-                "give them beside the shards when training"
-            )
+        source.tracks_to_pack()
     first = sources[0]
     for source in sources[1:]:
         same = bool(first.stems) == bool(source.stems) and first.complete == source.complete
@@ -146,7 +141,9 @@ def check(sources: Sequence[Source]) -> None:
             )
 
 
-def plan(sources: Sequence[Source], seconds: float, seed: int) -> dict[str, list[Piece]]:
+def plan_segments(
+    sources: Sequence[Source], seconds: float, seed: int
+) -> dict[str, list[PendingSegment]]:
     """What is packed into each split, in order; songs of several sources get their folder's name.
 
     A split without songs is left out.
@@ -155,17 +152,19 @@ def plan(sources: Sequence[Source], seconds: float, seed: int) -> dict[str, list
     planned = {}
     for split in SPLITS:
         songs = [
-            cut(f"{source.folder.name}/{track.name}" if several else track.name, track, seconds)
+            cut_song(
+                f"{source.folder.name}/{track.name}" if several else track.name, track, seconds
+            )
             for source in sources
-            for track in source.tracks
+            for track in source.tracks_to_pack()
             if track.split == split
         ]
         if songs:
-            planned[split] = arrange(songs, seed)
+            planned[split] = order_segments(songs, seed)
     return planned
 
 
-def begin(out: Path, origin: Mapping[str, Any]) -> Manifest | None:
+def prepare_folder(out: Path, origin: Mapping[str, Any]) -> Manifest | None:
     """Make the folder ready; its manifest when all is packed already.
 
     Raises:
@@ -199,7 +198,7 @@ def begin(out: Path, origin: Mapping[str, Any]) -> Manifest | None:
     return None
 
 
-def find_kept(out: Path, split: str) -> tuple[list[Shard], int]:
+def finished_shards(out: Path, split: str) -> tuple[list[Shard], int]:
     """The shards of a split that are there, and the number of the piece to go on with."""
     kept: list[Shard] = []
     following = 0
@@ -213,7 +212,7 @@ def find_kept(out: Path, split: str) -> tuple[list[Shard], int]:
     return kept, following
 
 
-class Tally:
+class ProgressCounter:
     """Counts segments, and tells how many are done of how many."""
 
     def __init__(self, total: int, progress: Progress | None) -> None:
@@ -226,43 +225,45 @@ class Tally:
             self.progress(self.done, self.total)
 
 
-def ahead(
-    pool: ThreadPoolExecutor, pieces: Sequence[Piece], first: int, more: int
-) -> Iterator[tuple[Piece, Encoded]]:
+def encode_ahead(
+    pool: ThreadPoolExecutor, segments: Sequence[PendingSegment], first: int, more: int
+) -> Iterator[tuple[PendingSegment, Encoded]]:
     """Pieces, numbered from ``first``, with their files; ``more`` are under way beyond the next."""
-    waiting: deque[tuple[Piece, Future[Encoded]]] = deque()
+    waiting: deque[tuple[PendingSegment, Future[Encoded]]] = deque()
     try:
-        for number, piece in enumerate(pieces, start=first):
-            waiting.append((piece, pool.submit(try_encode, piece, f"{number:06d}")))
+        for number, segment in enumerate(segments, start=first):
+            waiting.append((segment, pool.submit(try_encode, segment, f"{number:06d}")))
             if len(waiting) > more:
-                piece, job = waiting.popleft()
-                yield piece, job.result()
+                segment, job = waiting.popleft()
+                yield segment, job.result()
         while waiting:
-            piece, job = waiting.popleft()
-            yield piece, job.result()
+            segment, job = waiting.popleft()
+            yield segment, job.result()
     finally:
         for _, job in waiting:
             job.cancel()
 
 
-def try_encode(piece: Piece, key: str) -> Encoded:
+def try_encode(segment: PendingSegment, key: str) -> Encoded:
     """A piece's files, or the error."""
     try:
-        return encode(piece, key)
+        return encode(segment, key)
     except DataError as error:
         return error
 
 
-def readable(
-    made: Iterator[tuple[Piece, Encoded]], tally: Tally, left_out: dict[str, None]
+def readable_samples(
+    made: Iterator[tuple[PendingSegment, Encoded]],
+    counter: ProgressCounter,
+    left_out: dict[str, None],
 ) -> Iterator[dict[str, bytes]]:
     """The samples of pieces that could be read; a song with others is named once."""
-    for piece, files in made:
-        tally.take(1)
+    for segment, files in made:
+        counter.take(1)
         if not isinstance(files, DataError):
             yield files
-        elif piece.song not in left_out:
-            left_out[piece.song] = None
+        elif segment.song not in left_out:
+            left_out[segment.song] = None
             logger.warning("%s; what cannot be read of this song is left out", files)
 
 

@@ -25,9 +25,9 @@ from audiomask.data.shards.manifest import Member, Shard
 from audiomask.errors import AudioFileError, DataError, why
 
 #: seconds without a byte after which a copy that somebody began is taken for dead
-DEAD = 600
+STALE_SECONDS = 600
 #: seconds to wait before a stream that failed is tried again
-PAUSES = (1.0, 5.0)
+RETRY_PAUSES = (1.0, 5.0)
 
 
 class Store(Protocol):
@@ -36,11 +36,11 @@ class Store(Protocol):
     def open(self, name: str) -> BinaryIO:
         """A shard, to be read at any place."""
 
-    def expect(self, name: str) -> None:
+    def prefetch(self, name: str) -> None:
         """A shard will be needed soon."""
 
 
-class Folder:
+class FolderStore:
     """Shards in a folder, read in place.
 
     Args:
@@ -62,11 +62,11 @@ class Folder:
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({why(error)})") from error
 
-    def expect(self, name: str) -> None:
+    def prefetch(self, name: str) -> None:
         """Nothing is to be done."""
 
 
-class Streamed:
+class CachedRemoteStore:
     """Shards that come as streams, each from its beginning to its end, and are kept for a while.
 
     All workers of a machine share what is kept: a shard comes once, whoever needs it first. The
@@ -88,7 +88,7 @@ class Streamed:
         if folder is None:
             folder = Path(tempfile.mkdtemp(prefix="audiomask-shards-"))
             weakref.finalize(self, remove, folder, os.getpid())
-        self.folder, self.expected = folder, ""
+        self.folder, self.prefetched = folder, ""
 
     def open(self, name: str) -> BinaryIO:
         """A shard, fetched if it is not there.
@@ -107,10 +107,10 @@ class Streamed:
                 os.utime(path)
             return opened
 
-    def expect(self, name: str) -> None:
+    def prefetch(self, name: str) -> None:
         """Begin to fetch a shard in the background."""
-        if name != self.expected:
-            self.expected = name
+        if name != self.prefetched:
+            self.prefetched = name
             threading.Thread(target=self.try_fetch, args=(name,), daemon=True).start()
 
     def try_fetch(self, name: str) -> None:
@@ -141,7 +141,7 @@ class Streamed:
     def copy(self, name: str, path: Path) -> None:
         """Read a shard as a stream into a file; a stream that breaks off is begun again."""
         address, size = self.address.of(name), self.sizes[name]
-        for pause in (*PAUSES, None):
+        for pause in (*RETRY_PAUSES, None):
             try:
                 with AtomicFile(path, overwrite=True) as temporary, temporary.open("wb") as out:
                     for block in stream(address):
@@ -162,7 +162,7 @@ class Streamed:
                 used = path.stat().st_mtime
                 if path.suffix == ".tar":
                     kept.append((used, path))
-                elif path.suffix == ".part" and time.time() - used > DEAD:
+                elif path.suffix == ".part" and time.time() - used > STALE_SECONDS:
                     path.unlink()
         for _, path in sorted(kept)[: max(len(kept) - self.keep + 1, 0)]:
             with contextlib.suppress(OSError):

@@ -8,37 +8,45 @@ import pytest
 import torch
 
 from audiomask.data.bands import dataset as bands
-from audiomask.data.bands.dataset import LEAD_IN, BandDataset, Placed, choose, playable
+from audiomask.data.bands.dataset import (
+    LEAD_IN,
+    BandDataset,
+    PlannedNote,
+    choose_sample,
+    playable_samples,
+)
 from audiomask.data.bands.notes import Instrument, NoteBank, Sample, find_libraries
-from audiomask.data.bands.render_plan import FADE, Plan
+from audiomask.data.bands.render_plan import FADE, RenderPlan
 from audiomask.data.bands.rendering import add_notes
 from audiomask.data.bands.score import Note
 from audiomask.data.excerpt import Excerpt
-from audiomask.data.interleave import Blend
+from audiomask.data.interleave import InterleavedDataset
 
 STEMS = ("guitar", "piano", "bass", "drums")
 SAMPLES = 44_100
 
 
-def band(bank: Path, stems: tuple[str, ...] = STEMS, seed: int = 3, only: str = "") -> Blend:
+def band(
+    bank: Path, stems: tuple[str, ...] = STEMS, seed: int = 3, only: str = ""
+) -> InterleavedDataset:
     libraries = [path for path in find_libraries(bank) if path.parent.name.startswith(only)]
     notes = NoteBank(libraries)
     data = BandDataset(notes, stems, SAMPLES, seed)
-    return Blend([data], seed, stems, SAMPLES, torch.from_numpy(notes.samples))
+    return InterleavedDataset([data], seed, stems, SAMPLES, torch.from_numpy(notes.samples))
 
 
 @pytest.fixture(scope="module")
-def data(bank: Path) -> Blend:
+def data(bank: Path) -> InterleavedDataset:
     return band(bank)
 
 
 @pytest.fixture(scope="module")
-def players(data: Blend, bank: Path) -> BandDataset:
+def players(data: InterleavedDataset, bank: Path) -> BandDataset:
     """Those of ``data``, on their instruments as recorded."""
     return BandDataset(NoteBank(find_libraries(bank)), STEMS, SAMPLES, 3, varied=False)
 
 
-def test_an_item_is_its_seed_and_index(data: Blend, bank: Path) -> None:
+def test_an_item_is_its_seed_and_index(data: InterleavedDataset, bank: Path) -> None:
     item: Excerpt = data.excerpt(5)
     assert all(torch.equal(a, b) for a, b in zip(item, band(bank).excerpt(5), strict=True))
     assert not torch.equal(item.mixture, data.excerpt(6).mixture)
@@ -46,13 +54,13 @@ def test_an_item_is_its_seed_and_index(data: Blend, bank: Path) -> None:
     assert len(data.parts[0]) > 1e9  # type: ignore[arg-type]
 
 
-def test_stems_sum_to_the_mixture_and_all_of_them_play(data: Blend) -> None:
+def test_stems_sum_to_the_mixture_and_all_of_them_play(data: InterleavedDataset) -> None:
     heard = torch.zeros(5)
     for index in range(12):
-        mixture, stems, separated = data.excerpt(index)
+        mixture, stems, has_stems = data.excerpt(index)
         assert mixture.shape == (SAMPLES,)
         assert stems.shape == (5, SAMPLES)
-        assert bool(separated)
+        assert bool(has_stems)
         assert torch.allclose(stems.sum(dim=0), mixture, atol=1e-6)
         assert float(mixture.abs().max()) <= 0.9901
         heard += stems.abs().amax(dim=1) > 1e-4
@@ -80,7 +88,7 @@ def test_nobody_who_plays_is_silence(bank: Path) -> None:
     nobody.arrange = lambda rng, seconds: {"guitar": [Note(5.0, 1.0, 60, 100)]}  # type: ignore[method-assign]
     plan = nobody[0]
     assert (plan.lines, plan.items, len(plan.start)) == (0, 1, 0)
-    silent = Blend([nobody], 0, STEMS, SAMPLES, torch.from_numpy(nobody.bank.samples))
+    silent = InterleavedDataset([nobody], 0, STEMS, SAMPLES, torch.from_numpy(nobody.bank.samples))
     assert not silent.excerpt(0).mixture.any()
 
 
@@ -90,7 +98,7 @@ def test_half_of_the_lines_are_inverted(players: BandDataset) -> None:
 
 
 def test_music_plays_to_the_end_at_every_speed(
-    data: Blend, players: BandDataset, monkeypatch: pytest.MonkeyPatch
+    data: InterleavedDataset, players: BandDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # the second half of a second is as loud as the first, over many items
     halves = torch.zeros(2)
@@ -100,14 +108,14 @@ def test_music_plays_to_the_end_at_every_speed(
     asked = []
     monkeypatch.setattr(players, "arrange", lambda rng, seconds: (asked.append(seconds), {})[1])
     players[0]
-    assert asked == [pytest.approx(bands.FASTEST * (LEAD_IN + 1))]
+    assert asked == [pytest.approx(bands.MAX_SPEED * (LEAD_IN + 1))]
 
 
 def play(data: BandDataset, notes: list[Note], stem: str = "piano", speed: float = 1.0):
     """What the stem plays of some notes, when no note is left to ring, [samples]."""
-    placed: list[Placed] = data.play(notes, stem, np.random.default_rng(1), 0.0, speed)
-    colours = bands.draw_colours(["piano"], np.random.default_rng(0), 0.5)
-    plan: Plan = data.plan(["piano"], [placed], [1.0], colours, -20.0)
+    placed: list[PlannedNote] = data.play(notes, stem, np.random.default_rng(1), 0.0, speed)
+    effects = bands.sample_effects(["piano"], np.random.default_rng(0), 0.5)
+    plan: RenderPlan = data.plan(["piano"], [placed], [1.0], effects, -20.0)
     return add_notes(plan, data.bank.samples, SAMPLES)[0]
 
 
@@ -154,21 +162,21 @@ def test_nobody_to_play_is_nothing(players: BandDataset) -> None:
 def test_a_note_is_moved_an_octave_at_most() -> None:
     piano = Instrument("piano", "a", [Sample(60, 100, np.zeros(1_000, np.int16))])
     for pitch, expected in ((60, 1_000), (72, 498), (48, 1_997), (73, None), (47, None)):
-        found = choose(piano, Note(0, 1, pitch, 100), 0.0, 0)
-        assert (None if found is None else playable(*found)) == expected
+        found = choose_sample(piano, Note(0, 1, pitch, 100), 0.0, 0)
+        assert (None if found is None else playable_samples(*found)) == expected
 
 
 def test_a_neighbours_recording_sounds_at_the_notes_pitch() -> None:
     recorded = [Sample(p, 100, np.zeros(1_000, np.int16), start=p) for p in range(50, 71, 2)]
     piano = Instrument("piano", "a", recorded)
-    for away in (-4, 0, 3):
-        found = choose(piano, Note(0, 1, 60, 100), 0.0, 0, away)
+    for transpose in (-4, 0, 3):
+        found = choose_sample(piano, Note(0, 1, 60, 100), 0.0, 0, transpose)
         assert found is not None
         sample, ratio = found
-        assert abs(sample.pitch - 60 - away) <= 1
+        assert abs(sample.pitch - 60 - transpose) <= 1
         assert sample.pitch + 12 * np.log2(ratio) == pytest.approx(60)
     kit = Instrument("drums", "kit", pieces={"snare": [Sample(38, 100, np.zeros(9, np.int16))]})
-    assert choose(kit, Note(0, 1, 38, 100), 0.0, 0, 4) == (kit.pieces["snare"][0], 1.0)
+    assert choose_sample(kit, Note(0, 1, 38, 100), 0.0, 0, 4) == (kit.pieces["snare"][0], 1.0)
 
 
 def test_instruments_are_varied_only_where_that_is_asked_for(
@@ -179,7 +187,7 @@ def test_instruments_are_varied_only_where_that_is_asked_for(
     def spy(*arguments: object) -> None:
         asked.append(int(str(arguments[4])))
 
-    monkeypatch.setattr(bands, "choose", spy)
+    monkeypatch.setattr(bands, "choose_sample", spy)
     note = [Note(LEAD_IN, 0.3, 60, 100)]
     for varied in (True, False):
         asked.clear()
@@ -187,7 +195,7 @@ def test_instruments_are_varied_only_where_that_is_asked_for(
         rng = np.random.default_rng(0)
         for _ in range(100):
             players.play(note, "guitar", rng, 0.0, 1.0)
-        expected = set(range(-bands.FARTHEST, bands.FARTHEST + 1)) if varied else {0}
+        expected = set(range(-bands.MAX_TRANSPOSE, bands.MAX_TRANSPOSE + 1)) if varied else {0}
         assert set(asked) == expected
     assert len(asked) == 100
 
@@ -196,7 +204,7 @@ def test_a_note_is_never_read_beyond_its_end() -> None:
     for length in (0, 1, 2, 3, 100):
         sample = Sample(60, 100, np.zeros(length, np.int16))
         for ratio in (0.5, 0.77, 1.0, 1.3, 2.0):
-            number = playable(sample, ratio)
+            number = playable_samples(sample, ratio)
             assert number >= 0
             if number:
                 last = int((number - 1) * ratio)

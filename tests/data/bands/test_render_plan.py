@@ -35,7 +35,7 @@ def test_joining_counts_on(data: BandDataset) -> None:
     assert joined.lines == sum(plan.lines for plan in plans)
     assert joined.line.tolist() == sorted(joined.line.tolist())
     assert joined.item.tolist() == [n for n, plan in enumerate(plans) for _ in range(plan.lines)]
-    assert torch.equal(joined.colours.place, joined.item)
+    assert torch.equal(joined.effects.room, joined.item)
     assert int(joined.line.max()) < joined.lines
     one = join(plans[:1])
     assert all(

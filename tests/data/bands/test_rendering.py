@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from audiomask.data.bands import rendering
 from audiomask.data.bands.dataset import BandDataset
 from audiomask.data.bands.notes import NoteBank, find_libraries
-from audiomask.data.bands.render_plan import FADE, Plan, join
+from audiomask.data.bands.render_plan import FADE, RenderPlan, join
 from audiomask.data.bands.rendering import (
     add_notes,
     gather_notes,
@@ -19,21 +19,21 @@ from audiomask.data.bands.rendering import (
     read_note,
     render,
 )
-from audiomask.data.effects import POINTS, TAIL, Colours
+from audiomask.data.effects import EQ_POINTS, REVERB_SAMPLES, EffectParams
 
 SAMPLES = 22_050
 
 
-def planned(rows: list[tuple[int, int, int, int, int, float, float]], lines: int = 1) -> Plan:
+def planned(rows: list[tuple[int, int, int, int, int, float, float]], lines: int = 1) -> RenderPlan:
     """A plan of (start, line, onset, length, held, ratio, gain), without effects."""
     columns = list(zip(*rows, strict=True)) if rows else [()] * 7
     start, line, onset, length, held = (torch.tensor(c, dtype=torch.int64) for c in columns[:5])
-    return Plan(
+    return RenderPlan(
         start, line, onset, length, held,
         torch.tensor(columns[5], dtype=torch.float64), torch.tensor(columns[6]).float(),
         torch.zeros(lines, dtype=torch.int64), torch.arange(lines), torch.ones(lines),
-        Colours(-torch.ones(lines), torch.ones(lines, POINTS), torch.zeros(lines),
-                torch.zeros(1, TAIL), torch.zeros(lines, dtype=torch.int64)),
+        EffectParams(-torch.ones(lines), torch.ones(lines, EQ_POINTS), torch.zeros(lines),
+                torch.zeros(1, REVERB_SAMPLES), torch.zeros(lines, dtype=torch.int64)),
         torch.tensor([-20.0]),
     )  # fmt: skip
 
@@ -114,9 +114,9 @@ def test_a_note_let_go_falls_to_nothing() -> None:
 def test_levels_are_those_of_the_plan_whatever_the_notes() -> None:
     notes = np.concatenate([np.full(1_000, 3_000), np.full(1_000, 30)]).astype(np.int16)
     plan = planned([(0, 0, 0, 1_000, 1_000, 1.0, 1.0), (1_000, 1, 0, 1_000, 1_000, 1.0, 1.0)], 2)
-    plan = plan._replace(level=torch.tensor([0.1, -0.05]), loudness=torch.tensor([-26.0]))
-    mixture, stems, separated = render(plan, torch.from_numpy(notes), 3, 1_000)
-    assert separated.tolist() == [True]
+    plan = plan._replace(level=torch.tensor([0.1, -0.05]), rms_db=torch.tensor([-26.0]))
+    mixture, stems, has_stems = render(plan, torch.from_numpy(notes), 3, 1_000)
+    assert has_stems.tolist() == [True]
     power = stems[0].square().mean(dim=1).sqrt()
     assert float(power[0] / power[1]) == pytest.approx(2, rel=1e-4)
     assert stems[0, 0, 5] > 0 > stems[0, 1, 5]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from audiomask.data.bands.source import BankSource
 from audiomask.data.layouts.banks import find
 from audiomask.data.layouts.splits import assign_libraries, split_of
-from audiomask.data.tracks import Source
 
 Sound = Callable[..., Path]
 #: enough that a hash puts some in every split
@@ -20,7 +20,7 @@ def touch(*files: Path) -> None:
         file.touch()
 
 
-def found_in(folder: Path) -> Source:
+def found_in(folder: Path) -> BankSource:
     source = find(folder)
     assert source is not None
     return source

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from audiomask.data.layouts import recognise
+from audiomask.data.layouts import recognize
+from audiomask.data.sources import BandMaterial
 from audiomask.errors import DataError
 
 Sound = Callable[..., Path]
@@ -24,7 +25,7 @@ LAYOUTS = {
 def test_layouts_are_told_apart(sound: Sound, tmp_path: Path, layout: str) -> None:
     for name in LAYOUTS[layout]:
         sound(tmp_path / "näme with spaces" / name)
-    source = recognise(tmp_path / "näme with spaces")
+    source = recognize(tmp_path / "näme with spaces")
     assert (source.layout, source.problems) == (layout, ())
     assert source.folder == tmp_path / "näme with spaces"
 
@@ -46,24 +47,24 @@ def test_every_layout_may_lie_below_splits(
         slakh({"S00": (25, False)}).rename(folder / split / "slakh")
     elif not names:
         (folder / split / ("a.mid" if layout == "MIDI songs" else "a.sf2")).touch()
-    source = recognise(folder)
+    source = recognize(folder)
     assert source.layout == layout
-    placed = [track.split for track in source.tracks]
-    placed += [found for _, found in (*source.libraries, *source.songs, *source.fonts)]
-    assert set(placed) == {"validation" if split == "VAL" else split}
+    placed = {found for kind in source.contents() for found in kind.splits}
+    assert placed == {"validation" if split == "VAL" else split}
 
 
 def test_slakhs_midi_files_are_no_songs(slakh: Callable[..., Path]) -> None:
     folder = slakh({"S00": (25, False)})
     (folder / "Track00001" / "all_src.mid").touch()
-    source = recognise(folder)
-    assert (source.layout, source.songs, source.problems) == ("Slakh2100", (), ())
+    source = recognize(folder)
+    assert (source.layout, source.problems) == ("Slakh2100", ())
+    assert source.band("train") == BandMaterial()
 
 
 def test_midi_songs_beside_audio_are_told(sound: Sound, tmp_path: Path) -> None:
     sound(tmp_path / "a.wav")
     (tmp_path / "a.mid").touch()
-    assert recognise(tmp_path).problems == (
+    assert recognize(tmp_path).problems == (
         "1 MIDI file or SoundFont lies beside the audio and is left out; give it its own folder: "
         "a.mid",
     )
@@ -71,7 +72,7 @@ def test_midi_songs_beside_audio_are_told(sound: Sound, tmp_path: Path) -> None:
 
 def refusal(folder: Path) -> str:
     with pytest.raises(DataError) as caught:
-        recognise(folder)
+        recognize(folder)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -101,7 +102,7 @@ def test_nothing_readable_is_refused(sound: Sound, tmp_path: Path) -> None:
         "b.wav, c.wav"
     )
     sound(tmp_path / "e.wav")
-    source = recognise(tmp_path)
+    source = recognize(tmp_path)
     assert [track.name for track in source.tracks] == ["e"]
     assert len(source.problems) == 1
 

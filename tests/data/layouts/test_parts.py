@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from audiomask.data.layouts.parts import Part, assemble
+from audiomask.data.layouts.parts import StemFile, assemble
 
 Sound = Callable[..., Path]
 
@@ -11,8 +11,8 @@ Sound = Callable[..., Path]
 def test_parts_are_gathered_by_song_and_stem(sound: Sound, tmp_path: Path) -> None:
     names = ("guitar 1.wav", "Guitar 2.wav", "Lead Vox.flac", "kazoo.wav", "mix.wav", "master.wav")
     files = {name: sound(tmp_path / name, 0.1 + 0.1 * n) for n, name in enumerate(names)}
-    parts = [Part("a", file.stem, file) for file in files.values()]
-    parts.append(Part("b", "Drums", sound(tmp_path / "b.wav")))
+    parts = [StemFile("a", file.stem, file) for file in files.values()]
+    parts.append(StemFile("b", "Drums", sound(tmp_path / "b.wav")))
     source = assemble(tmp_path, "layout", parts, ("first",))
     first, second = source.tracks
     assert dict(first.stems) == {
@@ -29,7 +29,7 @@ def test_parts_are_gathered_by_song_and_stem(sound: Sound, tmp_path: Path) -> No
 def test_copies_in_another_format_are_not_added_up(sound: Sound, tmp_path: Path) -> None:
     for name in ("drums.ogg", "drums.wav", "drums.flac", "bass.mp3", "mix.mp3", "mix.flac"):
         sound(tmp_path / name)
-    parts = [Part("a", file.stem, file) for file in tmp_path.iterdir()]
+    parts = [StemFile("a", file.stem, file) for file in tmp_path.iterdir()]
     source = assemble(tmp_path, "layout", parts, ())
     (track,) = source.tracks
     assert dict(track.stems) == {
@@ -45,5 +45,5 @@ def test_copies_in_another_format_are_not_added_up(sound: Sound, tmp_path: Path)
 def test_a_rest_that_hides_instruments(sound: Sound, tmp_path: Path) -> None:
     file = sound(tmp_path / "x.wav")
     for names, complete in ((("vocals", "other"), False), (("vocals", "guitar", "other"), True)):
-        parts = [Part("a", name, file.with_stem(name)) for name in names]
+        parts = [StemFile("a", name, file.with_stem(name)) for name in names]
         assert assemble(tmp_path, "layout", parts, ()).complete is complete

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from audiomask.data.layouts import recognise
+from audiomask.data.layouts import recognize
 from audiomask.data.layouts.shards import find
 from audiomask.data.shards.packing import pack
 from audiomask.data.survey import table
@@ -25,13 +25,13 @@ def folder(sound: Sound, tmp_path: Path) -> Path:
             sound(tmp_path / "songs" / "train" / song / f"{stem}.wav", 3.0)
     sound(tmp_path / "songs" / "test" / "c" / "guitar.wav", 3.0)
     out = tmp_path / "shards"
-    pack([recognise(tmp_path / "songs")], out, seconds=1.0, shard_bytes=20_000)
+    pack([recognize(tmp_path / "songs")], out, seconds=1.0, shard_bytes=20_000)
     return out
 
 
 def refusal(folder: Path) -> str:
     with pytest.raises(DataError) as caught:
-        recognise(folder)
+        recognize(folder)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -40,7 +40,7 @@ def test_the_survey_needs_the_manifest_alone(folder: Path, monkeypatch: pytest.M
     opened: list[Path] = []
     read = Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda path: (opened.append(path), read(path))[1])
-    source = recognise(folder)
+    source = recognize(folder)
     assert opened == [folder / "shards.json"]
     assert (source.layout, source.tracks, source.stems) == ("tar shards", (), ("bass", "guitar"))
     console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115

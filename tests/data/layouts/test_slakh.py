@@ -9,7 +9,7 @@ import yaml
 
 from audiomask.data.layouts.slakh import find, group_of, split_by_number
 from audiomask.data.layouts.splits import split_of
-from audiomask.data.tracks import Source
+from audiomask.data.recorded import RecordedSource
 
 BAND = {
     "S00": (25, False),  # a guitar
@@ -30,7 +30,7 @@ def track(sound: Sound, folder: Path, **entry: Any) -> Path:
     return folder
 
 
-def found_in(folder: Path) -> Source:
+def found_in(folder: Path) -> RecordedSource:
     source = find(folder)
     assert source is not None
     return source

@@ -7,12 +7,12 @@ import pytest
 
 from audiomask.data.layouts.splits import split_of
 from audiomask.data.layouts.stem_folders import find
-from audiomask.data.tracks import Source
+from audiomask.data.recorded import RecordedSource
 
 Sound = Callable[..., Path]
 
 
-def found_in(folder: Path) -> Source:
+def found_in(folder: Path) -> RecordedSource:
     source = find(folder)
     assert source is not None
     return source

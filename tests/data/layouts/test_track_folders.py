@@ -7,7 +7,7 @@ import pytest
 
 from audiomask.data.layouts.splits import split_of
 from audiomask.data.layouts.track_folders import find
-from audiomask.data.tracks import Source
+from audiomask.data.recorded import RecordedSource
 
 Sound = Callable[..., Path]
 
@@ -18,7 +18,7 @@ def fill(sound: Sound, folder: Path, *names: str) -> Path:
     return folder
 
 
-def found_in(folder: Path) -> Source:
+def found_in(folder: Path) -> RecordedSource:
     source = find(folder)
     assert source is not None
     return source

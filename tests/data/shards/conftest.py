@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 import soundfile
 
-from audiomask.data.layouts import recognise
+from audiomask.data.layouts import recognize
 from audiomask.data.shards.packing import pack
 
 RATE = 44_100
@@ -55,7 +55,7 @@ def songs(tmp_path_factory: pytest.TempPathFactory, save: Callable[..., Path]) -
 def packed(songs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The songs as shards of few segments of half a second."""
     out = tmp_path_factory.mktemp("packed") / "shards"
-    pack([recognise(songs)], out, seconds=0.5, shard_bytes=400_000)
+    pack([recognize(songs)], out, seconds=0.5, shard_bytes=400_000)
     return out
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from audiomask.data.layouts import recognise
+from audiomask.data.layouts import recognize
 from audiomask.data.places import is_address
 from audiomask.data.shards.address import Address, parse, stream
-from audiomask.data.tracks import signature
+from audiomask.data.shards.source import ShardSource
+from audiomask.data.sources import signature
 from audiomask.errors import DataError, DependencyError
 
 ALL = ("http://host/shards/", "http://host/shards", "http://host/shards/shards.json")
@@ -63,9 +64,9 @@ def test_without_webdataset_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "braceexpand", None)
     for text in (f"pipe:cat {packed}/", f"{packed}/train/{{000000..000001}}.tar"):
         with pytest.raises(DependencyError, match=r"pip install .*webdataset") as caught:
-            recognise(text)
+            recognize(text)
         assert "\n" not in str(caught.value)
-    assert recognise(packed).shards is not None  # a folder needs nothing
+    assert isinstance(recognize(packed), ShardSource)  # a folder needs nothing
 
 
 def test_what_cannot_be_read(tmp_path: Path, server: Callable[..., object]) -> None:
@@ -80,7 +81,7 @@ def test_what_cannot_be_read(tmp_path: Path, server: Callable[..., object]) -> N
         ("nonsense://host/", "no gopen handler"),
     ):
         with pytest.raises(DataError, match=reason) as caught:
-            recognise(address)
+            recognize(address)
         assert "\n" not in str(caught.value)
         assert str(caught.value).startswith(address)
     with pytest.raises(DataError, match="curl is not installed"):
@@ -96,19 +97,19 @@ def raise_without_curl() -> None:
 def test_a_stream_is_recognised_like_the_folder(
     packed: Path, server: Callable[..., object]
 ) -> None:
-    here = recognise(packed)
+    here = recognize(packed)
     running = server(packed)
     assert hasattr(running, "address")
-    assert here.shards is not None
+    assert isinstance(here, ShardSource)
     for text in (f"{running.address}", f"pipe:cat {packed}/", f"file:{packed}/"):
-        there = recognise(text)
-        assert there.shards is not None
+        there = recognize(text)
+        assert isinstance(there, ShardSource)
         assert there.shards.manifest == here.shards.manifest
         assert (there.stems, there.layout, there.where) == (here.stems, "tar shards", text)
         assert signature([there]) == signature([here])
-    some = recognise(f"{packed}/train/{{000000..000001}}.tar")
-    assert some.shards is not None
+    some = recognize(f"{packed}/train/{{000000..000001}}.tar")
+    assert isinstance(some, ShardSource)
     assert [s.name for s in some.shards.manifest.shards] == ["train/000000.tar", "train/000001.tar"]
     assert signature([some]) != signature([here])
     with pytest.raises(DataError, match=r"train/000098\.tar: is not among the shards"):
-        recognise(f"{packed}/train/{{000098..000099}}.tar")
+        recognize(f"{packed}/train/{{000098..000099}}.tar")

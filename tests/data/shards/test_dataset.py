@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from audiomask.data.augmentation import NONE, Augmentation
 from audiomask.data.excerpt import Excerpt
-from audiomask.data.interleave import Blend
-from audiomask.data.layouts import recognise
+from audiomask.data.interleave import InterleavedDataset
+from audiomask.data.layouts import recognize
 from audiomask.data.open import open_data
 from audiomask.data.shards.dataset import ShardDataset, draw_order
 from audiomask.data.shards.manifest import Segment
@@ -35,7 +35,7 @@ def opened(
     seed: int = 0,
     **more: object,
 ) -> ShardDataset:
-    shards = recognise(where).shards
+    shards = recognize(where).shards
     assert shards is not None
     return ShardDataset(shards, "train", STEMS, samples, seed, augmentation, **more)  # type: ignore[arg-type]
 
@@ -94,13 +94,13 @@ def test_longer_segments_come_more_often(packed: Path) -> None:
 
 
 def test_in_a_blend_every_segment_comes_once_an_epoch_too(packed: Path, songs: Path) -> None:
-    sources = [recognise(songs), recognise(packed)]
+    sources = [recognize(songs), recognize(packed)]
     blend = open_data(sources, STEMS, SAMPLES, 3, augmentation=NONE)
     assert [type(part) for part in blend.parts] == [TrackDataset, ShardDataset]
     shards = blend.parts[1]
     assert isinstance(shards, ShardDataset)
     met = Met(shards)
-    both = Blend([[""] * 100, met], 3, STEMS, SAMPLES)  # type: ignore[list-item]
+    both = InterleavedDataset([[""] * 100, met], 3, STEMS, SAMPLES)  # type: ignore[list-item]
     found = [both[index] for index in range(2 * NUMBER)]
     assert found.count("") == NUMBER  # type: ignore[arg-type]
     assert Counter(one for one in found if one) == everything(shards)  # type: ignore[arg-type]
@@ -156,7 +156,7 @@ def test_a_stream_gives_the_same_batches_as_a_folder(
 
 
 def test_what_is_heard_is_what_was_packed(packed: Path, songs: Path) -> None:
-    files = {track.name: track for track in recognise(songs).tracks}
+    files = {track.name: track for track in recognize(songs).tracks}
     whole = {}
     for name, track in files.items():
         alone = TrackDataset([track], STEMS, round(track.seconds * 44_100), 0, NONE)
@@ -171,8 +171,8 @@ def test_what_is_heard_is_what_was_packed(packed: Path, songs: Path) -> None:
 
     data.mixer.make = spy  # type: ignore[method-assign, assignment]
     for index in range(NUMBER):
-        mixture, stems, separated = data[index]
-        assert separated
+        mixture, stems, has_stems = data[index]
+        assert has_stems
         assert torch.equal(mixture, stems.sum(dim=0))
         original = whole[names[-1]]
         start = int((original[1].unfold(0, 50, 1) == stems[1, :50]).all(dim=1).nonzero()[0])
@@ -185,13 +185,13 @@ def test_stems_are_mixed_with_songs_that_are_near(packed: Path) -> None:
     order = data.order(0)
     rank = {int(shard): place for place, shard in enumerate(order.shards)}
     used: list[str] = []
-    read = data.mixer.source
+    read = data.mixer.read_file
 
     def spy(member: object, start: int, stop: int) -> object:
         used.append(member.shard)  # type: ignore[attr-defined]
         return read(member, start, stop)  # type: ignore[arg-type]
 
-    data.mixer.source = spy  # type: ignore[assignment]
+    data.mixer.read_file = spy  # type: ignore[assignment]
     numbers = {shard.name: rank[n] for n, shard in enumerate(data.shards)}
     crossed = 0
     for index in range(NUMBER):
@@ -220,25 +220,25 @@ def test_recordings_have_no_stems(songs: Path, tmp_path: Path) -> None:
     folder.mkdir()
     for number, file in enumerate(sorted(songs.rglob("bass.wav"))):
         (folder / f"{number}.wav").symlink_to(file)
-    pack([recognise(folder)], tmp_path / "out", seconds=0.5)
+    pack([recognize(folder)], tmp_path / "out", seconds=0.5)
     data = opened(tmp_path / "out")
     for index in range(6):
         item = data[index]
-        assert not item.separated
+        assert not item.has_stems
         assert not item.stems[:-1].any()
         assert torch.equal(item.mixture, item.stems[-1])
     with pytest.raises(DataError, match="recordings alone"):
-        open_data([recognise(tmp_path / "out")], STEMS, SAMPLES, 0, need_stems=True)
+        open_data([recognize(tmp_path / "out")], STEMS, SAMPLES, 0, need_stems=True)
 
 
 def test_what_cannot_be_trained_on_is_refused(packed: Path) -> None:
-    source = recognise(packed)
+    source = recognize(packed)
     with pytest.raises(DataError, match=r"last 0\.5 s, less than an excerpt of 1\.0 s; pack"):
         open_data([source], STEMS, 44_100, 0)
     with pytest.raises(DataError, match="no piano in the data"):
         open_data([source], ("guitar", "piano"), SAMPLES, 0, need_stems=True)
     open_data([source], ("guitar", "drums"), SAMPLES, 0, need_stems=True, split="test")
-    some = recognise(f"{packed}/train/{{000000..000001}}.tar")
+    some = recognize(f"{packed}/train/{{000000..000001}}.tar")
     with pytest.raises(DataError, match="nothing in the split 'test'"):
         open_data([some], STEMS, SAMPLES, 0, split="test")
 

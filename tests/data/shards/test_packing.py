@@ -20,10 +20,10 @@ import pytest
 import soundfile
 import webdataset
 
-from audiomask.data.layouts import recognise
+from audiomask.data.layouts import recognize
 from audiomask.data.shards.manifest import Manifest, Segment
 from audiomask.data.shards.packing import pack
-from audiomask.data.tracks import Source
+from audiomask.data.sources import Source
 from audiomask.errors import AudiomaskError, DataError
 
 RATE = 44_100
@@ -60,7 +60,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_every_sample_of_every_stem_comes_back(songs: Path, tmp_path: Path) -> None:
-    made = pack([recognise(songs)], tmp_path / "out", seconds=0.5, shard_bytes=400_000)
+    made = pack([recognize(songs)], tmp_path / "out", seconds=0.5, shard_bytes=400_000)
     assert made.manifest.complete
     names = {segment.name for segment in segments(made.manifest)}
     assert len(names) == 12
@@ -83,7 +83,7 @@ def test_24_bits_stay_and_floats_get_them(save: Save, tmp_path: Path) -> None:
         file = save(folder / f"{name}.wav", fine, "PCM_24", 48_000)
     fine = soundfile.read(file)[0]
     save(folder / "other.wav", fine / 3, "DOUBLE", 48_000)
-    made = pack([recognise(tmp_path / "musdb")], tmp_path / "out")
+    made = pack([recognize(tmp_path / "musdb")], tmp_path / "out")
     (segment,) = segments(made.manifest)
     assert not made.manifest.complete
     assert set(segment.stems) == {"drums", "bass", "other", "vocals"}  # their sum is the mixture
@@ -101,7 +101,7 @@ def test_what_goes_beyond_full_scale_is_not_clipped(save: Save, tmp_path: Path) 
     file = save(tmp_path / "in" / "song" / "bass.wav", noise)
     noise = soundfile.read(file, always_2d=True)[0]  # as 16 bits hold it
     save(tmp_path / "in" / "song" / "drums.wav", 700 * noise, "FLOAT")
-    made = pack([recognise(tmp_path / "in")], tmp_path / "out")
+    made = pack([recognize(tmp_path / "in")], tmp_path / "out")
     (segment,) = segments(made.manifest)
     found = sounds(made.folder, segment)
     assert np.array_equal(found["guitar"], 3 * noise)
@@ -117,7 +117,7 @@ def test_rates_and_channels_that_differ_in_a_song(save: Save, tmp_path: Path) ->
     slow = 0.5 * np.sin(440 * 2 * np.pi * time[: RATE // 2] * 2)[:, None]
     surround = np.tile(slow, 6) * [0.0, 0.2, 0.1, 0.4, 0.2, 0.6]
     save(tmp_path / "in" / "song" / "bass.wav", surround, "PCM_24", RATE // 2)
-    made = pack([recognise(tmp_path / "in")], tmp_path / "out")
+    made = pack([recognize(tmp_path / "in")], tmp_path / "out")
     (segment,) = segments(made.manifest)
     found = sounds(made.folder, segment)
     assert segment.sample_rate == RATE
@@ -129,9 +129,9 @@ def test_rates_and_channels_that_differ_in_a_song(save: Save, tmp_path: Path) ->
 
 
 def test_no_song_is_in_two_splits_and_neighbours_differ(packed: Path, songs: Path) -> None:
-    shards = recognise(packed).shards
+    shards = recognize(packed).shards
     assert shards is not None
-    expected = {track.name: track.split for track in recognise(songs).tracks}
+    expected = {track.name: track.split for track in recognize(songs).tracks}
     for split in ("train", "validation", "test"):
         order = [s.name for shard in shards.manifest.of(split) for s in shard.segments]
         assert dict.fromkeys(order, split) == {
@@ -142,7 +142,7 @@ def test_no_song_is_in_two_splits_and_neighbours_differ(packed: Path, songs: Pat
 
 
 def test_webdataset_reads_them(packed: Path) -> None:
-    shards = recognise(packed).shards
+    shards = recognize(packed).shards
     assert shards is not None
     for shard in shards.manifest.shards:
         data = webdataset.WebDataset(str(packed / shard.name), shardshuffle=False)
@@ -159,7 +159,7 @@ def test_recordings(save: Save, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (3 * RATE, 2))
     file = save(tmp_path / "in" / "a b.c.wav", noise)
     save(tmp_path / "in" / "lossy.ogg", noise, "VORBIS")
-    made = pack([recognise(tmp_path / "in")], tmp_path / "out", seconds=1.0)
+    made = pack([recognize(tmp_path / "in")], tmp_path / "out", seconds=1.0)
     assert {tuple(segment.members) for segment in segments(made.manifest)} == {("mixture",)}
     back = whole(made.folder, made.manifest, "a b.c", "mixture")
     assert np.array_equal(back, soundfile.read(file)[0])
@@ -195,7 +195,7 @@ def test_interrupted_packing_goes_on_to_the_same_bytes(
         if done == after:
             raise Interrupted
 
-    source, out = recognise(songs), tmp_path / "out"
+    source, out = recognize(songs), tmp_path / "out"
     settings = {"seconds": 0.5, "shard_bytes": 400_000}
     with pytest.raises(Interrupted):
         pack([source], out, **settings, progress=stop)
@@ -206,7 +206,7 @@ def test_interrupted_packing_goes_on_to_the_same_bytes(
     kept = {shard: shard.stat().st_ino for shard in out.rglob("*.tar")}
     assert bool(kept) == (after > 1)
     with pytest.raises(DataError, match="was interrupted; give the same --pack again"):
-        recognise(out)
+        recognize(out)
     told: list[tuple[int, int]] = []
     pack([source], out, **settings, progress=lambda done, total: told.append((done, total)))
     assert tree(out) == tree(packed)
@@ -218,9 +218,9 @@ def test_interrupted_packing_goes_on_to_the_same_bytes(
 def test_a_kill_leaves_whole_shards(songs: Path, packed: Path, tmp_path: Path) -> None:
     script = (
         "import sys, time\nfrom pathlib import Path\n"
-        "from audiomask.data.layouts import recognise\n"
+        "from audiomask.data.layouts import recognize\n"
         "from audiomask.data.shards.packing import pack\n"
-        "source, out = recognise(Path(sys.argv[1])), Path(sys.argv[2])\n"
+        "source, out = recognize(Path(sys.argv[1])), Path(sys.argv[2])\n"
         "pack([source], out, seconds=0.5, shard_bytes=400_000, threads=1,\n"
         "     progress=lambda done, total: time.sleep(0.05))\n"
     )
@@ -236,21 +236,21 @@ def test_a_kill_leaves_whole_shards(songs: Path, packed: Path, tmp_path: Path) -
     assert len(whole) >= 2
     last = max(whole)
     last.write_bytes(whole[last][:-20_000])  # as a disk without power may leave it
-    pack([recognise(songs)], out, seconds=0.5, shard_bytes=400_000)
+    pack([recognize(songs)], out, seconds=0.5, shard_bytes=400_000)
     assert tree(out) == tree(packed)
 
 
 def test_what_is_packed_is_not_packed_again(songs: Path, packed: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in packed.rglob("*")}
-    made = pack([recognise(songs)], packed, seconds=0.5, shard_bytes=400_000)
+    made = pack([recognize(songs)], packed, seconds=0.5, shard_bytes=400_000)
     assert {path: path.stat().st_mtime_ns for path in packed.rglob("*")} == before
-    shards = recognise(packed).shards
+    shards = recognize(packed).shards
     assert shards is not None
     assert made.manifest == shards.manifest
 
 
 def test_another_packing_is_refused(songs: Path, packed: Path, tmp_path: Path) -> None:
-    source = recognise(songs)
+    source = recognize(songs)
     with pytest.raises(DataError, match="other songs, or packed with other settings"):
         pack([source], packed, seconds=0.6, shard_bytes=400_000)
     fewer = replace(source, tracks=source.tracks[:3])
@@ -264,7 +264,7 @@ def test_another_packing_is_refused(songs: Path, packed: Path, tmp_path: Path) -
     with pytest.raises(AudiomaskError, match="too small"):
         pack([source], tmp_path / "new", seconds=0)
     with pytest.raises(DataError, match="is packed already"):
-        pack([recognise(packed)], tmp_path / "new")
+        pack([recognize(packed)], tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
@@ -272,14 +272,14 @@ def test_only_songs_of_a_kind_are_packed(
     bank: Path, songs: Path, slakh: Callable[..., Path], save: Save, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match="note bank are not packed"):
-        pack([recognise(bank)], tmp_path / "out")
+        pack([recognize(bank)], tmp_path / "out")
     for name in ("mixture", "drums", "bass", "other", "vocals"):
         save(tmp_path / "musdb" / "train" / "A Song" / f"{name}.wav", np.zeros((RATE, 2)))
     save(tmp_path / "recordings" / "a.wav", np.zeros((RATE, 1)))
     for other in ("musdb", "recordings"):
         with pytest.raises(DataError, match="pack each into its own folder"):
-            pack([recognise(songs), recognise(tmp_path / other)], tmp_path / "out")
-    both = [recognise(songs), recognise(slakh({"S00": (25, False)}))]
+            pack([recognize(songs), recognize(tmp_path / other)], tmp_path / "out")
+    both = [recognize(songs), recognize(slakh({"S00": (25, False)}))]
     made = pack(both, tmp_path / "out")
     names = {segment.name for segment in segments(made.manifest)}
     assert {name for name in names if name.startswith("slakh/")} == {"slakh/Track00001"}
@@ -300,7 +300,7 @@ def test_an_unreadable_song_is_named_once_and_left_out(
         for stem in ("guitar", "bass"):
             noise = np.random.default_rng(number).uniform(-0.3, 0.3, (2 * RATE, 1))
             save(tmp_path / "in" / f"song {number}" / f"{stem}.wav", noise)
-    source = recognise(tmp_path / "in")
+    source = recognize(tmp_path / "in")
     bad = break_song(source, 1)
     made = pack([source], tmp_path / "out", seconds=0.5)
     assert made.left_out == (bad,)
@@ -326,7 +326,7 @@ def test_a_full_disk_is_told_and_packing_goes_on_later(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         add(self, *given)  # type: ignore[arg-type]
 
-    source, out = recognise(songs), tmp_path / "out"
+    source, out = recognize(songs), tmp_path / "out"
     with monkeypatch.context() as patch:
         patch.setattr(tarfile.TarFile, "addfile", full)
         with pytest.raises(DataError, match=r"No space left.*pack again to go on") as caught:
@@ -338,8 +338,8 @@ def test_a_full_disk_is_told_and_packing_goes_on_later(
 
 
 def test_the_seed_decides_the_order(songs: Path, packed: Path, tmp_path: Path) -> None:
-    made = pack([recognise(songs)], tmp_path / "out", seconds=0.5, shard_bytes=400_000, seed=1)
-    shards = recognise(packed).shards
+    made = pack([recognize(songs)], tmp_path / "out", seconds=0.5, shard_bytes=400_000, seed=1)
+    shards = recognize(packed).shards
     assert shards is not None
     one, two = segments(made.manifest), segments(shards.manifest)
     places = [[(s.name, s.start) for s in found] for found in (one, two)]

@@ -14,27 +14,27 @@ import pytest
 import torch
 
 from audiomask.audio.slices import Slice
-from audiomask.data.layouts import recognise
+from audiomask.data.layouts import recognize
 from audiomask.data.shards import store as stores
 from audiomask.data.shards.address import Address, Shards
 from audiomask.data.shards.packing import pack
-from audiomask.data.shards.store import Folder, MemberReader, Streamed
+from audiomask.data.shards.store import CachedRemoteStore, FolderStore, MemberReader
 from audiomask.errors import DataError
 
 
 def shards_at(text: Path | str) -> Shards:
-    found = recognise(text).shards
+    found = recognize(text).shards
     assert found is not None
     return found
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(stores, "RETRY_PAUSES", (0.0, 0.0))
 
 
-def streamed(shards: Shards, keep: int = 3, folder: Path | None = None) -> Streamed:
-    return Streamed(shards.address, shards.manifest.of("train"), keep, folder)
+def streamed(shards: Shards, keep: int = 3, folder: Path | None = None) -> CachedRemoteStore:
+    return CachedRemoteStore(shards.address, shards.manifest.of("train"), keep, folder)
 
 
 def test_a_shard_is_streamed_once_whoever_needs_it(
@@ -46,7 +46,7 @@ def test_a_shard_is_streamed_once_whoever_needs_it(
     name = "train/000000.tar"
     got: list[bytes] = []
 
-    def read(store: Streamed) -> None:
+    def read(store: CachedRemoteStore) -> None:
         with store.open(name) as shard:
             got.append(shard.read())
 
@@ -87,7 +87,7 @@ def test_what_is_kept_has_bounds(packed: Path, tmp_path: Path) -> None:
 def test_the_next_shard_comes_in_the_background(packed: Path, tmp_path: Path) -> None:
     shards = shards_at(f"pipe:cat {packed}/")
     store = streamed(shards, folder=tmp_path / "cache")
-    store.expect("train/000001.tar")
+    store.prefetch("train/000001.tar")
     until = time.monotonic() + 30
     while not (tmp_path / "cache" / "train" / "000001.tar").exists():
         assert time.monotonic() < until
@@ -96,10 +96,10 @@ def test_the_next_shard_comes_in_the_background(packed: Path, tmp_path: Path) ->
 
 def test_a_temporary_cache_goes_with_its_process(packed: Path) -> None:
     script = (
-        "import sys, os\nfrom audiomask.data.layouts import recognise\n"
-        "from audiomask.data.shards.store import Streamed\n"
-        "s = recognise(sys.argv[1]).shards\n"
-        "store = Streamed(s.address, s.manifest.of('train'), 3)\n"
+        "import sys, os\nfrom audiomask.data.layouts import recognize\n"
+        "from audiomask.data.shards.store import CachedRemoteStore\n"
+        "s = recognize(sys.argv[1]).shards\n"
+        "store = CachedRemoteStore(s.address, s.manifest.of('train'), 3)\n"
         "store.open('train/000000.tar').close()\n"
         "if os.fork() == 0:\n    sys.exit()\n"  # a worker that ends takes nothing with it
         "os.wait()\n"
@@ -175,7 +175,7 @@ def test_a_damaged_member_is_named(packed: Path, tmp_path: Path) -> None:
     copy.parent.mkdir()
     whole = (packed / shard.name).read_bytes()
     address = Address("copy", f"{tmp_path}/", False)
-    reader = MemberReader(Folder(address), address)
+    reader = MemberReader(FolderStore(address), address)
     copy.write_bytes(whole)
     assert reader.read(member, 0, 1000).shape == (1, 1000)
     zeros = b"\0" * 3_000
@@ -194,7 +194,7 @@ def test_a_damaged_member_is_named(packed: Path, tmp_path: Path) -> None:
 def test_only_what_is_asked_for_is_read(packed: Path) -> None:
     shards = shards_at(packed)
     (member,) = shards.manifest.of("train")[0].segments[0].stems["bass"]
-    folder = Folder(shards.address)
+    folder = FolderStore(shards.address)
     with folder.open(member.shard) as shard:
         part = Slice(shard, member.offset, member.size)
         read = part.read()
@@ -215,10 +215,10 @@ def test_members_come_at_one_rate_and_at_their_level(
     time = np.arange(22_050) / 22_050
     sine = np.sin(2 * np.pi * 440 * time)[:, None]
     save(tmp_path / "in" / "song" / "guitar.wav", 3 * sine, "FLOAT", 22_050)
-    pack([recognise(tmp_path / "in")], tmp_path / "out")
+    pack([recognize(tmp_path / "in")], tmp_path / "out")
     shards = shards_at(tmp_path / "out")
     (member,) = shards.manifest.shards[0].segments[0].stems["guitar"]
     assert member.gain == 4
-    audio = MemberReader(Folder(shards.address), shards.address).read(member, 0, 44_100)
+    audio = MemberReader(FolderStore(shards.address), shards.address).read(member, 0, 44_100)
     expected = 3 * np.sin(2 * np.pi * 440 * np.arange(44_100) / 44_100)
     assert np.abs(audio[0].numpy() - expected)[500:-500].max() < 1e-3

@@ -25,9 +25,10 @@ KINDS: dict[bytes, tuple[str, Any]] = {
 }
 WORDS = (
     b"[model]\n", b"[schedule]\n", b"[augmentation]\n", b"[origin]\n", b"levels", b"dim", b"stems",
-    b"mask_channels", b"learning_rate", b"moved", b"max-time", b"data", b"batch-size", b"kind",
-    b"steps", b" = ", b"[", b"]", b'"', b"'''", b"nan", b"inf", b"1e309", b"true", b"{", b"}",
-    b"1979-05-27T07:32:00Z", b"0x7fffffffffffffff", b'"9m"', b'"~"', b'"../.."', b"\\u0000", b"#",
+    b"mask_channels", b"learning_rate", b"pitch_tempo_prob", b"max-time", b"data", b"batch-size",
+    b"kind", b"steps", b" = ", b"[", b"]", b'"', b"'''", b"nan", b"inf", b"1e309", b"true", b"{",
+    b"}", b"1979-05-27T07:32:00Z", b"0x7fffffffffffffff", b'"9m"', b'"~"', b'"../.."', b"\\u0000",
+    b"#",
 )  # fmt: skip
 
 
@@ -49,7 +50,7 @@ def seeds() -> list[bytes]:
         'max-time = "1h30m"\ncompile = false\nworkers = 2\nbatch-size = "auto"\nshard = true\n'
     )
     vqvae = options + "[model]\nlevels = 3\ncode_dim = 8\n[schedule]\nlearning_rate = 3e-4\n"
-    more = "[augmentation]\nmoved = 0.5\n[origin]\nkind = 'vqvae'\n"
+    more = "[augmentation]\npitch_tempo_prob = 0.5\n[origin]\nkind = 'vqvae'\n"
     mlm = (
         'steps = 3\n[model]\nstems = ["guitar"]\nmask_channels = [4, 8]\nlayers = 2\n'
         "bands = 32\nseparated = 0.5\n"

@@ -1,4 +1,4 @@
-"""Cutting: where songs are cut, and in which order the segments come."""
+"""Segments: where songs are cut, and in which order the segments come."""
 
 import itertools
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiomask.data.shards.cutting import Piece, arrange, cut
+from audiomask.data.shards.segments import PendingSegment, cut_song, order_segments
 from audiomask.data.tracks import Track
 
 
@@ -16,7 +16,7 @@ def song(name: str, seconds: float) -> Track:
 
 
 def cuts(seconds: float, length: float = 30.0) -> list[tuple[float, float]]:
-    return [(piece.start, piece.seconds) for piece in cut("a", song("a", seconds), length)]
+    return [(piece.start, piece.seconds) for piece in cut_song("a", song("a", seconds), length)]
 
 
 def test_a_short_end_belongs_to_the_segment_before() -> None:
@@ -39,16 +39,16 @@ def test_all_of_a_song_is_cut(seconds: float, length: float) -> None:
     assert found[-1][1] < length + 5 + 1e-6
 
 
-def pieces(counts: list[int]) -> list[list[Piece]]:
+def pieces(counts: list[int]) -> list[list[PendingSegment]]:
     return [
-        [Piece(f"{n}", song(f"{n}", count), float(start), 1.0) for start in range(count)]
+        [PendingSegment(f"{n}", song(f"{n}", count), float(start), 1.0) for start in range(count)]
         for n, count in enumerate(counts)
     ]
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=12), st.integers(0, 9))
 def test_the_order_has_every_segment_and_parts_neighbours(counts: list[int], seed: int) -> None:
-    order = arrange(pieces(counts), seed)
+    order = order_segments(pieces(counts), seed)
     assert sorted(order, key=lambda p: (p.song, p.start)) == sorted(
         (piece for song in pieces(counts) for piece in song), key=lambda p: (p.song, p.start)
     )
@@ -58,7 +58,7 @@ def test_the_order_has_every_segment_and_parts_neighbours(counts: list[int], see
 
 
 def test_a_song_is_spread_evenly_in_random_order() -> None:
-    order = arrange(pieces([40] * 25), 0)
+    order = order_segments(pieces([40] * 25), 0)
     for part in range(10):
         shard = order[100 * part : 100 * (part + 1)]
         counts = [sum(p.song == f"{n}" for p in shard) for n in range(25)]

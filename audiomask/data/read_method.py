@@ -1,4 +1,4 @@
-"""Ways: how a file is read in spans without missing any of its sound, found out once a process.
+"""How a file is read in spans without missing any of its sound, found out once a process.
 
 Most files libsndfile reads by seeking. It stops early in some (MP3s that do not tell their length,
 or are joined; chained Ogg), and takes some for what they are not (DTS in a WAV); others it cannot
@@ -27,7 +27,7 @@ from audiomask.errors import AudioFileError
 ENDLESS = 2**62
 
 
-class Way(Enum):
+class ReadMethod(Enum):
     """How spans of a file are read."""
 
     seek = "libsndfile seeks"
@@ -35,14 +35,14 @@ class Way(Enum):
     whole = "decoded as a whole, and kept for a while"
 
 
-class Found(NamedTuple):
+class Readable(NamedTuple):
     """How a file is read, and how long it is in seconds; None where nothing tells."""
 
-    way: Way
+    method: ReadMethod
     seconds: float | None
 
 
-def find_way(file: Path) -> Found:
+def find_read_method(file: Path) -> Readable:
     """How spans of a file are read; asked again only when the file has changed.
 
     Raises:
@@ -50,20 +50,20 @@ def find_way(file: Path) -> Found:
         AudioFileError: it has to be decoded as a whole, and cannot be.
     """
     status = file.stat()
-    return _find_way(file, status.st_size, status.st_mtime_ns)
+    return _find_read_method(file, status.st_size, status.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=1 << 17)
-def _find_way(file: Path, size: int, time: int) -> Found:
+def _find_read_method(file: Path, size: int, time: int) -> Readable:
     misread = wav.find_misread(file)
     if misread is not None and len(misread.spans) > 1:
         return _whole(file)
     opened = open_sound(file)
     if opened is None:
         if looks_like_text(file):
-            return Found(Way.pipe, None)
+            return Readable(ReadMethod.pipe, None)
         seconds, anew = probe.measure(file, str(file))
-        return _whole(file) if anew or _is_chained(file) else Found(Way.pipe, seconds)
+        return _whole(file) if anew or _is_chained(file) else Readable(ReadMethod.pipe, seconds)
     with opened:
         frames, rate = int(opened.frames), int(opened.samplerate)
         try:
@@ -73,27 +73,29 @@ def _find_way(file: Path, size: int, time: int) -> Found:
             pass  # damaged: to be told where a span of it is read
     if misread is not None:  # its header was never finished; ffmpeg goes by the file's length
         width = int.from_bytes(misread.fmt[16:20], "little")  # bytes a second
-        return Found(Way.pipe, misread.size / width if width else None)
+        return Readable(ReadMethod.pipe, misread.size / width if width else None)
     if opened.format == "MP3" and not mpeg.is_ordinary(file):
         stream = mpeg.scan_frames(file)
         if stream is not None and (stream.joined or not stream.alike):
             return _whole(file)
         if stream is not None:
-            return Found(Way.pipe if stream.exceeds(frames) else Way.seek, stream.seconds)
+            return Readable(
+                ReadMethod.pipe if stream.exceeds(frames) else ReadMethod.seek, stream.seconds
+            )
     if opened.format in ("OGG", "FLAC") and _is_chained(file):
         return _whole(file)
     if 0 < frames < ENDLESS:
-        return Found(Way.seek, frames / rate if rate in RATES else None)
-    return Found(Way.pipe, probe.measure(file, str(file))[0])
+        return Readable(ReadMethod.seek, frames / rate if rate in RATES else None)
+    return Readable(ReadMethod.pipe, probe.measure(file, str(file))[0])
 
 
 def _is_chained(file: Path) -> bool:
     return may_be_chained(file) and len(find_links(file)) > 1
 
 
-def _whole(file: Path) -> Found:
+def _whole(file: Path) -> Readable:
     with AudioFile(file) as source:
-        return Found(Way.whole, source.frames / source.sample_rate)
+        return Readable(ReadMethod.whole, source.frames / source.sample_rate)
 
 
 def needs_ffmpeg(error: AudioFileError) -> bool:

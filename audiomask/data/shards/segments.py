@@ -1,4 +1,4 @@
-"""Cutting: songs as segments, and a segment as the files of a sample."""
+"""Segments: songs cut up, and a segment as the files of a sample."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from audiomask.data.tracks import Track
 from audiomask.errors import DataError
 
 #: seconds that the end of a song needs to be a segment of its own
-SHORTEST = 5.0
+SHORTEST_REST = 5.0
 
 
-class Piece(NamedTuple):
+class PendingSegment(NamedTuple):
     """A segment to be cut.
 
     Attributes:
@@ -41,16 +41,19 @@ class Piece(NamedTuple):
     seconds: float
 
 
-def cut(song: str, track: Track, seconds: float) -> list[Piece]:
+def cut_song(song: str, track: Track, seconds: float) -> list[PendingSegment]:
     """The segments of a song; a short rest belongs to the one before, so that nothing is lost."""
-    rest = min(SHORTEST, seconds / 2)
+    rest = min(SHORTEST_REST, seconds / 2)
     number = max(1, int((track.seconds + seconds - rest) // seconds))
     starts = [index * seconds for index in range(number)]
     ends = [*starts[1:], track.seconds]
-    return [Piece(song, track, start, end - start) for start, end in zip(starts, ends, strict=True)]
+    return [
+        PendingSegment(song, track, start, end - start)
+        for start, end in zip(starts, ends, strict=True)
+    ]
 
 
-def arrange(songs: list[list[Piece]], seed: int) -> list[Piece]:
+def order_segments(songs: list[list[PendingSegment]], seed: int) -> list[PendingSegment]:
     """The pieces of all songs in the order in which they are packed.
 
     A song's pieces are shuffled and spread evenly: every shard has some of as many songs as
@@ -58,12 +61,13 @@ def arrange(songs: list[list[Piece]], seed: int) -> list[Piece]:
     """
     rng = np.random.default_rng([seed, len(songs), 5])
     placed = []
-    for number, pieces in enumerate(songs):
-        places = (rng.permutation(len(pieces)) + rng.random()) / len(pieces)
+    for number, segments in enumerate(songs):
+        places = (rng.permutation(len(segments)) + rng.random()) / len(segments)
         placed += [
-            (place, number, piece) for place, piece in zip(places.tolist(), pieces, strict=True)
+            (place, number, segment)
+            for place, segment in zip(places.tolist(), segments, strict=True)
         ]
-    order = [piece for _, _, piece in sorted(placed, key=lambda one: one[:2])]
+    order = [segment for _, _, segment in sorted(placed, key=lambda one: one[:2])]
     for here in range(1, len(order)):
         song = order[here].song
         if order[here - 1].song != song:
@@ -72,14 +76,14 @@ def arrange(songs: list[list[Piece]], seed: int) -> list[Piece]:
         if (there := next(others, None)) is not None:
             order.insert(here, order.pop(there))
         else:  # only this song is left: between others that came before
-            before = [piece.song for piece in order[:here]]
+            before = [segment.song for segment in order[:here]]
             spots = (n for n in range(here) if song not in before[max(n - 1, 0) : n + 1])
             if (spot := next(spots, None)) is not None:
                 order.insert(spot, order.pop(here))
     return order
 
 
-def encode(piece: Piece, key: str) -> dict[str, bytes]:
+def encode(segment: PendingSegment, key: str) -> dict[str, bytes]:
     """A piece as the files of a sample, in their order.
 
     Every stem is one FLAC file at the song's own rate, the sum of the stem's files. 16 bits are
@@ -89,25 +93,25 @@ def encode(piece: Piece, key: str) -> dict[str, bytes]:
     Raises:
         DataError: a file cannot be read.
     """
-    track = piece.track
+    track = segment.track
     files = dict(sorted(track.stems.items()))
     if not files and track.mixture is not None:
         files = {MIXTURE: (track.mixture,)}
-    rate = max(stored(file)[0] for group in files.values() for file in group)
-    start, stop = round(piece.start * rate), round((piece.start + piece.seconds) * rate)
+    rate = max(native_format(file)[0] for group in files.values() for file in group)
+    start, stop = round(segment.start * rate), round((segment.start + segment.seconds) * rate)
     sounds, gains = {}, {}
     for name, group in files.items():
         audio = torch.zeros(1, stop - start)
         for file in group:
             read = read_span(file, start, stop, rate)
             audio = audio + (read if len(read) <= 2 else torch.stack(stereo(read)))
-        fine = all(stored(file) == (rate, 16) for file in group)
+        fine = all(native_format(file) == (rate, 16) for file in group)
         sounds[name], gain = to_flac(audio, rate, 16 if fine else 24, group[0])
         if gain != 1:
             gains[name] = gain
     entry: dict[str, Any] = {
-        "song": piece.song,
-        "start": piece.start,
+        "song": segment.song,
+        "start": segment.start,
         "seconds": (stop - start) / rate,
         "sample_rate": rate,
         "stems": list(files) if track.stems else [],
@@ -135,7 +139,7 @@ def to_flac(audio: Tensor, rate: int, bits: int, file: Path) -> tuple[bytes, flo
 
 
 @functools.lru_cache(maxsize=4096)
-def stored(file: Path) -> tuple[int, int]:
+def native_format(file: Path) -> tuple[int, int]:
     """A file's sample rate, and the bits that hold what is in it: 16 or 24.
 
     What ffmpeg has to decode counts as lossy.

@@ -12,17 +12,17 @@ import torch
 
 from audiomask.audio.files import AudioFile
 from audiomask.data.layouts.headers import read_length, read_lengths
+from audiomask.data.read_method import ReadMethod, find_read_method
 from audiomask.data.reading import read_span
-from audiomask.data.ways import Way, find_way
 from audiomask.errors import DataError
 
 RATE = 44_100
 
 
-def check(path: Path, way: Way) -> None:
+def check(path: Path, method: ReadMethod) -> None:
     """The file is read in that way; its length and its spans are those of the whole."""
-    found = find_way(path)
-    assert found.way is way
+    found = find_read_method(path)
+    assert found.method is method
     with AudioFile(path) as file:
         assert found.seconds == pytest.approx(file.frames / file.sample_rate, abs=0.01)
         for start in (-500, file.frames // 3, file.frames - 9_000):
@@ -43,8 +43,10 @@ def check(path: Path, way: Way) -> None:
 )
 def test_joined_files(tmp_path: Path, options: str, ending: str, strange: ModuleType) -> None:
     files = strange.parts(tmp_path, options, ending, (2.0, 1.5))
-    check(strange.join(tmp_path / f"joined{ending}", files), Way.whole)
-    assert find_way(files[0]).way is (Way.pipe if ending == ".oga" else Way.seek)
+    check(strange.join(tmp_path / f"joined{ending}", files), ReadMethod.whole)
+    assert find_read_method(files[0]).method is (
+        ReadMethod.pipe if ending == ".oga" else ReadMethod.seek
+    )
 
 
 def test_a_variable_bit_rate_without_a_header_is_sought_in_by_ffmpeg(
@@ -52,15 +54,15 @@ def test_a_variable_bit_rate_without_a_header_is_sought_in_by_ffmpeg(
 ) -> None:
     options = "-c:a libmp3lame -q:a 4 -write_xing 0"
     (path,) = strange.parts(tmp_path, options, ".mp3", (9.0,))
-    check(path, Way.pipe)
+    check(path, ReadMethod.pipe)
 
 
 def test_bit_streams_and_several_data_chunks(tmp_path: Path, strange: ModuleType) -> None:
-    check(strange.put_words(tmp_path / "disc.wav", strange.dts(tmp_path)), Way.whole)
+    check(strange.put_words(tmp_path / "disc.wav", strange.dts(tmp_path)), ReadMethod.whole)
     data = strange.pcm(strange.tones(1))
     chunks = [strange.chunk(b"data", half) for half in (data[:80_000], data[80_000:])]
     (tmp_path / "two.wav").write_bytes(strange.wav_of(*chunks))
-    check(tmp_path / "two.wav", Way.whole)
+    check(tmp_path / "two.wav", ReadMethod.whole)
 
 
 def test_a_film_is_in_time(tmp_path: Path, strange: ModuleType) -> None:
@@ -104,5 +106,5 @@ def test_ordinary_files_are_not_decoded_to_find_out(
     monkeypatch.setattr(soundfile.SoundFile, "read", spy)
     for ending in ("wav", "flac", "ogg", "mp3"):
         soundfile.write(tmp_path / f"a.{ending}", audio, RATE)
-        assert find_way(tmp_path / f"a.{ending}").way is Way.seek
+        assert find_read_method(tmp_path / f"a.{ending}").method is ReadMethod.seek
     assert sum(frames) < RATE

@@ -1,0 +1,23 @@
+"""A layout: one way in which training data lies in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from audiomask.data.sources import Source
+
+
+class Layout(NamedTuple):
+    """How a layout is recognized.
+
+    Attributes:
+        known_as: its name with an example, for the list of known layouts in errors.
+        find: the source of a folder in this layout; None when the folder has another.
+        leftovers: what else may lie in the folder and is not used: each gives the lines about it.
+    """
+
+    known_as: str
+    find: Callable[[Path], Source | None]
+    leftovers: tuple[Callable[[Path], tuple[str, ...]], ...] = ()
