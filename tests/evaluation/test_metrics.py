@@ -11,6 +11,7 @@ from torch import Tensor
 from audiomask.evaluation.metrics import (
     entropy,
     level,
+    partials,
     sdr,
     si_sdr,
     snr,
