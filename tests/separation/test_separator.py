@@ -66,7 +66,7 @@ def test_windows_of_tokens_meet_without_a_gap(separator: Separator) -> None:
         frames = torch.arange(start * per_frame, stop * per_frame) % 32
         return frames.expand(1, 1, 2, -1)
 
-    def decoded(vqvae: AnyVQVAE, codes: Tensor, memory: object) -> MemorySource:
+    def decoded(vqvae: AnyVQVAE, codes: Tensor, batches: object) -> MemorySource:
         taken.append(codes)
         return MemorySource(torch.zeros(1, length), 44100)
 
