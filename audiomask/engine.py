@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from threading import RLock
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.checkpoint import (
     CONFIG_FILE,
-    Checkpoint,
     bundled_folder,
     load_checkpoint,
     read_config,
     restore,
 )
 from audiomask.codec.chunks import DecodedSource, LeftRight, MidSide, chunk_of, encode
-from audiomask.errors import CheckpointError, TokensError, UsageError
+from audiomask.errors import CheckpointError, ConfigError, TokensError, UsageError
 from audiomask.infill.gaps import Gap
 from audiomask.infill.infiller import Filling, Infiller
 from audiomask.infill.settings import InfillSettings
-from audiomask.networks.mlm import build_mlm
+from audiomask.kinds import KINDS, resolve
+from audiomask.networks.masks import MaskUNet
 from audiomask.networks.mlm.model import MaskedLM
-from audiomask.networks.pairing import check_pair, stem_names
-from audiomask.networks.vqvae import AnyVQVAE, build_vqvae
+from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.runtime.device import choose_device
-from audiomask.runtime.memory import Memory, explained
-from audiomask.runtime.once import Once
-from audiomask.separation.separator import Separator
+from audiomask.runtime.memory import AdaptiveBatches, device_errors
+from audiomask.separation.separator import MaskSeparator, Separator
 from audiomask.separation.settings import SeparationMethod
+from audiomask.separation.stems import stem_names
+from audiomask.separation.tokens import TokenSeparator, WienerSeparator
 from audiomask.tokens import MID_SIDE, SEPARATE, Tokens
 
 
@@ -41,9 +43,9 @@ class Engine:
     Checkpoints are read when they are first needed. Several threads may share an engine.
 
     Args:
-        model: a folder that holds the checkpoints ``vqvae`` and ``mlm``, or one checkpoint
-            (an MLM's VQ-VAE is looked for in it, beside it, and among the bundled ones); the
-            bundled ones when None.
+        model: a folder that holds checkpoints, each in a folder of its kind's name, or one
+            checkpoint (what it requires is looked for in it, beside it, and among the bundled
+            ones); the bundled ones when None.
         device: "auto" (the first CUDA device, else the CPU), "cpu", "cuda" or "cuda:N".
         threads: CPU threads; PyTorch's choice when None.
 
@@ -60,83 +62,140 @@ class Engine:
             torch.set_num_threads(threads)
         self.folder = model if model is not None else bundled_folder()
         self.lock = RLock()
-        self._memory = Memory(self.device)
+        self._batches = AdaptiveBatches(self.device)
+        self._models: dict[str, nn.Module] = {}
 
-    @Once
+    @cached_property
     def _folders(self) -> dict[str, Path]:
-        """Where the checkpoint of each kind is."""
+        """Where the checkpoints of the model are, by kind; what they require may lie elsewhere."""
         folder = self.folder
-        if not (folder / CONFIG_FILE).exists():
-            found = {kind: folder / kind for kind in ("vqvae", "mlm")}
-            if not (folder / "vqvae" / CONFIG_FILE).exists():
-                raise CheckpointError(
-                    f"{folder}: not a checkpoint, nor a folder with checkpoints vqvae and mlm"
-                )
-            return found
-        entries = read_config(folder)
-        if entries["kind"] == "vqvae":
-            return {"vqvae": folder}
-        for place in (folder / "vqvae", folder.parent / "vqvae", *bundled_vqvae()):
-            known = (place / CONFIG_FILE).exists()
-            if known and read_config(place)["sha256"][:16] == entries.get("vqvae"):
-                return {"vqvae": place, "mlm": folder}
-        raise CheckpointError(
-            f"{folder}: its VQ-VAE ({entries.get('vqvae')}) is neither in it nor beside it; "
-            f"copy it to {folder / 'vqvae'}"
-        )
+        if (folder / CONFIG_FILE).exists():
+            kind = read_config(folder)["kind"]
+            if kind not in KINDS:
+                known = ", ".join(KINDS)
+                raise CheckpointError(f"{folder}: no kind of model '{kind}' (there are: {known})")
+            return {kind: folder}
+        found = {kind: folder / kind for kind in KINDS if (folder / kind / CONFIG_FILE).exists()}
+        if not found:
+            kinds = ", ".join(KINDS)
+            raise CheckpointError(
+                f"{folder}: not a checkpoint, nor a folder with checkpoints ({kinds})"
+            )
+        return found
 
-    @Once
-    def _vqvae_checkpoint(self) -> Checkpoint:
-        return load_checkpoint(self._folders["vqvae"], "vqvae")
+    @cached_property
+    def _required(self) -> dict[str, Path]:
+        """Where the checkpoints are that those of the model require, by kind."""
+        return {
+            kind: find_required(folder, kind, fingerprint)
+            for folder in self._folders.values()
+            for kind, fingerprint in read_config(folder)["requires"].items()
+        }
 
-    @Once
-    def vqvae(self) -> AnyVQVAE:
-        """The VQ-VAE, ready to run."""
-        checkpoint = self._vqvae_checkpoint
-        model = restore(checkpoint, build_vqvae)
-        with explained(self.device):
-            return model.to(self.device).eval()
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds that can be loaded."""
+        return tuple(self._folders | self._required)
 
-    @Once
-    def mlm(self) -> MaskedLM:
-        """The masked language model, ready to run.
+    def folder_of(self, kind: str) -> Path:
+        """The folder of a kind's checkpoint.
 
         Raises:
-            CheckpointError: there is none, or it was trained on another VQ-VAE's tokens.
+            CheckpointError: there is none.
         """
-        checkpoint = load_checkpoint(self._mlm_folder, "mlm")
-        belongs = checkpoint.notes.get("vqvae")
-        if belongs != self._vqvae_checkpoint.fingerprint:
-            raise CheckpointError(
-                f"{checkpoint.folder}: belongs to the VQ-VAE {belongs}, not to "
-                f"{self._vqvae_checkpoint.fingerprint} in {self._vqvae_checkpoint.folder}"
-            )
-        model = restore(checkpoint, build_mlm).eval()
-        check_pair(self._mlm_folder, model.config, self.vqvae.config)
-        model.fold()
-        with explained(self.device):
+        if kind in self._folders:
+            return self._folders[kind]
+        if kind in self._required:
+            return self._required[kind]
+        known = ", ".join(self.kinds)
+        raise CheckpointError(
+            f"{self.folder}: has no checkpoint '{kind}', which this needs (it has: {known})"
+        )
+
+    def load(self, kind: str) -> nn.Module:
+        """The model of a kind, in evaluation mode on the engine's device; read once.
+
+        What its checkpoint requires is looked for in its folder, beside it and among the bundled
+        checkpoints, and must be the very one that it was trained with.
+
+        Raises:
+            CheckpointError: there is none, it is broken, or what it requires is missing.
+        """
+        with self.lock:
+            if kind not in self._models:
+                self._models[kind] = self._restore(kind)
+            return self._models[kind]
+
+    def _restore(self, kind: str) -> nn.Module:
+        entry = KINDS[kind]
+        checkpoint = load_checkpoint(self.folder_of(kind), kind)
+        for other in entry.requires:
+            fingerprint = checkpoint.requires.get(other)
+            if fingerprint is None:
+                raise CheckpointError(
+                    f"{checkpoint.folder}: does not say which {other} it requires"
+                )
+            # a folder may hold another than the one required
+            found = read_config(self.folder_of(other))["sha256"][:16]
+            if found != fingerprint:
+                raise CheckpointError(
+                    f"{checkpoint.folder}: belongs to the {KINDS[other].title} {fingerprint}, not "
+                    f"to {found} in {self.folder_of(other)}"
+                )
+        model = restore(checkpoint).eval()
+        if entry.check is not None:
+            required = {other: self.load(other).config for other in entry.requires}
+            try:
+                resolve(entry.check)(model.config, required)
+            except ConfigError as error:
+                raise CheckpointError(f"{checkpoint.folder}: {error}") from error
+        if isinstance(model, MaskUNet):
+            model.fuse()
+        with device_errors(self.device):
             return model.to(self.device)
 
     @property
-    def _mlm_folder(self) -> Path:
-        folder = self._folders.get("mlm")
-        if folder is None:
-            raise CheckpointError(f"{self.folder}: is a VQ-VAE alone; this needs an MLM as well")
-        return folder
+    def vqvae(self) -> AnyVQVAE:
+        """The VQ-VAE, ready to run."""
+        return cast(AnyVQVAE, self.load("vqvae"))
+
+    @property
+    def mlm(self) -> MaskedLM:
+        """The masked language model, ready to run."""
+        return cast(MaskedLM, self.load("mlm"))
+
+    @property
+    def masks(self) -> MaskUNet:
+        """The mask U-Net, ready to run."""
+        return cast(MaskUNet, self.load("masks"))
 
     @property
     def fingerprints(self) -> dict[str, str]:
         """What identifies the weights of each checkpoint there is, by its kind."""
-        return {
-            kind: read_config(folder)["sha256"][:16]
-            for kind, folder in self._folders.items()
-            if (folder / CONFIG_FILE).exists()
-        }
+        return {kind: read_config(self.folder_of(kind))["sha256"][:16] for kind in self.kinds}
 
-    @property
-    def stems(self) -> tuple[str, ...]:
-        """What the MLM can separate; read from its configuration alone."""
-        return stem_names(self._mlm_folder, read_config(self._mlm_folder)["config"])
+    def stems(self, method: str = SeparationMethod.mask) -> tuple[str, ...]:
+        """What can be separated by a method; read from the configuration alone.
+
+        Raises:
+            CheckpointError: there is no checkpoint for the method.
+        """
+        folder = self._separating(method)
+        return stem_names(folder, read_config(folder)["config"])
+
+    def _separating(self, method: str) -> Path:
+        """The folder of the checkpoint that separates by a method."""
+        if method not in tuple(SeparationMethod):
+            known = ", ".join(SeparationMethod)
+            raise UsageError(f"no method '{method}' (there are: {known})")
+        if method != SeparationMethod.mask:
+            return self.folder_of("mlm")
+        if "masks" not in self.kinds and "mlm" in self.kinds:
+            raise CheckpointError(
+                f"{self.folder}: has no checkpoint 'masks' (audiomask train masks); with its mlm "
+                "--method wiener or tokens separates"
+            )
+        return self.folder_of("masks")
 
     def tokenize(
         self,
@@ -163,15 +222,15 @@ class Engine:
         if source.channels != 2:
             stereo = SEPARATE
         heard = MidSide(source) if stereo == MID_SIDE else source
-        with explained(self.device):
-            codes = encode(self.vqvae, heard, self.device, progress, self._memory)[:, :levels]
+        with device_errors(self.device):
+            codes = encode(self.vqvae, heard, self.device, progress, self._batches)[:, :levels]
         return Tokens(
             codes=codes.contiguous(),
             sample_rate=source.sample_rate,
             num_samples=source.frames,
             hop_length=config.hop_length,
             codebook_size=config.codebook_size,
-            fingerprint=self._vqvae_checkpoint.fingerprint,
+            fingerprint=self.fingerprints["vqvae"],
             model_sample_rate=config.sample_rate,
             stereo=stereo,
         )
@@ -182,10 +241,11 @@ class Engine:
         Raises:
             TokensError: another VQ-VAE made them.
         """
-        if tokens.fingerprint != self._vqvae_checkpoint.fingerprint:
+        own = self.fingerprints["vqvae"]
+        if tokens.fingerprint != own:
             raise TokensError(
                 f"these tokens were made by the VQ-VAE {tokens.fingerprint}, not by "
-                f"{self._vqvae_checkpoint.fingerprint}; name theirs with --model"
+                f"{own}; name theirs with --model"
             )
         config = self.vqvae.config
         for name, value, true in (
@@ -198,9 +258,9 @@ class Engine:
         if tokens.levels > config.levels:
             raise TokensError(f"{tokens.levels} levels, but their VQ-VAE has {config.levels}")
         apart = tokens.stereo == MID_SIDE
-        decoded: AudioSource = DecodedSource(self.vqvae, tokens.codes, not apart, self._memory)
+        decoded: AudioSource = DecodedSource(self.vqvae, tokens.codes, not apart, self._batches)
         audio = ResampledSource(LeftRight(decoded) if apart else decoded, tokens.sample_rate)
-        with explained(self.device):
+        with device_errors(self.device):
             chunk = chunk_of(tokens.channels)
             for start in range(0, tokens.num_samples, chunk):
                 yield audio.read(start, min(start + chunk, tokens.num_samples))
@@ -220,20 +280,27 @@ class Engine:
             residual: also yield "residual", the recording minus these stems.
             subtype: how the stems will be stored; they are rounded to it so that stems and
                 residual sum to the recording.
-            method: "mask" shares the recording's own spectrum out among the stems; "tokens"
-                decodes each from its predicted tokens alone.
+            method: see :class:`audiomask.separation.settings.SeparationMethod`.
 
         Raises:
             UsageError: the model does not know a stem, or there is no such method.
         """
-        if method not in tuple(SeparationMethod):
-            raise UsageError(f"no method '{method}' (there are: {', '.join(SeparationMethod)})")
-        numbers = [self.mlm.vocabulary.stem(stem) for stem in stems]
+        known = self.stems(method)
+        for stem in stems:
+            if stem not in known:
+                raise UsageError(f"unknown stem '{stem}' (this model knows: {', '.join(known)})")
         names = [*stems, *(["residual"] if residual else [])]
-        with explained(self.device):
-            separator = Separator(self.vqvae, self.mlm, self.device, self._memory)
-            for block in separator.blocks(source, numbers, residual, subtype, method):
+        with device_errors(self.device):
+            numbers = [known.index(stem) for stem in stems]
+            for block in self.open_separator(method).blocks(source, numbers, residual, subtype):
                 yield dict(zip(names, block, strict=True))
+
+    def open_separator(self, method: str) -> Separator:
+        """What makes stems by a method, its models loaded."""
+        if method == SeparationMethod.mask:
+            return MaskSeparator(self.masks, self.device)
+        made = TokenSeparator if method == SeparationMethod.tokens else WienerSeparator
+        return made(self.vqvae, self.mlm, self.device, self._batches)
 
     def infill(
         self, source: AudioSource, gaps: Sequence[Gap], settings: InfillSettings | None = None
@@ -249,14 +316,33 @@ class Engine:
         """
         if gaps:
             chosen = InfillSettings() if settings is None else settings
-            infiller = Infiller(self.vqvae, self.mlm, self.device, chosen, self._memory)
-            with explained(self.device):
+            infiller = Infiller(self.vqvae, self.mlm, self.device, chosen, self._batches)
+            with device_errors(self.device):
                 yield from infiller.fill(source, gaps)
 
 
-def bundled_vqvae() -> list[Path]:
-    """The bundled VQ-VAE, or nothing in an installation without checkpoints."""
+def find_required(folder: Path, kind: str, fingerprint: str) -> Path:
+    """The folder of the checkpoint of a kind that another one requires.
+
+    Args:
+        folder: of the checkpoint that requires it. It is looked for in it, beside it and among
+            the bundled ones.
+        kind: of the one required.
+        fingerprint: of the one required.
+
+    Raises:
+        CheckpointError: it is nowhere there.
+    """
     try:
-        return [bundled_folder() / "vqvae"]
-    except CheckpointError:
-        return []
+        bundled = [bundled_folder() / kind]
+    except CheckpointError:  # an installation without checkpoints
+        bundled = []
+    for place in (folder / kind, folder.parent / kind, *bundled):
+        known = (place / CONFIG_FILE).exists()
+        if known and read_config(place)["sha256"][:16] == fingerprint:
+            return place
+    title = KINDS[kind].title
+    raise CheckpointError(
+        f"{folder}: its {title} ({fingerprint}) is neither in it nor beside it; "
+        f"copy it to {folder / kind}"
+    )

@@ -15,7 +15,7 @@ from types import TracebackType
 from audiomask.errors import AudioFileError, OutputExistsError, UsageError, why
 
 try:
-    from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
+    from fcntl import LOCK_EX, LOCK_NB, flock
 except ImportError:  # not on Windows
     flock = None  # type: ignore[assignment]
 
@@ -206,7 +206,7 @@ def _hidden(target: Path, name: str | None = None) -> Path:
 
 
 def lock_file(descriptor: int) -> None:
-    """Wait until no other process holds an open file, and hold it.
+    """Wait until no other process holds an open file, and hold it until it is closed.
 
     Where files cannot be locked it is not held.
     """
@@ -215,16 +215,9 @@ def lock_file(descriptor: int) -> None:
             flock(descriptor, LOCK_EX)
 
 
-def unlock_file(descriptor: int) -> None:
-    """Let go of an open file; closing it does so as well."""
-    if flock is not None:
-        with suppress(OSError):
-            flock(descriptor, LOCK_UN)
-
-
 @atexit.register
-def _remove_unfinished() -> None:
-    """Remove what a signal made us leave behind."""
+def remove_unfinished() -> None:
+    """Remove the hidden files of this process, as when it ends: what a signal left behind."""
     for path, held in list(_unfinished.items()):
         with suppress(OSError):
             if held is not None or _claim(path) is not None:

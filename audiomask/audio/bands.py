@@ -1,7 +1,7 @@
 """Bands and bins beside each other: sums into mel-spaced bands, and masks spread over bins.
 
 A bin belongs to two bands, so that a matrix of all bins by all bands is nearly all zeros. Here it
-is cut into pieces: neighbouring bins with the few bands that they belong to. Spectra lie frame by
+is cut into blocks: neighbouring bins with the few bands that they belong to. Spectra lie frame by
 frame, each bin's real and imaginary part beside each other, as transforms leave them.
 """
 
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-#: bands of a piece at most: products of so few cost little, and so do so few products
-PIECE = 32
+#: bands of a block at most: products of so few cost little, and so do so few products
+BLOCK_BANDS = 32
 
 
 @dataclass(frozen=True)
-class Piece:
+class BandBlock:
     """Neighbouring bins and the bands that they belong to.
 
     Attributes:
@@ -41,7 +41,7 @@ class Bands:
     def __init__(self, weights: Tensor) -> None:
         bins, self.number = weights.shape
         self.parts = 2 * bins
-        self.pieces: list[Piece] = []
+        self.blocks: list[BandBlock] = []
         used = weights.cpu() != 0
         lowest = used.int().argmax(dim=1).tolist()
         above = (self.number - used.flip(1).int().argmax(dim=1)).tolist()
@@ -52,13 +52,13 @@ class Bands:
             while end < bins:
                 if not idle[end]:
                     lower, upper = min(low, lowest[end]), max(high, above[end])
-                    if upper - lower > PIECE and high:
+                    if upper - lower > BLOCK_BANDS and high:
                         break
                     low, high = lower, upper
                 end += 1
             some = slice(min(low, high), high)
             own = weights[begin:end, some].T.repeat_interleave(2, dim=1).contiguous()
-            self.pieces.append(Piece(slice(2 * begin, 2 * end), some, own))
+            self.blocks.append(BandBlock(slice(2 * begin, 2 * end), some, own))
             begin = end
 
     def spread(self, values: Tensor, out: Tensor) -> None:
@@ -68,14 +68,14 @@ class Bands:
             values: [F, bands].
             out: written to, [F, 2 * bins].
         """
-        for piece in self.pieces:
-            torch.mm(values[:, piece.bands], piece.weights, out=out[:, piece.parts])
+        for block in self.blocks:
+            torch.mm(values[:, block.bands], block.weights, out=out[:, block.parts])
 
     def collect(self, squares: Tensor) -> Tensor:
         """Sum the squares of real and imaginary parts [F, 2 * bins] into bands [F, bands]."""
         found = squares.new_zeros(len(squares), self.number)
-        for piece in self.pieces:
-            found[:, piece.bands].addmm_(squares[:, piece.parts], piece.weights.T)
+        for block in self.blocks:
+            found[:, block.bands].addmm_(squares[:, block.parts], block.weights.T)
         return found
 
 

@@ -14,7 +14,7 @@ import soundfile
 
 from audiomask.audio.links import Span
 from audiomask.audio.metadata.ogg import CHANNEL_ORDER
-from audiomask.audio.names import sound_name
+from audiomask.audio.names import soundfile_name
 from audiomask.audio.pcm import BITS
 from audiomask.audio.probe import Sound, ffmpeg_path, guarded_input, probe
 from audiomask.audio.quiet import quiet_decoders
@@ -32,7 +32,7 @@ _ENCODERS = {
 }
 
 
-class _Forward(soundfile.SoundFile):  # type: ignore[misc]
+class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc]
     """A file read from its start to its end. soundfile seeks after every read where it thinks it
     can, which is where MP3 goes wrong and where FLAC of unknown length fails."""
 
@@ -40,7 +40,7 @@ class _Forward(soundfile.SoundFile):  # type: ignore[misc]
         return False
 
 
-def unroll(path: Path, target: Path, links: Sequence[Span] = ()) -> bool:
+def decode_sequentially(path: Path, target: Path, links: Sequence[Span] = ()) -> bool:
     """Decode what libsndfile can read, from start to end, into a W64 that can be read at random.
 
     Whole numbers stay whole numbers; everything else becomes float32, which is what the lossy
@@ -57,16 +57,16 @@ def unroll(path: Path, target: Path, links: Sequence[Span] = ()) -> bool:
     """
     with path.open("rb") as file, quiet_decoders():
         if len(links) < 2:
-            with _Forward(sound_name(path)) as source, _w64(target, source) as out:
+            with _SequentialFile(soundfile_name(path)) as source, _w64(target, source) as out:
                 _copy(source, out)
             return True
         parts = [Slice(file, start, stop - start) for start, stop in links]
         try:
-            with _Forward(parts[0]) as first, _w64(target, first) as out:
+            with _SequentialFile(parts[0]) as first, _w64(target, first) as out:
                 form = (first.samplerate, first.channels)
                 _copy(first, out)
                 for part in parts[1:]:
-                    with _Forward(part) as source:
+                    with _SequentialFile(part) as source:
                         if (source.samplerate, source.channels) != form:
                             return False
                         _copy(source, out)
@@ -77,7 +77,7 @@ def unroll(path: Path, target: Path, links: Sequence[Span] = ()) -> bool:
 
 def _w64(target: Path, source: soundfile.SoundFile) -> soundfile.SoundFile:
     return soundfile.SoundFile(
-        sound_name(target),
+        soundfile_name(target),
         "w",
         source.samplerate,
         source.channels,
@@ -95,7 +95,7 @@ def _copy(source: soundfile.SoundFile, out: soundfile.SoundFile) -> None:
         out.write(block if back is None else block[:, back])
 
 
-def content_of(path: Path) -> bytes:
+def leading_bytes(path: Path) -> bytes:
     """The first bytes of a file, behind an ID3 tag if there is one."""
     with path.open("rb") as stream:
         head = stream.read(10)
@@ -111,7 +111,7 @@ def content_of(path: Path) -> bytes:
 
 def looks_like_text(path: Path) -> bool:
     """Whether a file begins as readable text (behind an ID3 tag, if there is one)."""
-    head = content_of(path)
+    head = leading_bytes(path)
     if not head or any(byte < 32 and byte not in b"\t\n\v\f\r\x1b" for byte in head):
         return False
     try:
@@ -161,7 +161,7 @@ def decode(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     if done.returncode != 0:
-        raise undecodable(done.stderr, path, name)
+        raise ffmpeg_error(done.stderr, path, name)
     return sound
 
 
@@ -204,15 +204,15 @@ def _filters(delay: float) -> str:
     return f"{running},adelay=delays={1000 * delay:.6f}:all=1" if delay > 0 else running
 
 
-def undecodable(stderr: bytes, path: Path, name: str) -> AudioFileError:
+def ffmpeg_error(stderr: bytes, path: Path, name: str) -> AudioFileError:
     """The error of a file that ffmpeg did not decode, by what it wrote."""
     if b"matches no streams" in stderr:
         return AudioFileError(f"{name}: has no sound")
-    words = last_words(stderr, path)
+    words = ffmpeg_message(stderr, path)
     return AudioFileError(f"{name}: is not audio that libsndfile or ffmpeg can read{words}")
 
 
-def last_words(stderr: bytes, path: Path) -> str:
+def ffmpeg_message(stderr: bytes, path: Path) -> str:
     """Ffmpeg's last words, on one line and without the (temporary) file's name."""
     lines = stderr.decode("utf-8", "replace").replace(f"file:{path.absolute()}", "").splitlines()
     words = " ".join(lines[-1].split()).strip(" :") if lines else ""

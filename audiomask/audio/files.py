@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -30,8 +30,12 @@ class AudioFile:
     a temporary file first, which disappears with the object or the process. Reading needs memory
     for what is asked for, never for the file.
 
+    Args:
+        path: the file, or ``"-"`` for standard input.
+        check: called before samples are read; what it raises ends the reading.
+
     Attributes:
-        path: what it was opened with (``"-"`` is standard input).
+        path: what it was opened with.
         name: what to call it in messages.
         sample_rate: samples a second.
         channels: number of channels.
@@ -49,8 +53,8 @@ class AudioFile:
         UsageError: standard input is a terminal.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = path
+    def __init__(self, path: Path | str, check: Callable[[], None] = lambda: None) -> None:
+        self.path, self._check_reading = path, check
         self.name = pipes.STDIN_NAME if str(path) == "-" else str(path)
         self.nonfinite = False
         self.notes: tuple[str, ...] = ()
@@ -194,6 +198,7 @@ class AudioFile:
         return self._file
 
     def _read(self, start: int, stop: int, dtype: str) -> Raw:
+        self._check_reading()
         file = self._opened
         try:
             if file.tell() != start:

@@ -45,7 +45,7 @@ def ending_counts(paths: Iterable[Path]) -> str:
     return ", ".join(listed)
 
 
-def sound_name(path: Path) -> str | bytes:
+def soundfile_name(path: Path) -> str | bytes:
     """A path for ``soundfile``, which refuses names that are no UTF-8 unless they are bytes.
 
     Such names come from disks written long ago, in Latin-1 for instance.

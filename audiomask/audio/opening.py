@@ -16,7 +16,7 @@ import soundfile
 from audiomask.audio import decode, mpeg, wav
 from audiomask.audio.bitstreams import BitStream, find_bitstream, to_bytes
 from audiomask.audio.links import Span, find_links
-from audiomask.audio.names import sound_name
+from audiomask.audio.names import soundfile_name
 from audiomask.audio.pcm import BITS, FLOATING
 from audiomask.audio.probe import Sound, ffmpeg_path
 from audiomask.audio.quiet import quiet_decoders
@@ -67,7 +67,7 @@ class Opening:
                         f"{self.name}: is several WAV files of different formats joined: cut it"
                     )
                 target = self._new_copy()
-                wav.repair(location, misread, target)
+                wav.repair_header(location, misread, target)
                 location = target
             opened = open_sound(location)
             if opened is None:
@@ -84,14 +84,14 @@ class Opening:
                 if exact and opened.frames < _ENDLESS and len(links) < 2:
                     stack.pop_all()
                     return opened
-                made = self._unroll(location, opened, links)
+                made = self._decode_sequentially(location, opened, links)
                 if opened.frames >= _ENDLESS and (stream := find_bitstream(made)) is not None:
                     return self._decode_bitstream(stack.enter_context(made), stream)
                 return made
         except (soundfile.LibsndfileError, OSError) as error:
             raise AudioFileError(f"{self.name}: cannot be read: {words(error)}") from error
 
-    def _unroll(
+    def _decode_sequentially(
         self, location: Path, opened: soundfile.SoundFile, links: Sequence[Span]
     ) -> soundfile.SoundFile:
         """Decode from start to end with libsndfile or, where that would stop early, with ffmpeg."""
@@ -99,8 +99,8 @@ class Opening:
         rate = opened.samplerate
         if frames is None or not frames.exceeds(int(opened.frames)):
             target = self._new_copy()
-            if decode.unroll(location, target, links):
-                made = soundfile.SoundFile(sound_name(target))
+            if decode.decode_sequentially(location, target, links):
+                made = soundfile.SoundFile(soundfile_name(target))
                 if frames is None or not frames.exceeds(int(made.frames)):
                     if frames is not None and (missing := frames.missing):
                         self.warnings.append(
@@ -177,11 +177,11 @@ def open_sound(path: Path) -> soundfile.SoundFile | None:
     """Open with libsndfile; None when it does not know the format or finds it malformed."""
     if path.suffix.lower() == ".raw" or wav.is_misread_w64(path):
         return None  # soundfile would ask for its parameters; libsndfile would read noise
-    if decode.content_of(path)[:2] == _SAMPLE_DUMP:
+    if decode.leading_bytes(path)[:2] == _SAMPLE_DUMP:
         return None
     try:
         with quiet_decoders():
-            opened = soundfile.SoundFile(sound_name(path))
+            opened = soundfile.SoundFile(soundfile_name(path))
     except soundfile.LibsndfileError:
         return None
     if opened.format == "RAW":  # by the name's ending alone, whatever the content

@@ -37,7 +37,7 @@ def is_lossy(subtype: str) -> bool:
     return subtype not in BITS and subtype not in FLOATING
 
 
-def quantise(audio: Tensor, subtype: str) -> Tensor:
+def quantize(audio: Tensor, subtype: str) -> Tensor:
     """Round samples to what ``subtype`` can store.
 
     Args:
@@ -64,7 +64,7 @@ def to_integers(audio: Tensor, subtype: str) -> Int32:
         subtype: a whole-number subtype.
 
     Returns:
-        int32 array [T, C]; writing ``quantise(audio)`` gives the same integers.
+        int32 array [T, C]; writing ``quantize(audio)`` gives the same integers.
 
     Raises:
         ValueError: the subtype does not store whole numbers.
@@ -76,7 +76,7 @@ def to_integers(audio: Tensor, subtype: str) -> Int32:
     return np.ascontiguousarray(left.to(torch.int32).T.cpu().numpy())
 
 
-def requantise(raw: Int32, subtype: str) -> Int32:
+def requantize(raw: Int32, subtype: str) -> Int32:
     """Round left-justified integers to a (perhaps narrower) whole-number subtype.
 
     Samples that already lie on its grid come back unchanged; others round half to even.

@@ -210,7 +210,7 @@ def find_misread(path: Path) -> Misread | None:
     return None
 
 
-def repair(path: Path, found: Misread, target: Path) -> None:
+def repair_header(path: Path, found: Misread, target: Path) -> None:
     """Copy a misread WAV to ``target`` under a header that tells what it holds."""
     with path.open("rb") as source, target.open("wb") as out:
         out.write(container(found.fmt, found.size, roomy=False))

@@ -22,13 +22,13 @@ from audiomask.audio.metadata.model import Metadata
 from audiomask.audio.metadata.ogg import CHANNEL_ORDER
 from audiomask.audio.metadata.riff import make_chunks
 from audiomask.audio.metadata.writing import add_metadata
-from audiomask.audio.names import sound_name
+from audiomask.audio.names import soundfile_name
 from audiomask.audio.pcm import (
     BITS,
     FLOATING,
     Raw,
     count_clipped,
-    requantise,
+    requantize,
     to_floats,
     to_integers,
 )
@@ -170,7 +170,7 @@ class AudioWriter:
             else:
                 self.write(torch.from_numpy(samples.T))
         elif self.subtype in BITS:
-            self._emit(requantise(samples, self.subtype))
+            self._emit(requantize(samples, self.subtype))
         else:
             self._emit(to_floats(samples))
 
@@ -182,7 +182,7 @@ class AudioWriter:
         temporary = stack.enter_context(self._atomic)
         if not self._ours:
             self._out = soundfile.SoundFile(
-                sound_name(temporary),
+                soundfile_name(temporary),
                 "w",
                 self.sample_rate,
                 self.channels,
@@ -206,7 +206,7 @@ class AudioWriter:
         closed, and libsndfile does not tell that there was no room for them."""
         if self._ours or self._atomic is None or not self.frames:
             return
-        with soundfile.SoundFile(sound_name(self._atomic.temporary)) as written:
+        with soundfile.SoundFile(soundfile_name(self._atomic.temporary)) as written:
             written.seek(self.frames - 1)
             if len(written.read(1)) != 1:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -7,9 +7,7 @@ from typing import NamedTuple
 
 from audiomask.checkpoint import CONFIG_FILE, MODEL_FILE, load_checkpoint, save_checkpoint
 from audiomask.errors import CheckpointError
-
-#: checkpoints of a folder in the order in which they are copied: an MLM names its VQ-VAE
-ORDER = ("vqvae", "mlm")
+from audiomask.kinds import KINDS
 
 
 class Shrunk(NamedTuple):
@@ -29,19 +27,20 @@ class Shrunk(NamedTuple):
 def shrink(model: Path, out: Path) -> list[Shrunk]:
     """Write copies with 8-bit matrices of one checkpoint, or of all in a folder.
 
-    A copy has another fingerprint than its original. An MLM that is copied together with its
-    VQ-VAE belongs to the copy; tokens that the original VQ-VAE made are refused by the copy, since
-    it would write slightly different ones.
+    A copy has another fingerprint than its original. A checkpoint that is copied together with one
+    that it requires will require the copy. Tokens that the original VQ-VAE made are refused by its
+    copy, which would write slightly different ones.
 
     Args:
-        model: a checkpoint, or a folder that holds ``vqvae`` and ``mlm``.
+        model: a checkpoint, or a folder that holds checkpoints by kind.
         out: becomes the same. Existing checkpoints in it are replaced.
 
     Raises:
         CheckpointError: there is no checkpoint, one is broken, or ``out`` cannot be written.
     """
     alone = (model / CONFIG_FILE).exists()
-    kinds = [kind for kind in ORDER if (model / kind / CONFIG_FILE).exists()]
+    # in the registry a kind comes after those that it requires
+    kinds = [kind for kind in KINDS if (model / kind / CONFIG_FILE).exists()]
     pairs = [(model, out)] if alone else [(model / kind, out / kind) for kind in kinds]
     if not pairs:
         raise CheckpointError(f"{model}: not a checkpoint, nor a folder of checkpoints")
@@ -49,11 +48,16 @@ def shrink(model: Path, out: Path) -> list[Shrunk]:
     done = []
     for source, target in pairs:
         found = load_checkpoint(source)
-        notes = dict(found.notes)
-        if notes.get("vqvae") in renamed:
-            notes["vqvae"] = renamed[notes["vqvae"]]
+        requires = {kind: renamed.get(old, old) for kind, old in found.requires.items()}
         renamed[found.fingerprint] = save_checkpoint(
-            target, found.kind, found.preset, found.config, found.tensors, notes, eight_bit=True
+            target,
+            found.kind,
+            found.preset,
+            found.config,
+            found.tensors,
+            found.notes,
+            eight_bit=True,
+            requires=requires,
         )
         sizes = [(folder / MODEL_FILE).stat().st_size for folder in (source, target)]
         done.append(Shrunk(target, *sizes))

@@ -1,19 +1,19 @@
 """Checkpoint: a folder with config.json and model.safetensors. Never pickle.
 
-config.json holds ``format``, ``kind`` ("vqvae" or "mlm"), ``preset``, ``config`` (what builds the
-model), ``sha256`` of model.safetensors and whatever else its maker noted. The fingerprint of a
-checkpoint is the beginning of that digest; tokens and MLMs carry the fingerprint of the VQ-VAE
-they belong to.
+config.json holds ``format``, ``kind`` (see ``audiomask.kinds``), ``preset``, ``config`` (what
+builds the model), ``sha256`` of model.safetensors, ``requires`` (fingerprints of the checkpoints
+that it was trained with, by kind) and whatever else its maker noted. The fingerprint of a
+checkpoint is the beginning of that digest; tokens carry that of the VQ-VAE that made them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import torch
 from safetensors import SafetensorError
@@ -23,8 +23,9 @@ from torch import Tensor
 from audiomask.audio.atomic import AtomicFile
 from audiomask.checkpoint.eight_bit import pack, unpack
 from audiomask.errors import AudioFileError, CheckpointError, ConfigError
+from audiomask.kinds import KINDS
 
-FORMAT = 1
+FORMAT = 2
 CONFIG_FILE = "config.json"
 MODEL_FILE = "model.safetensors"
 #: a config.json larger than this is not one of ours
@@ -34,8 +35,6 @@ MAX_NAME = 128
 #: what floating point tensors may be stored in
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
-Model = TypeVar("Model", bound=torch.nn.Module)
-
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -43,10 +42,11 @@ class Checkpoint:
 
     Attributes:
         folder: where it came from.
-        kind: "vqvae" or "mlm".
+        kind: see ``audiomask.kinds``.
         preset: what ``config`` belongs to: "default", "paper" …
         config: what builds the model.
         fingerprint: identifies the exact weights.
+        requires: fingerprints of the checkpoints that it was trained with, by kind.
         tensors: the state dict, floats in the precision they were saved in.
         notes: the other entries of config.json.
     """
@@ -57,6 +57,7 @@ class Checkpoint:
     config: dict[str, Any]
     fingerprint: str
     tensors: dict[str, Tensor]
+    requires: dict[str, str] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
 
@@ -68,6 +69,7 @@ def save_checkpoint(
     tensors: dict[str, Tensor],
     notes: dict[str, Any] | None = None,
     eight_bit: bool = False,
+    requires: Mapping[str, str] | None = None,
 ) -> str:
     """Write a checkpoint for inference, matrices in half precision; returns its fingerprint.
 
@@ -96,6 +98,7 @@ def save_checkpoint(
             "preset": preset,
             "config": config,
             "sha256": digest,
+            "requires": dict(requires or {}),
             **(notes or {}),
         }
         write_json(folder / CONFIG_FILE, entries)
@@ -134,7 +137,7 @@ def load_checkpoint(folder: Path, kind: str | None = None) -> Checkpoint:
         # the library leaves it to PyTorch to refuse shapes that overflow and types it knows half
         words = " ".join(str(error).split())
         raise CheckpointError(f"{file}: not a safetensors file ({words[:200]})") from error
-    known = {"format", "kind", "preset", "config", "sha256"}
+    known = {"format", "kind", "preset", "config", "sha256", "requires"}
     return Checkpoint(
         folder=folder,
         kind=entries["kind"],
@@ -142,6 +145,7 @@ def load_checkpoint(folder: Path, kind: str | None = None) -> Checkpoint:
         config=entries["config"],
         fingerprint=digest[:16],
         tensors=tensors,
+        requires=entries["requires"],
         notes={key: value for key, value in entries.items() if key not in known},
     )
 
@@ -169,13 +173,20 @@ def read_config(folder: Path) -> dict[str, Any]:
         ("preset", str),
         ("config", dict),
         ("sha256", str),
-        ("vqvae", str),
+        ("requires", dict),
     ):
-        value = entries.get(key, "" if key == "vqvae" else None)
+        if key == "requires" and entries.get("format") == 1:
+            raise CheckpointError(
+                f"{file}: is of audiomask 0.1, whose mlm held the masks too; train it anew"
+            )
+        value = entries.get(key)
         if not isinstance(value, kind):
             raise CheckpointError(f"{file}: entry '{key}' is missing or of the wrong type")
         if isinstance(value, str) and len(value) > MAX_NAME:
             raise CheckpointError(f"{file}: entry '{key}' is too long")
+    for kind, fingerprint in entries["requires"].items():
+        if not isinstance(fingerprint, str) or max(len(kind), len(fingerprint)) > MAX_NAME:
+            raise CheckpointError(f"{file}: entry 'requires' is not of kinds and fingerprints")
     if entries["format"] != FORMAT:
         raise CheckpointError(
             f"{file}: format {entries['format']} is not {FORMAT}; "
@@ -184,7 +195,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     return entries
 
 
-def restore(checkpoint: Checkpoint, build: Callable[[str, dict[str, Any]], Model]) -> Model:
+def restore(
+    checkpoint: Checkpoint, build: Callable[[str, dict[str, Any]], torch.nn.Module] | None = None
+) -> torch.nn.Module:
     """The model that a checkpoint describes, with its weights.
 
     It is laid out without memory first: whatever a tampered configuration asks for, no more is
@@ -192,11 +205,19 @@ def restore(checkpoint: Checkpoint, build: Callable[[str, dict[str, Any]], Model
 
     Args:
         checkpoint: as it was loaded.
-        build: makes a model of a preset's name and a configuration.
+        build: makes a model of a preset's name and a configuration; that of the kind when None.
 
     Raises:
-        CheckpointError: the configuration makes no model, or one that the tensors do not fit.
+        CheckpointError: the kind is not known, or the configuration makes no model, or one that
+            the tensors do not fit.
     """
+    if build is None:
+        if checkpoint.kind not in KINDS:
+            known = ", ".join(KINDS)
+            raise CheckpointError(
+                f"{checkpoint.folder}: no kind of model '{checkpoint.kind}' (there are: {known})"
+            )
+        build = KINDS[checkpoint.kind].network
     for name, value in checkpoint.config.items():
         # every block, layer and level has tensors of its own
         repeated = name.endswith(("blocks", "layers", "levels"))
@@ -261,7 +282,7 @@ def bundled_folder() -> Path:
     """
     package = Path(__file__).parent.parent
     for folder in (package / "bundled", package.parent / "models"):
-        if (folder / "vqvae" / CONFIG_FILE).is_file():
+        if any((folder / kind / CONFIG_FILE).is_file() for kind in KINDS):
             return folder
     raise CheckpointError("no bundled checkpoints in this installation; name one with --model")
 

@@ -3,9 +3,9 @@
 Nothing here imports torch, numpy or rich when the module is loaded: ``--help`` must be quick.
 """
 
-from audiomask.cli.signals import quietly
+from audiomask.cli.signals import default_interrupts
 
-with quietly():
+with default_interrupts():
     from audiomask.cli.app import main
 
 __all__ = ["main"]

@@ -9,12 +9,13 @@ import audiomask
 from audiomask.cli.detokenize import detokenize
 from audiomask.cli.evaluate import evaluate
 from audiomask.cli.exits import (
-    abandon_stdout,
     describe,
+    discard_stdout,
+    discard_unsent_stderr,
     exit_as_sigpipe,
-    occupy_streams,
-    own_stderr,
-    settle_stderr,
+    leave,
+    open_missing_streams,
+    separate_stderr,
 )
 from audiomask.cli.help_panels import PanelledCommand
 from audiomask.cli.infill import infill
@@ -68,8 +69,8 @@ def root(
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit the process with its status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    occupy_streams()
-    own_stderr()
+    open_missing_streams()
+    separate_stderr()
     listener, status = Listener(), 0
     try:
         # Ended politely, a command removes its half-written files, as it does when it fails.
@@ -84,8 +85,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             raise
     if listener.number is not None:  # whatever became of the exception on its way
         status = 128 + listener.number
-    settle_stderr()
-    sys.exit(status)
+    discard_unsent_stderr()
+    leave(status)
 
 
 def _run(arguments: list[str]) -> int:
@@ -98,7 +99,7 @@ def _run(arguments: list[str]) -> int:
         raise
     except OSError as error:  # of standard output, which does not take --help or --version
         print(f"audiomask: error: standard output: {describe(error)}", file=sys.stderr)
-        abandon_stdout()
+        discard_stdout()
         return 1
     except Exception as error:
         # typer keeps the class of its usage errors private; they alone can format themselves.

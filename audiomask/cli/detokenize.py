@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
+from audiomask.cli.console import Meter
 from audiomask.cli.inputs import collect_inputs, output_folder
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
-from audiomask.cli.progress import Meter
 from audiomask.cli.report import run_jobs
 from audiomask.cli.sample_format import report_clipping, subtype_name
 

@@ -7,9 +7,11 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-from audiomask.cli.messages import printable
-from audiomask.cli.signals import end_if_told
+from audiomask.audio.atomic import remove_unfinished
+from audiomask.cli.signals import raise_if_signaled
+from audiomask.cli.workers import any_left_behind
 from audiomask.errors import AudiomaskError
+from audiomask.runtime.console import printable
 
 
 def guarded(work: Callable[[], int], debug: bool) -> int:
@@ -21,7 +23,7 @@ def guarded(work: Callable[[], int], debug: bool) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        end_if_told()
+        raise_if_signaled()
         print_error(error, debug)
         return error.exit_code if isinstance(error, AudiomaskError) else 1
 
@@ -46,21 +48,29 @@ def print_error(error: BaseException, debug: bool) -> None:
     sys.stderr.write(f"audiomask: error: {describe(error)}\n")
 
 
+def leave(status: int) -> NoReturn:
+    """Exit the process, without waiting for a worker that cannot be stopped."""
+    if any_left_behind():
+        remove_unfinished()
+        os._exit(status)
+    sys.exit(status)
+
+
 def exit_as_sigpipe() -> NoReturn:
     """End as a program does whose reader has gone: quietly, by SIGPIPE."""
-    abandon_stdout()
+    discard_stdout()
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGPIPE)
     sys.exit(141)
 
 
-def abandon_stdout() -> None:
+def discard_stdout() -> None:
     """Throw away what standard output could not take: Python would complain of it at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def own_stderr() -> None:
+def separate_stderr() -> None:
     """Write messages through a file number of their own.
 
     Number 2, where decoders write what they think of a file, can then be sent nowhere meanwhile
@@ -82,7 +92,7 @@ def own_stderr() -> None:
     sys.stderr = sys.__stderr__ = own  # type: ignore[misc]
 
 
-def settle_stderr() -> None:
+def discard_unsent_stderr() -> None:
     """Throw away messages that standard error cannot take any more, as of a closed terminal.
 
     Python would try to write them at its end once again, and make an exit status of its own of it.
@@ -93,7 +103,7 @@ def settle_stderr() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
-def occupy_streams() -> None:
+def open_missing_streams() -> None:
     """Open the null device for every standard stream that is closed.
 
     Otherwise the next file would get its number, and with it what libraries say on stderr.

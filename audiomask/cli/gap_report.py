@@ -74,9 +74,10 @@ def save_labels(path: Path, source: "AudioFile", found: Iterable[FoundGap]) -> N
 class GapReport:
     """The report of a run, or of several that go on with each other or share the work.
 
-    A file's lines are added before its output takes its name, in place of what was said of it
-    before. So each gap is told once, whenever a kill came. At the end the lines are in the order
-    of the files; a pipe gets them as files are done. Several threads and processes may add to it.
+    A file's lines are appended before its output takes its name. They take the place of what was
+    said of it before: so each gap is told once, whenever a kill came. The report is read when a
+    run goes on with it, and once at the end, when its lines are put in the order of the files; a
+    pipe gets them as files are done. Several threads and processes may add to it.
     A context manager.
 
     Args:
@@ -96,6 +97,8 @@ class GapReport:
         self.path, self._jobs = path, jobs
         self._goes_on = goes_on and common.skip_existing
         self._file: LineFile | None = None
+        # the files that it is known to have lines about
+        self._known: set[str] = set()
         # a device or a pipe takes lines and gives none back
         self._stream: BinaryIO | None = None
         self._lock = threading.Lock()
@@ -109,13 +112,11 @@ class GapReport:
             except OSError as error:
                 raise write_error(self.path, error) from error
             return self
-        self._file = LineFile(self.path, _file_of, "a report of infill")
-        if not self._goes_on:
+        self._file = LineFile(self.path)
+        if self._goes_on:
+            self._file.rewrite(self._begin)
+        else:
             self._file.clear()
-            return self
-        # a failure of a file whose output is there now, or that is tried again
-        known = {_name(job) for job in self._jobs}
-        self._file.keep(lambda line, name: name not in known or "error" not in json.loads(line))
         return self
 
     def __exit__(
@@ -127,11 +128,7 @@ class GapReport:
         if self._stream is not None:
             self._stream.close()
         if self._file is not None:
-            ranks = {_name(job): rank for rank, job in enumerate(self._jobs)}
-            try:
-                self._file.sort(lambda name: ranks.get(name, -1))
-            finally:
-                self._file.close()
+            self._file.rewrite(self._end)
 
     def add(self, job: Job, source: "AudioFile", found: Iterable[FoundGap]) -> None:
         """Add a line for each gap of a file whose output, if any, is complete but for its name."""
@@ -147,7 +144,7 @@ class GapReport:
     def _tell(self, job: Job, entries: Sequence[Mapping[str, str | float | bool]]) -> None:
         lines = [json.dumps(entry) for entry in entries]
         if self._file is not None:
-            self._file.replace(_name(job), lines)
+            self._put(self._file, _name(job), lines)
         if self._stream is None:
             return
         assert self.path is not None
@@ -156,6 +153,53 @@ class GapReport:
                 self._stream.write(b"".join(line.encode() + b"\n" for line in lines))
         except OSError as error:
             raise write_error(self.path, error) from error
+
+    def _put(self, file: LineFile, name: str, lines: Sequence[str]) -> None:
+        """Append the lines of a file, in place of those that there are."""
+        if name not in self._known:
+            file.append(lines)
+        else:
+            added = [line.encode() for line in lines]
+            file.rewrite(lambda old: [line for line in old if _subject(line)[0] != name] + added)
+        self._known.add(name)
+
+    def _begin(self, lines: list[bytes]) -> list[bytes]:
+        """The lines of a report to go on with, without the failures of files of this run.
+
+        They are tried again, or their outputs are there now.
+        """
+        mine = {_name(job) for job in self._jobs}
+        kept = []
+        for number, line in enumerate(lines, start=1):
+            name, failed = _subject(line)
+            if not name:
+                raise UsageError(
+                    f"{self.path}: line {number} is none of a report of infill: choose another name"
+                )
+            if name not in mine or not failed:
+                kept.append(line)
+                self._known.add(name)
+        return kept
+
+    def _end(self, lines: list[bytes]) -> list[bytes]:
+        """The lines in the order of the files, those of other runs' files first.
+
+        A run that shared the work and was killed may have told the gaps of a file that was done
+        here in the end; one that failed may have been done by another.
+        """
+        told: dict[str, dict[bytes, None]] = {}
+        failures: set[str] = set()
+        for line in lines:
+            name, failed = _subject(line)
+            if failed or name in failures:  # what comes later counts
+                told.pop(name, None)
+                failures.discard(name)
+            if failed:
+                failures.add(name)
+            told.setdefault(name, {})[line] = None
+        ranks = {_name(job): rank for rank, job in enumerate(self._jobs)}
+        ordered = sorted(told, key=lambda name: ranks.get(name, -1))
+        return [line for name in ordered for line in told[name]]
 
 
 def _name(job: Job) -> str:
@@ -181,13 +225,13 @@ def _entry(found: FoundGap, source: "AudioFile") -> dict[str, str | float | bool
     return entry
 
 
-def _file_of(line: bytes) -> str | None:
-    """The file that a line is about, if it is one of ours."""
+def _subject(line: bytes) -> tuple[str, bool]:
+    """The file that a line is about, and whether it failed; an empty name if it is none of ours."""
     try:
         entry = json.loads(line)
     except ValueError:
-        return None
+        return "", False
     if not isinstance(entry, dict) or not entry.keys() & {"output", "error", "filled"}:
-        return None
+        return "", False
     name = entry.get("file")
-    return name if isinstance(name, str) else None
+    return (name, "error" in entry) if isinstance(name, str) else ("", False)

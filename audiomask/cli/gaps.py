@@ -7,11 +7,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from audiomask.cli.report import print_table
 from audiomask.errors import UsageError
 from audiomask.infill.gaps import Gap, merge_kinds, middle_gap, name_channels, parse_channel
 from audiomask.infill.gaps import parse_gap as parse_span
 from audiomask.infill.labels import Label, read_labels
+from audiomask.runtime.console import print_table
 
 if TYPE_CHECKING:
     from audiomask.audio.files import AudioFile
@@ -52,7 +52,7 @@ class FoundGap(NamedTuple):
     method: str = ""
 
 
-class GapChoice:
+class GapOptions:
     """Where the gaps are, as the options say.
 
     Args:
@@ -180,7 +180,7 @@ class GapTable:
         if not self._filled and not any(row[-1] for row in rows):
             width -= 1  # nothing is left alone
         if rows:
-            print_table([row[:width] for row in (header, *rows)])
+            print_table(header[:width], [row[:width] for row in rows])
 
 
 def _passed_over(lines: Sequence[int]) -> str:

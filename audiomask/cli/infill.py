@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiomask.audio.names import is_audio
+from audiomask.cli.console import Meter
 from audiomask.cli.gap_report import GapReport, check_report, save_labels
-from audiomask.cli.gaps import MAX_GAP, MIN_GAP, FoundGap, GapChoice, GapTable, Kind
+from audiomask.cli.gaps import MAX_GAP, MIN_GAP, FoundGap, GapOptions, GapTable, Kind
 from audiomask.cli.inputs import Location, collect_inputs, output_folder
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
-from audiomask.cli.progress import Meter
 from audiomask.cli.report import run_jobs
 from audiomask.cli.sample_format import (
     Bitrate,
@@ -143,12 +143,12 @@ def infill(
     every sample stays as it is, and so does every channel that a gap is not in. Rests are left
     alone: silence that the sound fades into or out of, or that lasts longer than --max-gap.
     """
-    choice = GapChoice(
+    options = GapOptions(
         gap or (), gaps, middle, detect, detect_kind or (), min_gap, max_gap, channel or ()
     )
     found = collect_inputs(inputs, _is_unfilled, output_folder(output))
     if dry_run:
-        return _show_gaps([Job(item) for item in found.items], common, choice, report, labels)
+        return _show_gaps([Job(item) for item in found.items], common, options, report, labels)
     if labels is not None:
         raise UsageError("--labels tells where gaps are: add --dry-run")
     if candidates > 1 and temperature == 0:
@@ -158,13 +158,13 @@ def infill(
     check_outputs(jobs, common)
     check_report(report, jobs, common)
     rate = bits_a_second(bitrate, {_ending(job.output) for job in jobs})
-    return _fill_gaps(jobs, common, choice, settings, report, rate)
+    return _fill_gaps(jobs, common, options, settings, report, rate)
 
 
 def _fill_gaps(
     jobs: Sequence[Job],
     common: Common,
-    choice: GapChoice,
+    options: GapOptions,
     settings: InfillSettings,
     report: Path | None,
     bitrate: int | None,
@@ -181,11 +181,11 @@ def _fill_gaps(
 
     def work(job: Job, meter: Meter) -> None:
         label = job.input.label
-        with AudioFile(job.input.source) as source:
+        with AudioFile(job.input.source, meter.check) as source:
             rate = source.sample_rate
             report_input(source)
             meter.start(label, source.frames / rate)
-            found = choice.find(source)
+            found = options.find(source)
             gaps = {one.gap: one for one in found if not one.left}
             told = [one for one in found if one.left]
             if not gaps:
@@ -231,7 +231,7 @@ def _fill_gaps(
 def _show_gaps(
     jobs: Sequence[Job],
     common: Common,
-    choice: GapChoice,
+    options: GapOptions,
     report: Path | None,
     labels: Path | None,
 ) -> int:
@@ -244,11 +244,11 @@ def _show_gaps(
     table = GapTable(filled=False, labels=[job.input.label for job in jobs])
 
     def work(job: Job, meter: Meter) -> None:
-        with AudioFile(job.input.source) as source:
+        with AudioFile(job.input.source, meter.check) as source:
             seconds = source.frames / source.sample_rate
             report_input(source)
             meter.start(job.input.label, seconds)
-            found = choice.find(source)
+            found = options.find(source)
             meter.advance(seconds)
             table.add(job.input.label, source, found)
             if labels is not None:

@@ -4,17 +4,18 @@ import functools
 import inspect
 import logging
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
+from audiomask.cli.console import set_up_messages
 from audiomask.cli.exits import guarded
-from audiomask.cli.messages import set_up_messages
 from audiomask.cli.paths import local_paths
 from audiomask.errors import UsageError
+from audiomask.options import Option, options_of
 
 if TYPE_CHECKING:
     from audiomask.engine import Engine
@@ -116,3 +117,69 @@ def command(*omitted: str) -> Callable[[Callable[..., int]], Callable[..., None]
         return run
 
     return decorate
+
+
+def takes(owner: type) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Add the options that a dataclass declares to a command that takes them as ``asked``.
+
+    ``asked`` has a value for every field with an option: what was given, parsed, or the default.
+    """
+    hints, options = get_type_hints(owner), options_of(owner)
+    defaults = {field.name: field for field in fields(owner)}
+
+    def decorate(function: Callable[..., int]) -> Callable[..., int]:
+        own = [p for p in inspect.signature(function).parameters.values() if p.name != "asked"]
+        added = [_parameter(defaults[name], hints[name], options[name]) for name in options]
+
+        @functools.wraps(function)
+        def run(*arguments: Any, **values: Any) -> int:
+            asked = {name: _value(values.pop(name), options[name], hints[name]) for name in options}
+            return function(*arguments, asked=asked, **values)
+
+        kept = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own[1:]]
+        # arguments without a default come first, in the help as on the command line
+        first = [p for p in kept if p.default is p.empty]
+        last = [p for p in kept if p.default is not p.empty]
+        run.__signature__ = inspect.Signature([own[0], *first, *added, *last])  # type: ignore[attr-defined]
+        return run
+
+    return decorate
+
+
+def _parameter(field: Field[Any], hint: Any, option: Option) -> inspect.Parameter:
+    """The parameter of a command that stands for a field of an options dataclass."""
+    several = get_origin(hint) in (tuple, Mapping)
+    kind: Any
+    if option.parse is not None:
+        kind = str
+    elif several:
+        kind = get_args(hint)[0]
+    else:
+        kind = hint
+    default = None if field.default in (MISSING, ()) else field.default
+    if field.default is MISSING and option.required and field.default_factory is MISSING:
+        default = inspect.Parameter.empty
+    if several:
+        kind = list[kind]
+    if default is None:
+        kind = kind | None
+    declared = typer.Option(
+        *option.names.split(),
+        help=option.help,
+        metavar=option.metavar,
+        min=option.least if option.parse is None else None,
+        rich_help_panel=option.panel,
+    )
+    return inspect.Parameter(
+        field.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[kind, declared],
+    )
+
+
+def _value(given: Any, option: Option, hint: Any) -> Any:
+    """What was given for an option, parsed; a list as a tuple."""
+    if get_origin(hint) in (tuple, Mapping):
+        return tuple(option.parse(text) if option.parse else text for text in given or ())
+    return given if given is None or option.parse is None else option.parse(given)

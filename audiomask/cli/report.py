@@ -1,27 +1,26 @@
 """Work through many inputs: on after a failure, at the end a table of what failed and why."""
 
 import logging
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from time import monotonic
 
+from audiomask.cli.console import Display, Meter
 from audiomask.cli.exits import describe, print_error
-from audiomask.cli.messages import printable
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_existing, without_existing
-from audiomask.cli.progress import Display, Meter
-from audiomask.cli.signals import end_if_told
-from audiomask.cli.workers import Workers
+from audiomask.cli.signals import raise_if_signaled
+from audiomask.cli.workers import StopEvent, run_all
 from audiomask.errors import AudiomaskError, CheckpointError, DeviceError, OutputExistsError
+from audiomask.runtime.console import print_table, printable
 
 #: errors that end all: they would come back with every input
-ENDS_ALL = (CheckpointError, DeviceError, BrokenPipeError)
+FATAL_ERRORS = (CheckpointError, DeviceError, BrokenPipeError)
 
 logger = logging.getLogger(__name__)
 
 
-class Tally:
+class RunSummary:
     """How many files were done, skipped, left to another run, and failed, and why these did.
 
     Args:
@@ -54,7 +53,7 @@ class Tally:
         """
         if self._failures:
             header = (f"{len(self._failures)} of {self.files} files failed", "why")
-            print_table([header, *(self._failures[n] for n in sorted(self._failures))])
+            print_table(header, [self._failures[number] for number in sorted(self._failures)])
         if summed_up and self.files > 1:
             done = f"{self._counts['done']} of {self.files} files done"
             rest = [f"{n} {o}" for o, n in self._counts.items() if o != "done" and n]
@@ -86,20 +85,20 @@ def run_jobs(
             own when there are several.
         failed: told each job that failed, and why.
     """
-    tally = Tally(len(jobs))
+    summary = RunSummary(len(jobs))
     busy: list[int] = []  # jobs of others, to come back to
 
-    def do(number: int, workers: Workers, last: bool) -> None:
+    def do(number: int, stop: StopEvent, last: bool) -> None:
         job = jobs[number]
-        meter = Meter(display, workers.check)
+        meter = Meter(display, stop.check)
         try:
-            if not _run_job(job, common, work, meter, tally, last):
+            if not _run_job(job, common, work, meter, summary, last):
                 busy.append(number)
                 return
-        except ENDS_ALL:
+        except FATAL_ERRORS:
             raise
         except Exception as error:
-            end_if_told()
+            raise_if_signaled()
             meter.stop()  # before the line about it
             label = job.input.label
             named = _naming(error, label)
@@ -108,7 +107,7 @@ def run_jobs(
                 failed(job, why)
             if len(jobs) > 1:
                 print_error(named, common.debug)
-                tally.fail(number, label, why)
+                summary.fail(number, label, why)
             elif named is error:
                 raise
             else:
@@ -118,29 +117,20 @@ def run_jobs(
         display.count()
 
     def do_all(numbers: Sequence[int], last: bool) -> None:
-        workers = Workers(min(common.jobs, len(numbers)))
-        workers.do(
+        stop = StopEvent()
+        run_all(
             numbers,
-            lambda number: do(number, workers, last),
+            lambda number: do(number, stop, last),
+            min(common.jobs, len(numbers)),
             lambda number: jobs[number].input.source == "-",
+            stop,
         )
 
     with Display(common.quiet, len(jobs)) as display:
         do_all(range(len(jobs)), last=False)
         if busy:
             do_all(sorted(busy), last=True)
-    return tally.show(summed_up=any(job.outputs for job in jobs))
-
-
-def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows of text in aligned columns on stderr, the first row as the header."""
-    rows = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for number, row in enumerate(rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip(), file=sys.stderr)
-        if number == 0:
-            print("  ".join("-" * width for width in widths), file=sys.stderr)
+    return summary.show(summed_up=any(job.outputs for job in jobs))
 
 
 def _run_job(
@@ -148,7 +138,7 @@ def _run_job(
     common: Common,
     work: Callable[[Job, Meter], None],
     meter: Meter,
-    tally: Tally,
+    summary: RunSummary,
     last: bool,
 ) -> bool:
     """Do one job, or leave it where its outputs exist or another run makes them.
@@ -158,7 +148,7 @@ def _run_job(
         common: whether outputs that exist are skipped.
         work: does it.
         meter: of its progress.
-        tally: counts it.
+        summary: counts it.
         last: whether this is the second time; the first time another run had it.
 
     Returns:
@@ -166,7 +156,7 @@ def _run_job(
     """
     if not common.skip_existing or not job.outputs:
         check_existing(job, common)
-        _do_job(job, work, meter, tally)
+        _do_job(job, work, meter, summary)
         return True
 
     from audiomask.audio.atomic import claim_outputs, remove_leftover
@@ -177,31 +167,34 @@ def _run_job(
         missing = without_existing(missing)  # another may have finished until we held them
         if missing.outputs and free:
             try:
-                _do_job(missing, work, meter, tally)
+                _do_job(missing, work, meter, summary)
                 return True
             except OutputExistsError:  # of a run that no lock told us of
                 free = False
         elif not last and not free:
             return False
-    if not missing.outputs and not last:
-        logger.info("%s: skipped, its outputs exist", label)
-        tally.add("skipped")
+    if not missing.outputs:
         for place in job.outputs.values():
             if place != "-":
                 remove_leftover(place)
+    if not missing.outputs and not last:
+        logger.info("%s: skipped, its outputs exist", label)
+        summary.add("skipped")
     else:
         logger.info("%s: left to another run", label)
-        tally.add("left to another run")
+        summary.add("left to another run")
     return True
 
 
-def _do_job(job: Job, work: Callable[[Job, Meter], None], meter: Meter, tally: Tally) -> None:
+def _do_job(
+    job: Job, work: Callable[[Job, Meter], None], meter: Meter, summary: RunSummary
+) -> None:
     """Do one job, and tell its place among all and its time."""
     began = monotonic()
     work(job, meter)
     took = monotonic() - began
     meter.stop()  # before the line about it
-    place = tally.add("done")
+    place = summary.add("done")
     if not job.outputs:
         return
     places = [str(place) for place in job.outputs.values() if place != "-"]

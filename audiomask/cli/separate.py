@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from audiomask.audio.names import is_audio
+from audiomask.cli.console import Meter
 from audiomask.cli.inputs import Input, Inputs, collect_inputs, named_path, output_folder
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, to_stdout
 from audiomask.cli.paths import local_path
-from audiomask.cli.progress import Meter
 from audiomask.cli.report import run_jobs
 from audiomask.cli.sample_format import (
     Bitrate,
@@ -58,7 +58,9 @@ def separate(
     method: Annotated[
         SeparationMethod,
         typer.Option(
-            "--method", help="Share the recording's sound out, or decode the stems' tokens alone."
+            "--method",
+            help="Share the recording's sound out by the mask U-Net or by the stems' tokens "
+            "(wiener), or decode those tokens alone.",
         ),
     ] = SeparationMethod.mask,
     output: Annotated[
@@ -98,7 +100,7 @@ def separate(
     from audiomask.audio.writer import AudioWriter
 
     engine = common.open_engine()
-    stems = _choose_stems(stem or ["all"], engine.stems)
+    stems = _choose_stems(stem or ["all"], engine.stems(method))
     jobs = _plan(found, [*stems, *[RESIDUAL] * residual], output, template, ext)
     check_outputs(jobs, common)
 

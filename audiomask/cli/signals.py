@@ -87,7 +87,7 @@ class Listener:
             self._hook(what)
 
 
-def end_if_told() -> None:
+def raise_if_signaled() -> None:
     """Raise what a signal raises once one was heard: to call before an error is told.
 
     What went wrong then may be what became of the first exception on its way: Python makes a
@@ -99,7 +99,7 @@ def end_if_told() -> None:
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
+def default_interrupts() -> Iterator[None]:
     """Let Ctrl-C end the process at once, as long as there is nothing to clean up yet."""
     usual = signal.getsignal(signal.SIGINT)
     ours = usual is signal.default_int_handler

@@ -1,153 +1,36 @@
-"""``audiomask train``: train a VQ-VAE or a masked language model from a folder."""
+"""``audiomask train``: train a model of any kind from a folder."""
 
 import dataclasses
 from collections.abc import Mapping
-from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from audiomask.cli.options import Common
-from audiomask.data.places import place_of
+from audiomask.cli.options import Common, takes
 from audiomask.errors import ConfigError, UsageError
-from audiomask.training.options import (
-    BUNDLED,
-    LEAST,
-    TrainOptions,
-    parse_batch_size,
-    parse_overrides,
-    parse_time,
-)
+from audiomask.kinds import KINDS, Kind, kind_of
+from audiomask.training.options import BUNDLED, TrainOptions, parse_overrides
 from audiomask.training.runfile import merge, read_run, saved_run
 
 
-class Kind(StrEnum):
-    """What to train."""
-
-    vqvae = "vqvae"
-    mlm = "mlm"
-
-
-class Preset(StrEnum):
-    """The sizes and recipes that come with the project."""
-
-    default = "default"
-    one_level = "one-level"
-    paper = "paper"
-
-
-class Precision(StrEnum):
-    """The number format of the heavy products."""
-
-    auto = "auto"
-    fp32 = "fp32"
-    bf16 = "bf16"
-    fp16 = "fp16"
-
-
-def _option(panel: str, names: str, help: str, metavar: str | None = None) -> Any:
-    """An option in a panel of the help; one that counts (N) begins where ``LEAST`` says."""
-    least = LEAST[names.removeprefix("--").replace("-", "_")] if metavar == "N" else None
-    return typer.Option(
-        *names.split(), help=help, metavar=metavar, min=least, rich_help_panel=panel
-    )
-
-
-_data = partial(_option, "What to learn from")
-_run = partial(_option, "The run")
-_recipe = partial(_option, "Settings")
-_speed = partial(_option, "Speed and memory")
-
-
+@takes(TrainOptions)
 def train(
     common: Common,
     context: typer.Context,
-    kind: Annotated[Kind, typer.Argument(metavar="vqvae|mlm", help="What to train.")],
-    data: Annotated[
-        list[str] | None, _data("--data", "Folder, or address of shards; repeatable.", "DIR")
-    ] = None,
-    vqvae: Annotated[
-        Path | None, _data("--vqvae", "VQ-VAE whose tokens the mlm learns.", "DIR")
-    ] = None,
-    init: Annotated[
-        Path | None, _data("--init", "Checkpoint to start from; 'bundled': audiomask's own.", "DIR")
-    ] = None,
-    cache: Annotated[
-        Path | None,
-        _data("--cache", "Keep decoded notes, rendered SoundFonts and tokens here.", "DIR"),
-    ] = None,
-    keep_tokens: Annotated[
-        int | None,
-        _data("--keep-tokens", "Train the mlm on N excerpts, coded once, kept in --cache.", "N"),
-    ] = None,
-    dry_run: Annotated[
-        bool,
-        _data(
-            "--dry-run",
-            "Only show what would be learnt: a table here, sounds and pictures in OUT/dry-run.",
-        ),
-    ] = False,
-    pack: Annotated[
-        Path | None, _data("--pack", "Only write the data as tar shards into DIR.", "DIR")
-    ] = None,
-    out: Annotated[Path | None, _run("--out -o", "Folder of the checkpoint.", "DIR")] = None,
-    steps: Annotated[int | None, _run("--steps", "Steps in all.", "N")] = None,
-    max_time: Annotated[
-        str | None,
-        _run(
-            "--max-time",
-            "Stop and save after 90s, 9m or 1h30m; without --steps, plan for that.",
-            "TIME",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool, _run("--resume", "Go on with the run in --out, as its run.toml says.")
-    ] = False,
-    save_every: Annotated[
-        int | None, _run("--save-every", "Steps between checkpoints.", "N")
-    ] = None,
-    validate_every: Annotated[
-        int | None, _run("--validate-every", "Steps between validations.", "N")
-    ] = None,
-    tensorboard: Annotated[
-        bool, _run("--tensorboard/--no-tensorboard", "Write TensorBoard's files, too.")
-    ] = False,
+    asked: dict[str, Any],
+    kind: Annotated[str, typer.Argument(metavar="|".join(KINDS), help="What to train.")],
     config: Annotated[
         Path | None,
-        _recipe("--config", "TOML file of options and settings; those given here win.", "FILE"),
+        typer.Option(
+            "--config",
+            help="TOML file of options and settings; those given here win.",
+            metavar="FILE",
+            rich_help_panel="Settings",
+        ),
     ] = None,
-    preset: Annotated[
-        Preset,
-        _recipe("--preset", "Sizes and recipe of the model; one-level is for the vqvae only."),
-    ] = Preset.default,
-    overrides: Annotated[
-        list[str] | None, _recipe("--set", "Change one setting; repeatable.", "KEY=VALUE")
-    ] = None,
-    seed: Annotated[
-        int, _recipe("--seed", "Decides first weights and the order of data.", "N")
-    ] = 0,
-    batch_size: Annotated[
-        str | None,
-        _speed("--batch-size", "Excerpts at once; auto: as many as a GPU holds.", "N|auto"),
-    ] = None,
-    accumulate: Annotated[
-        int | None, _speed("--accumulate", "Batches that make a step (default: 1).", "N")
-    ] = None,
-    precision: Annotated[
-        Precision, _speed("--precision", "Of the heavy products; auto: fast and safe here.")
-    ] = Precision.auto,
-    compile: Annotated[
-        bool | None,
-        _speed("--compile/--no-compile", "Compile the model first (default: where it helps)."),
-    ] = None,
-    shard: Annotated[
-        bool, _speed("--shard/--no-shard", "Spread a large model over torchrun's GPUs (FSDP).")
-    ] = False,
-    workers: Annotated[int, _speed("--workers", "Processes that load data.", "N")] = 0,
 ) -> int:
-    """Train a VQ-VAE or a masked language model.
+    """Train a model: a VQ-VAE, a masked language model or a mask U-Net.
 
     --data takes Slakh2100, MUSDB18-HQ, folders of stems or of songs with stems, a note bank or
     SoundFonts (bands are made of them, after MIDI files in a further --data), or, for a VQ-VAE,
@@ -157,48 +40,21 @@ def train(
     and, in tables [model], [schedule] and [augmentation], what --set changes. The run.toml that
     a run leaves in --out is such a file.
     """
-    asked: dict[str, Any] = {
-        "data": tuple(place_of(text) for text in data or ()),
-        "vqvae": vqvae,
-        "init": init,
-        "cache": cache,
-        "keep_tokens": keep_tokens,
-        "dry_run": dry_run,
-        "pack": pack,
-        "out": out,
-        "steps": steps,
-        "max_time": None if max_time is None else parse_time(max_time),
-        "resume": resume,
-        "save_every": save_every,
-        "validate_every": validate_every,
-        "tensorboard": tensorboard,
-        "preset": preset.value,
-        "seed": seed,
-        "batch_size": None if batch_size is None else parse_batch_size(batch_size),
-        "accumulate": accumulate,
-        "precision": precision.value,
-        "compile": compile,
-        "shard": shard,
-        "workers": workers,
-        "device": common.device,
-        "threads": common.threads,
-        "quiet": common.quiet,
-    }
+    entry = kind_of(kind)
+    asked |= {"device": common.device, "threads": common.threads, "quiet": common.quiet}
+    asked["overrides"] = parse_overrides(asked["overrides"])
     given = {name: value for name, value in asked.items() if _stands(context, name)}
-    chosen = _chosen(kind.value, config, given)
-    options = TrainOptions(**(asked | chosen), overrides=parse_overrides(overrides or []))
+    chosen = _chosen(kind, config, given)
+    options = TrainOptions(**(asked | chosen))
     try:
         dataclasses.replace(common, device=options.device).check()
     except UsageError as error:
         raise ConfigError(f"{options.files[-1].path}: {error}") from error
-    _check(kind, options)
+    _check(entry, options)
 
-    from audiomask.training.run import train_mlm, train_vqvae
+    from audiomask.training.run import train_kind
 
-    if kind is Kind.vqvae:
-        train_vqvae(options)
-    else:
-        train_mlm(options)
+    train_kind(kind, options)
     return 0
 
 
@@ -252,15 +108,17 @@ def _check(kind: Kind, options: TrainOptions) -> None:
     for place in options.data:
         if isinstance(place, Path) and not place.is_dir():
             raise UsageError(f"--data {place} is not a folder")
-    if kind is Kind.vqvae and options.vqvae is not None:
-        raise UsageError("--vqvae belongs to 'train mlm'; --init names a checkpoint to start from")
-    if kind is Kind.mlm and options.preset == "one-level":
+    if options.vqvae is not None and "vqvae" not in kind.requires:
+        owners = " or ".join(f"'train {k.name}'" for k in KINDS.values() if "vqvae" in k.requires)
+        raise UsageError(f"--vqvae belongs to {owners}; --init names a checkpoint to start from")
+    if options.preset not in kind.presets:
+        owners = ", ".join(k.name for k in KINDS.values() if options.preset in k.presets) or "none"
         raise UsageError(
-            "--preset one-level belongs to 'train vqvae'; an mlm of any preset learns its tokens: "
-            "name that VQ-VAE with --vqvae"
+            f"--preset {options.preset} is not of 'train {kind.name}', which has "
+            f"{', '.join(kind.presets)} (kinds that have it: {owners})"
         )
-    if kind is Kind.vqvae and options.keep_tokens is not None:
-        raise UsageError("--keep-tokens belongs to 'train mlm'")
+    if options.keep_tokens is not None and not kind.requires:
+        raise UsageError("--keep-tokens is for kinds that learn tokens, such as 'train mlm'")
     if options.keep_tokens is not None and options.cache is None:
         raise UsageError("--keep-tokens needs a folder to keep them in: add --cache DIR")
     if options.resume and options.init is not None:

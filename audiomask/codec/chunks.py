@@ -9,7 +9,7 @@ from torch import Tensor
 
 from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.networks.vqvae import AnyVQVAE
-from audiomask.runtime.memory import Memory
+from audiomask.runtime.memory import AdaptiveBatches
 
 #: samples a chunk of one or two channels, before its context: some seconds, so that memory stays
 #: flat
@@ -28,7 +28,7 @@ def encode(
     source: AudioSource,
     device: torch.device,
     progress: Callable[[float], None] | None = None,
-    memory: Memory | None = None,
+    batches: AdaptiveBatches | None = None,
 ) -> Tensor:
     """Codes [C, levels, F] of a recording.
 
@@ -36,9 +36,9 @@ def encode(
         vqvae: in evaluation mode, on ``device``.
         source: at any rate; it is resampled to the model's.
         progress: told the seconds of audio just done.
-        memory: the device's, where what it holds at once is known already.
+        batches: of the device, where what it holds at once is known already.
     """
-    config, memory = vqvae.config, memory or Memory(device)
+    config, batches = vqvae.config, batches or AdaptiveBatches(device)
     audio = ResampledSource(source, config.sample_rate)
     frames = -(-audio.frames // config.hop_length)
     step = max(chunk_of(source.channels) // config.hop_length, 1)
@@ -50,7 +50,7 @@ def encode(
     parts = []
     for start in range(0, frames, step):
         stop = min(start + step, frames)
-        parts += memory.parts("frames", start, stop, compute, LEAST)
+        parts += batches.map("frames", start, stop, compute, LEAST)
         if progress is not None:
             end = min(stop * config.hop_length, audio.frames)
             progress((end - start * config.hop_length) / config.sample_rate)
@@ -86,7 +86,7 @@ class DecodedSource:
         vqvae: in evaluation mode.
         codes: [C, levels, F].
         together: whether channels share their phases; not where they are as unlike as mid and side.
-        memory: of the VQ-VAE's device, where what it holds at once is known already.
+        batches: of the VQ-VAE's device, where what it holds at once is known already.
     """
 
     def __init__(
@@ -94,10 +94,10 @@ class DecodedSource:
         vqvae: AnyVQVAE,
         codes: Tensor,
         together: bool = True,
-        memory: Memory | None = None,
+        batches: AdaptiveBatches | None = None,
     ) -> None:
         self.vqvae, self.codes, self.together = vqvae, codes, together
-        self.memory = memory or Memory(next(vqvae.parameters()).device)
+        self.batches = batches or AdaptiveBatches(next(vqvae.parameters()).device)
         self.sample_rate = vqvae.config.sample_rate
         self.channels = codes.shape[0]
         self.frames = codes.shape[-1] * vqvae.config.hop_length
@@ -115,7 +115,7 @@ class DecodedSource:
         def compute(start: int, stop: int) -> Tensor:
             return self.vqvae.decode(self.codes, start, stop, self.together).cpu()
 
-        parts = self.memory.parts("frames", low, -(-last // hop), compute, LEAST)
+        parts = self.batches.map("frames", low, -(-last // hop), compute, LEAST)
         audio = torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
         out[:, first - start : last - start] = audio[:, first - low * hop : last - low * hop]
         return out

@@ -55,6 +55,7 @@ RENAMED_SETTINGS = {
     "polarity": "polarity_prob",
     "coloured": "effects_prob",
     "optimiser": "optimizer",
+    "only": "trainable_prefix",
 }
 #: everything as it was recorded, for validation and tests
 NONE = Augmentation(*(0.0,) * 9)

@@ -175,7 +175,7 @@ def decode_span(file: Path, start: float, seconds: float, track: int = 0) -> tup
     command += ["-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
     if done.returncode or len(done.stdout) < 24:
-        raise DataError(str(decode.undecodable(done.stderr, file, str(file))))
+        raise DataError(str(decode.ffmpeg_error(done.stderr, file, str(file))))
     begin, _, _, rate, channels = struct.unpack(">4x5I", done.stdout[:24])
     body = done.stdout[begin:]
     whole = len(body) // (4 * channels) * channels

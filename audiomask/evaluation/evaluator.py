@@ -1,19 +1,54 @@
-"""Measurement: what the four jobs have in common."""
+"""Evaluators: what measuring a kind of model and measuring a task have in common."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Self
 
+from audiomask.engine import Engine
+from audiomask.evaluation.options import EvaluateOptions
 from audiomask.evaluation.report import Report
-from audiomask.evaluation.songs import Song
+from audiomask.evaluation.songs import Song, SongRef
 
 #: a reason to leave a song out
 SILENT = "silent"
 
 
-class Measurement(Protocol):
-    """One job's measurement: songs go in one by one, a report comes out."""
+class Evaluator(ABC):
+    """Measures one thing: songs go in one by one, a report comes out."""
 
+    #: options of ``EvaluateOptions`` that are for this evaluator alone, or for a few
+    options: ClassVar[tuple[str, ...]] = ()
+    #: whether baselines are counted on other songs first, see ``fit``
+    fits: ClassVar[bool] = False
+
+    @classmethod
+    @abstractmethod
+    def open(cls, engine: Engine, options: EvaluateOptions) -> Self:
+        """The evaluator that the options ask for.
+
+        Raises:
+            CheckpointError: the engine lacks a checkpoint that is needed.
+            DataError: what measures with is not installed.
+            UsageError: the options do not fit the checkpoint.
+        """
+
+    @classmethod
+    def stems(cls, engine: Engine, options: EvaluateOptions) -> tuple[str, ...]:
+        """The stems that songs must have; none where recordings do."""
+        return ()
+
+    def fit(self, songs_found: Sequence[SongRef], origin: str) -> None:
+        """Count baselines on songs.
+
+        Args:
+            songs_found: none of which will be measured.
+            origin: where they are from, in words.
+        """
+        raise AssertionError("asked only of evaluators that fit")
+
+    @abstractmethod
     def add(self, song: Song) -> str | None:
         """Measure a song.
 
@@ -24,5 +59,6 @@ class Measurement(Protocol):
             AudiomaskError: it cannot be measured, though it should be.
         """
 
+    @abstractmethod
     def finish(self) -> Report:
         """What all songs amount to; there is one at least that was not left out."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from torch import Tensor
@@ -26,9 +26,10 @@ from audiomask.audio.source import MemorySource
 from audiomask.audio.spectra import mel_distance
 from audiomask.engine import Engine
 from audiomask.evaluation.baselines import autoregressive, repeat, silence
+from audiomask.evaluation.evaluator import Evaluator
 from audiomask.evaluation.metrics import SILENCE, level, snr
-from audiomask.evaluation.options import GAP_LENGTHS
-from audiomask.evaluation.report import SPREAD, Report, Sheet, summarise
+from audiomask.evaluation.options import GAP_LENGTHS, EvaluateOptions, given
+from audiomask.evaluation.report import SPREAD, Report, Table, summarise
 from audiomask.evaluation.songs import Song
 from audiomask.infill.gaps import Gap
 from audiomask.infill.infiller import FADE
@@ -67,13 +68,15 @@ class Settings:
     filling: InfillSettings = field(default_factory=InfillSettings)
 
 
-class InfillMeasurement:
+class InfillEvaluator(Evaluator):
     """Measures an engine's fillings.
 
     Args:
         engine: the models.
         settings: how.
     """
+
+    options = ("gap_length", "gaps_per_file", "method", "steps", "temperature", "candidates")
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self.engine, self.settings = engine, settings
@@ -85,6 +88,20 @@ class InfillMeasurement:
         }
         self.rows: list[dict[str, Any]] = []
         _ = engine.mlm  # a checkpoint without one is refused before any song is read
+
+    @classmethod
+    def open(cls, engine: Engine, options: EvaluateOptions) -> Self:
+        """The evaluator that the options ask for."""
+        filling = given(
+            method=options.method,
+            steps=options.steps,
+            temperature=options.temperature,
+            candidates=options.candidates,
+        )
+        lengths = tuple(dict.fromkeys(options.gap_length)) or GAP_LENGTHS
+        number = given(number=options.gaps_per_file)
+        filled = InfillSettings(seed=options.seed, **filling)
+        return cls(engine, Settings(sorted(lengths), seed=options.seed, filling=filled, **number))
 
     def ours(self, audio: Tensor, gap: Gap, sample_rate: int) -> Patch:
         """A gap of audio [C, T] filled by the model."""
@@ -132,7 +149,7 @@ class InfillMeasurement:
                 for length, entries in found.items()
                 for method, entry in entries.items()
             ]
-            sheets.append(Sheet(title, ("", "gaps", *SPREAD), lines))
+            sheets.append(Table(title, ("", "gaps", *SPREAD), lines))
         lacking = [f"{length:g}" for length in self.settings.lengths if f"{length:g}" not in found]
         notes = [f"no song takes gaps of {', '.join(lacking)} ms"] if lacking else []
         settings = self.settings

@@ -35,7 +35,7 @@ def si_sdr(estimate: Tensor, target: Tensor) -> float:
     return float(scale_invariant_signal_distortion_ratio(*pair, zero_mean=False))
 
 
-def partials(estimate: Tensor, target: Tensor, sample_rate: int) -> float:
+def partial_correlation(estimate: Tensor, target: Tensor, sample_rate: int) -> float:
     """How well single partials are kept: 1 when all are, 0 for noise of the same colour.
 
     Mel distance and the predicted opinions hardly tell notes from noise with the notes'

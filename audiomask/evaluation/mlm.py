@@ -23,7 +23,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -32,7 +32,7 @@ from audiomask.audio.source import MemorySource
 from audiomask.engine import Engine
 from audiomask.errors import AudiomaskError
 from audiomask.evaluation.bigram import Bigram, fit
-from audiomask.evaluation.evaluator import SILENT
+from audiomask.evaluation.evaluator import SILENT, Evaluator
 from audiomask.evaluation.masked_prediction import (
     COLUMNS,
     Guesses,
@@ -44,9 +44,11 @@ from audiomask.evaluation.masked_prediction import (
     joined,
 )
 from audiomask.evaluation.metrics import SILENCE, entropy, level
-from audiomask.evaluation.report import SPREAD, Report, Sheet, summarise, watched
-from audiomask.evaluation.songs import Piece, Song
+from audiomask.evaluation.options import EvaluateOptions, given
+from audiomask.evaluation.report import SPREAD, Report, Table, summarise
+from audiomask.evaluation.songs import Song, SongRef
 from audiomask.networks.mlm.masking import bert_mask
+from audiomask.runtime.console import track
 
 BERT, MASKED, FRAMES = "bert", "bert, MASK only", "frames"
 BASELINES = ("entropy", "unigram", "bigram", "short")
@@ -58,7 +60,7 @@ HEADINGS = (
 logger = logging.getLogger("audiomask")
 
 
-class MLMMeasurement:
+class MLMEvaluator(Evaluator):
     """Measures an engine's masked language model.
 
     Args:
@@ -68,6 +70,9 @@ class MLMMeasurement:
         shown: whether to show progress.
     """
 
+    options = ("fit", "rounds")
+    fits = True
+
     def __init__(self, engine: Engine, rounds: int = 4, seed: int = 0, shown: bool = True) -> None:
         self.engine, self.model = engine, engine.mlm
         self.rounds, self.seed, self.shown = rounds, seed, shown
@@ -76,15 +81,22 @@ class MLMMeasurement:
         self.baselines: list[Bigram] = []
         self.fitted: dict[str, Any] = {"songs": 0, "from": None}
 
-    def fit(self, pieces: Sequence[Piece], origin: str) -> None:
+    @classmethod
+    def open(cls, engine: Engine, options: EvaluateOptions) -> Self:
+        """The evaluator that the options ask for."""
+        return cls(
+            engine, **given(rounds=options.rounds), seed=options.seed, shown=not options.quiet
+        )
+
+    def fit(self, songs_found: Sequence[SongRef], origin: str) -> None:
         """Count unigram and bigram on songs; those that cannot be read are named and left out.
 
         Args:
-            pieces: none of which will be measured.
+            songs_found: none of which will be measured.
             origin: where they are from, in words.
         """
         songs: list[list[Tensor]] = []
-        for piece in watched(pieces, "counting baselines", self.shown):
+        for piece in track(songs_found, "counting baselines", self.shown):
             try:
                 song = piece.read()
             except AudiomaskError as error:
@@ -171,7 +183,7 @@ class MLMMeasurement:
         return joined(
             [
                 guess(self.model, self.clips, beside, batch, mask, generator)
-                for batch in watched(work, f"guessing, {name}", self.shown)
+                for batch in track(work, f"guessing, {name}", self.shown)
             ]
         )
 
@@ -202,19 +214,19 @@ class MLMMeasurement:
         }
         return {"levels": named, "by_song": summarise(list(bits.values())), "songs": bits}
 
-    def sheets(self, name: str, found: dict[str, Any]) -> list[Sheet]:
+    def sheets(self, name: str, found: dict[str, Any]) -> list[Table]:
         """A masking's tables."""
         lines = []
         for part, row in found["levels"].items():
             cells = [blank(row[key], ".3f") for key in ("nll", *BASELINES)]
             shares = [blank(row[f"under_{key}"], ".1%") for key in BASELINES]
             lines.append([part, f"{row['tokens']:,}", *cells, *shares, f"{row['right']:.1%}"])
-        by_song = Sheet(
+        by_song = Table(
             f"{name}: the model's bits a token, by song",
             ("", *SPREAD),
             [["", *found["by_song"].cells()]],
         )
-        return [Sheet(f"{name}: bits a token", ("", "tokens", *HEADINGS), lines), by_song]
+        return [Table(f"{name}: bits a token", ("", "tokens", *HEADINGS), lines), by_song]
 
 
 def blank(value: float, form: str) -> str:

@@ -1,4 +1,4 @@
-"""Opinion: what listeners would say of a decoded sound, predicted as mean opinion scores.
+"""Opinion: what mos would say of a decoded sound, predicted as mean opinion scores.
 
 ViSQOL in audio mode and Zimtohrli, both of sound at 48 kHz, from 1 (bad) to 5 (the same). Either
 hears one channel: each is judged by itself, and the mean over those that sound is the score.
@@ -29,7 +29,7 @@ OPINIONS = {
 }
 
 
-class Listeners:
+class MOSPredictor:
     """Predicts opinions.
 
     Raises:

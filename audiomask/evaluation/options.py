@@ -1,21 +1,23 @@
-"""What an evaluation is asked to do, free of torch so that the command line starts fast."""
+"""What an evaluation is asked to do."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
+from typing import Annotated, Any
 
 from audiomask.errors import UsageError
+from audiomask.kinds import KINDS, resolve
+from audiomask.options import Option
 from audiomask.separation.settings import SeparationMethod
 
-
-class Job(StrEnum):
-    """What is measured."""
-
-    vqvae = "vqvae"
-    mlm = "mlm"
-    infill = "infill"
-    separate = "separate"
+#: what is measured besides the kinds of models, and by which evaluator
+TASKS = {
+    "infill": "audiomask.evaluation.infill:InfillEvaluator",
+    "separate": "audiomask.evaluation.separation:SeparationEvaluator",
+}
+#: all that can be measured
+JOBS = (*KINDS, *TASKS)
 
 
 class Split(StrEnum):
@@ -29,19 +31,18 @@ class Split(StrEnum):
 
 #: milliseconds of the gaps that infill is measured on
 GAP_LENGTHS = (20.0, 50.0, 100.0, 250.0, 500.0, 1000.0)
-#: the jobs that an option belongs to, if not to all
-OWNERS = {
-    "levels": (Job.vqvae,),
-    "opinion": (Job.vqvae,),
-    "fit": (Job.mlm,),
-    "rounds": (Job.mlm,),
-    "gap_length": (Job.infill,),
-    "gaps_per_file": (Job.infill,),
-    "method": (Job.infill, Job.separate),
-    "steps": (Job.infill,),
-    "temperature": (Job.infill,),
-    "candidates": (Job.infill,),
-}
+#: the options that only some evaluators take
+SPECIAL = (
+    "levels", "opinion", "fit", "rounds", "gap_length", "gaps_per_file", "method", "steps",
+    "temperature", "candidates",
+)  # fmt: skip
+
+
+_data = partial(Option, "What to measure on")
+_vqvae = partial(Option, "vqvae")
+_mlm = partial(Option, "mlm")
+_infill = partial(Option, "infill")
+_either = partial(Option, "infill, separate and masks")
 
 
 @dataclass(frozen=True)
@@ -52,24 +53,47 @@ class EvaluateOptions:
     every song down to its middle.
     """
 
-    job: Job
-    data: tuple[Path, ...]
-    split: Split = Split.test
-    limit: int | None = None
-    seconds: float | None = None
-    mono: bool = False
-    seed: int = 0
-    cache: Path | None = None
-    levels: int | None = None
-    opinion: bool = False
-    fit: tuple[Path, ...] = ()
-    rounds: int | None = None
-    gap_length: Sequence[float] = ()
-    gaps_per_file: int | None = None
-    method: str | None = None
-    steps: int | None = None
-    temperature: float | None = None
-    candidates: int | None = None
+    job: str
+    data: Annotated[tuple[Path, ...], _data("--data", "Folder of data; repeatable.", "DIR")]
+    split: Annotated[
+        Split, _data("--split", "Songs of this split only.", "test|validation|train|all")
+    ] = Split.test
+    limit: Annotated[int | None, _data("--limit", "At most so many songs.", "N", 1)] = None
+    seconds: Annotated[float | None, _data("--seconds", "Only the middle of every song.", "S")] = (
+        None
+    )
+    mono: Annotated[bool, _data("--mono", "Mix every song down to one channel first.")] = False
+    seed: Annotated[int, _data("--seed", "Decides gaps, maskings and bands.", "N", 0)] = 0
+    cache: Annotated[
+        Path | None, _data("--cache", "Keep decoded notes and SoundFonts here.", "DIR")
+    ] = None
+    levels: Annotated[int | None, _vqvae("--levels", "Measure 1 to N levels.", "N", 1)] = None
+    opinion: Annotated[
+        bool,
+        _vqvae("--opinion", "Also predict mos' opinions: ViSQOL and Zimtohrli (slow)."),
+    ] = False
+    fit: Annotated[
+        tuple[Path, ...],
+        _mlm("--fit", "Count unigram and bigram on this folder of data; repeatable.", "DIR"),
+    ] = ()
+    rounds: Annotated[int | None, _mlm("--rounds", "Maskings of every window (4).", "N", 1)] = None
+    gap_length: Annotated[
+        tuple[float, ...],
+        _infill("--gap-length", "In milliseconds (20, 50, 100, 250, 500, 1000); repeatable.", "MS"),
+    ] = ()
+    gaps_per_file: Annotated[
+        int | None, _infill("--gaps-per-file", "Gaps of each length in a song (2).", "N", 1)
+    ] = None
+    steps: Annotated[int | None, _infill("--steps", "As of 'audiomask infill'.", "N", 1)] = None
+    temperature: Annotated[
+        float | None, _infill("--temperature", "As of 'audiomask infill'.", "T", 0)
+    ] = None
+    candidates: Annotated[
+        int | None, _infill("--candidates", "As of 'audiomask infill'.", "N", 1)
+    ] = None
+    method: Annotated[
+        str | None, _either("--method", "As of 'audiomask infill' and 'separate'.", "NAME")
+    ] = None
     quiet: bool = False
 
     def check(self) -> None:
@@ -80,14 +104,16 @@ class EvaluateOptions:
                     raise UsageError(f"--{name} {folder} is not a folder")
                 if folders.count(folder) > 1:
                     raise UsageError(f"--{name} {folder} is given twice")
-        for name, owners in OWNERS.items():
+        for name in SPECIAL:
             # what a dataclass's field defaults to is an attribute of the class
-            given = getattr(self, name) != getattr(EvaluateOptions, name)
-            if given and self.job not in owners:
+            given_here = getattr(self, name) != getattr(EvaluateOptions, name)
+            if given_here and name not in evaluator_of(self.job).options:
                 option = name.replace("_", "-")
-                jobs = " and ".join(f"'evaluate {owner.value}'" for owner in owners)
+                owners = [job for job in JOBS if name in evaluator_of(job).options]
+                jobs = " and ".join(f"'evaluate {owner}'" for owner in owners)
                 raise UsageError(f"--{option} belongs to {jobs}")
-        if self.job is Job.separate and self.method not in (None, *SeparationMethod):
+        separates = "method" in evaluator_of(self.job).options and self.job != "infill"
+        if separates and self.method not in (None, *SeparationMethod):
             known = ", ".join(SeparationMethod)
             raise UsageError(f"no method '{self.method}' (there are: {known})")
         for length in self.gap_length:
@@ -97,3 +123,13 @@ class EvaluateOptions:
             raise UsageError(
                 f"--seconds {self.seconds:g}: a song takes a tenth of a second at least"
             )
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given: those that are not None."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def evaluator_of(job: str) -> Any:
+    """The class of the evaluator of a job; imports torch."""
+    return resolve(TASKS[job] if job in TASKS else KINDS[job].evaluator)

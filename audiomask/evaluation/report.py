@@ -5,22 +5,17 @@ from __future__ import annotations
 import json
 import math
 import statistics
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from rich import box
 from rich.console import Console
-from rich.progress import track
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
-T = TypeVar("T")
-
-#: columns of a table where stdout is no terminal and has no width of its own
-WIDTH = 160
+from audiomask.runtime.console import stdout_console
 
 
 @dataclass(frozen=True)
@@ -73,7 +68,7 @@ def summarise(values: Sequence[float]) -> Summary:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class Table:
     """One table of a report: a title, headings, and rows of text; the first column is names."""
 
     title: str
@@ -92,15 +87,12 @@ class Report:
     """
 
     data: dict[str, Any]
-    sheets: Sequence[Sheet]
+    sheets: Sequence[Table]
     notes: Sequence[str] = field(default=())
 
     def show(self, console: Console | None = None) -> None:
         """Print the tables and the notes, on stdout by default."""
-        if console is None:
-            console = Console(highlight=False)
-            if not console.is_terminal:
-                console = Console(highlight=False, width=WIDTH)
+        console = console or stdout_console()
         for sheet in self.sheets:
             # rather wrapped by a narrow terminal than cut short
             console.print(table(sheet), crop=False)
@@ -108,9 +100,9 @@ class Report:
             console.print(Text(note), soft_wrap=True)
 
 
-def table(sheet: Sheet) -> Table:
+def table(sheet: Table) -> RichTable:
     """A sheet as a table: the first column left-aligned, the others right, no number cut short."""
-    made = Table(title=Text(sheet.title), title_justify="left", box=box.SIMPLE_HEAD)
+    made = RichTable(title=Text(sheet.title), title_justify="left", box=box.SIMPLE_HEAD)
     for index, heading in enumerate(sheet.headings):
         widest = max((len(row[index]) for row in sheet.rows), default=0)
         made.add_column(Text(heading), justify="right" if index else "left", min_width=widest)
@@ -134,10 +126,3 @@ def as_json(data: dict[str, Any]) -> str:
         return value
 
     return json.dumps(plain(data), indent=2, ensure_ascii=False)
-
-
-def watched(items: Iterable[T], what: str, shown: bool) -> Iterator[T]:
-    """Items, with a progress bar on stderr while they are worked on, if that is a terminal."""
-    console = Console(stderr=True)
-    hidden = not (shown and sys.stderr.isatty())
-    yield from track(items, what, console=console, transient=True, disable=hidden)

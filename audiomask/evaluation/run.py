@@ -14,15 +14,11 @@ from audiomask.data.layouts.splits import TRAIN
 from audiomask.data.sources import Source
 from audiomask.engine import Engine
 from audiomask.errors import DataError, UsageError
-from audiomask.evaluation.evaluator import Measurement
-from audiomask.evaluation.infill import InfillMeasurement, Settings
-from audiomask.evaluation.mlm import MLMMeasurement
-from audiomask.evaluation.options import GAP_LENGTHS, EvaluateOptions, Job
+from audiomask.evaluation.evaluator import Evaluator
+from audiomask.evaluation.options import EvaluateOptions, evaluator_of
 from audiomask.evaluation.report import Report
-from audiomask.evaluation.separation import SeparationMeasurement, check_stems
-from audiomask.evaluation.songs import ALL, DRAWN_SECONDS, Choice, Piece, Recorded, find_pieces
-from audiomask.evaluation.vqvae import VQVAEMeasurement
-from audiomask.infill.settings import InfillSettings
+from audiomask.evaluation.separation import check_stems
+from audiomask.evaluation.songs import ALL, DRAWN_SECONDS, Choice, RecordedSong, SongRef, find_songs
 
 #: the most songs that baselines are counted on, and the most seconds of each
 FIT_SONGS, FIT_SECONDS = 60, 60.0
@@ -31,7 +27,7 @@ logger = logging.getLogger("audiomask")
 
 
 class Evaluation:
-    """One evaluation: its songs wait in ``pieces``, to be given to ``measure`` one by one.
+    """One evaluation: its songs wait in ``songs_found``, to be given to ``measure`` one by one.
 
     Args:
         options: what to measure, on what.
@@ -45,6 +41,7 @@ class Evaluation:
 
     def __init__(self, options: EvaluateOptions, engine: Engine) -> None:
         self.options, self.engine = options, engine
+        evaluator: type[Evaluator] = evaluator_of(options.job)
         sources = open_sources(options.data)
         choice = Choice(
             split=options.split.value,
@@ -52,7 +49,7 @@ class Evaluation:
             seconds=options.seconds,
             drawn_seconds=options.seconds or DRAWN_SECONDS,
             mono=options.mono,
-            stems=engine.stems if options.job is Job.separate else (),
+            stems=evaluator.stems(engine, options),
             seed=options.seed,
             cache=options.cache,
         )
@@ -60,40 +57,17 @@ class Evaluation:
             known = sorted({stem for source in sources for stem in source.stems})
             if known:
                 check_stems(known, choice.stems, names_of(sources))
-        if options.job is Job.mlm:
-            self.pieces, fit, origin = apart(sources, choice, open_sources(options.fit))
+        if evaluator.fits:
+            self.songs_found, fit, origin = apart(sources, choice, open_sources(options.fit))
         else:
-            self.pieces = find_pieces(sources, choice)
-        self.measurement = self._open()
-        if isinstance(self.measurement, MLMMeasurement):
-            self.measurement.fit(fit, origin)
+            self.songs_found = find_songs(sources, choice)
+        self.evaluator = evaluator.open(engine, options)
+        if evaluator.fits:
+            self.evaluator.fit(fit, origin)
         self.measured: list[str] = []
         self.left_out: dict[str, str] = {}
 
-    def _open(self) -> Measurement:
-        """The measurement of the job."""
-        options, engine = self.options, self.engine
-        if options.job is Job.vqvae:
-            return VQVAEMeasurement(engine, options.levels, options.opinion)
-        if options.job is Job.mlm:
-            rounds = given(rounds=options.rounds)
-            return MLMMeasurement(engine, **rounds, seed=options.seed, shown=not options.quiet)
-        if options.job is Job.separate:
-            return SeparationMeasurement(engine, **given(method=options.method))
-        filling = given(
-            method=options.method,
-            steps=options.steps,
-            temperature=options.temperature,
-            candidates=options.candidates,
-        )
-        lengths = tuple(dict.fromkeys(options.gap_length)) or GAP_LENGTHS
-        number = given(number=options.gaps_per_file)
-        filled = InfillSettings(seed=options.seed, **filling)
-        return InfillMeasurement(
-            engine, Settings(sorted(lengths), seed=options.seed, filling=filled, **number)
-        )
-
-    def measure(self, piece: Piece) -> str | None:
+    def measure(self, piece: SongRef) -> str | None:
         """Read and measure one song.
 
         Returns:
@@ -102,7 +76,7 @@ class Evaluation:
         Raises:
             AudiomaskError: it cannot be read or measured.
         """
-        reason = self.measurement.add(piece.read())
+        reason = self.evaluator.add(piece.read())
         if reason is None:
             self.measured.append(piece.name)
         else:
@@ -120,10 +94,10 @@ class Evaluation:
             names = ", ".join(str(folder) for folder in self.options.data)
             raise DataError(f"{names}: no song was measured: {why}")
         known = {*self.measured, *self.left_out}
-        failed = [piece.name for piece in self.pieces if piece.name not in known]
+        failed = [piece.name for piece in self.songs_found if piece.name not in known]
         options = self.options
         head: dict[str, Any] = {
-            "job": options.job.value,
+            "job": options.job,
             "audiomask": audiomask.__version__,
             "checkpoints": self.engine.fingerprints,
             "device": str(self.engine.device),
@@ -137,17 +111,12 @@ class Evaluation:
             "left_out": self.left_out,
             "failed": failed,
         }
-        made = self.measurement.finish()
+        made = self.evaluator.finish()
         where = f"{names_of(options.data)}, split {options.split.value}"
         notes = [f"{len(self.measured)} songs of {where}", *made.notes]
         if self.left_out or failed:
             notes.append(f"left out: {len(self.left_out)}; failed: {len(failed)}")
         return dataclasses.replace(made, data=head | made.data, notes=notes)
-
-
-def given(**options: Any) -> dict[str, Any]:
-    """The options that were given: those that are not None."""
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def open_sources(folders: Sequence[Path]) -> list[Source]:
@@ -172,7 +141,7 @@ def names_of(places: Sequence[Source | Path]) -> str:
 
 def apart(
     sources: Sequence[Source], choice: Choice, others: Sequence[Source]
-) -> tuple[list[Piece], list[Piece], str]:
+) -> tuple[list[SongRef], list[SongRef], str]:
     """Songs to measure on, songs to count baselines on, none of them both, and where from.
 
     Baselines are counted on ``others`` if there are any, else on the train split of the data. If
@@ -190,34 +159,34 @@ def apart(
     counting = dataclasses.replace(choice, limit=None, seconds=FIT_SECONDS, split=ALL)
     counting = dataclasses.replace(counting, seed=choice.seed + 1)  # other bands
     if others:
-        pieces = find_pieces(sources, choice)
-        fit = find_pieces(others, counting)
-        twice = files_of(pieces) & files_of(fit)
+        songs_found = find_songs(sources, choice)
+        fit = find_songs(others, counting)
+        twice = files_of(songs_found) & files_of(fit)
         if twice:
             raise UsageError(f"--fit: {min(twice)} is measured as well; count on other songs")
-        return pieces, spread(fit, FIT_SONGS), f"all of {names_of(others)}"
+        return songs_found, spread(fit, FIT_SONGS), f"all of {names_of(others)}"
     if choice.split not in (TRAIN, ALL):
-        pieces = find_pieces(sources, choice)
+        songs_found = find_songs(sources, choice)
         try:
-            fit = find_pieces(sources, dataclasses.replace(counting, split=TRAIN))
+            fit = find_songs(sources, dataclasses.replace(counting, split=TRAIN))
         except DataError:
             fit = []
         if fit:
-            return pieces, spread(fit, FIT_SONGS), "the train split"
+            return songs_found, spread(fit, FIT_SONGS), "the train split"
     doubled = None if choice.limit is None else 2 * choice.limit
-    everything = find_pieces(sources, dataclasses.replace(choice, limit=doubled))
+    everything = find_songs(sources, dataclasses.replace(choice, limit=doubled))
     fit = spread(everything[1::2], FIT_SONGS)
     return everything[::2], fit, "every second song, which is not measured"
 
 
-def spread(pieces: Sequence[Piece], number: int) -> list[Piece]:
-    """So many pieces at most, evenly out of all."""
-    number = min(number, len(pieces))
-    return [pieces[index * len(pieces) // number] for index in range(number)]
+def spread(songs_found: Sequence[SongRef], number: int) -> list[SongRef]:
+    """So many songs_found at most, evenly out of all."""
+    number = min(number, len(songs_found))
+    return [songs_found[index * len(songs_found) // number] for index in range(number)]
 
 
-def files_of(pieces: Sequence[Piece]) -> set[Path]:
+def files_of(songs_found: Sequence[SongRef]) -> set[Path]:
     """The files of recorded songs."""
-    tracks = [piece.track for piece in pieces if isinstance(piece, Recorded)]
+    tracks = [piece.track for piece in songs_found if isinstance(piece, RecordedSong)]
     files = {file.resolve() for track in tracks for group in track.stems.values() for file in group}
     return files | {track.mixture.resolve() for track in tracks if track.mixture is not None}

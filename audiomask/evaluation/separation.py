@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -25,9 +25,10 @@ from audiomask.audio.source import MemorySource
 from audiomask.engine import Engine
 from audiomask.errors import DataError
 from audiomask.evaluation.baselines import CUTOFF, lowpass, ratio_mask
-from audiomask.evaluation.evaluator import SILENT
+from audiomask.evaluation.evaluator import SILENT, Evaluator
 from audiomask.evaluation.metrics import SILENCE, level, sdr, si_sdr
-from audiomask.evaluation.report import SPREAD, Report, Sheet, Summary, summarise
+from audiomask.evaluation.options import EvaluateOptions, given
+from audiomask.evaluation.report import SPREAD, Report, Summary, Table, summarise
 from audiomask.evaluation.songs import Song
 from audiomask.separation.settings import SeparationMethod
 
@@ -50,7 +51,7 @@ COLUMNS = (MIXTURE, *IMPROVEMENTS, *IMPROVEMENTS.values())
 Row = dict[str, Any]
 
 
-class SeparationMeasurement:
+class SeparationEvaluator(Evaluator):
     """Measures an engine's separation.
 
     Args:
@@ -62,11 +63,24 @@ class SeparationMeasurement:
         DataError: what measures with is not installed.
     """
 
+    options = ("method",)
+
     def __init__(self, engine: Engine, method: str = SeparationMethod.mask.value) -> None:
-        self.engine, self.stems, self.method = engine, engine.stems, method
+        self.engine, self.method = engine, method
+        self.names = engine.stems(method)
         self.rows: list[Row] = []
         self.speeds: list[float] = []
-        _ = engine.vqvae, engine.mlm  # loaded now: a song's time is to be its own
+        engine.open_separator(method)  # loaded now: a song's time is to be its own
+
+    @classmethod
+    def open(cls, engine: Engine, options: EvaluateOptions) -> Self:
+        """The evaluator that the options ask for."""
+        return cls(engine, **given(method=options.method))
+
+    @classmethod
+    def stems(cls, engine: Engine, options: EvaluateOptions) -> tuple[str, ...]:
+        """Those that the method separates."""
+        return engine.stems(options.method or SeparationMethod.mask)
 
     def add(self, song: Song) -> str | None:
         """Separate a song and compare with its stems."""
@@ -77,7 +91,7 @@ class SeparationMeasurement:
         taken = time.perf_counter() - began
         rows = compare(song, estimates)
         if not any(MODEL in row.get("si_sdr", ()) for row in rows):
-            return f"none of {', '.join(self.stems)} sounds in it beside others"
+            return f"none of {', '.join(self.names)} sounds in it beside others"
         self.speeds.append(song.mixture.shape[-1] / song.sample_rate / taken)
         self.rows += rows
         return None
@@ -85,18 +99,18 @@ class SeparationMeasurement:
     def separate(self, song: Song) -> dict[str, Tensor]:
         """The engine's stems, [C, T] each."""
         source = MemorySource(song.mixture, song.sample_rate)
-        blocks = list(self.engine.separate(source, self.stems, method=self.method))
-        return {stem: torch.cat([block[stem] for block in blocks], dim=-1) for stem in self.stems}
+        blocks = list(self.engine.separate(source, self.names, method=self.method))
+        return {stem: torch.cat([block[stem] for block in blocks], dim=-1) for stem in self.names}
 
     def finish(self) -> Report:
         """Tables by stem."""
         found = {
-            name: {stem: summaries(self.rows, stem, name) for stem in self.stems}
+            name: {stem: summaries(self.rows, stem, name) for stem in self.names}
             for name in MEASURES
         }
         leaks = {
             stem: summarise(known)
-            for stem in self.stems
+            for stem in self.names
             if (known := values(self.rows, stem, "leak"))
         }
         sheets = [
@@ -120,7 +134,7 @@ class SeparationMeasurement:
         }
         return Report(data | {"leak": leaks, "speed": speed, "rows": self.rows}, sheets, notes)
 
-    def spread(self, measure: str, found: dict[str, dict[str, Summary]]) -> Sheet:
+    def spread(self, measure: str, found: dict[str, dict[str, Summary]]) -> Table:
         """How much is gained, stem by stem, and where the least."""
         lines = []
         for stem, entry in found.items():
@@ -137,7 +151,7 @@ class SeparationMeasurement:
             both = (f"{mean['median']:.2f}", f"{mean['mean']:.2f}")
             lines.append(["mean of stems", "", *both, "", "", "", "", ""])
         headings = ["stem", "songs", *SPREAD, "above 0", "least in"]
-        return Sheet(f"{MEASURES[measure]} improvement over the mixture, dB", headings, lines)
+        return Table(f"{MEASURES[measure]} improvement over the mixture, dB", headings, lines)
 
 
 def compare(song: Song, estimates: dict[str, Tensor]) -> list[Row]:
@@ -223,7 +237,7 @@ def over_stems(found: dict[str, dict[str, Summary]]) -> dict[str, dict[str, floa
     }
 
 
-def beside(measure: str, found: dict[str, dict[str, Summary]]) -> Sheet:
+def beside(measure: str, found: dict[str, dict[str, Summary]]) -> Table:
     """The model beside mixture, lowpass and oracle, median / mean."""
     shown = {
         MIXTURE: "mixture",
@@ -247,13 +261,13 @@ def beside(measure: str, found: dict[str, dict[str, Summary]]) -> Sheet:
         if entry
     ]
     title = f"{MEASURES[measure]} beside the baselines, dB, median / mean"
-    return Sheet(title, headings, lines)
+    return Table(title, headings, lines)
 
 
-def leakage(leaks: dict[str, Summary]) -> Sheet:
+def leakage(leaks: dict[str, Summary]) -> Table:
     """How loud the model renders stems that a song does not have."""
     lines = [[stem, str(entry.number), *entry.cells()] for stem, entry in leaks.items()]
-    return Sheet(
+    return Table(
         "Level of stems that are silent, dB over the mixture", ("stem", "songs", *SPREAD), lines
     )
 

@@ -75,7 +75,7 @@ class Choice:
         return round(self.drawn_seconds * SAMPLE_RATE)
 
 
-class Piece(Protocol):
+class SongRef(Protocol):
     """A song that has not been read yet."""
 
     @property
@@ -95,7 +95,7 @@ class Piece(Protocol):
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedSong:
     """A song on disk."""
 
     track: Track
@@ -156,7 +156,7 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnSong:
     """An excerpt of what training draws from, unvaried and mono.
 
     Of single notes these are bands that play on the instruments of a split, of tar shards
@@ -192,7 +192,7 @@ class Drawn:
         return Song(self.name, excerpt.mixture[None], stems, SAMPLE_RATE, self.complete and known)
 
 
-def find_pieces(sources: Sequence[Source], choice: Choice) -> list[Piece]:
+def find_songs(sources: Sequence[Source], choice: Choice) -> list[SongRef]:
     """The songs of a choice: recorded ones first, then what has to be drawn.
 
     Raises:
@@ -201,21 +201,21 @@ def find_pieces(sources: Sequence[Source], choice: Choice) -> list[Piece]:
     split = None if choice.split == ALL else choice.split
     chosen = [source.as_test(split) for source in sources]
     tracks = [(track, source) for source in chosen for track in source.tracks]
-    pieces: list[Piece] = [
-        Recorded(track, source, choice, f"{source.folder.name}/" if len(sources) > 1 else "")
+    songs_found: list[SongRef] = [
+        RecordedSong(track, source, choice, f"{source.folder.name}/" if len(sources) > 1 else "")
         for track, source in tracks
         if track.stems or not choice.stems
     ]
-    pieces += draw_bands(chosen, choice)
+    songs_found += draw_bands(chosen, choice)
     for source in chosen:
         if not source.tracks:
-            pieces += draw_songs(source, choice)
-    if not pieces:
+            songs_found += draw_songs(source, choice)
+    if not songs_found:
         raise nothing(sources, choice, recorded=bool(tracks))
-    return pieces[: choice.limit]
+    return songs_found[: choice.limit]
 
 
-def draw_bands(sources: Sequence[Source], choice: Choice) -> list[Drawn]:
+def draw_bands(sources: Sequence[Source], choice: Choice) -> list[DrawnSong]:
     """Bands on the instruments of sources' test splits; none if there are none."""
     bands = [source for source in sources if any(source.band(TEST))]
     if not any(source.has_instruments for source in bands):
@@ -223,10 +223,10 @@ def draw_bands(sources: Sequence[Source], choice: Choice) -> list[Drawn]:
     blend = open_data(
         bands, choice.stems, choice.drawn_samples, choice.seed, split=TEST, cache=choice.cache
     )
-    return [Drawn(blend, index, "band", True) for index in range(choice.limit or DRAWN)]
+    return [DrawnSong(blend, index, "band", True) for index in range(choice.limit or DRAWN)]
 
 
-def draw_songs(source: Source, choice: Choice) -> list[Drawn]:
+def draw_songs(source: Source, choice: Choice) -> list[DrawnSong]:
     """Excerpts of the songs of a source that has them in no files; none if it has none."""
     found = []
     for split in SPLITS if choice.split == ALL else (choice.split,):
@@ -243,7 +243,7 @@ def draw_songs(source: Source, choice: Choice) -> list[Drawn]:
         )
         kind = f"{source.folder.name}/{split} excerpt"
         number = choice.limit or DRAWN
-        found += [Drawn(blend, index, kind, source.complete) for index in range(number)]
+        found += [DrawnSong(blend, index, kind, source.complete) for index in range(number)]
     return found
 
 

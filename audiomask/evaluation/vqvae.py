@@ -10,7 +10,7 @@ Of 1 to N levels, from the same codes:
   noise of the same colour;
 - SI-SDR over all channels as one signal. A decoder that makes up its phases scores low here while
   sounding right;
-- where asked for, the opinions that listeners are predicted to have (``evaluation.opinion``).
+- where asked for, the opinions that mos are predicted to have (``evaluation.opinion``).
 
 Silence stands beside them: what it costs to decode nothing.
 """
@@ -20,7 +20,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -29,10 +29,11 @@ from audiomask.audio.source import MemorySource, ResampledSource, resample
 from audiomask.audio.spectra import mel_distance
 from audiomask.engine import Engine
 from audiomask.errors import UsageError
-from audiomask.evaluation.evaluator import SILENT
-from audiomask.evaluation.metrics import SILENCE, level, partials, si_sdr, usage
-from audiomask.evaluation.mos import LEAST_SECONDS, OPINIONS, TOO_SHORT, Listeners
-from audiomask.evaluation.report import SPREAD, Report, Sheet, summarise
+from audiomask.evaluation.evaluator import SILENT, Evaluator
+from audiomask.evaluation.metrics import SILENCE, level, partial_correlation, si_sdr, usage
+from audiomask.evaluation.mos import LEAST_SECONDS, OPINIONS, TOO_SHORT, MOSPredictor
+from audiomask.evaluation.options import EvaluateOptions
+from audiomask.evaluation.report import SPREAD, Report, Table, summarise
 from audiomask.evaluation.songs import Song
 from audiomask.tokens.packing import code_bits
 
@@ -50,13 +51,13 @@ MEASURES = {
 NOT_OF_SILENCE = ("partials", "si_sdr", "visqol")
 
 
-class VQVAEMeasurement:
+class VQVAEEvaluator(Evaluator):
     """Measures an engine's VQ-VAE.
 
     Args:
         engine: its model.
         levels: the most levels that are measured; all when None.
-        opinion: also predict listeners' opinions, which takes ViSQOL some 0.15 s for a second of
+        opinion: also predict mos' opinions, which takes ViSQOL some 0.15 s for a second of
             sound, every number of levels and every channel.
 
     Raises:
@@ -64,8 +65,10 @@ class VQVAEMeasurement:
         DataError: what measures with is not installed.
     """
 
+    options = ("levels", "opinion")
+
     def __init__(self, engine: Engine, levels: int | None = None, opinion: bool = False) -> None:
-        self.listeners = Listeners() if opinion else None
+        self.mos = MOSPredictor() if opinion else None
         self.measures = MEASURES | (OPINIONS if opinion else {})
         self.engine, self.config = engine, engine.vqvae.config
         self.levels = levels or self.config.levels
@@ -76,6 +79,11 @@ class VQVAEMeasurement:
         self.channels: set[int] = set()
         self.speeds: dict[str, list[float]] = {"encoding": [], "decoding": []}
 
+    @classmethod
+    def open(cls, engine: Engine, options: EvaluateOptions) -> Self:
+        """The evaluator that the options ask for."""
+        return cls(engine, options.levels, options.opinion)
+
     def add(self, song: Song) -> str | None:
         """Code a song and decode 1 to N levels of it, at the model's sample rate."""
         if level(song.mixture) < SILENCE:
@@ -84,7 +92,7 @@ class VQVAEMeasurement:
         source = ResampledSource(MemorySource(song.mixture, song.sample_rate), rate)
         audio = source.read(0, source.frames)
         seconds = audio.shape[-1] / rate
-        if self.listeners is not None and seconds < LEAST_SECONDS:
+        if self.mos is not None and seconds < LEAST_SECONDS:
             return TOO_SHORT
         began = time.perf_counter()
         tokens = self.engine.tokenize(MemorySource(audio, rate), self.levels)
@@ -96,7 +104,7 @@ class VQVAEMeasurement:
             decoded = torch.cat(list(self.engine.detokenize(part)), dim=-1)
             if levels == self.levels:
                 self.speeds["decoding"].append(seconds / (time.perf_counter() - began))
-            found = quality(decoded, audio, rate, self.listeners)
+            found = quality(decoded, audio, rate, self.mos)
             rows.append({"system": name_of(levels)} | found)
         rows.append({"system": NOTHING} | self.nothing(audio))
         self.rows += [{"song": song.name} | row for row in rows]
@@ -110,8 +118,8 @@ class VQVAEMeasurement:
         """What silence is worth where there should be audio [C, T]."""
         silence, rate = torch.zeros_like(audio), self.config.sample_rate
         found = quality(silence, audio, rate) | {"si_sdr": -math.inf}
-        if self.listeners is not None:
-            found["zimtohrli"] = self.listeners.zimtohrli(silence, audio, rate)
+        if self.mos is not None:
+            found["zimtohrli"] = self.mos.zimtohrli(silence, audio, rate)
         return found
 
     def finish(self) -> Report:
@@ -128,7 +136,7 @@ class VQVAEMeasurement:
         sheets = [self.rates(rates)]
         for key, title in self.measures.items():
             lines = [[name, *entry[key].cells()] for name, entry in found.items() if key in entry]
-            sheets.append(Sheet(title, ("", *SPREAD), lines))
+            sheets.append(Table(title, ("", *SPREAD), lines))
         sheets.append(codebooks(books))
         times = ", ".join(f"{name} {entry.median:.0f}" for name, entry in speed.items())
         notes = [f"times real time (median): {times}"]
@@ -148,7 +156,7 @@ class VQVAEMeasurement:
         entropy = sum(float(book["bits"]) for book in books)
         return {"kbps": bits * frames, "entropy_kbps": entropy * frames}
 
-    def rates(self, rates: list[dict[str, float]]) -> Sheet:
+    def rates(self, rates: list[dict[str, float]]) -> Table:
         """A table of bitrates, for every number of channels that songs had."""
         lines = [
             [
@@ -159,7 +167,7 @@ class VQVAEMeasurement:
             for levels, rate in enumerate(rates, start=1)
             for channels in sorted(self.channels)
         ]
-        return Sheet("Bitrate, kbit/s", ("", "bitrate", "entropy coded"), lines)
+        return Table("Bitrate, kbit/s", ("", "bitrate", "entropy coded"), lines)
 
 
 def name_of(levels: int) -> str:
@@ -168,26 +176,26 @@ def name_of(levels: int) -> str:
 
 
 def quality(
-    decoded: Tensor, audio: Tensor, sample_rate: int, listeners: Listeners | None = None
+    decoded: Tensor, audio: Tensor, sample_rate: int, mos: MOSPredictor | None = None
 ) -> dict[str, float]:
-    """How near decoded audio is to the original, both [C, T]; with opinions if there are listeners.
+    """How near decoded audio is to the original, both [C, T]; with opinions if there are mos.
 
     Raises:
-        DataError: listeners have no opinion on it, as ``Listeners.scores`` says.
+        DataError: mos have no opinion on it, as ``MOSPredictor.scores`` says.
     """
     low = [resample(x, sample_rate, LOW_RATE) for x in (audio, decoded)]
     found = {
         "mel_distance": float(mel_distance(audio, decoded, sample_rate).mean()),
         "mel_distance_low": float(mel_distance(low[0], low[1], LOW_RATE).mean()),
-        "partials": partials(decoded, audio, sample_rate),
+        "partials": partial_correlation(decoded, audio, sample_rate),
         "si_sdr": si_sdr(decoded, audio),
     }
-    if listeners is not None:
-        found |= listeners.scores(decoded, audio, sample_rate)
+    if mos is not None:
+        found |= mos.scores(decoded, audio, sample_rate)
     return found
 
 
-def codebooks(books: list[dict[str, Any]]) -> Sheet:
+def codebooks(books: list[dict[str, Any]]) -> Table:
     """A table of how the codebooks are used."""
     lines = [
         [
@@ -200,4 +208,4 @@ def codebooks(books: list[dict[str, Any]]) -> Sheet:
         for number, book in enumerate(books, start=1)
     ]
     title = f"Codebooks over {books[0]['tokens']:,} tokens a level"
-    return Sheet(title, ("", "perplexity", "codes used", "dead codes", "entropy, bits"), lines)
+    return Table(title, ("", "perplexity", "codes used", "dead codes", "entropy, bits"), lines)

@@ -1,4 +1,4 @@
-"""Autoregressive interpolation: a short gap filled with what a linear predictor expects in it.
+"""Autoregressive interpolation: a short gap filled by linear prediction.
 
 The samples of a gap and the coefficients of an all-pole model are estimated in turn, each given
 the other (Janssen, Veldhuis and Vries 1986): the coefficients by Burg's method, the samples so
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from scipy.fft import next_fast_len
 from torch import Tensor
 
 from audiomask.runtime.dependencies import torchaudio_functional
@@ -130,15 +131,15 @@ def least_squares(audio: Tensor, start: int, stop: int, coefficients: Tensor) ->
     left, right = audio[max(start - order, 0) : start], audio[stop : stop + order]
     known = F.pad(left, (order - len(left), length + len(right)))
     inputs = -correlate(known, coefficients.flip(0))
-    alone = synthesise(inputs, coefficients)
+    alone = all_pole_filter(inputs, coefficients)
     if not len(right):
         return alone
     missed = right - alone[length:]
     # what one unit of input sounds like from then on
-    response = synthesise(F.pad(audio.new_ones(1), (0, length + len(right) - 1)), coefficients)
+    response = all_pole_filter(F.pad(audio.new_ones(1), (0, length + len(right) - 1)), coefficients)
     likely = torch.linalg.solve(covariance(response, length, len(right)), missed)
     inputs = correlate(response[1:], likely).flip(0)
-    return alone[:length] + synthesise(inputs, coefficients)
+    return alone[:length] + all_pole_filter(inputs, coefficients)
 
 
 def covariance(response: Tensor, length: int, number: int) -> Tensor:
@@ -162,7 +163,7 @@ def covariance(response: Tensor, length: int, number: int) -> Tensor:
     return made
 
 
-def synthesise(inputs: Tensor, coefficients: Tensor) -> Tensor:
+def all_pole_filter(inputs: Tensor, coefficients: Tensor) -> Tensor:
     """What an all-pole model makes of inputs [T], from rest."""
     unit = F.pad(coefficients.new_ones(1), (0, len(coefficients) - 1))
     filtered = torchaudio_functional().lfilter(inputs[None], coefficients, unit, clamp=False)
@@ -172,14 +173,15 @@ def synthesise(inputs: Tensor, coefficients: Tensor) -> Tensor:
 
 def correlate(audio: Tensor, weights: Tensor) -> Tensor:
     """Weighted sums of audio [T] under weights [W] in every place, [T - W + 1]."""
-    size = len(audio)  # what wraps around lies beyond the places that are kept
-    spectrum = torch.fft.rfft(audio) * torch.fft.rfft(weights, size).conj()
+    # what wraps around lies beyond the places that are kept
+    size = next_fast_len(len(audio), real=True)
+    spectrum = torch.fft.rfft(audio, size) * torch.fft.rfft(weights, size).conj()
     made: Tensor = torch.fft.irfft(spectrum, size)
-    return made[: size - len(weights) + 1]
+    return made[: len(audio) - len(weights) + 1]
 
 
 def extrapolate(audio: Tensor, length: int, order: int) -> Tensor:
-    """What follows on audio, if it goes on as a linear predictor expects.
+    """What follows on audio, as a linear predictor extrapolates it.
 
     Args:
         audio: [C, T]. Every channel has a model of its own.
@@ -187,7 +189,7 @@ def extrapolate(audio: Tensor, length: int, order: int) -> Tensor:
         order: coefficients of the models; fewer where T is no more.
 
     Returns:
-        float32 [C, length]; it dies away where the audio cannot be foreseen.
+        float32 [C, length]; it dies away where the audio is not predictable.
     """
     order = min(order, audio.shape[1] - 1)
     if order < 1:
@@ -196,7 +198,7 @@ def extrapolate(audio: Tensor, length: int, order: int) -> Tensor:
     for channel in audio.double():
         coefficients = burg([channel], order)
         inputs = -correlate(F.pad(channel[-order:], (0, length)), coefficients.flip(0))
-        made.append(synthesise(inputs, coefficients)[:length])
+        made.append(all_pole_filter(inputs, coefficients)[:length])
     return torch.stack(made).float()
 
 

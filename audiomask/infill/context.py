@@ -1,4 +1,4 @@
-"""Scene: a gap and the sound around it, at the model's rate and in its frames."""
+"""Context: a gap and the sound around it, at the model's rate and in its frames."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audiomask.networks.vqvae.paper import PaperConfig
 
 
 @dataclass(frozen=True)
-class Scene:
+class GapContext:
     """A gap and what the model hears around it, in frames of its own rate.
 
     Attributes:
@@ -42,8 +42,8 @@ class Scene:
         gaps: Sequence[Gap],
         config: VQVAEConfig | PaperConfig,
         window: int,
-    ) -> Scene:
-        """The scene of one of a recording's gaps.
+    ) -> GapContext:
+        """The context of one of a recording's gaps.
 
         Args:
             gaps: all of them.
@@ -70,7 +70,7 @@ class Scene:
             if end <= low or begin >= high:
                 continue
             unknown[max(begin - low, 0) : max(end - low, 0)] = True
-            bridge(
+            fill_with_mirror(
                 samples, round(one.start * scale) - low * hop, round(one.stop * scale) - low * hop
             )
         return cls(samples, low * hop, first - low, last - low, unknown, scale)
@@ -96,7 +96,7 @@ class Scene:
         return slice(max(self.first - frames, 0), min(self.last + frames, len(self.unknown)))
 
 
-class Placed:
+class OffsetSource:
     """Sound [C, n] of a part of a recording, silence around it."""
 
     def __init__(self, sound: Tensor, sample_rate: int, offset: int) -> None:
@@ -118,7 +118,7 @@ def envelope(length: int, left: int, right: int) -> Tensor:
     return weight
 
 
-def bridge(audio: Tensor, start: int, stop: int) -> None:
+def fill_with_mirror(audio: Tensor, start: int, stop: int) -> None:
     """Put mirror images of both sides into a gap of audio [C, T], fading into each other.
 
     The encoder hears some frames around those it codes; silence there would spoil the known

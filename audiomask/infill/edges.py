@@ -20,7 +20,7 @@ EDGE, SHARE = 0.06, 1 / 3
 CONTEXT, ORDER = 0.2, 1000
 
 
-class Extended:
+class EdgeExtendedSource:
     """A recording with one gap whose edges are filled.
 
     Args:
@@ -39,8 +39,8 @@ class Extended:
         self.frames = source.frames
         length = min(round(EDGE * source.sample_rate), int(SHARE * gap.length))
         left, right = sides(source, gap, gaps)
-        self.before = carried_on(left, length)
-        self.after = carried_on(right.flip(1), length).flip(1)
+        self.before = extrapolated(left, length)
+        self.after = extrapolated(right.flip(1), length).flip(1)
 
     @property
     def inner(self) -> Gap:
@@ -49,7 +49,7 @@ class Extended:
         return Gap(self.gap.start + before, self.gap.stop - after)
 
     @property
-    def unsure(self) -> Gap:
+    def uncertain_span(self) -> Gap:
         """What should not be taken for the recording: the edges' inner halves as well."""
         before, after = self.before.shape[1], self.after.shape[1]
         return Gap(self.gap.start + before // 2, self.gap.stop - after // 2)
@@ -83,7 +83,7 @@ def neighbours(gap: Gap, gaps: Sequence[Gap], frames: int) -> tuple[int, int]:
     return before, after
 
 
-def carried_on(audio: Tensor, length: int) -> Tensor:
+def extrapolated(audio: Tensor, length: int) -> Tensor:
     """So many samples that follow on audio [C, T]; none if that is too short to tell."""
     if audio.shape[1] < length or not length:
         return audio[:, :0]

@@ -16,17 +16,17 @@ from torch import Tensor
 
 from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.errors import AudiomaskError
-from audiomask.infill.context import Placed, Scene, envelope
-from audiomask.infill.edges import Extended, sides
+from audiomask.infill.context import GapContext, OffsetSource, envelope
+from audiomask.infill.edges import EdgeExtendedSource, sides
 from audiomask.infill.gaps import Gap
 from audiomask.infill.settings import InfillMethod, InfillSettings
-from audiomask.infill.short_gaps import FORESEEN, fill_short, foresight
+from audiomask.infill.short_gaps import PREDICTABLE_DB, fill_short, predictability_db
 from audiomask.infill.splice import Patch, crossfade_bounds
-from audiomask.infill.views import ChannelView, centred
-from audiomask.networks.mlm.decoding import Noise, fill
+from audiomask.infill.views import ChannelView, without_dc
+from audiomask.networks.mlm.decoding import PerRecordingNoise, iterative_decode
 from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.vqvae import AnyVQVAE
-from audiomask.runtime.memory import Memory
+from audiomask.runtime.memory import AdaptiveBatches
 
 #: known frames on each side whose sound must come out right, for what is in the gap to fit them
 AROUND = 8
@@ -35,7 +35,7 @@ BLEND = "ar+tokens"
 #: seconds of crossfade a side
 FADE = 0.01
 #: seconds of the longest gap that autoregressive models fill better than tokens, in any recording
-#: and in one that can be foreseen (measured on 12 bands and 12 solos, by mel distance)
+#: and in one that is predictable
 SHORT, LONGEST = 0.05, 0.1
 
 
@@ -61,7 +61,7 @@ class Infiller:
         vqvae, mlm: in evaluation mode, on ``device``.
         device: where they are.
         settings: how gaps are filled.
-        memory: the device's, where what it holds at once is known already.
+        batches: of the device, where what it holds at once is known already.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class Infiller:
         mlm: MaskedLM,
         device: torch.device,
         settings: InfillSettings,
-        memory: Memory | None = None,
+        batches: AdaptiveBatches | None = None,
     ) -> None:
         self.vqvae, self.mlm, self.device = vqvae, mlm, device
         self.settings = settings
-        self.memory = memory or Memory(device)
+        self.batches = batches or AdaptiveBatches(device)
         self.rate, self.hop = vqvae.config.sample_rate, vqvae.config.hop_length
 
     def fill(self, source: AudioSource, gaps: Sequence[Gap]) -> Iterator[Filling]:
@@ -115,7 +115,7 @@ class Infiller:
         if gap.channels:
             source = ChannelView(source, gap.channels)
         gaps = [other for other in gaps if other.shares_channel(gap)]
-        view = centred(source, gap, gaps)
+        view = without_dc(source, gap, gaps)
         filling = self.from_sides(source if view is None else view, gap, gaps, fades)
         if view is None:
             return filling
@@ -128,7 +128,7 @@ class Infiller:
         """The filling of a gap that is in all channels of the source, by the method that suits."""
         method = self.settings.method
         if method == InfillMethod.auto:
-            method = InfillMethod.ar if suits(source, gap, gaps) else InfillMethod.tokens
+            method = InfillMethod.ar if prefers_lpc(source, gap, gaps) else InfillMethod.tokens
         if method == InfillMethod.tokens:
             return self.from_tokens(source, gap, gaps, fades)
         return Filling(
@@ -143,36 +143,38 @@ class Infiller:
         With the "auto" method its edges are autoregressive, and the crossfades lie in the gap; but
         for a side with too little sound to go on with.
         """
-        unsure, inner, method = gap, gap, str(InfillMethod.tokens)
+        uncertain, inner, method = gap, gap, str(InfillMethod.tokens)
         if self.settings.method == InfillMethod.auto:
-            source = Extended(source, gap, gaps)
-            unsure, inner, method = source.unsure, source.inner, BLEND
+            source = EdgeExtendedSource(source, gap, gaps)
+            uncertain, inner, method = source.uncertain_span, source.inner, BLEND
             fades = (inner.start - gap.start or fades[0], gap.stop - inner.stop or fades[1])
-        gaps = [unsure if other == gap else other for other in gaps]
-        scene = Scene.around(source, unsure, gaps, self.vqvae.config, self.mlm.config.window)
-        samples = scene.samples.to(self.device)
+        gaps = [uncertain if other == gap else other for other in gaps]
+        context = GapContext.around(
+            source, uncertain, gaps, self.vqvae.config, self.mlm.config.window
+        )
+        samples = context.samples.to(self.device)
 
         def compute(start: int, stop: int) -> Tensor:
             return self.vqvae.encode(samples[start:stop])
 
         with torch.inference_mode():
-            codes = torch.cat(self.memory.parts("channels", 0, len(samples), compute))
+            codes = torch.cat(self.batches.map("channels", 0, len(samples), compute))
             vectors = self.vqvae.vectors(codes)
         # copies: what inference mode made cannot be changed outside it
         codes, vectors = codes[:, : self.mlm.config.levels].clone(), vectors.clone()
-        passes = self.guess(codes, vectors, scene, gap)
-        weight = scene.weight(inner, fades).to(self.device)
-        near = scene.near(self.vqvae.config.reach + AROUND)
+        passes = self.predict_gap_tokens(codes, vectors, context, gap)
+        weight = context.weight(inner, fades).to(self.device)
+        near = context.near(self.vqvae.config.reach + AROUND)
         span = slice(near.start * self.hop, near.stop * self.hop)
         with torch.inference_mode():
-            made = self.vqvae.between(
+            made = self.vqvae.inpaint(
                 vectors[:, near],
                 samples[:, span],
                 weight[span],
-                scene.first - near.start,
-                scene.last - near.start,
+                context.first - near.start,
+                context.last - near.start,
             ).cpu()
-        placed = Placed(made, self.rate, scene.offset + span.start)
+        placed = OffsetSource(made, self.rate, context.offset + span.start)
         start, stop = inner.start - fades[0], inner.stop + fades[1]
         filled = ResampledSource(placed, source.sample_rate).read(start, stop)
         there = source.read(start, stop)
@@ -183,7 +185,9 @@ class Infiller:
         samples = share * there + (1 - share.square()).sqrt() * filled
         return Filling(start, samples, gap, method, passes, channels=gap.channels)
 
-    def guess(self, codes: Tensor, vectors: Tensor, scene: Scene, gap: Gap) -> int:
+    def predict_gap_tokens(
+        self, codes: Tensor, vectors: Tensor, context: GapContext, gap: Gap
+    ) -> int:
         """Fill a gap's codes and vectors in place; returns in how many passes.
 
         A gap of more than half the model's window is filled in passes from left to right.
@@ -193,16 +197,16 @@ class Infiller:
         Args:
             codes: [C, levels, F].
             vectors: [C, F, D].
-            scene: whose frames they are.
+            context: whose frames they are.
             gap: which gap; with the seed, it decides the filling.
         """
         window, channels = self.mlm.config.window, codes.shape[0]
         candidates = self.settings.candidates
-        # without any heat nothing is drawn: every level is what is to be expected
+        # at temperature 0 nothing is drawn: every level is what is to be expected
         drawn = None if self.settings.temperature else 0
         generator = torch.Generator().manual_seed((self.settings.seed << 20) ^ gap.start)
-        unknown = scene.unknown.to(codes.device)
-        portions = torch.split(torch.arange(scene.first, scene.last), max(window // 2, 1))
+        unknown = context.unknown.to(codes.device)
+        portions = torch.split(torch.arange(context.first, context.last), max(window // 2, 1))
         for portion in portions:
             first, last = int(portion[0]), int(portion[-1]) + 1
             low = max(min(first - (window - (last - first)) // 2, len(unknown) - window), 0)
@@ -211,13 +215,13 @@ class Infiller:
             inside[first - low : last - low] = True
             ids = torch.where(unknown[view], self.mlm.vocabulary.mask, codes[..., view])
             rows = candidates * channels
-            filled = fill(
+            filled = iterative_decode(
                 self.mlm,
                 ids.repeat(candidates, 1, 1),
                 inside.expand(rows, -1),
                 self.settings.steps,
                 self.settings.temperature,
-                Noise([(generator, rows, channels)]),
+                PerRecordingNoise([(generator, rows, channels)]),
                 drawn,
             )
             best = int(filled.score.view(candidates, channels).mean(dim=1).argmax())
@@ -245,9 +249,9 @@ def in_order(fillings: Iterable[Filling], starts: Sequence[int]) -> Iterator[Fil
             yield heapq.heappop(held)[2]
 
 
-def suits(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> bool:
+def prefers_lpc(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> bool:
     """Whether autoregressive models fill a gap better than tokens, by its length and its sides."""
     seconds = gap.length / source.sample_rate
     if not SHORT < seconds <= LONGEST:
         return seconds <= SHORT
-    return foresight(*sides(source, gap, gaps)) >= FORESEEN
+    return predictability_db(*sides(source, gap, gaps)) >= PREDICTABLE_DB

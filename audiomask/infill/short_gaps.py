@@ -1,13 +1,13 @@
-"""Short gaps: what linear predictors of the sound around them expect.
+"""Short gaps: filled by linear prediction (LPC) from the sound around them.
 
-In sound that can be foreseen, such as solos, it is the mean of two predictors' expectations; in
-any other, Janssen's method.
+Predictable sound, such as solos, gets the mean of two predictors' fillings; any other gets that of
+Janssen's method.
 
 The samples solve Janssen's equations (Janssen, Veldhuis and Vries 1986) around one gap, as Mokrý
 and Rajmic (2024) found it best. The models are estimated otherwise than theirs: by least squares
 over both directions (Marple 1980), which takes less sound than Burg's method, so that models as
-long know the nearest surroundings alone, and music does not stay the same for longer. What two
-models expect differs where they are wrong, and the mean of both is less so.
+long know the nearest surroundings alone, and music does not stay the same for longer. Two models
+differ where they are wrong, and their mean is less so.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.fft import next_fast_len
+from scipy.linalg import solve_toeplitz
 from torch import Tensor
 
 from audiomask.audio.source import AudioSource, resample
@@ -40,13 +42,7 @@ class Model:
     reach: float
 
 
-#: 600 and 1000 coefficients at 44.1 kHz; `tests/benchmarks/short_gaps.py` measures what they are
-#: worth. They were chosen on 12 solos and songs, 3 gaps each of 20, 50 and 80 ms: mean SNR 20.2
-#: dB, and 19.7 and 19.8 of either by itself, 19.4 of Janssen's method with Burg's, 0.1 s a side
-#: and 1000 coefficients. With 0.1 s (1000) or 0.2 s (1500) in place of 0.05 it was 20.0 and 19.9;
-#: a third model added nothing, or took from the sound's brightness (mel distance in 50 ms: 0.20 of
-#: these two, 0.21 of Janssen's method, 0.22 of wider ones). Extrapolations from both sides,
-#: cross-faded or weighted as Etter (1996) does, lost 2 to 3 dB on Janssen's.
+#: 600 and 1000 coefficients at 44.1 kHz; docs/short_gaps.md tells how they were chosen
 MODELS = (Model(0.03, 600 / 44_100), Model(0.05, 1000 / 44_100))
 #: most coefficients for each sample on a side
 SHARE = 0.46
@@ -54,25 +50,23 @@ SHARE = 0.46
 NOISE = 1e-9
 #: seconds of sound that models need on either side, and of the longest gap that they fill
 LEAST_SIDE, LONGEST = 0.01, 0.3
-#: Models work at this rate, or up to twice it; at a higher one they would take more coefficients.
-#: With that, what is above their band is filled by so many coefficients.
-RATE, ROUGH = 44_100, 200
-#: prediction gain, in dB, of sound that can be foreseen: most solos have more, most bands less. In
-#: bands, gaps of 20 and 50 ms, models by least squares of 0.03 and 0.1 s were 2 dB worse than
-#: Janssen's with 1500 coefficients (medians).
-FORESEEN = 35.0
-#: most coefficients of Janssen's method; on 12 solos, gaps of 20, 50 and 80 ms, 1500 from 0.2 s a
-#: side were 0.4 dB nearer than 1000 from 0.1 s, and more no nearer
-JANSSEN = 1500
+#: models work at this rate, or up to twice it; at a higher one they would take more coefficients
+RATE = 44_100
+#: coefficients that fill what is above the models' band in recordings of higher rates
+ROUGH_ORDER = 200
+#: prediction gain, in dB, of predictable sound: most solos have more, most bands less
+PREDICTABLE_DB = 35.0
+#: most coefficients of Janssen's method
+JANSSEN_ORDER = 1500
 #: a filling's samples are at most so many times as large as any beside it
 LOUDEST = 2.0
 
 
 def fill_short(source: AudioSource, gap: Gap, gaps: Sequence[Gap] = ()) -> Tensor:
-    """The samples of a short gap, as linear predictors expect them.
+    """The samples of a short gap, by linear prediction.
 
-    Gaps up to LONGEST with sound on both sides that can be foreseen are filled by MODELS, others
-    by Janssen's method. What is in the gap does not matter. Every channel has models of its own.
+    Gaps up to LONGEST with predictable sound on both sides are filled by MODELS, others by
+    Janssen's method. What is in the gap does not matter. Every channel has models of its own.
 
     Args:
         source: the recording.
@@ -87,16 +81,16 @@ def fill_short(source: AudioSource, gap: Gap, gaps: Sequence[Gap] = ()) -> Tenso
     audio = torch.cat((before, before.new_zeros(len(before), gap.length), after), dim=1)
     rate = source.sample_rate
     cut_off = min(start, after.shape[1]) < LEAST_SIDE * rate
-    if gap.length > LONGEST * rate or cut_off or foresight(before, after) < FORESEEN:
+    if gap.length > LONGEST * rate or cut_off or predictability_db(before, after) < PREDICTABLE_DB:
         filled = janssen(audio, start, stop)
     else:
-        filled = expected(audio, start, stop, rate)
+        filled = lpc_fill(audio, start, stop, rate)
     loudest = LOUDEST * audio.abs().amax(dim=1, keepdim=True)
     return filled.clamp(-loudest, loudest).nan_to_num(0.0)
 
 
-def foresight(before: Tensor, after: Tensor) -> float:
-    """How well the sound [C, n] on both sides of a gap can be foreseen: decibels, the lesser one.
+def predictability_db(before: Tensor, after: Tensor) -> float:
+    """The prediction gain of the sound [C, n] on both sides of a gap, in dB: the lesser one.
 
     Minus infinity where there is next to nothing on a side.
     """
@@ -108,11 +102,11 @@ def foresight(before: Tensor, after: Tensor) -> float:
 def janssen(audio: Tensor, start: int, stop: int) -> Tensor:
     """The samples [start, stop) of audio [C, T] by Janssen's method with long models."""
     longer = max(start, audio.shape[1] - stop)
-    return interpolate(audio, start, stop, order_for(stop - start, longer, JANSSEN))
+    return interpolate(audio, start, stop, order_for(stop - start, longer, JANSSEN_ORDER))
 
 
-def expected(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:
-    """The samples of a gap that MODELS expect.
+def lpc_fill(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:
+    """The samples of a gap as MODELS predict them.
 
     At high rates they say only what is below half of their own rate. Above it, where there is
     little, a rough filling by Janssen's method has to do.
@@ -128,24 +122,26 @@ def expected(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:
     """
     factor = sample_rate // RATE
     if factor < 2:
-        return torch.stack([mean(one, start, stop, sample_rate) for one in audio.double()]).float()
+        return torch.stack(
+            [average_fill(one, start, stop, sample_rate) for one in audio.double()]
+        ).float()
     # The resampler mixes what is in the gap with what is just beside it, and there a rough filling
     # is as good as any.
     side = round(MODELS[0].side * sample_rate)
     low, high = max(start - side, 0), min(stop + side, audio.shape[1])
     rough = audio.clone()
-    rough[:, start:stop] = interpolate(audio[:, low:high], start - low, stop - low, ROUGH, 1)
+    rough[:, start:stop] = interpolate(audio[:, low:high], start - low, stop - low, ROUGH_ORDER, 1)
     slow = resample(rough, factor, 1)
     first, last = -(-start // factor), -(-stop // factor)
     change = torch.zeros_like(slow)
     if first < last:
-        better = expected(slow, first, last, sample_rate // factor)
+        better = lpc_fill(slow, first, last, sample_rate // factor)
         change[:, first:last] = better - slow[:, first:last]
     return rough[:, start:stop] + resample(change, 1, factor)[:, start:stop]
 
 
-def mean(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:
-    """The mean of what MODELS expect in the gap [start, stop) of audio, double [T]."""
+def average_fill(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:
+    """The mean of the fillings of MODELS in the gap [start, stop) of audio, double [T]."""
     total = audio.new_zeros(stop - start)
     for model in MODELS:
         side = round(model.side * sample_rate)
@@ -153,12 +149,12 @@ def mean(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:
         shorter, longer = sorted(map(len, parts))
         order = min(round(model.reach * sample_rate), int(SHARE * longer), shorter)
         parts = [part for part in parts if len(part) > order and part.any()]
-        if order and parts:  # silence is all that silence lets expect
-            total += between(audio, start, stop, predictor(parts, order)) / len(MODELS)
+        if order and parts:  # between silence there is silence
+            total += solve_gap(audio, start, stop, fit_predictor(parts, order)) / len(MODELS)
     return total
 
 
-def predictor(parts: Sequence[Tensor], order: int) -> Tensor:
+def fit_predictor(parts: Sequence[Tensor], order: int) -> Tensor:
     """Coefficients of one all-pole model of several stretches of sound, by least squares.
 
     The squared errors of predicting forwards and backwards are as small as they can be, added up
@@ -173,7 +169,7 @@ def predictor(parts: Sequence[Tensor], order: int) -> Tensor:
         double [order + 1]: e(t) = Σ a(j) x(t - j), a(0) = 1.
     """
     loudest = max(float(part.abs().max()) for part in parts)
-    products = torch.from_numpy(sum_of_products([(p / loudest).numpy() for p in parts], order))
+    products = torch.from_numpy(covariance_sums([(p / loudest).numpy() for p in parts], order))
     # an error backwards is one forwards with its coefficients in reverse
     products += products.flip(0, 1).T.clone()
     system, goal = products[1:, 1:], products[0, 1:]
@@ -183,7 +179,7 @@ def predictor(parts: Sequence[Tensor], order: int) -> Tensor:
     return torch.cat((found.new_ones(1), found))
 
 
-def sum_of_products(
+def covariance_sums(
     parts: Sequence[npt.NDArray[np.float64]], order: int
 ) -> npt.NDArray[np.float64]:
     """Sums of x(t - i) x(t - j) over all t of all parts [T], from ``order`` to T - 1.
@@ -193,8 +189,8 @@ def sum_of_products(
     """
     total = np.zeros((order + 1, order + 1))
     for part in parts:
-        # a transform longer than the part: nothing wraps around to the lags wanted
-        size = 1 << len(part).bit_length()
+        # a transform as long as the part: nothing wraps around to the lags wanted
+        size = next_fast_len(len(part), real=True)
         spectrum = np.fft.rfft(part, size) * np.fft.rfft(part[order:], size).conj()
         row = np.fft.irfft(spectrum, size)[: order + 1][::-1]
         total[0] += row
@@ -206,7 +202,7 @@ def sum_of_products(
     return total
 
 
-def between(audio: Tensor, start: int, stop: int, coefficients: Tensor) -> Tensor:
+def solve_gap(audio: Tensor, start: int, stop: int, coefficients: Tensor) -> Tensor:
     """The samples of a gap that make the sum of the squared prediction errors least.
 
     Args:
@@ -222,43 +218,10 @@ def between(audio: Tensor, start: int, stop: int, coefficients: Tensor) -> Tenso
     known = audio[start - order : stop + order].numpy().copy()
     known[order : order + length] = 0
     # how two samples act together on the errors depends on their distance alone
-    size = 1 << len(known).bit_length()
+    size = next_fast_len(len(known), real=True)
     power = np.square(np.abs(np.fft.rfft(coefficients.numpy(), size)))
-    lags = np.fft.irfft(power, size)[: order + 1]
+    column = np.zeros(length)
+    lags = np.fft.irfft(power, size)[: min(order + 1, length)]
+    column[: len(lags)] = lags
     made = np.fft.irfft(np.fft.rfft(known, size) * power, size)[order : order + length]
-    return torch.from_numpy(levinson(lags, -made))
-
-
-def levinson(
-    lags: npt.NDArray[np.float64], goal: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """The solution of a symmetric Toeplitz system, by Levinson's recursion.
-
-    Args:
-        lags: the first column of the system, which is positive definite, up to its last entry
-            that is not zero.
-        goal: [T], the right side.
-
-    Returns:
-        [T].
-    """
-    size, band = len(goal), min(len(lags), len(goal)) - 1
-    goal = goal / lags[0]
-    further = np.zeros(size)  # the column from its second entry on
-    further[:band] = lags[1 : band + 1] / lags[0]
-    weights = further[:band][::-1].copy()
-    # the solutions for the part of the system that was looked at: of its own goal, and of the
-    # column's continuation, with which the next part is reached
-    solution, ahead = np.zeros(size), np.zeros(size)
-    power = 1.0
-    for known in range(size):
-        width = min(known, band)
-        near, shares = slice(known - width, known), weights[band - width :]
-        step = (goal[known] - shares @ solution[near]) / power
-        solution[:known] += step * ahead[:known][::-1]
-        solution[known] = step
-        reflection = -(further[known] + shares @ ahead[near]) / power
-        ahead[:known] += reflection * ahead[:known][::-1]
-        ahead[known] = reflection
-        power *= 1 - reflection**2
-    return solution
+    return torch.from_numpy(solve_toeplitz(column, -made, check_finite=False))

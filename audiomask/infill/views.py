@@ -42,7 +42,7 @@ class ChannelView:
         return self.source.read(start, stop)[self.numbers]
 
 
-class CentredView:
+class DCFreeView:
     """A recording without the constant offset that it has around a gap.
 
     Before the gap the offset is that of the left side, behind it that of the right side, and in
@@ -74,14 +74,14 @@ class CentredView:
         return samples
 
 
-def centred(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> CentredView | None:
+def without_dc(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> DCFreeView | None:
     """A recording without its offset around a gap; None if it has none.
 
     Args:
         gaps: all that count in these channels, so that none is taken for sound.
     """
-    left = offset_of(source, gap.start, -1, gaps)
-    right = offset_of(source, gap.stop, 1, gaps)
+    left = dc_offset(source, gap.start, -1, gaps)
+    right = dc_offset(source, gap.stop, 1, gaps)
     if left is None and right is None:
         return None
     # a side with too little sound to tell goes on as the other
@@ -89,10 +89,10 @@ def centred(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> CentredView |
     right = left if right is None else right
     assert left is not None
     assert right is not None
-    return CentredView(source, gap, left, right) if left.any() or right.any() else None
+    return DCFreeView(source, gap, left, right) if left.any() or right.any() else None
 
 
-def offset_of(source: AudioSource, edge: int, direction: int, gaps: Sequence[Gap]) -> Tensor | None:
+def dc_offset(source: AudioSource, edge: int, direction: int, gaps: Sequence[Gap]) -> Tensor | None:
     """The constant offset [C] of the sound on one side of a gap, 0 where none is sure.
 
     The mean of the middle half of the means of pieces: what is off for a while does not move it.

@@ -51,10 +51,10 @@ def share_of_threads(parts: int) -> int:
     return max(torch.get_num_threads() // parts, 1)
 
 
-def as_many_threads() -> Callable[[], None]:
-    """What a new thread of ours is to call, that it may compute on as many CPU threads as this.
+def thread_count_initializer() -> Callable[[], None]:
+    """Initializer that gives a worker thread this thread's torch thread count.
 
-    Each has a number of its own, and the last bits of what it computes depend on that.
+    Every thread has a count of its own, and the last bits of what it computes depend on it.
     """
     return partial(torch.set_num_threads, torch.get_num_threads())
 

@@ -1,4 +1,4 @@
-"""Memory: work cut into smaller parts where a device has too little of it, and its last words."""
+"""Memory of a device: work in batches as large as it holds, and its errors in words for users."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _LOST = re.compile(
 logger = logging.getLogger(__name__)
 
 
-class Memory:
-    """What a device's memory holds at once, found out by failing.
+class AdaptiveBatches:
+    """Work in batches that a device's memory holds; their sizes are found out by failing.
 
     Args:
         device: whose memory.
@@ -36,17 +36,17 @@ class Memory:
         self.device = device
         self._most: dict[str, int] = {}
 
-    def parts(
+    def map(
         self, what: str, start: int, stop: int, compute: Callable[[int, int], T], least: int = 1
     ) -> list[T]:
-        """What ``compute`` makes of [start, stop): of all at once, or of as many as there is room
-        for, one part after the other.
+        """What ``compute`` makes of [start, stop): at once, or batch after batch where there is
+        too little memory.
 
         Args:
             what: what is counted, in the plural; what was too much of it is not tried again.
             start, stop: all of it.
-            compute: given where a part begins and ends, as often as it takes.
-            least: a part that is not cut any further.
+            compute: given where a batch begins and ends, as often as it takes.
+            least: a batch that is not cut any further.
         """
         made: list[T] = []
         while start < stop:
@@ -54,7 +54,7 @@ class Memory:
             try:
                 made.append(compute(start, end))
             except RuntimeError as error:
-                if not is_short(error) or end - start <= least:
+                if not is_out_of_memory(error) or end - start <= least:
                     raise
             else:
                 start = end
@@ -73,15 +73,15 @@ class Memory:
         return made
 
 
-def is_short(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out."""
     return isinstance(error, torch.OutOfMemoryError) or bool(_SHORT.search(str(error)))
 
 
-def explain(error: RuntimeError, device: torch.device) -> AudiomaskError | None:
+def as_user_error(error: RuntimeError, device: torch.device) -> AudiomaskError | None:
     """An error of the device in words for the user; None for one that is our own."""
     name = number_device(device)
-    if is_short(error):
+    if is_out_of_memory(error):
         way_out = "close what else runs, or try fewer --jobs"
         if device.type == "cuda":
             way_out = "close what else uses it, or use --device cpu"
@@ -97,7 +97,7 @@ def explain(error: RuntimeError, device: torch.device) -> AudiomaskError | None:
 
 
 @contextmanager
-def explained(device: torch.device) -> Iterator[None]:
+def device_errors(device: torch.device) -> Iterator[None]:
     """Turn what the device says of itself into errors a user can mend.
 
     Raises:
@@ -107,7 +107,7 @@ def explained(device: torch.device) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        told = explain(error, device)
+        told = as_user_error(error, device)
         if told is None:
             raise
         raise told from error

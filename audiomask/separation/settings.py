@@ -6,9 +6,11 @@ from enum import StrEnum
 class SeparationMethod(StrEnum):
     """How stems are made.
 
-    "mask" shares the recording's own spectrum out among them; "tokens" decodes each from its
-    predicted tokens alone, as the paper does.
+    "mask" shares the recording's own spectrum out by the mask U-Net. "wiener" does so by the power
+    of the stems' tokens, as the language model predicts them. "tokens" decodes those tokens alone,
+    as the paper does.
     """
 
     mask = "mask"
+    wiener = "wiener"
     tokens = "tokens"

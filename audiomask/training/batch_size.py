@@ -8,14 +8,14 @@ import torch
 
 from audiomask.errors import UsageError
 from audiomask.runtime import distributed
-from audiomask.training.batches import Feed, move
+from audiomask.training.batches import BatchSource, to_device
 from audiomask.training.task import Task
 
 #: no larger batch is tried, and so much of the memory is left to whatever comes
 MOST, SPARE = 1024, 0.1
 
 
-def largest_batch(task: Task, feed: Feed, device: torch.device, autocast: Any) -> int:
+def largest_batch(task: Task, feed: BatchSource, device: torch.device, autocast: Any) -> int:
     """The largest power of two of items whose step fits into memory, with some to spare.
 
     Steps of growing batches are taken and undone: the model and the random numbers are as before.
@@ -40,12 +40,12 @@ def largest_batch(task: Task, feed: Feed, device: torch.device, autocast: Any) -
             torch.cuda.reset_peak_memory_stats(device)
             try:
                 items = [feed.data[index] for index in range(size)]
-                batch = feed.finish(move(feed.collate(items), device))
+                batch = feed.finish(to_device(feed.collate(items), device))
                 with autocast:
                     loss, _ = task.loss(batch)
                 torch.autograd.backward(loss)
                 del loss, batch
-                # the optimiser holds two more numbers a weight, the averages one
+                # the optimizer holds two more numbers a weight, the averages one
                 more = 3 * sum(value.nbytes for value in before.values())
                 if torch.cuda.max_memory_allocated(device) + more > (1 - SPARE) * total:
                     break

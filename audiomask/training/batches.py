@@ -1,4 +1,4 @@
-"""Feed: what a training loop reads, and which part of making it is whose."""
+"""BatchSource: what a training loop reads, and which part of making it is whose."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def unchanged(batch: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Feed:
+class BatchSource:
     """Items and how they become batches.
 
     Attributes:
@@ -44,7 +44,7 @@ class Feed:
     seconds: float = 0.0
 
 
-class Steps(Dataset[Any]):
+class RankSlice(Dataset[Any]):
     """The items still to do of one process: each batch of the run is dealt out to all of them.
 
     Item i of the run is item i of the data, whoever loads it.
@@ -72,22 +72,22 @@ class Steps(Dataset[Any]):
         return self.data[self.first + dealt]
 
 
-def feed_of(blend: InterleavedDataset, work: BatchBuilder, device: torch.device) -> Feed:
+def feed_of(blend: InterleavedDataset, work: BatchBuilder, device: torch.device) -> BatchSource:
     """A feed of excerpts for a device: a GPU plays the bands itself, in no time; otherwise the
     loader's workers do it beside the training.
     """
     numbered, seconds = SeededItems(blend, work), blend.samples / SAMPLE_RATE
     if device.type == "cpu":
-        return Feed(numbered, CpuCollate(blend, work), seconds=seconds)
-    return Feed(numbered, collate_raw, DeviceCollate(blend, work, device), seconds)
+        return BatchSource(numbered, CpuCollate(blend, work), seconds=seconds)
+    return BatchSource(numbered, collate_raw, DeviceCollate(blend, work, device), seconds)
 
 
-def move(batch: Any, device: torch.device) -> Any:
+def to_device(batch: Any, device: torch.device) -> Any:
     """A tensor, or tuples of them, on the device; nested ones keep their shape."""
     if batch is None:
         return None
     if isinstance(batch, Tensor):
         return batch.to(device, non_blocking=True)
     if hasattr(batch, "_fields"):
-        return type(batch)(*(move(part, device) for part in batch))
-    return type(batch)(move(part, device) for part in batch)
+        return type(batch)(*(to_device(part, device) for part in batch))
+    return type(batch)(to_device(part, device) for part in batch)

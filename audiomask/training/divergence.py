@@ -1,4 +1,4 @@
-"""Watch: stops a run whose loss is no number or explodes, before the weights are spoilt."""
+"""A guard that ends a run whose loss is no number or explodes, before the weights are spoilt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PATIENCE = 20
 MOMENTUM, SETTLED = 0.02, 50
 
 
-class Watch:
+class DivergenceGuard:
     """Follows the loss and the gradient's norm.
 
     A loss or norm that is no number ends the run at once: nothing may be learned from it. A loss

@@ -1,4 +1,4 @@
-"""Averages: the smoothed weights that a run saves for use."""
+"""EMA: the smoothed weights that a run saves for use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 
-class Averages:
+class EMA:
     """Exponential moving average of a model's learned weights; buffers are copied.
 
     Attributes:
@@ -32,7 +32,7 @@ class Averages:
                 self.weights[name].copy_(value)
 
     @contextmanager
-    def within(self, model: nn.Module) -> Iterator[None]:
+    def applied_to(self, model: nn.Module) -> Iterator[None]:
         """The model with the averaged weights, for as long as this lasts."""
         with torch.no_grad():
             state = model.state_dict()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -44,6 +45,8 @@ def wanted(hint: Any) -> str:
     for kind in _alternatives(hint):
         if get_origin(kind) is Literal:
             names += get_args(kind)
+        elif isinstance(kind, type) and issubclass(kind, StrEnum):
+            names += list(kind)
         elif get_origin(kind) is tuple:
             # the first alternative names it: a list of folders may hold addresses as well
             element = _alternatives(get_args(kind)[0])[0]
@@ -73,6 +76,9 @@ def _fit(value: Any, kind: Any) -> Any:
     if get_origin(kind) is Literal:
         if isinstance(value, str) and value in get_args(kind):
             return value
+    elif isinstance(kind, type) and issubclass(kind, StrEnum):
+        if isinstance(value, str):
+            return kind(value)
     elif get_origin(kind) is tuple:
         if isinstance(value, list):
             return tuple(fit(item, get_args(kind)[0]) for item in value)

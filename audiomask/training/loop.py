@@ -16,15 +16,15 @@ from torch.utils.data import DataLoader
 
 from audiomask.errors import AudiomaskError, DataError
 from audiomask.runtime import distributed
-from audiomask.training.batches import Feed, Steps, move
-from audiomask.training.divergence import Watch
-from audiomask.training.ema import Averages
-from audiomask.training.optimizer import hold, optimiser_of
-from audiomask.training.processes import Shared
+from audiomask.training.batches import BatchSource, RankSlice, to_device
+from audiomask.training.divergence import DivergenceGuard
+from audiomask.training.ema import EMA
+from audiomask.training.optimizer import freeze_except, optimizer_of
+from audiomask.training.processes import DistributedStep
 from audiomask.training.report import Report
 from audiomask.training.schedule import Schedule
 from audiomask.training.signals import Stop, leave_signals
-from audiomask.training.state import Place, load_state, save_state, whole
+from audiomask.training.state import TrainState, gather_full, load_state, save_state
 from audiomask.training.task import Task
 
 #: gradient steps in a row that half precision may lose to overflow
@@ -74,30 +74,36 @@ class Trainer:
     """One run: see :func:`train`."""
 
     def __init__(
-        self, task: Task, feed: Feed, schedule: Schedule, out: Path, run: Run, check: Feed | None
+        self,
+        task: Task,
+        feed: BatchSource,
+        schedule: Schedule,
+        out: Path,
+        run: Run,
+        check: BatchSource | None,
     ) -> None:
         self.task, self.feed, self.schedule, self.out, self.run = task, feed, schedule, out, run
         self.check = check
         self.model = task.model.to(run.device).train()
-        hold(self.model, schedule.only, task.untaught())
+        freeze_except(self.model, schedule.trainable_prefix, task.unused_parameters())
         if run.compile:
-            for block in task.blocks():
+            for block in task.repeated_blocks():
                 block.compile()
-        self.shared = Shared(task, run.device, run.shard)
-        self.optimiser = optimiser_of(self.model, schedule, task.blocks())
+        self.distributed_step = DistributedStep(task, run.device, run.shard)
+        self.optimizer = optimizer_of(self.model, schedule, task.repeated_blocks())
         half = run.precision == "fp16"
         self.scaler = torch.amp.GradScaler(run.device.type, enabled=half)
         self.overflows = 0
         torch.manual_seed(run.seed)
-        self.averages = Averages(self.model, schedule.ema)
-        self.place = Place()
+        self.ema = EMA(self.model, schedule.ema)
+        self.place = TrainState()
         if run.resume:
-            self.place = load_state(out, self.model, self.averages.weights, self.optimiser)
+            self.place = load_state(out, self.model, self.ema.weights, self.optimizer)
             if half and self.place.scaler:
                 self.scaler.load_state_dict(self.place.scaler)
         if schedule.total_seconds is None or run.replan:
             self.place.time_share = schedule.share_after(0.0, 0.0, self.place.seconds)
-        self.watch = Watch(out)
+        self.guard = DivergenceGuard(out)
         self.began, self.before = time.monotonic(), self.place.seconds
 
     def batches(self) -> Iterator[Any]:
@@ -105,12 +111,12 @@ class Trainer:
         world = distributed.world_size()
         left = (self.schedule.steps - self.place.step) * self.schedule.accumulate
         first, size = self.place.items, self.schedule.batch_size
-        items = Steps(
+        items = RankSlice(
             self.feed.data, first, first + left * size * world, size, distributed.rank(), world
         )
         return self.load(self.feed, items, self.run.workers)
 
-    def load(self, feed: Feed, items: Steps, workers: int) -> Iterator[Any]:
+    def load(self, feed: BatchSource, items: RankSlice, workers: int) -> Iterator[Any]:
         """Batches of items, on the device."""
         loader: DataLoader[Any] = DataLoader(
             items,
@@ -126,7 +132,7 @@ class Trainer:
         arriving = iter(loader)
         try:
             for arrived in arriving:
-                yield feed.finish(move(arrived, self.run.device))
+                yield feed.finish(to_device(arrived, self.run.device))
         except (AudiomaskError, OSError) as error:
             # a worker's error arrives as its whole traceback, whose last line says it
             reason = str(error).strip().splitlines()[-1].removeprefix("audiomask.errors.")
@@ -138,39 +144,39 @@ class Trainer:
             del arriving
 
     def step(self, batches: Iterator[Any]) -> dict[str, Tensor]:
-        """One step of the optimiser; returns its numbers, the loss among them.
+        """One step of the optimizer; returns its numbers, the loss among them.
 
         Raises:
             AudiomaskError: the loss or the gradient is no number, or has exploded.
         """
         schedule = self.schedule
-        for group in self.optimiser.param_groups:
-            group["lr"] = schedule.rate(self.place.step, self.place.time_share)
-        self.optimiser.zero_grad(set_to_none=True)
+        for group in self.optimizer.param_groups:
+            group["lr"] = schedule.learning_rate_at(self.place.step, self.place.time_share)
+        self.optimizer.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
         for number in range(schedule.accumulate):
             batch = next(batches)
-            with self.shared.quietly(more=number < schedule.accumulate - 1):
+            with self.distributed_step.no_sync(more=number < schedule.accumulate - 1):
                 with self.run.autocast():
-                    loss, numbers = self.shared.loss(batch)
+                    loss, numbers = self.distributed_step.loss(batch)
                 torch.autograd.backward(self.scaler.scale(loss / schedule.accumulate))
             for name, value in ({"loss": loss.detach()} | numbers).items():
                 sums[name] = sums.get(name, 0) + value / schedule.accumulate
         sums["loss"] = distributed.all_reduce_mean(sums["loss"])
-        self.watch.follow(float(sums["loss"]), self.place.step)
-        self.scaler.unscale_(self.optimiser)
+        self.guard.follow(float(sums["loss"]), self.place.step)
+        self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), schedule.clip)
         norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
         if self.scaler.is_enabled() and not torch.isfinite(norm) and self.overflows < OVERFLOWS:
             self.overflows += 1  # the scale was too large: this step is left out, the next smaller
         else:
-            self.watch.number(float(norm), "gradient", self.place.step)
+            self.guard.number(float(norm), "gradient", self.place.step)
             self.overflows = 0
-        self.scaler.step(self.optimiser)
+        self.scaler.step(self.optimizer)
         self.scaler.update()
         self.place.step += 1
         self.place.items += schedule.batch_size * schedule.accumulate * distributed.world_size()
-        self.averages.update(self.model, self.place.step)
+        self.ema.update(self.model, self.place.step)
         return sums | {"gradient": norm.detach()}
 
     def look_at_clock(self) -> bool:
@@ -198,12 +204,12 @@ class Trainer:
         """
         self.look_at_clock()
         self.place.scaler = self.scaler.state_dict()
-        save_state(self.out, self.model, self.averages.weights, self.optimiser, self.place)
+        save_state(self.out, self.model, self.ema.weights, self.optimizer, self.place)
         self.save_for_use(self.out)
 
     def save_for_use(self, folder: Path) -> None:
         """Write a checkpoint of the averaged weights."""
-        weights = {name: whole(value) for name, value in self.averages.weights.items()}
+        weights = {name: gather_full(value) for name, value in self.ema.weights.items()}
         if distributed.rank() == 0:
             place = self.place
             notes: dict[str, Any] = {"step": place.step, "seconds": round(place.seconds)}
@@ -216,20 +222,22 @@ class Trainer:
             return
         world, size = distributed.world_size(), self.schedule.batch_size
         rounds = max(1, self.schedule.validate_items // (size * world))
-        items = Steps(self.check.data, 0, rounds * size * world, size, distributed.rank(), world)
+        items = RankSlice(
+            self.check.data, 0, rounds * size * world, size, distributed.rank(), world
+        )
         sums: dict[str, Tensor] = {}
         device = self.run.device
         cuda = [device] if device.type == "cuda" else []
         self.model.eval()
-        with self.averages.within(self.model), torch.no_grad(), torch.random.fork_rng(cuda):
+        with self.ema.applied_to(self.model), torch.no_grad(), torch.random.fork_rng(cuda):
             torch.manual_seed(0)  # the same masks every time
             for number, batch in enumerate(self.load(self.check, items, 0)):
                 with self.run.autocast():
-                    loss, numbers = self.shared.alone(batch)
+                    loss, numbers = self.distributed_step.local_loss(batch)
                 for name, value in ({"loss": loss} | numbers).items():
                     sums[name] = sums.get(name, 0) + value / rounds
                 if number == 0 and report.writer is not None:
-                    report.hear(self.place, self.task.sounds(batch))
+                    report.log_audio(self.place, self.task.audio_samples(batch))
         self.model.train()
         means = {name: float(distributed.all_reduce_mean(value)) for name, value in sums.items()}
         place = self.place
@@ -257,16 +265,16 @@ class Trainer:
             ) as report,
         ):
             if self.check is None:
-                report.say("no validation data: the best checkpoint is not kept apart")
+                report.print("no validation data: the best checkpoint is not kept apart")
             if place.time_share >= 1:
-                report.say(
+                report.print(
                     "the learning rate has fallen to its end already: for another plan, "
                     "--set total_seconds=… of the run in all"
                 )
             marked, marked_at = place.items, time.monotonic()
             why = "" if place.step < schedule.steps else "all steps done"
             while not why:
-                rate = schedule.rate(place.step, place.time_share)
+                rate = schedule.learning_rate_at(place.step, place.time_share)
                 numbers = self.step(batches)
                 late = self.look_at_clock()
                 now = time.monotonic()
@@ -285,9 +293,9 @@ class Trainer:
                     why = f"{'out of time' if late else 'stopped by a signal'}; --resume goes on"
                 if place.step % schedule.validate_every == 0 or place.step == schedule.steps:
                     self.validate(report)
-                if not why and place.step % schedule.save_every == 0 and self.watch.calm:
+                if not why and place.step % schedule.save_every == 0 and self.guard.calm:
                     self.save()
-            if self.watch.calm or place.step == schedule.steps:
+            if self.guard.calm or place.step == schedule.steps:
                 self.save()
             else:
                 why += "; the loss was out of range, so the checkpoint before that stays"
@@ -296,7 +304,12 @@ class Trainer:
 
 
 def train(
-    task: Task, feed: Feed, schedule: Schedule, out: Path, run: Run, check: Feed | None = None
+    task: Task,
+    feed: BatchSource,
+    schedule: Schedule,
+    out: Path,
+    run: Run,
+    check: BatchSource | None = None,
 ) -> int:
     """Train until ``schedule.steps``, the time's end or a signal; returns the step reached.
 

@@ -1,4 +1,4 @@
-"""Optimisers: how gradients move weights."""
+"""Optimizers: how gradients move weights."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from audiomask.training.schedule import Schedule
 BETAS = (0.9, 0.98)
 
 
-class Several(Optimizer):
-    """Some optimisers of different parameters as one, its state in the order of the parameters.
+class CombinedOptimizer(Optimizer):
+    """Some optimizers of different parameters as one, its state in the order of the parameters.
 
     Args:
-        parts: the optimisers.
+        parts: the optimizers.
     """
 
     def __init__(self, parts: Iterable[Optimizer]) -> None:
@@ -37,7 +37,7 @@ class Several(Optimizer):
             part.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """As of one optimiser: the state of each parameter by its number."""
+        """As of one optimizer: the state of each parameter by its number."""
         states: dict[int, Any] = {}
         groups: list[dict[str, Any]] = []
         for part in self.parts:
@@ -76,32 +76,36 @@ def len_of(groups: Iterable[dict[str, Any]]) -> int:
     return sum(len(group["params"]) for group in groups)
 
 
-def hold(model: nn.Module, only: str, untaught: Iterable[nn.Parameter] = ()) -> None:
-    """Let none but the parameters learn whose names begin with ``only``.
+def freeze_except(model: nn.Module, prefix: str, unused: Iterable[nn.Parameter] = ()) -> None:
+    """Let none but the parameters learn whose names begin so.
 
     Args:
         model: whose parameters.
-        only: how their names begin.
-        untaught: those that no loss depends on: processes would wait for gradients of theirs.
+        prefix: how their names begin.
+        unused: those that no loss depends on: processes would wait for gradients of theirs.
 
     Raises:
         ConfigError: there are none, or none that is taught.
     """
     names = [name for name, _ in model.named_parameters()]
-    if not any(name.startswith(only) for name in names):
+    if not any(name.startswith(prefix) for name in names):
         parts = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
-        raise ConfigError(f"only is {only!r}, and no parameter begins so; there are: {parts}")
-    idle = {id(parameter) for parameter in untaught}
+        raise ConfigError(
+            f"trainable_prefix is {prefix!r}, and no parameter begins so; there are: {parts}"
+        )
+    idle = {id(parameter) for parameter in unused}
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name.startswith(only) and id(parameter) not in idle)
+        parameter.requires_grad_(name.startswith(prefix) and id(parameter) not in idle)
     if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ConfigError(f"only is {only!r}, and no loss depends on that with these shares")
+        raise ConfigError(
+            f"trainable_prefix is {prefix!r}, and no loss depends on that with these shares"
+        )
 
 
-def optimiser_of(
+def optimizer_of(
     model: nn.Module, schedule: Schedule, blocks: Iterable[nn.Module] = ()
 ) -> Optimizer:
-    """The optimiser that the schedule names.
+    """The optimizer that the schedule names.
 
     AdamW's weight decay leaves biases and scales alone. Muon (Jordan et al. 2024) makes the steps
     of a matrix orthogonal, which lets all its directions learn alike; it takes those of the
@@ -117,11 +121,11 @@ def optimiser_of(
         ConfigError: Muon is asked for where every process holds only parts of the weights.
     """
     repeated = {p for block in blocks for p in block.parameters() if p.dim() == 2}
-    if schedule.optimiser != "muon":
+    if schedule.optimizer != "muon":
         repeated = set()
     if any(isinstance(p, DTensor) for p in repeated):
         raise ConfigError(
-            "optimiser is muon, which takes whole matrices: with --shard, --set optimiser=adamw"
+            "optimizer is muon, which takes whole matrices: with --shard, --set optimizer=adamw"
         )
     rest = [p for p in model.parameters() if p not in repeated]
     rate, decay = schedule.learning_rate, schedule.weight_decay
@@ -134,4 +138,4 @@ def optimiser_of(
         return plain
     matrices = [p for p in model.parameters() if p in repeated]
     muon = Muon(matrices, lr=rate, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
-    return Several([muon, plain])
+    return CombinedOptimizer([muon, plain])

@@ -3,10 +3,15 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from audiomask.data.places import place_of
 from audiomask.errors import UsageError
+from audiomask.kinds import KINDS
+from audiomask.options import Option
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
@@ -14,105 +19,15 @@ _COUNT = re.compile(r"[1-9][0-9]{0,8}")
 
 #: what ``init`` says for the checkpoint that comes with audiomask
 BUNDLED = Path("bundled")
-#: the least that each option with a number may be, on the command line and in a run file
-LEAST = {
-    "steps": 1,
-    "workers": 0,
-    "batch_size": 1,
-    "accumulate": 1,
-    "seed": 0,
-    "save_every": 1,
-    "validate_every": 1,
-    "keep_tokens": 1,
-    "threads": 1,
-}
 
 
-@dataclass(frozen=True)
-class RunFile:
-    """A run file as it was read; :mod:`audiomask.training.runfile` reads and writes them.
+class Precision(StrEnum):
+    """The number format of the heavy products."""
 
-    Attributes:
-        path: the file, for messages.
-        options: its options by their field of :class:`TrainOptions`, converted and checked.
-        tables: settings as they are written, by table ("model", "schedule", "augmentation")
-            and name; :func:`audiomask.training.settings.resolve` checks them.
-        origin: where its run came from; no setting.
-    """
-
-    path: Path
-    options: Mapping[str, Any] = field(default_factory=dict)
-    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    origin: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """One training run: ``audiomask train`` fills this in, ``training.run`` carries it out.
-
-    ``None`` leaves a choice to the preset or, for ``compile``, to the machine.
-
-    Attributes:
-        data: folders of data, and addresses of shards.
-        out: folder of the checkpoint and all that the run writes.
-        preset: the model's sizes and recipe; "one-level" is a VQ-VAE's alone.
-        steps: the optimiser's steps since the run began, over all its resumptions. The learning
-            rate falls over them.
-        max_time: seconds until it stops and saves; counts this call only. Without ``steps`` the
-            learning rate falls until then.
-        resume: go on with the run in ``out``.
-        precision: number format of the heavy products; "auto" is the fastest that is safe here.
-        compile: whether the model is compiled before it is trained.
-        workers: processes that load data, for each process that trains.
-        batch_size: excerpts a micro-batch, in each process that trains; "auto" is as many as the
-            GPU holds.
-        accumulate: micro-batches a step.
-        shard: spread the model over the GPUs, not only the data.
-        seed: decides the first weights, the data and its order.
-        save_every: steps between checkpoints.
-        validate_every: steps between validations.
-        tensorboard: write TensorBoard's files, too.
-        init: checkpoint to start from; ``BUNDLED`` for the one that comes with audiomask.
-        vqvae: VQ-VAE whose tokens are learnt.
-        cache: folder of what is made once and used again.
-        keep_tokens: how many excerpts are coded once and kept in ``cache``.
-        dry_run: show what would be trained on, below ``out``, and train nothing.
-        pack: write the data as tar shards into this folder, and train nothing.
-        overrides: texts of single settings, by name. They go over ``files``.
-        files: run files with settings, later ones over earlier ones. Of these only the tables
-            count here: the command line has put their options into the fields above.
-        device: where to compute.
-        threads: of the CPU; all cores by default.
-        quiet: say nothing but warnings and errors.
-    """
-
-    data: tuple[Path | str, ...]
-    out: Path
-    preset: Literal["default", "one-level", "paper"] = "default"
-    steps: int | None = None
-    max_time: float | None = None
-    resume: bool = False
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    compile: bool | None = None
-    workers: int = 0
-    batch_size: int | Literal["auto"] | None = None
-    accumulate: int | None = None
-    shard: bool = False
-    seed: int = 0
-    save_every: int | None = None
-    validate_every: int | None = None
-    tensorboard: bool = False
-    init: Path | None = None
-    vqvae: Path | None = None
-    cache: Path | None = None
-    keep_tokens: int | None = None
-    dry_run: bool = False
-    pack: Path | None = None
-    overrides: Mapping[str, str] = field(default_factory=dict)
-    files: tuple[RunFile, ...] = ()
-    device: str = "auto"
-    threads: int | None = None
-    quiet: bool = False
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
 
 
 def parse_time(text: str) -> float:
@@ -150,3 +65,201 @@ def parse_overrides(pairs: list[str]) -> dict[str, str]:
             raise UsageError(f"--set {key.strip()} is given twice")
         overrides[key.strip()] = value.strip()
     return overrides
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """A run file as it was read; :mod:`audiomask.training.runfile` reads and writes them.
+
+    Attributes:
+        path: the file, for messages.
+        options: its options by their field of :class:`TrainOptions`, converted and checked.
+        tables: settings as they are written, by table ("model", "schedule", "augmentation")
+            and name; :func:`audiomask.training.settings.resolve` checks them.
+        origin: where its run came from; no setting.
+    """
+
+    path: Path
+    options: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+
+_data = partial(Option, "What to learn from")
+_run = partial(Option, "The run")
+_recipe = partial(Option, "Settings")
+_speed = partial(Option, "Speed and memory")
+#: the presets of every kind, in words
+PRESETS = "; ".join(f"{kind.name}: {', '.join(kind.presets)}" for kind in KINDS.values())
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """One training run: ``audiomask train`` fills this in, ``training.run`` carries it out.
+
+    ``None`` leaves a choice to the preset or, for ``compile``, to the machine.
+
+    Attributes:
+        data: folders of data, and addresses of shards.
+        out: folder of the checkpoint and all that the run writes.
+        preset: the model's sizes and recipe, one of its kind's.
+        steps: the optimizer's steps since the run began, over all its resumptions. The learning
+            rate falls over them.
+        max_time: seconds until it stops and saves; counts this call only. Without ``steps`` the
+            learning rate falls until then.
+        resume: go on with the run in ``out``.
+        precision: number format of the heavy products; "auto" is the fastest that is safe here.
+        compile: whether the model is compiled before it is trained.
+        workers: processes that load data, for each process that trains.
+        batch_size: excerpts a micro-batch, in each process that trains; "auto" is as many as the
+            GPU holds.
+        accumulate: micro-batches a step.
+        shard: spread the model over the GPUs, not only the data.
+        seed: decides the first weights, the data and its order.
+        save_every: steps between checkpoints.
+        validate_every: steps between validations.
+        tensorboard: write TensorBoard's files, too.
+        init: checkpoint to start from; ``BUNDLED`` for the one that comes with audiomask.
+        vqvae: VQ-VAE whose tokens are learnt.
+        cache: folder of what is made once and used again.
+        keep_tokens: how many excerpts are coded once and kept in ``cache``.
+        dry_run: show what would be trained on, below ``out``, and train nothing.
+        pack: write the data as tar shards into this folder, and train nothing.
+        overrides: texts of single settings, by name. They go over ``files``.
+        files: run files with settings, later ones over earlier ones. Of these only the tables
+            count here: the command line has put their options into the fields above.
+        device: where to compute.
+        threads: of the CPU; all cores by default.
+        quiet: say nothing but warnings and errors.
+    """
+
+    data: Annotated[
+        tuple[Path | str, ...],
+        _data(
+            "--data",
+            "Folder, or address of shards; repeatable.",
+            "DIR",
+            parse=place_of,
+            required=False,
+        ),
+    ]
+    out: Annotated[Path, _run("--out -o", "Folder of the checkpoint.", "DIR", required=False)]
+    vqvae: Annotated[
+        Path | None, _data("--vqvae", "VQ-VAE whose tokens the mlm learns.", "DIR")
+    ] = None
+    init: Annotated[
+        Path | None, _data("--init", "Checkpoint to start from; 'bundled': audiomask's own.", "DIR")
+    ] = None
+    cache: Annotated[
+        Path | None,
+        _data("--cache", "Keep decoded notes, rendered SoundFonts and tokens here.", "DIR"),
+    ] = None
+    keep_tokens: Annotated[
+        int | None,
+        _data(
+            "--keep-tokens",
+            "Train the mlm on N excerpts, coded once, kept in --cache.",
+            "N",
+            1,
+            recorded=True,
+        ),
+    ] = None
+    dry_run: Annotated[
+        bool,
+        _data(
+            "--dry-run",
+            "Only show what would be learnt: a table here, sounds and pictures in OUT/dry-run.",
+        ),
+    ] = False
+    pack: Annotated[
+        Path | None, _data("--pack", "Only write the data as tar shards into DIR.", "DIR")
+    ] = None
+    steps: Annotated[
+        int | None, _run("--steps", "Steps in all.", "N", 1, recorded=True, free=True)
+    ] = None
+    max_time: Annotated[
+        float | None,
+        _run(
+            "--max-time",
+            "Stop and save after 90s, 9m or 1h30m; without --steps, plan for that.",
+            "TIME",
+            parse=parse_time,
+        ),
+    ] = None
+    resume: Annotated[
+        bool, _run("--resume", "Go on with the run in --out, as its run.toml says.")
+    ] = False
+    save_every: Annotated[
+        int | None,
+        _run("--save-every", "Steps between checkpoints.", "N", 1, recorded=True, free=True),
+    ] = None
+    validate_every: Annotated[
+        int | None,
+        _run("--validate-every", "Steps between validations.", "N", 1, recorded=True, free=True),
+    ] = None
+    tensorboard: Annotated[
+        bool,
+        _run(
+            "--tensorboard/--no-tensorboard",
+            "Write TensorBoard's files, too.",
+            recorded=True,
+            free=True,
+        ),
+    ] = False
+    preset: Annotated[
+        str,
+        _recipe("--preset", f"Sizes and recipe of the model: {PRESETS}.", "NAME", recorded=True),
+    ] = "default"
+    overrides: Annotated[
+        Mapping[str, str],
+        _recipe("--set", "Change one setting; repeatable.", "KEY=VALUE", parse=str),
+    ] = field(default_factory=dict)
+    seed: Annotated[
+        int,
+        _recipe("--seed", "Decides first weights and the order of data.", "N", 0, recorded=True),
+    ] = 0
+    batch_size: Annotated[
+        int | Literal["auto"] | None,
+        _speed(
+            "--batch-size",
+            "Excerpts at once; auto: as many as a GPU holds.",
+            "N|auto",
+            1,
+            parse=parse_batch_size,
+            recorded=True,
+        ),
+    ] = None
+    accumulate: Annotated[
+        int | None,
+        _speed("--accumulate", "Batches that make a step (default: 1).", "N", 1, recorded=True),
+    ] = None
+    precision: Annotated[
+        Precision,
+        _speed("--precision", "Of the heavy products; auto: fast and safe here.", recorded=True),
+    ] = Precision.auto
+    compile: Annotated[
+        bool | None,
+        _speed(
+            "--compile/--no-compile",
+            "Compile the model first (default: where it helps).",
+            recorded=True,
+            free=True,
+        ),
+    ] = None
+    shard: Annotated[
+        bool,
+        _speed(
+            "--shard/--no-shard",
+            "Spread a large model over torchrun's GPUs (FSDP).",
+            recorded=True,
+            free=True,
+        ),
+    ] = False
+    workers: Annotated[
+        int,
+        _speed("--workers", "Processes that load data.", "N", 0, recorded=True, free=True),
+    ] = 0
+    files: tuple[RunFile, ...] = ()
+    device: str = "auto"
+    threads: int | None = None
+    quiet: bool = False

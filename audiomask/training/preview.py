@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,8 +95,10 @@ def write_preview(
         columns, rows = columns[:1], [row[:1] for row in rows]
     picture = draw_sheet([[shown(cell) for cell in row] for row in rows], columns, SAMPLE_RATE)
     with writing(folder):
-        with AtomicFile(folder / PICTURE_FILE, overwrite=True) as path:
-            picture.save(path, format="PNG", optimize=True)
+        with AtomicFile(folder / PICTURE_FILE, overwrite=True) as path, warnings.catch_warnings():
+            # a letter that matplotlib's font lacks is drawn as a box
+            warnings.simplefilter("ignore", UserWarning)
+            picture.savefig(path, format="png")
         with AtomicFile(folder / PAGE_FILE, overwrite=True) as path:
             path.write_text(write_page(columns, rows), encoding="utf-8")
     sounds = [folder / cell.file for row in rows for cell in row if isinstance(cell, Sound)]
@@ -141,7 +144,7 @@ def write_row(excerpt: Excerpt, folder: Path, label: str, files: Sequence[str]) 
     ):
         if column and not excerpt.has_stems:
             cells.append(UNKNOWN)
-        elif column and not sounds(audio):
+        elif column and not is_audible(audio):
             cells.append(SILENT)
         else:
             cells.append(write_sound(audio, folder, f"{label}-{name}.wav"))
@@ -156,7 +159,7 @@ def write_sound(audio: Tensor, folder: Path, file: str) -> Sound:
     return Sound(audio, file, level, out.clipped)
 
 
-def sounds(audio: Tensor) -> bool:
+def is_audible(audio: Tensor) -> bool:
     """Whether anything of a passage is left when it is stored in 16 bits."""
     return bool(audio.abs().amax() > QUIETEST)
 
@@ -165,7 +168,7 @@ def shown(cell: Cell) -> Tensor | str:
     """What the picture has in a cell."""
     if isinstance(cell, str):
         return cell
-    return cell.audio if sounds(cell.audio) else SILENT
+    return cell.audio if is_audible(cell.audio) else SILENT
 
 
 def write_page(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
@@ -209,7 +212,7 @@ def cell_html(cell: Cell) -> str:
     """One cell of the table: a player and a level, or a word."""
     if isinstance(cell, str):
         return f"<td>{cell}</td>"
-    level = f"{cell.level:.1f} dB".replace("-", "−") if sounds(cell.audio) else SILENT
+    level = f"{cell.level:.1f} dB".replace("-", "−") if is_audible(cell.audio) else SILENT
     if cell.clipped:
         level += f", {cell.clipped} samples clipped"
     # the browser must not load all sounds at once: there may be dozens

@@ -56,7 +56,7 @@ class Step(nn.Module):
         return self.loss(batch)
 
 
-class Shared:
+class DistributedStep:
     """A task's step, shared with the other processes if there are any.
 
     Args:
@@ -72,7 +72,7 @@ class Shared:
         if shard:
             # FSDP cuts weights in the order of their dimensions alone
             task.model.to(memory_format=torch.contiguous_format)
-            for block in task.blocks():
+            for block in task.repeated_blocks():
                 fully_shard(block)
             fully_shard(self.step)
         elif distributed.world_size() > 1:
@@ -87,13 +87,13 @@ class Shared:
         outcome: Outcome = self.wrapped(batch)
         return outcome
 
-    def alone(self, batch: Any) -> Outcome:
+    def local_loss(self, batch: Any) -> Outcome:
         """The same without gradients to share, as in validation."""
         outcome: Outcome = self.step(batch)
         return outcome
 
     @contextmanager
-    def quietly(self, more: bool) -> Iterator[None]:
+    def no_sync(self, more: bool) -> Iterator[None]:
         """Keep gradients to oneself while ``more`` batches of the step are to come."""
         if isinstance(self.step, FSDPModule):
             self.step.set_requires_gradient_sync(not more)

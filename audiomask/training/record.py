@@ -17,22 +17,18 @@ import tomli_w
 from audiomask.audio.atomic import AtomicFile
 from audiomask.data.places import name_of
 from audiomask.errors import AudiomaskError, CheckpointError, UsageError
+from audiomask.options import options_of
 from audiomask.training.options import RunFile, TrainOptions
 from audiomask.training.runfile import RUN_FILE, saved_run
 from audiomask.training.settings import OPTIONS, TABLES
 from audiomask.version import __version__
 
 #: options that say what a run is; folders are not among them
-RECORDED = (
-    "preset", "steps", "batch_size", "accumulate", "precision", "seed", "save_every",
-    "validate_every", "keep_tokens", "workers", "compile", "shard", "tensorboard",
-)  # fmt: skip
-#: what a run may be gone on with under another value: it says how far to go, how to tell of it or
-#: how a machine does the same sums
-FREE = frozenset({
-    "steps", "total_seconds", "save_every", "validate_every", "workers", "compile", "shard",
-    "tensorboard", "validate_items", "log_every",
-})  # fmt: skip
+RECORDED = tuple(name for name, option in options_of(TrainOptions).items() if option.recorded)
+#: what a run may be gone on with under another value
+FREE = {name for name, option in options_of(TrainOptions).items() if option.free} | {
+    "total_seconds", "validate_items", "log_every",
+}  # fmt: skip
 #: what is compared of where a run came from
 ORIGIN = ("kind", "data", "vqvae_fingerprint")
 
@@ -49,7 +45,7 @@ def describe(
     """All that a run came to, as its run file holds it.
 
     Args:
-        kind: "vqvae" or "mlm".
+        kind: of model, see ``audiomask.kinds``.
         options: what was asked for.
         model: the model's configuration, as resolved.
         schedule: likewise; its fields that have an option of their own stand among the options.

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
-import numpy as np
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -29,7 +28,7 @@ from audiomask.audio.atomic import AtomicFile
 from audiomask.errors import DataError, why
 from audiomask.runtime import distributed
 from audiomask.runtime.dependencies import optional
-from audiomask.training.state import Place
+from audiomask.training.state import TrainState
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -107,7 +106,7 @@ class Report:
         self,
         out: Path,
         steps: int,
-        place: Place,
+        place: TrainState,
         quiet: bool = False,
         tensorboard: bool = False,
         seconds: float | None = None,
@@ -131,7 +130,7 @@ class Report:
             return
         try:
             out.mkdir(parents=True, exist_ok=True)
-            forget(out / LOG_FILE, place.step)
+            truncate_log(out / LOG_FILE, place.step)
             self.log = (out / LOG_FILE).open("a", encoding="utf-8")
         except OSError as error:
             raise DataError(f"{out}: cannot be written ({why(error)})") from error
@@ -164,7 +163,7 @@ class Report:
         """A step is done."""
         self.bar.update(self.line, completed=step)
 
-    def step(self, place: Place, numbers: Mapping[str, float], speed: float) -> None:
+    def step(self, place: TrainState, numbers: Mapping[str, float], speed: float) -> None:
         """Tell the numbers of a step.
 
         Args:
@@ -177,7 +176,7 @@ class Report:
         self.bar.update(self.line, status=f"loss {numbers['loss']:.3f}, {speed:,.0f} s/s")
         self.write(place, dict(numbers) | {"speed": round(speed, 1)}, "train")
 
-    def validated(self, place: Place, numbers: Mapping[str, float]) -> None:
+    def validated(self, place: TrainState, numbers: Mapping[str, float]) -> None:
         """Tell the numbers of a validation."""
         self.bar.console.print(
             f"step {place.step:,}: validation loss {numbers['loss']:.4f}"
@@ -185,7 +184,7 @@ class Report:
         )
         self.write(place, {f"validation_{name}": value for name, value in numbers.items()}, "")
 
-    def write(self, place: Place, numbers: Mapping[str, float], kind: str) -> None:
+    def write(self, place: TrainState, numbers: Mapping[str, float], kind: str) -> None:
         """One line of the log, and the same for TensorBoard."""
         if not self.speaks:
             return
@@ -201,23 +200,23 @@ class Report:
                 tag = f"{kind}/{name}" if kind else name.replace("_", "/", 1)
                 self.writer.add_scalar(tag, value, place.step)
 
-    def hear(self, place: Place, sounds: Mapping[str, Tensor]) -> None:
+    def log_audio(self, place: TrainState, sounds: Mapping[str, Tensor]) -> None:
         """Passages [T] for TensorBoard, to listen to and as spectrograms."""
         if self.writer is None:
             return
-        from audiomask.training.spectrogram import spectrogram_image  # and with it Pillow
+        from audiomask.training.spectrogram import spectrogram_image  # and with it matplotlib
 
         for name, audio in sounds.items():
             audio = audio.detach().float().cpu()
             self.writer.add_audio(name, audio.clamp(-1, 1)[None], place.step, SAMPLE_RATE)
             picture = spectrogram_image(audio, SAMPLE_RATE, 480, 160)
-            self.writer.add_image(name, np.asarray(picture), place.step, dataformats="HWC")
+            self.writer.add_image(name, picture, place.step, dataformats="HWC")
 
-    def say(self, text: str) -> None:
+    def print(self, text: str) -> None:
         """A line on the screen."""
         self.bar.console.print(text, highlight=False)
 
-    def summary(self, place: Place, why: str) -> None:
+    def summary(self, place: TrainState, why: str) -> None:
         """How it ended: a few lines after the last step."""
         table = Table(box=None, show_header=False, pad_edge=False)
         tail = self.losses[-5:]
@@ -237,7 +236,7 @@ class Report:
         self.console.print(table)
 
 
-def forget(log: Path, step: int) -> None:
+def truncate_log(log: Path, step: int) -> None:
     """Take what is said of steps after ``step`` out of a log; a line cut by a kill goes as well.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Plan: a run before it has a model's task: its data, schedule and device."""
+"""Set-up of a run: what it is before it has a model's task: its data, schedule and device."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from audiomask.data.survey import show
 from audiomask.errors import UsageError
 from audiomask.runtime import distributed
 from audiomask.runtime.device import has_bfloat16
-from audiomask.training.batches import Feed, feed_of
+from audiomask.training.batches import BatchSource, feed_of
 from audiomask.training.options import TrainOptions
 from audiomask.training.schedule import Schedule
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunSetup:
     """A run that is ready but for the model's task and feed.
 
     Attributes:
@@ -65,7 +65,7 @@ class Plan:
                 need_stems=self.need_stems,
             )
 
-    def check(self, work: BatchBuilder) -> Feed | None:
+    def check(self, work: BatchBuilder) -> BatchSource | None:
         """What the run is validated on, if there is anything."""
         found = any(source.counts()["validation"] for source in self.sources)
         return feed_of(self.open("validation"), work, self.device) if found else None

@@ -7,7 +7,7 @@ underscores; relative paths start at the file's folder. The tables hold settings
     max-time = "9m"
     batch_size = 4
 
-    [model]             # fields of VQVAEConfig (or PaperConfig), or of MLMConfig
+    [model]             # fields of the kind's configuration
     levels = 3
     [schedule]          # fields of training.schedule.Schedule that have no option
     learning_rate = 3e-4
@@ -31,8 +31,10 @@ from typing import Any
 
 from audiomask.data.places import place_of
 from audiomask.errors import ConfigError, UsageError, why
+from audiomask.kinds import KINDS, resolve
+from audiomask.options import options_of
 from audiomask.training.hints import fit, hints_of, wanted
-from audiomask.training.options import LEAST, RunFile, TrainOptions, parse_time
+from audiomask.training.options import RunFile, TrainOptions, parse_time
 from audiomask.training.settings import OPTIONS, TABLES, homes_of, unknown
 
 RUN_FILE = "run.toml"
@@ -42,7 +44,7 @@ _LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 
 
 def read_run(path: Path, kind: str) -> RunFile:
-    """Read a run file for training a ``kind`` ("vqvae" or "mlm"); its settings are not checked yet.
+    """Read a run file for training a kind of model; its settings are not checked yet.
 
     Raises:
         ConfigError: it cannot be read, is no TOML, is of another kind, or an option in it is
@@ -136,8 +138,10 @@ def _option(path: Path, key: str, value: Any) -> Any:
         raise ConfigError(f"{path}: {key} is {value!r}, not {need}") from error
     if key == "max_time" and fitted <= 0:
         raise ConfigError(f"{path}: {key} is {value!r}; a time must be more than zero")
-    if key in LEAST and isinstance(fitted, int) and fitted < LEAST[key]:
-        raise ConfigError(f"{path}: {key} is {value!r}; it must be at least {LEAST[key]}")
+    option = options_of(TrainOptions).get(key)
+    least = 1 if key == "threads" else option.least if option else None
+    if least is not None and isinstance(fitted, int) and fitted < least:
+        raise ConfigError(f"{path}: {key} is {value!r}; it must be at least {least}")
     if isinstance(fitted, Path):
         # a home that is not known stays as it is, and is told like any folder that is not there
         return path.parent / os.path.expanduser(fitted)
@@ -149,12 +153,9 @@ def _option(path: Path, key: str, value: Any) -> Any:
 def _homes(kind: str) -> dict[str, str]:
     """Where every name belongs. Imports torch: for the hint of an error only."""
     from audiomask.data.augmentation import Augmentation
-    from audiomask.networks.mlm.config import MLMConfig
-    from audiomask.networks.vqvae.config import VQVAEConfig
-    from audiomask.networks.vqvae.paper import PaperConfig
     from audiomask.training.schedule import Schedule
 
-    models: tuple[type, ...] = (VQVAEConfig, PaperConfig) if kind == "vqvae" else (MLMConfig,)
+    models = [resolve(config) for config in KINDS[kind].configs]
     homes: dict[str, str] = {}
     for model in models:
         homes |= homes_of(dict(zip(TABLES, (model, Schedule, Augmentation), strict=True)))

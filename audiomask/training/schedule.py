@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from audiomask.errors import ConfigError
 
-OPTIMISERS = ("adamw", "muon")
+OPTIMIZERS = ("adamw", "muon")
 
 
 @dataclass(frozen=True)
@@ -16,19 +16,19 @@ class Schedule:
     """How a run proceeds.
 
     Attributes:
-        steps: optimiser steps in all; the learning rate falls to a hundredth by a cosine.
+        steps: optimizer steps in all; the learning rate falls to a hundredth by a cosine.
         total_seconds: of the run, over all its resumptions; it ends, and the learning rate has
             fallen, when they or the steps are over, whichever comes first. None: steps alone.
         batch_size: items that a process takes at once.
         accumulate: such batches whose gradients make one step.
-        optimiser: ``adamw``, or ``muon`` for the matrices of the model's repeated parts.
+        optimizer: ``adamw``, or ``muon`` for the matrices of the model's repeated parts.
         learning_rate: the peak.
         warmup: steps until the peak.
         clip: largest gradient norm.
         ema: decay of the averaged weights that are saved for use.
         weight_decay: of matrices.
-        only: train the parameters alone whose names begin so, as ``refiner`` of an MLM; the
-            others stay as they are.
+        trainable_prefix: train the parameters alone whose names begin so, as
+            ``context_layers`` of an MLM; the others stay as they are.
         save_every: steps between checkpoints.
         validate_every: steps between validations, if there is data for them.
         validate_items: how many items are validated on.
@@ -39,27 +39,27 @@ class Schedule:
     batch_size: int
     total_seconds: float | None = None
     accumulate: int = 1
-    optimiser: str = "adamw"
+    optimizer: str = "adamw"
     learning_rate: float = 5e-4
     warmup: int = 200
     clip: float = 1.0
     ema: float = 0.999
     weight_decay: float = 0.01
-    only: str = ""
+    trainable_prefix: str = ""
     save_every: int = 500
     validate_every: int = 500
     validate_items: int = 32
     log_every: int = 20
 
     def __post_init__(self) -> None:
-        """ConfigError for what is no optimiser, or no time."""
-        if self.optimiser not in OPTIMISERS:
-            known = " or ".join(OPTIMISERS)
-            raise ConfigError(f"optimiser is {self.optimiser!r}; it must be {known}")
+        """ConfigError for what is no optimizer, or no time."""
+        if self.optimizer not in OPTIMIZERS:
+            known = " or ".join(OPTIMIZERS)
+            raise ConfigError(f"optimizer is {self.optimizer!r}; it must be {known}")
         if self.total_seconds is not None and self.total_seconds <= 0:
             raise ConfigError(f"total_seconds is {self.total_seconds}; it must be more than zero")
 
-    def rate(self, step: int, time_share: float = 0.0) -> float:
+    def learning_rate_at(self, step: int, time_share: float = 0.0) -> float:
         """Learning rate of a step: linear warm-up, then cosine.
 
         Args:

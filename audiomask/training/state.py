@@ -1,6 +1,6 @@
 """Training state: everything a resumed run needs to go on as if it had never stopped.
 
-``state.safetensors`` holds weights, averages, the optimiser's moments and the random states, with
+``state.safetensors`` holds weights, averages, the optimizer's moments and the random states, with
 the run's place in its metadata: one file, so that a kill cannot tear it.
 """
 
@@ -25,7 +25,7 @@ STATE_FILE = "state.safetensors"
 
 
 @dataclass
-class Place:
+class TrainState:
     """How far a run has come.
 
     Attributes:
@@ -47,7 +47,7 @@ class Place:
     time_share: float = 0.0
 
 
-def whole(value: Tensor) -> Tensor:
+def gather_full(value: Tensor) -> Tensor:
     """A tensor on the CPU, put together from all processes if they hold parts of it."""
     full = value.full_tensor() if isinstance(value, DTensor) else value
     return full.detach().cpu().clone()
@@ -65,18 +65,18 @@ def save_state(
     folder: Path,
     model: nn.Module,
     averages: Mapping[str, Tensor],
-    optimiser: torch.optim.Optimizer,
-    place: Place,
+    optimizer: torch.optim.Optimizer,
+    place: TrainState,
 ) -> None:
     """Write the state of a run atomically into its folder; called by all processes.
 
     Raises:
         CheckpointError: the folder cannot be written.
     """
-    tensors = {f"model/{name}": whole(value) for name, value in model.state_dict().items()}
-    tensors |= {f"average/{name}": whole(value) for name, value in averages.items()}
-    for number, moments in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser/{number}/{name}": whole(v) for name, v in moments.items()}
+    tensors = {f"model/{name}": gather_full(value) for name, value in model.state_dict().items()}
+    tensors |= {f"average/{name}": gather_full(value) for name, value in averages.items()}
+    for number, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{number}/{name}": gather_full(v) for name, v in moments.items()}
     tensors["random/cpu"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["random/cuda"] = torch.cuda.get_rng_state()
@@ -102,8 +102,8 @@ def load_state(
     folder: Path,
     model: nn.Module,
     averages: Mapping[str, Tensor],
-    optimiser: torch.optim.Optimizer,
-) -> Place:
+    optimizer: torch.optim.Optimizer,
+) -> TrainState:
     """Put a run's state back; returns how far it has come.
 
     Raises:
@@ -116,10 +116,10 @@ def load_state(
         with safe_open(file, framework="pt") as stored:
             metadata = stored.metadata() or {}
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-        place = Place(**json.loads(metadata["place"]))
+        place = TrainState(**json.loads(metadata["place"]))
         restore_weights(model.state_dict(), part(tensors, "model/"))
         restore_weights(averages, part(tensors, "average/"))
-        restore_moments(optimiser, part(tensors, "optimiser/"))
+        restore_moments(optimizer, part(tensors, "optimizer/"))
         torch.set_rng_state(tensors["random/cpu"])
         if torch.cuda.is_available() and "random/cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random/cuda"])
@@ -141,18 +141,18 @@ def restore_weights(weights: Mapping[str, Tensor], saved: Mapping[str, Tensor]) 
         value.copy_(as_held(saved[name], value))
 
 
-def restore_moments(optimiser: torch.optim.Optimizer, saved: Mapping[str, Tensor]) -> None:
-    """Put the optimiser's moments back."""
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+def restore_moments(optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor]) -> None:
+    """Put the optimizer's moments back."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     moments: dict[int, dict[str, Tensor]] = {}
     for name, value in saved.items():
         number, key = name.split("/")
         parameter = parameters[int(number)]
         held = as_held(value, parameter) if value.shape == parameter.shape else value
         moments.setdefault(int(number), {})[key] = held
-    state = optimiser.state_dict()
+    state = optimizer.state_dict()
     state["state"] = moments
-    optimiser.load_state_dict(state)
+    optimizer.load_state_dict(state)
 
 
 def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -1,32 +1,140 @@
-"""Task: what the training loop asks of a model's training."""
+"""Tasks: what the training of a kind of model is. The loop and the runs ask no more than this."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
+from audiomask.checkpoint import save_checkpoint
+from audiomask.data.interleave import BatchBuilder, InterleavedDataset
+from audiomask.errors import UsageError
+from audiomask.kinds import Kind
+from audiomask.training.batches import BatchSource
+from audiomask.training.run_setup import RunSetup
+from audiomask.training.schedule import Schedule
 
-class Task(Protocol):
-    """What a model wants of the loop: a loss for a batch, and a way to be saved and heard."""
 
-    @property
-    def model(self) -> nn.Module:
-        """What is trained."""
+class Required(NamedTuple):
+    """A checkpoint that a kind requires.
 
-    def blocks(self) -> Iterable[nn.Module]:
+    Attributes:
+        fingerprint: identifies its weights.
+        model: restored, in evaluation mode, on the run's device.
+    """
+
+    fingerprint: str
+    model: Any
+
+
+class Task(ABC):
+    """The training of one kind of model.
+
+    A subclass says in its class attributes what a run of its kind is like, and in its methods what
+    a step is.
+
+    Args:
+        model: to be trained.
+        preset: that it was built with.
+        notes: what the checkpoint is to say of its training, besides.
+        required: the checkpoints that the kind requires, by kind.
+    """
+
+    #: name of the kind in ``audiomask.kinds``
+    kind: ClassVar[str]
+    #: of a run that says nothing else
+    schedule: ClassVar[Schedule] = Schedule(steps=20_000, batch_size=8)
+    #: whether it learns from stems, and not from recordings alone
+    needs_stems: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        model: Any,
+        preset: str,
+        notes: Mapping[str, Any] | None = None,
+        required: Mapping[str, Required] | None = None,
+    ) -> None:
+        self.model, self.preset = model, preset
+        self.notes, self.required = dict(notes or {}), dict(required or {})
+
+    @classmethod
+    def defaults(cls, required: Mapping[str, Required]) -> dict[str, Any]:
+        """Settings of the model that follow from what it requires, and may be changed."""
+        return {}
+
+    @classmethod
+    def fixed(cls, required: Mapping[str, Required]) -> dict[str, Any]:
+        """Settings of the model that what it requires decides."""
+        return {}
+
+    @classmethod
+    def build(
+        cls, kind: Kind, preset: str, config: Any, required: Mapping[str, Required]
+    ) -> nn.Module:
+        """The model of a configuration, its weights random.
+
+        Raises:
+            ConfigError: the configuration does not fit what is required.
+        """
+        model: nn.Module = kind.network(preset, asdict(config))
+        return model
+
+    @classmethod
+    @abstractmethod
+    def samples(cls, config: Any) -> int:
+        """Length of the excerpts that a model of a configuration learns from, in samples."""
+
+    @classmethod
+    def stems(cls, config: Any, known: Iterable[str]) -> tuple[str, ...]:
+        """The stems that excerpts are to have; ``known`` are those of the data."""
+        return tuple(config.stems)
+
+    @abstractmethod
+    def batches(self, seed: int) -> BatchBuilder:
+        """What makes a batch for ``loss`` of excerpts."""
+
+    def initialize(self, excerpts: InterleavedDataset, work: BatchBuilder) -> None:
+        """Prepare random weights by looking at data, before the first step of a fresh run."""
+        return
+
+    def cached(
+        self, work: BatchBuilder, setup: RunSetup, excerpts: InterleavedDataset
+    ) -> BatchSource:
+        """A feed of ``keep_tokens`` items that are made once and kept on disk.
+
+        Raises:
+            UsageError: this kind keeps nothing.
+        """
+        raise UsageError(f"--keep-tokens is not for 'train {self.kind}'")
+
+    def repeated_blocks(self) -> Iterable[nn.Module]:
         """The model's repeated parts, which are compiled or shared out one by one."""
+        return ()
 
-    def untaught(self) -> Iterable[nn.Parameter]:
+    def unused_parameters(self) -> Iterable[nn.Parameter]:
         """Parameters that no batch's loss depends on."""
+        return ()
 
+    @abstractmethod
     def loss(self, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
         """Scalar loss of a batch, and the numbers worth logging, scalars without gradient."""
 
-    def sounds(self, batch: Any) -> dict[str, Tensor]:
+    def audio_samples(self, batch: Any) -> dict[str, Tensor]:
         """Passages [T] by name that let one hear how well the model does on a batch."""
+        return {}
 
-    def save(self, folder: Path, weights: dict[str, Tensor], notes: dict[str, Any]) -> None:
+    def save(self, folder: Path, weights: dict[str, Tensor], notes: Mapping[str, Any]) -> None:
         """Write an inference checkpoint with these weights."""
+        save_checkpoint(
+            folder,
+            self.kind,
+            self.preset,
+            asdict(self.model.config),
+            weights,
+            self.notes | dict(notes),
+            requires={kind: other.fingerprint for kind, other in self.required.items()},
+        )

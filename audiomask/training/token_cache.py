@@ -7,6 +7,7 @@ them of is another identity, and so another folder: tokens of two VQ-VAEs never 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -24,10 +25,14 @@ from torch.utils.data import DataLoader, Dataset
 from audiomask.checkpoint.store import write_json, write_tensors
 from audiomask.data.excerpt import Excerpt
 from audiomask.data.interleave import InterleavedDataset
+from audiomask.data.sources import signature
 from audiomask.errors import AudiomaskError, DataError
-from audiomask.training.batches import Feed, feed_of, move
+from audiomask.runtime import distributed
+from audiomask.runtime.console import progress_bars
+from audiomask.training.batches import BatchSource, feed_of, to_device
+from audiomask.training.run_setup import RunSetup
 from audiomask.training.signals import leave_signals
-from audiomask.training.tasks.mlm import Scene, Scenes, encode
+from audiomask.training.tasks.mlm import BatchEncoder, MLMBatch, encode
 
 MANIFEST = "manifest.json"
 #: how many scenes are coded at once while the cache is made
@@ -40,25 +45,25 @@ class AllStems:
     A cached scene is met many times, and tells another of its stems each time.
     """
 
-    def __init__(self, scenes: Scenes) -> None:
+    def __init__(self, scenes: BatchEncoder) -> None:
         self.scenes = scenes
 
     def draw(self, index: int) -> Tensor:
         """Nothing is drawn."""
         return torch.tensor(index)
 
-    def __call__(self, excerpts: Excerpt, drawn: Tensor) -> Scene:
-        """Scenes of excerpts [B, …] with all stems' codes."""
+    def __call__(self, excerpts: Excerpt, drawn: Tensor) -> MLMBatch:
+        """BatchEncoder of excerpts [B, …] with all stems' codes."""
         named = excerpts.stems[:, :-1]
         vqvae, levels = self.scenes.vqvae, self.scenes.config.levels
         mixture = encode(vqvae, excerpts.mixture, levels)
         stems = encode(vqvae, named.flatten(0, 1), levels)
         told = stems.view(*named.shape[:2], *stems.shape[1:])
-        return Scene(mixture, told, drawn, *self.scenes.sums(excerpts))
+        return MLMBatch(mixture, told, drawn, self.scenes.powers(excerpts.mixture))
 
 
-class TokenCache(Dataset[Scene]):
-    """Scenes kept in a folder; a run that needs more goes through them again in another order.
+class TokenCache(Dataset[MLMBatch]):
+    """Coded excerpts in a folder; a run that needs more goes through them again in another order.
 
     Args:
         folder: where tokens are kept; the scenes are in a folder below it.
@@ -69,13 +74,13 @@ class TokenCache(Dataset[Scene]):
     """
 
     def __init__(
-        self, folder: Path, identity: Mapping[str, Any], items: int, scenes: Scenes
+        self, folder: Path, identity: Mapping[str, Any], items: int, scenes: BatchEncoder
     ) -> None:
         known = json.dumps(identity, sort_keys=True)
         self.identity, self.items, self.scenes = json.loads(known), items, scenes
         self.folder = folder / f"tokens-{hashlib.sha256(known.encode()).hexdigest()[:16]}"
 
-    def __getitem__(self, index: int) -> Scene:
+    def __getitem__(self, index: int) -> MLMBatch:
         epoch, place = divmod(index, self.items)
         number = int(order(self.scenes.seed, epoch, self.items)[place])
         told = self.scenes.draw(index)
@@ -133,9 +138,9 @@ class TokenCache(Dataset[Scene]):
                 worker_init_fn=leave_signals,
             )
             for arrived in loader:
-                scenes = feed.finish(move(arrived, device))
-                for scene in map(Scene._make, zip(*scenes, strict=True)):
-                    save_scene(scene, self.file(int(scene.number)))
+                scenes = feed.finish(to_device(arrived, device))
+                for scene in map(MLMBatch._make, zip(*scenes, strict=True)):
+                    save_scene(scene, self.file(int(scene.stem_index)))
                     done += 1
                 yield done
         except (OSError, AudiomaskError) as error:
@@ -143,10 +148,48 @@ class TokenCache(Dataset[Scene]):
                 raise
             raise DataError(f"{self.folder}: cannot keep tokens there ({error})") from error
 
-    def feed(self) -> Feed:
+    def feed(self) -> BatchSource:
         """What a training loop reads."""
         config = self.scenes.config
-        return Feed(self, seconds=config.window * config.hop_length / config.sample_rate)
+        return BatchSource(self, seconds=config.window * config.hop_length / config.sample_rate)
+
+
+def open_cache(
+    setup: RunSetup, fingerprint: str, scenes: BatchEncoder, blend: InterleavedDataset
+) -> BatchSource:
+    """A feed of excerpts that are coded once and kept; made here as far as they are missing.
+
+    Args:
+        setup: of the run; it has a ``cache`` and says how many items to ``keep_tokens`` of.
+        fingerprint: of the VQ-VAE.
+        scenes: makes the batches.
+        blend: the excerpts.
+
+    Raises:
+        DataError: the folder cannot be used.
+    """
+    options, config = setup.options, scenes.config
+    assert options.cache is not None
+    assert options.keep_tokens is not None
+    identity = {
+        "vqvae": fingerprint,
+        "data": signature(setup.sources),
+        "seed": options.seed,
+        "stems": list(config.stems),
+        "levels": config.levels,
+        "window": config.window,
+        "bands": config.bands,
+        "band_stft": config.band_stft,
+        "band_frames": config.band_frames,
+        "augmentation": dataclasses.asdict(setup.augmentation),
+    }
+    cache = TokenCache(options.cache, identity, options.keep_tokens, scenes)
+    shown = not options.quiet and distributed.rank() == 0
+    with distributed.main_process_first(), progress_bars(shown=shown) as bar:
+        line = bar.add_task("tokens", total=cache.items)
+        for done in cache.fill(blend, setup.device, options.workers):
+            bar.update(line, completed=done)
+    return cache.feed()
 
 
 @lru_cache(maxsize=2)
@@ -155,7 +198,7 @@ def order(seed: int, epoch: int, items: int) -> np.ndarray[Any, np.dtype[np.int6
     return np.random.default_rng([seed, epoch, 3]).permutation(items)
 
 
-def save_scene(scene: Scene, file: Path) -> None:
+def save_scene(scene: MLMBatch, file: Path) -> None:
     """Write a scene atomically: codes in full, powers with 8 significant bits.
 
     Raises:
@@ -165,13 +208,11 @@ def save_scene(scene: Scene, file: Path) -> None:
         "mixture": scene.mixture.to(torch.int32),
         "stems": scene.stem.to(torch.int32),
         "mixture_power": scene.mixture_power.to(torch.bfloat16),
-        "stem_power": scene.stem_power.to(torch.bfloat16),
-        "cross_power": scene.cross_power.to(torch.bfloat16),
     }
     write_tensors(file, {name: value.cpu().contiguous() for name, value in tensors.items()}, {})
 
 
-def load_scene(file: Path, told: Tensor) -> Scene:
+def load_scene(file: Path, told: Tensor) -> MLMBatch:
     """Read a scene that tells the stem ``told``.
 
     Raises:
@@ -179,11 +220,11 @@ def load_scene(file: Path, told: Tensor) -> Scene:
     """
     try:
         kept = load_file(file)
-        return Scene(
+        return MLMBatch(
             kept["mixture"].long(),
             kept["stems"][int(told)].long(),
             told,
-            *(kept[name].float() for name in ("mixture_power", "stem_power", "cross_power")),
+            kept["mixture_power"].float(),
         )
     except (OSError, SafetensorError, KeyError, IndexError) as error:
         raise DataError(f"{file}: not a readable scene ({error}); delete it") from error

@@ -1,4 +1,4 @@
-"""Bands in pieces: the same as by the whole matrix."""
+"""Bands in blocks: the same as by the whole matrix."""
 
 import pytest
 import torch
@@ -39,10 +39,10 @@ def test_bins_of_no_band_get_nothing() -> None:
 
 
 def test_pieces_cover_all_bins_with_few_bands_each(weights: torch.Tensor) -> None:
-    pieces = Bands(weights).pieces
-    assert [p.parts.start for p in pieces[1:]] == [p.parts.stop for p in pieces[:-1]]
-    assert (pieces[0].parts.start, pieces[-1].parts.stop) == (0, 2 * len(weights))
-    assert max(p.bands.stop - p.bands.start for p in pieces) <= module.PIECE
+    blocks = Bands(weights).blocks
+    assert [p.parts.start for p in blocks[1:]] == [p.parts.stop for p in blocks[:-1]]
+    assert (blocks[0].parts.start, blocks[-1].parts.stop) == (0, 2 * len(weights))
+    assert max(p.bands.stop - p.bands.start for p in blocks) <= module.BLOCK_BANDS
 
 
 def test_parts_of_complex_numbers_are_the_same_memory() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from audiomask.audio.pcm import BITS, count_clipped, quantise, requantise, to_floats, to_integers
+from audiomask.audio.pcm import BITS, count_clipped, quantize, requantize, to_floats, to_integers
 
 WRITABLE = ["PCM_U8", "PCM_16", "PCM_24", "PCM_32"]
 SAMPLES = npst.arrays(
@@ -24,11 +24,11 @@ def test_quantising_first_changes_nothing_in_what_is_written(
     subtype: str, samples: np.ndarray
 ) -> None:
     audio = torch.from_numpy(samples)
-    settled = quantise(audio, subtype)
+    settled = quantize(audio, subtype)
     written = to_integers(audio, subtype)
     assert np.array_equal(to_integers(settled, subtype), written)
     assert np.array_equal(to_floats(written).astype(np.float32).T, settled.numpy())
-    assert torch.equal(quantise(settled, subtype), settled)
+    assert torch.equal(quantize(settled, subtype), settled)
     inside = audio.clamp(-1, 1)
     assert (settled - inside).abs().max() <= 1 / 2 ** (BITS[subtype] - 1)
 
@@ -41,7 +41,7 @@ def test_integers_survive_libsndfile(subtype: str, tmp_path) -> None:
     back, _ = soundfile.read(tmp_path / "a.wav", dtype="int32")
     assert np.array_equal(back, raw)
     floats, _ = soundfile.read(tmp_path / "a.wav", dtype="float32")
-    assert np.array_equal(floats.T, quantise(audio, subtype).numpy())
+    assert np.array_equal(floats.T, quantize(audio, subtype).numpy())
 
 
 def test_rounds_half_to_even_and_clips() -> None:
@@ -59,9 +59,9 @@ def test_what_is_no_number_becomes_silence_and_infinity_full_scale() -> None:
 def test_floating_and_lossy_subtypes_leave_samples_alone() -> None:
     audio = torch.tensor([[0.1, 3.0]])
     for subtype in ("FLOAT", "DOUBLE", "VORBIS"):
-        assert torch.equal(quantise(audio, subtype), audio)
+        assert torch.equal(quantize(audio, subtype), audio)
     double = torch.tensor([[0.1]], dtype=torch.float64)
-    assert torch.equal(quantise(double, "FLOAT"), double.float().double())
+    assert torch.equal(quantize(double, "FLOAT"), double.float().double())
     with pytest.raises(ValueError, match="whole numbers"):
         to_integers(audio, "FLOAT")
 
@@ -78,6 +78,6 @@ def test_counts_samples_beyond_full_scale() -> None:
 )
 def test_requantising_agrees_with_rounding_the_floats(raw: np.ndarray, subtype: str) -> None:
     exact = torch.from_numpy(to_floats(raw).T.copy())
-    settled = requantise(raw, subtype)
+    settled = requantize(raw, subtype)
     assert np.array_equal(settled, to_integers(exact, subtype))
-    assert requantise(settled, subtype) is settled
+    assert requantize(settled, subtype) is settled

@@ -114,7 +114,7 @@ def test_every_placeholder_is_read_to_the_end(
     found = find_misread(path)
     if found is not None:
         target = path.with_name("mended.wav")
-        wav.repair(path, found, target)
+        wav.repair_header(path, found, target)
         path = target
     assert np.array_equal(soundfile.read(path, dtype="int32")[0], expected)
 

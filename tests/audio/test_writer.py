@@ -15,7 +15,7 @@ import torch
 from audiomask.audio import writer as module
 from audiomask.audio.files import AudioFile, read_audio
 from audiomask.audio.formats import default_subtype
-from audiomask.audio.pcm import quantise
+from audiomask.audio.pcm import quantize
 from audiomask.audio.writer import AudioWriter
 from audiomask.errors import AudioFileError, AudiomaskError, UsageError
 
@@ -54,7 +54,7 @@ def test_lossless_formats_give_back_what_was_quantised(
     assert (out.frames, out.clipped, out.subtype) == (40_001, 0, subtype)
     back, rate = read_audio(tmp_path / name)
     assert rate == 44_100
-    assert torch.equal(back, quantise(AUDIO, subtype))
+    assert torch.equal(back, quantize(AUDIO, subtype))
     assert soundfile.info(tmp_path / name).subtype == subtype
 
 
@@ -111,7 +111,7 @@ def test_raw_samples_are_kept_or_rounded_once(
     if source == target:
         assert np.array_equal(back, raw)
     floats = back / 2**31 if back.dtype == np.int32 else back
-    assert np.array_equal(floats.T, quantise(exact, target).numpy())
+    assert np.array_equal(floats.T, quantize(exact, target).numpy())
 
 
 def test_nothing_stays_of_a_failure(tmp_path: Path) -> None:

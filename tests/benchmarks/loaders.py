@@ -32,7 +32,7 @@ from audiomask.data.excerpt import Excerpt
 from audiomask.data.interleave import CpuCollate, InterleavedDataset, SeededItems
 from audiomask.data.layouts import recognize
 from audiomask.data.open import open_data
-from audiomask.training.batches import Steps
+from audiomask.training.batches import RankSlice
 
 RATE = 44_100
 SAMPLES = 577 * 512  # 6.7 s, the default window
@@ -54,7 +54,7 @@ class Everything:
 def loaded(blend: InterleavedDataset, items: int, batch: int, workers: int) -> float:
     """Seconds of mixture a second from a loader, its start left out."""
     loader = DataLoader(
-        Steps(SeededItems(blend, Everything()), 0, batch * max(workers, 1) + items, batch),
+        RankSlice(SeededItems(blend, Everything()), 0, batch * max(workers, 1) + items, batch),
         batch_size=batch,
         collate_fn=CpuCollate(blend, Everything()),
         num_workers=workers,

@@ -49,7 +49,7 @@ from audiomask.evaluation.metrics import SILENCE, level, si_sdr
 from audiomask.evaluation.options import Split
 from audiomask.evaluation.report import SPREAD, Summary, as_json, summarise
 from audiomask.evaluation.separation import ALONE
-from audiomask.evaluation.songs import Choice, Song, find_pieces
+from audiomask.evaluation.songs import Choice, Song, find_songs
 from audiomask.networks.mlm.config import STEMS
 from audiomask.runtime.device import choose_device
 
@@ -215,11 +215,13 @@ def compare(
         }
         untrained: dict[int, dict[str, System]] = {}
         choice = Choice(split.value, limit, seconds, stems=stems, cache=cache)
-        pieces = find_pieces([recognize(folder) for folder in data], choice)
-        for number, piece in enumerate(pieces):
+        songs_found = find_songs([recognize(folder) for folder in data], choice)
+        for number, piece in enumerate(songs_found):
             song = piece.read()
             wanted = measured(song, stems)
-            note(f"{number + 1} of {len(pieces)}: {song.name}: {', '.join(wanted) or 'left out'}")
+            note(
+                f"{number + 1} of {len(songs_found)}: {song.name}: {', '.join(wanted) or 'left out'}"
+            )
             if not wanted:
                 continue
             channels = song.mixture.shape[0]

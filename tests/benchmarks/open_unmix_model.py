@@ -24,7 +24,7 @@ from audiomask.checkpoint.store import write_json, write_tensors
 from audiomask.data.excerpt import Excerpt
 from audiomask.data.interleave import InterleavedDataset
 from audiomask.errors import CheckpointError, DataError, UsageError
-from audiomask.training.batches import Steps, feed_of, move
+from audiomask.training.batches import RankSlice, feed_of, to_device
 from audiomask.training.run_setup import precision_of
 from audiomask.training.signals import Stop, leave_signals
 
@@ -165,12 +165,12 @@ class Training:
         # a resumed run's are among its weights
         known = (None, None) if resume else self.statistics()
         self.models = build(recipe.stems, recipe.width, 1, *known).to(device).train()
-        self.optimiser = torch.optim.Adam(
+        self.optimizer = torch.optim.Adam(
             self.models.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY
         )
         if resume:
             self.models.load_state_dict(state["models"])
-            self.optimiser.load_state_dict(state["optimiser"])
+            self.optimizer.load_state_dict(state["optimizer"])
 
     @property
     def seconds(self) -> float:
@@ -186,14 +186,14 @@ class Training:
         size = self.recipe.batch
         feed = feed_of(self.blend, Whole(), self.device)
         loader: DataLoader[Any] = DataLoader(
-            Steps(feed.data, first * size, 1 << 40, size),
+            RankSlice(feed.data, first * size, 1 << 40, size),
             batch_size=size,
             collate_fn=feed.collate,
             num_workers=self.workers,
             worker_init_fn=leave_signals,
         )
         for arrived in loader:
-            excerpts: Excerpt = feed.finish(move(arrived, self.device))
+            excerpts: Excerpt = feed.finish(to_device(arrived, self.device))
             yield Excerpt(*(part[excerpts.has_stems] for part in excerpts))
 
     def statistics(self) -> tuple[Tensor, Tensor]:
@@ -223,7 +223,7 @@ class Training:
             while self.seconds < seconds and not stop.asked:
                 batch = next(batches)
                 rate = LEARNING_RATE * DECAY ** sum(self.seconds > d * seconds for d in DECAYS)
-                for group in self.optimiser.param_groups:
+                for group in self.optimizer.param_groups:
                     group["lr"] = rate
                 if len(batch.mixture):
                     mixture, total = self.magnitudes(batch.mixture), 0.0
@@ -235,8 +235,8 @@ class Training:
                         # one after the other: the models share nothing
                         torch.autograd.backward(loss)
                         total += float(loss.detach())
-                    self.optimiser.step()
-                    self.optimiser.zero_grad(set_to_none=True)
+                    self.optimizer.step()
+                    self.optimizer.zero_grad(set_to_none=True)
                     losses.append(total / len(self.recipe.stems))
                 self.step += 1
                 if losses and self.seconds - told > TELL:
@@ -269,7 +269,7 @@ class Training:
             "step": self.step,
             "seconds": self.seconds,
             "models": weights,
-            "optimiser": self.optimiser.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
         }
         with AtomicFile(self.out / STATE, overwrite=True) as temporary:
             torch.save(state, temporary)

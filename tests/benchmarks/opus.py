@@ -25,10 +25,10 @@ from audiomask.audio.source import MemorySource, ResampledSource
 from audiomask.data.layouts import recognize
 from audiomask.errors import AudiomaskError, DataError
 from audiomask.evaluation.metrics import SILENCE, level
-from audiomask.evaluation.mos import LEAST_SECONDS, OPINIONS, TOO_SHORT, Listeners
+from audiomask.evaluation.mos import LEAST_SECONDS, OPINIONS, TOO_SHORT, MOSPredictor
 from audiomask.evaluation.options import Split
 from audiomask.evaluation.report import SPREAD, summarise
-from audiomask.evaluation.songs import Choice, find_pieces
+from audiomask.evaluation.songs import Choice, find_songs
 from audiomask.evaluation.vqvae import MEASURES, quality
 
 KBPS = (6, 8, 12, 16)
@@ -69,29 +69,29 @@ def main(
     split: Annotated[Split, typer.Option(help="Songs of this split only.")] = Split.test,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many songs.")] = None,
     seconds: Annotated[float | None, typer.Option(help="Only the middle of every song.")] = None,
-    opinion: Annotated[bool, typer.Option(help="Also predict listeners' opinions.")] = False,
+    opinion: Annotated[bool, typer.Option(help="Also predict mos' opinions.")] = False,
 ) -> None:
     """Measure Opus at low rates on a folder of data."""
     found: dict[int, list[dict[str, float]]] = {kbps: [] for kbps in KBPS}
     try:
         if not (shutil.which("opusenc") and shutil.which("opusdec")):
             raise DataError("opusenc or opusdec is missing: install opus-tools")
-        listeners = Listeners() if opinion else None
+        mos = MOSPredictor() if opinion else None
         choice = Choice(split.value, limit, seconds, mono=True)
-        for piece in find_pieces([recognize(data)], choice):
+        for piece in find_songs([recognize(data)], choice):
             song = piece.read()
             if level(song.mixture) < SILENCE:
                 note(f"{song.name}: left out, silent")
                 continue
             source = ResampledSource(MemorySource(song.mixture, song.sample_rate), RATE)
             audio = source.read(0, source.frames)
-            if listeners is not None and audio.shape[-1] < LEAST_SECONDS * RATE:
+            if mos is not None and audio.shape[-1] < LEAST_SECONDS * RATE:
                 note(f"{song.name}: left out, {TOO_SHORT}")
                 continue
             for kbps, rows in found.items():
                 decoded, size = round_trip(audio, RATE, kbps)
                 rate = 8 * size / (audio.shape[-1] / RATE) / 1000
-                rows.append({"kbps": rate} | quality(decoded, audio, RATE, listeners))
+                rows.append({"kbps": rate} | quality(decoded, audio, RATE, mos))
         if not all(found.values()):
             raise DataError(f"{data}: no song was measured")
     except AudiomaskError as error:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from audiomask.evaluation.report import Report, Sheet
+from audiomask.evaluation.report import Report, Table
 
 
 def show(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table on stdout; the first column is left-aligned, the others right."""
-    Report({}, [Sheet(title, headings, rows)]).show()
+    Report({}, [Table(title, headings, rows)]).show()
 
 
 def note(text: str) -> None:

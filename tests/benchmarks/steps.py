@@ -27,8 +27,8 @@ from torch.utils.data import Dataset
 
 from audiomask.networks.mlm import build_mlm
 from audiomask.networks.vqvae import build_vqvae
-from audiomask.training.batches import Feed
-from audiomask.training.loop import Run, optimiser_of, train
+from audiomask.training.batches import BatchSource
+from audiomask.training.loop import Run, optimizer_of, train
 from audiomask.training.schedule import Schedule
 from audiomask.training.task import Task
 from audiomask.training.tasks.mlm import MLMTask, Scene
@@ -74,18 +74,18 @@ def mlm() -> tuple[Task, Any, int]:
 def bare(task: Task, item: Any, size: int, steps: int, run: Run) -> float:
     """Steps a second of a bare loop; the first is not counted."""
     model = task.model.train()
-    optimiser = optimiser_of(model, Schedule(steps, size))
+    optimizer = optimizer_of(model, Schedule(steps, size))
     batch = torch.utils.data.default_collate([item] * size)
     began = 0.0
     for step in range(steps + 1):
         if step == 1:
             began = time.perf_counter()
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         with run.autocast():
             loss, _ = task.loss(batch)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
+        optimizer.step()
     return steps / (time.perf_counter() - began)
 
 
@@ -102,7 +102,7 @@ def ours(task: Task, item: Any, size: int, steps: int, run: Run) -> float:
     task.save = lambda *_: None  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
         plan = Schedule(steps + 2, size, log_every=1, save_every=10**9)
-        train(task, Feed(Same(item)), plan, Path(folder), run)
+        train(task, BatchSource(Same(item)), plan, Path(folder), run)
     return steps / (stamps[-1] - stamps[1])
 
 

@@ -241,3 +241,38 @@ def test_a_pipe_takes_lines(folder, tmp_path):
     assert folder("--skip-existing").status == 0
     reader.join(timeout=20)
     assert [json.loads(text) for text in read[0].splitlines()] == [line(name) for name in "abc"]
+
+
+def test_what_a_killed_partner_told_is_not_told_twice(folder, engine, monkeypatch):
+    """It told of b and c after this run began; c fails here."""
+    Path("in/c.wav").write_text("not audio")
+    infill = engine.infill
+
+    def killed_partner(self, source, gaps, settings):
+        if source.name == "in/a.wav":
+            with Path("told.jsonl").open("a") as file:
+                for name in "bc":
+                    file.write(json.dumps(line(name)) + "\n")
+                file.write('{"file": "in/c.w')
+        yield from infill(self, source, gaps, settings)
+
+    monkeypatch.setattr(engine, "infill", killed_partner)
+    assert folder("--skip-existing").status == 1
+    first, second, failed = told()
+    assert [first, second] == [line("a"), line("b")]
+    assert (failed["file"], "error" in failed) == ("in/c.wav", True)
+
+
+def test_what_another_run_did_after_it_failed_here_counts(folder, engine, monkeypatch):
+    Path("in/a.wav").write_text("not audio")
+    infill = engine.infill
+
+    def partner(self, source, gaps, settings):
+        if source.name == "in/b.wav":
+            with Path("told.jsonl").open("a") as file:
+                file.write(json.dumps(line("a")) + "\n")
+        yield from infill(self, source, gaps, settings)
+
+    monkeypatch.setattr(engine, "infill", partner)
+    assert folder("--skip-existing").status == 1
+    assert told() == [line("a"), line("b"), line("c")]

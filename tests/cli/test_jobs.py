@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from audiomask.cli import workers
 from audiomask.errors import CheckpointError, DeviceError
 
 TINY = ("--device", "cpu", "--threads", 1, "-q")
@@ -257,13 +259,13 @@ def test_a_signal_ends_all_and_leaves_nothing_half_written(
     assert [name for name in listing() if name.startswith("out")] == ["out/a/bass.wav"]
 
 
-def test_a_worker_that_does_not_ask_is_interrupted(monkeypatch, caplog):
-    from audiomask.cli import workers
-
-    monkeypatch.setattr(workers, "GRACE", 0.1)
+def test_a_worker_ends_where_it_checks(caplog):
+    stop = workers.StopEvent()
     busy, tidied = threading.Event(), threading.Event()
+    begun = []
 
     def work(item):
+        begun.append(item)
         if item == "fails":
             busy.wait(timeout=20)
             raise CheckpointError("broken")
@@ -271,20 +273,43 @@ def test_a_worker_that_does_not_ask_is_interrupted(monkeypatch, caplog):
             while True:
                 busy.set()
                 time.sleep(0.01)
+                stop.check()
         finally:
             tidied.set()
 
     began = time.monotonic()
     with pytest.raises(CheckpointError):
-        workers.Workers(2).do(["asks for nothing", "fails"], work, lambda item: False)
+        workers.run_all(["checks", "fails", "waits"], work, 2, lambda item: False, stop)
     assert tidied.is_set()
+    assert sorted(begun) == ["checks", "fails"]
     assert time.monotonic() - began < workers.PATIENCE
     assert caplog.text == ""
+    assert not workers.any_left_behind()
+
+
+def test_a_long_search_for_gaps_ends_with_the_others(invoke, folder, monkeypatch, listing):
+    from audiomask.cli.gaps import GapOptions
+
+    folder("a", "b")
+    searching = threading.Event()
+
+    def find(self, source):
+        if source.name == "in/b.wav":
+            searching.wait(timeout=20)
+            raise CheckpointError("m: is broken")
+        while True:
+            searching.set()
+            source.read(0, 100)
+            time.sleep(0.01)
+
+    monkeypatch.setattr(GapOptions, "find", find)
+    done = invoke("infill", "in", "-o", "out", "--jobs", 2)
+    assert done.status == 1
+    assert done.error_line() == "audiomask: error: m: is broken"
+    assert [name for name in listing() if name.startswith("out")] == []
 
 
 def test_a_worker_that_cannot_be_woken_is_left_behind(monkeypatch, caplog):
-    from audiomask.cli import workers
-
     monkeypatch.setattr(workers, "PATIENCE", 0.2)
     asleep, release = threading.Event(), threading.Event()
 
@@ -297,7 +322,32 @@ def test_a_worker_that_cannot_be_woken_is_left_behind(monkeypatch, caplog):
             raise CheckpointError("broken")
 
     with pytest.raises(CheckpointError):
-        workers.Workers(2).do(["waits for a pipe", "fails"], work, lambda item: False)
-    assert not release.is_set()
+        workers.run_all(
+            ["waits for a pipe", "fails"], work, 2, lambda item: False, workers.StopEvent()
+        )
+    assert workers.any_left_behind()
     assert "1 of the files under way could not be ended in time" in caplog.text
     release.set()
+    until = time.monotonic() + 20
+    while workers.any_left_behind() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not workers.any_left_behind()
+
+
+def test_a_command_does_not_wait_for_a_worker_left_behind(folder, script, tmp_path, monkeypatch):
+    """A named pipe that nobody writes to; the other file was done, and nothing half-written is."""
+    monkeypatch.chdir(tmp_path)
+    folder("a", "c")
+    os.mkfifo("in/b.wav")
+    words = [script, "infill", "in/a.wav", "in/b.wav", "in/c.wav", "-o", "out", "-q", "--jobs", "2"]
+    process = subprocess.Popen(
+        [*words, "--gap", "0.1:0.12", "--method", "ar"], cwd=tmp_path, stderr=subprocess.PIPE
+    )
+    until = time.monotonic() + 60
+    while not Path("out/c.infilled.wav").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=30)[1].decode()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert said == "audiomask: warning: 1 of the files under way could not be ended in time\n"
+    assert sorted(os.listdir("out")) == ["a.infilled.wav", "c.infilled.wav"]

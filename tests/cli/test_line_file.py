@@ -13,16 +13,20 @@ from audiomask.cli.line_file import LineFile
 from audiomask.errors import UsageError
 
 WRITER = """
-import json, random, sys
+import json, sys
 from pathlib import Path
 from audiomask.cli.line_file import LineFile
-file = LineFile(Path("told"), lambda line: json.loads(line)["key"], "these")
+file = LineFile(Path("told"))
 name, rounds = sys.argv[1], int(sys.argv[2])
+def without_all(lines):
+    return [line for line in lines if json.loads(line)["key"] != "all"]
 for number in range(rounds):
-    for key in (f"{name}{number}", "all"):  # what everybody replaces, and rewrites the file for
-        file.replace(key, [json.dumps({"key": key, "by": name, "fill": "x" * 3000})] * 2)
+    file.append([json.dumps({"key": f"{name}{number}", "fill": "x" * 3000})] * 2)
+    if number % 3 == 0:  # what everybody replaces
+        line = json.dumps({"key": "all"}).encode()
+        file.rewrite(lambda lines: [*without_all(lines), line, line])
     if number % 7 == 0:
-        file.sort(len)
+        file.rewrite(lambda lines: sorted(lines, key=len))
 """
 
 
@@ -41,36 +45,38 @@ def test_four_processes_at_once(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["told"]
 
 
-def key_of(line: bytes) -> str | None:
-    return line[:1].decode() if line[1:2] == b":" else None
-
-
 def test_a_torn_end_goes_and_others_lines_stay(tmp_path: Path) -> None:
     path = tmp_path / "told"
-    path.write_text("a:1\nb:1\na:2\nb:to")
-    file = LineFile(path, key_of, "such a file")
-    file.replace("c", ["c:1"])
-    assert path.read_text() == "a:1\nb:1\na:2\nc:1\n"
+    path.write_text("a1\nb1\na2\nb to")
+    file = LineFile(path)
+    file.append(["c1"])
+    assert path.read_text() == "a1\nb1\na2\nc1\n"
     with path.open("a") as other:
-        other.write("d:1\n")
-    file.replace("a", ["a:3", "a:4"])
-    assert path.read_text() == "b:1\nc:1\nd:1\na:3\na:4\n"
-    file.replace("d", [])
-    file.keep(lambda line, key: key != "c")
-    file.sort(lambda key: "ab".index(key))
-    assert path.read_text() == "a:3\na:4\nb:1\n"
+        other.write("d1\n")
+    file.append(["a3", "a4"])
+    file.append([])
+    assert path.read_text() == "a1\nb1\na2\nc1\nd1\na3\na4\n"
+    with path.open("a") as other:
+        other.write("to")
+    file.rewrite(lambda lines: lines)
+    assert path.read_text() == "a1\nb1\na2\nc1\nd1\na3\na4\n"
+    file.rewrite(lambda lines: sorted(lines)[:3])
+    assert path.read_text() == "a1\na2\na3\n"
     os.replace(path, tmp_path / "moved")
-    file.replace("e", ["e:1"])
-    assert path.read_text() == "e:1\n"
+    file.append(["e1"])
+    assert path.read_text() == "e1\n"
     file.clear()
-    file.replace("e", ["e:2"])
-    file.close()
-    assert path.read_text() == "e:2\n"
+    file.append(["e2"])
+    assert path.read_text() == "e2\n"
 
 
-def test_what_is_none_of_ours_is_left(tmp_path: Path) -> None:
+def test_what_is_refused_is_left(tmp_path: Path) -> None:
     path = tmp_path / "told"
-    path.write_text("a:1\nmine\n")
-    with pytest.raises(UsageError, match="line 2 is none of such a file"):
-        LineFile(path, key_of, "such a file").replace("b", ["b:1"])
-    assert path.read_text() == "a:1\nmine\n"
+    path.write_text("a1\nmine\n")
+
+    def refuse(lines: list[bytes]) -> list[bytes]:
+        raise UsageError("mine is none of ours")
+
+    with pytest.raises(UsageError, match="mine"):
+        LineFile(path).rewrite(refuse)
+    assert path.read_text() == "a1\nmine\n"

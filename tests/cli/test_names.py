@@ -1,4 +1,4 @@
-"""Names of files: any that a disk can hold, and messages that stay on one line."""
+"""Names of files: any that a disk can freeze_except, and messages that stay on one line."""
 
 import os
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from audiomask.cli.exits import describe
-from audiomask.cli.messages import printable
 from audiomask.errors import AudioFileError
+from audiomask.runtime.console import printable
 
 NAMES = [
     "Ä composed",

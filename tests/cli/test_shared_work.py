@@ -1,4 +1,4 @@
-"""Several runs with ``--skip-existing`` on one tree at once: they share the files out."""
+"""CombinedOptimizer runs with ``--skip-existing`` on one tree at once: they share the files out."""
 
 import json
 import os

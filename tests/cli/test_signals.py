@@ -14,7 +14,7 @@ from audiomask.cli.inputs import Input
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job
 from audiomask.cli.report import run_jobs
-from audiomask.cli.signals import Listener, end_if_told, quietly
+from audiomask.cli.signals import Listener, default_interrupts, raise_if_signaled
 from audiomask.runtime.termination import termination_signals
 from audiomask.training.signals import Stop, leave_signals
 
@@ -128,9 +128,9 @@ def test_one_that_was_swallowed_and_left_something_broken_is_none_either(tmp_pat
 
 
 def test_without_a_signal_nothing_ends():
-    end_if_told()
+    raise_if_signaled()
     with Listener():
-        end_if_told()
+        raise_if_signaled()
 
 
 def test_a_reminder_on_the_way_out_makes_no_noise(monkeypatch, capfd):
@@ -193,9 +193,9 @@ def test_sigquit_ends_at_once():
 
 
 def test_before_it_listens_ctrl_c_is_the_systems():
-    with quietly():
+    with default_interrupts():
         assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # as nohup leaves it
-    with quietly():
+    with default_interrupts():
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN

@@ -6,7 +6,7 @@ from audiomask.audio.source import MemorySource
 from audiomask.codec import chunks as codec
 from audiomask.codec.chunks import DecodedSource, LeftRight, MidSide, encode
 from audiomask.networks.vqvae import AnyVQVAE, build_vqvae
-from audiomask.runtime.memory import Memory
+from audiomask.runtime.memory import AdaptiveBatches
 
 CPU = torch.device("cpu")
 
@@ -88,10 +88,10 @@ def test_with_little_memory_fewer_frames_are_coded_at_once(
     assert (again == whole).float().mean() > 0.999
     assert sum(done) == pytest.approx(300 * 512 / 44100)
     assert sum(frames > most for frames in asked) == 2  # all of it, and half of it
-    memory = Memory(CPU)
+    batches = AdaptiveBatches(CPU)
     for _ in range(2):
         asked.clear()
-        less = DecodedSource(vqvae, whole, memory=memory).read(0, 300 * 512)
+        less = DecodedSource(vqvae, whole, batches=batches).read(0, 300 * 512)
         assert torch.allclose(less, sound, atol=1e-4)
     assert max(asked) == 75
     most = 0

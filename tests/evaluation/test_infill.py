@@ -12,7 +12,7 @@ from audiomask.audio.source import AudioSource
 from audiomask.engine import Engine
 from audiomask.evaluation.infill import (
     MARGIN,
-    InfillMeasurement,
+    InfillEvaluator,
     Settings,
     places,
     scores,
@@ -101,7 +101,7 @@ def test_every_method_stands_beside_the_model() -> None:
     engine = Half(song)
     filling = InfillSettings("tokens", steps=3, temperature=0.5, candidates=4, seed=7)
     settings = Settings((20.0, 50.0), number=2, seed=7, filling=filling)
-    measurement = InfillMeasurement(engine, settings)  # type: ignore[arg-type]
+    measurement = InfillEvaluator(engine, settings)  # type: ignore[arg-type]
     assert measurement.add(song) is None
     assert engine.asked == [filling] * 4
     report = measurement.finish()
@@ -124,7 +124,7 @@ def test_every_method_stands_beside_the_model() -> None:
 
 def test_a_length_that_no_song_takes_is_told() -> None:
     song = noise(seconds=0.5)
-    measurement = InfillMeasurement(Half(song), Settings((20.0, 1000.0)))  # type: ignore[arg-type]
+    measurement = InfillEvaluator(Half(song), Settings((20.0, 1000.0)))  # type: ignore[arg-type]
     assert measurement.add(song) is None
     report = measurement.finish()
     assert list(report.data["gaps"]) == ["20"]
@@ -135,7 +135,7 @@ def test_a_length_that_no_song_takes_is_told() -> None:
 def test_the_engine_itself(engine: Engine) -> None:
     song = Song("tone", 0.1 * torch.sin(torch.arange(2 * 44_100) / 20).expand(2, -1), {}, 44_100)
     settings = Settings((50.0,), number=1, filling=InfillSettings(steps=2))
-    measurement = InfillMeasurement(engine, settings)
+    measurement = InfillEvaluator(engine, settings)
     assert measurement.add(song) is None
     rows = {row["method"]: row for row in measurement.rows}
     assert rows["autoregressive"]["snr"] > 40

@@ -112,17 +112,17 @@ def test_partials_tell_notes_from_other_notes_and_from_noise() -> None:
     torch.manual_seed(0)
     notes = tones(2, 220, 440, 660, 880, 1100)
     hiss = 0.003 * torch.randn_like(notes)
-    assert partials(notes, notes, 44_100) == pytest.approx(1)
-    assert partials(0.2 * notes + 0.2 * hiss, notes + hiss, 44_100) > 0.9
-    assert partials(tones(2, 247, 494, 741, 988, 1235), notes, 44_100) < 0.6
+    assert partial_correlation(notes, notes, 44_100) == pytest.approx(1)
+    assert partial_correlation(0.2 * notes + 0.2 * hiss, notes + hiss, 44_100) > 0.9
+    assert partial_correlation(tones(2, 247, 494, 741, 988, 1235), notes, 44_100) < 0.6
     noise = torch.randn_like(notes)
-    assert abs(partials(noise, notes + hiss, 44_100)) < 0.2
+    assert abs(partial_correlation(noise, notes + hiss, 44_100)) < 0.2
 
 
 def test_partials_count_where_something_sounds() -> None:
     torch.manual_seed(0)
     notes = torch.cat([tones(1, 300, 600), torch.zeros(1, 44_100)], dim=1)
     wrong = notes + 1e-5 * torch.cat([torch.zeros(1, 60_000), tones(1, 500)[:, :28_200]], dim=1)
-    assert partials(wrong, notes, 44_100) > 0.99
-    assert partials(notes[:, :500], notes[:, :500], 44_100) == pytest.approx(1)
-    assert math.isnan(partials(0 * notes, 0 * notes, 44_100))
+    assert partial_correlation(wrong, notes, 44_100) > 0.99
+    assert partial_correlation(notes[:, :500], notes[:, :500], 44_100) == pytest.approx(1)
+    assert math.isnan(partial_correlation(0 * notes, 0 * notes, 44_100))

@@ -12,9 +12,9 @@ import torch
 from audiomask.data.layouts import recognize
 from audiomask.engine import Engine
 from audiomask.evaluation.masked_prediction import Guesses
-from audiomask.evaluation.mlm import MLMMeasurement
+from audiomask.evaluation.mlm import MLMEvaluator
 from audiomask.evaluation.report import as_json
-from audiomask.evaluation.songs import Choice, Piece, Song, find_pieces
+from audiomask.evaluation.songs import Choice, SongRef, Song, find_songs
 
 RATE = 44_100
 
@@ -26,16 +26,16 @@ def song(name: str, channels: int = 1, seconds: float = 1.0) -> Song:
 
 
 @pytest.fixture
-def others(recording: Callable[..., Path], tmp_path: Path) -> list[Piece]:
+def others(recording: Callable[..., Path], tmp_path: Path) -> list[SongRef]:
     for seed in range(3):
         recording(f"fit/{seed}.wav", seed=seed)
-    return find_pieces([recognize(tmp_path / "fit")], Choice("all"))
+    return find_songs([recognize(tmp_path / "fit")], Choice("all"))
 
 
 def test_bits_of_random_weights_are_about_those_of_chance(
-    engine: Engine, others: list[Piece]
+    engine: Engine, others: list[SongRef]
 ) -> None:
-    measurement = MLMMeasurement(engine, rounds=2)
+    measurement = MLMEvaluator(engine, rounds=2)
     measurement.fit(others, "elsewhere")
     for name in ("a", "bb"):
         assert measurement.add(song(name, channels=2)) is None
@@ -65,7 +65,7 @@ def test_bits_of_random_weights_are_about_those_of_chance(
 
 
 def test_a_table_by_hand(engine: Engine) -> None:
-    measurement = MLMMeasurement(engine)
+    measurement = MLMEvaluator(engine)
     measurement.names = ["one", "one", "two"]
     guesses = Guesses(
         code=torch.tensor([0, 1, 7, 7]),
@@ -93,7 +93,7 @@ def test_a_table_by_hand(engine: Engine) -> None:
 
 def test_the_same_seed_masks_the_same(engine: Engine) -> None:
     def bits(seed: int) -> float:
-        measurement = MLMMeasurement(engine, rounds=1, seed=seed)
+        measurement = MLMEvaluator(engine, rounds=1, seed=seed)
         measurement.add(song("a"))
         return float(measurement.finish().data["maskings"]["bert"]["levels"]["all levels"]["nll"])
 
@@ -102,9 +102,9 @@ def test_the_same_seed_masks_the_same(engine: Engine) -> None:
 
 
 def test_one_song_is_too_little_to_count_on(
-    engine: Engine, others: list[Piece], caplog: pytest.LogCaptureFixture
+    engine: Engine, others: list[SongRef], caplog: pytest.LogCaptureFixture
 ) -> None:
-    measurement = MLMMeasurement(engine, rounds=1)
+    measurement = MLMEvaluator(engine, rounds=1)
     with caplog.at_level(logging.WARNING, "audiomask"):
         measurement.fit(others[:1], "one song")
     assert "both are left out" in caplog.text
@@ -118,11 +118,11 @@ def test_one_song_is_too_little_to_count_on(
 
 
 def test_what_cannot_be_read_is_not_counted(
-    engine: Engine, others: list[Piece], caplog: pytest.LogCaptureFixture
+    engine: Engine, others: list[SongRef], caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = others[1].place.with_suffix(".wav")
     broken.unlink()
-    measurement = MLMMeasurement(engine)
+    measurement = MLMEvaluator(engine)
     with caplog.at_level(logging.WARNING, "audiomask"):
         measurement.fit(others, "elsewhere")
     assert measurement.fitted["songs"] == 2
@@ -130,7 +130,7 @@ def test_what_cannot_be_read_is_not_counted(
 
 
 def test_what_is_too_short_or_silent_is_left_out(engine: Engine) -> None:
-    measurement = MLMMeasurement(engine)
+    measurement = MLMEvaluator(engine)
     assert "window of 48 frames" in str(measurement.add(song("a", seconds=0.3)))
     assert measurement.add(Song("s", torch.zeros(1, RATE), {}, RATE)) == "silent"
     assert not measurement.clips

@@ -1,4 +1,4 @@
-"""Opinion: who gets which sound to judge, with listeners made up and with the real ones."""
+"""Opinion: who gets which sound to judge, with mos made up and with the real ones."""
 
 import math
 import sys
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from audiomask.audio.files import read_audio
 from audiomask.errors import DataError, DependencyError
-from audiomask.evaluation.mos import OPINIONS, Listeners
+from audiomask.evaluation.mos import OPINIONS, MOSPredictor
 
 Signal = npt.NDArray[np.floating]
 SONG = Path(__file__).parents[2] / "examples" / "song.wav"
@@ -22,7 +22,7 @@ SONG = Path(__file__).parents[2] / "examples" / "song.wav"
 
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Signal, Signal]]:
-    """What made-up listeners get, as (who, original, decoded); they answer the decoded peak."""
+    """What made-up mos get, as (who, original, decoded); they answer the decoded peak."""
     calls: list[tuple[str, Signal, Signal]] = []
 
     class VisqolApi:
@@ -56,7 +56,7 @@ def steady(*levels: float, frames: int = 44_100) -> Tensor:
 def test_every_channel_is_judged_by_itself_at_48_khz(
     heard: list[tuple[str, Signal, Signal]],
 ) -> None:
-    found = Listeners().scores(steady(0.2, 0.4), steady(0.5, 0.7), 44_100)
+    found = MOSPredictor().scores(steady(0.2, 0.4), steady(0.5, 0.7), 44_100)
     assert found.keys() == OPINIONS.keys()
     assert [who for who, *_ in heard] == ["visqol", "visqol", "zimtohrli", "zimtohrli"]
     for (_, original, decoded), (true, made) in zip(
@@ -72,32 +72,32 @@ def test_every_channel_is_judged_by_itself_at_48_khz(
 def test_channels_that_are_silent_in_the_original_do_not_count(
     heard: list[tuple[str, Signal, Signal]],
 ) -> None:
-    listeners = Listeners()
-    found = listeners.scores(
+    mos = MOSPredictor()
+    found = mos.scores(
         steady(0.2, 0.4, 0.9, frames=48_000), steady(0, 0.7, 1e-4, frames=48_000), 48_000
     )
     assert found == pytest.approx({"visqol": 0.4, "zimtohrli": 0.4})
     with pytest.raises(DataError, match="silent in every channel"):
-        listeners.scores(steady(0.2), steady(0), 48_000)
+        mos.scores(steady(0.2), steady(0), 48_000)
 
 
 def test_digital_silence_is_no_opinion_of_visqol(
     heard: list[tuple[str, Signal, Signal]],
 ) -> None:
-    listeners = Listeners()
+    mos = MOSPredictor()
     with pytest.raises(DataError, match="digital silence"):
-        listeners.scores(steady(0), steady(0.5), 48_000)
-    assert listeners.zimtohrli(steady(0), steady(0.5), 48_000) == 0
+        mos.scores(steady(0), steady(0.5), 48_000)
+    assert mos.zimtohrli(steady(0), steady(0.5), 48_000) == 0
 
 
 @pytest.mark.parametrize("module", ["visqol", "zimtohrli"])
 def test_what_is_not_installed_is_named_with_its_cure(
     monkeypatch: pytest.MonkeyPatch, heard: list[tuple[str, Signal, Signal]], module: str
 ) -> None:
-    Listeners()
+    MOSPredictor()
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(DependencyError, match=r"pip install .*visqol-python.*zimtohrli"):
-        Listeners()
+        MOSPredictor()
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def judged() -> Callable[[float], dict[str, float]]:
     """``judged(ratio)``: real opinions on music with so much noise, or on the noise alone."""
     for module in ("visqol", "zimtohrli"):
         pytest.importorskip(module)
-    listeners = Listeners()
+    mos = MOSPredictor()
     audio, rate = read_audio(SONG)
     music = audio[:1, 2 * rate : 4 * rate]
     noise = torch.randn(music.shape, generator=torch.Generator().manual_seed(0))
@@ -113,7 +113,7 @@ def judged() -> Callable[[float], dict[str, float]]:
 
     def judge(ratio: float) -> dict[str, float]:
         decoded = noise if ratio == math.inf else music + ratio * noise
-        return listeners.scores(decoded, music, rate)
+        return mos.scores(decoded, music, rate)
 
     return judge
 

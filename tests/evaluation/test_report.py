@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from audiomask.evaluation.report import SPREAD, Report, Sheet, as_json, summarise, watched
+from audiomask.evaluation.report import SPREAD, Report, Table, as_json, summarise
 
 
 def test_summary_by_hand() -> None:
@@ -39,7 +39,7 @@ def test_json_has_no_numbers_that_are_none() -> None:
 def test_numbers_are_not_cut_on_a_narrow_screen() -> None:
     cells = summarise([-12.345, 7]).cells()
     out = StringIO()
-    sheet = Sheet("of [b]things[/b]", ("", *SPREAD), [["guitar", *cells]])
+    sheet = Table("of [b]things[/b]", ("", *SPREAD), [["guitar", *cells]])
     Report({}, [sheet]).show(Console(file=out, width=30))
     assert "[b]things[/b]" in out.getvalue()
     (line,) = (line for line in out.getvalue().splitlines() if "guitar" in line)
@@ -48,13 +48,7 @@ def test_numbers_are_not_cut_on_a_narrow_screen() -> None:
 
 
 def test_a_report_shows_tables_then_notes(capsys: pytest.CaptureFixture[str]) -> None:
-    Report({}, [Sheet("first", ("", "x"), [["a", "1"]])], ["one [i]note[/i]"]).show()
+    Report({}, [Table("first", ("", "x"), [["a", "1"]])], ["one [i]note[/i]"]).show()
     out, err = capsys.readouterr()
     assert out.index("first") < out.index("one [i]note[/i]")
     assert err == ""
-
-
-def test_watched_gives_everything_and_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert list(watched(range(3), "counting", True)) == [0, 1, 2]
-    assert list(watched(range(3), "counting", False)) == [0, 1, 2]
-    assert capsys.readouterr() == ("", "")

@@ -15,16 +15,16 @@ from audiomask.errors import AudiomaskError, CheckpointError, DataError, UsageEr
 from audiomask.evaluation.options import EvaluateOptions, Job, Split
 from audiomask.evaluation.report import as_json
 from audiomask.evaluation.run import Evaluation, apart, spread
-from audiomask.evaluation.songs import Choice, Piece
+from audiomask.evaluation.songs import Choice, SongRef
 
 
-def names(pieces: list[Piece]) -> list[str]:
-    return [piece.name for piece in pieces]
+def names(songs_found: list[SongRef]) -> list[str]:
+    return [piece.name for piece in songs_found]
 
 
 def measured(evaluation: Evaluation) -> dict[str, object]:
     """The data of a report on all songs of an evaluation."""
-    for piece in evaluation.pieces:
+    for piece in evaluation.songs_found:
         evaluation.measure(piece)
     return json.loads(as_json(evaluation.report().data))  # type: ignore[no-any-return]
 
@@ -63,7 +63,7 @@ def test_songs_that_fail_and_songs_that_are_left_out_are_told(
     evaluation = Evaluation(EvaluateOptions(Job.mlm, (tmp_path / "data",), rounds=1), engine)
     (tmp_path / "data" / "test" / "gone.wav").unlink()
     reasons = {}
-    for piece in evaluation.pieces:
+    for piece in evaluation.songs_found:
         if piece.name == "test/gone":
             with pytest.raises(AudiomaskError, match=r"gone\.wav"):
                 evaluation.measure(piece)
@@ -82,7 +82,7 @@ def test_nothing_measured_is_an_error(
 ) -> None:
     recording("data/test/short.wav", seconds=0.4)
     evaluation = Evaluation(EvaluateOptions(Job.mlm, (tmp_path / "data",)), engine)
-    evaluation.measure(evaluation.pieces[0])
+    evaluation.measure(evaluation.songs_found[0])
     with pytest.raises(DataError, match="no song was measured: shorter than the model's window"):
         evaluation.report()
 
@@ -129,11 +129,11 @@ def test_baselines_are_counted_on_the_train_split(
     for name in ("train/a", "train/b", "test/c", "test/d"):
         recording(f"data/{name}.wav")
     sources = [recognize(tmp_path / "data")]
-    pieces, fit, origin = apart(sources, Choice("test", seconds=0.5), [])
-    assert (names(pieces), names(fit)) == (["test/c", "test/d"], ["train/a", "train/b"])
+    songs_found, fit, origin = apart(sources, Choice("test", seconds=0.5), [])
+    assert (names(songs_found), names(fit)) == (["test/c", "test/d"], ["train/a", "train/b"])
     assert origin == "the train split"
     # as much of them as there is
-    assert (pieces[0].seconds, fit[0].seconds) == (0.5, 1.5)
+    assert (songs_found[0].seconds, fit[0].seconds) == (0.5, 1.5)
 
 
 @pytest.mark.parametrize("split", ["test", "all"])
@@ -143,12 +143,12 @@ def test_without_a_train_split_every_second_song_is_counted(
     for name in "abcde":
         recording(f"data/test/{name}.wav")
     sources = [recognize(tmp_path / "data")]
-    pieces, fit, origin = apart(sources, Choice(split), [])
-    assert names(pieces) == ["test/a", "test/c", "test/e"]
+    songs_found, fit, origin = apart(sources, Choice(split), [])
+    assert names(songs_found) == ["test/a", "test/c", "test/e"]
     assert names(fit) == ["test/b", "test/d"]
     assert "every second song" in origin
-    pieces, fit, _ = apart(sources, Choice(split, limit=2), [])
-    assert (names(pieces), names(fit)) == (["test/a", "test/c"], ["test/b", "test/d"])
+    songs_found, fit, _ = apart(sources, Choice(split, limit=2), [])
+    assert (names(songs_found), names(fit)) == (["test/a", "test/c"], ["test/b", "test/d"])
 
 
 def test_baselines_are_counted_on_another_folder_but_never_on_what_is_measured(
@@ -157,8 +157,8 @@ def test_baselines_are_counted_on_another_folder_but_never_on_what_is_measured(
     for name in ("data/test/a", "data/train/b", "fit/c", "fit/d"):
         recording(f"{name}.wav")
     data, fit = (recognize(tmp_path / name) for name in ("data", "fit"))
-    pieces, counted, origin = apart([data], Choice("all"), [fit])
-    assert (names(pieces), names(counted)) == (["test/a", "train/b"], ["c", "d"])
+    songs_found, counted, origin = apart([data], Choice("all"), [fit])
+    assert (names(songs_found), names(counted)) == (["test/a", "train/b"], ["c", "d"])
     assert str(tmp_path / "fit") in origin
     with pytest.raises(UsageError, match=r"a\.wav is measured as well"):
         apart([data], Choice("test"), [data])

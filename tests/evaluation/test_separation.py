@@ -11,7 +11,7 @@ from torch import Tensor
 from audiomask.audio.source import AudioSource
 from audiomask.errors import DataError
 from audiomask.evaluation.report import as_json
-from audiomask.evaluation.separation import SeparationMeasurement, check_stems, compare
+from audiomask.evaluation.separation import SeparationEvaluator, check_stems, compare
 from audiomask.evaluation.songs import Song
 
 RATE = 8000
@@ -60,11 +60,11 @@ class Knowing:
 
 
 @pytest.fixture
-def measurement() -> SeparationMeasurement:
-    return SeparationMeasurement(Knowing())  # type: ignore[arg-type]
+def measurement() -> SeparationEvaluator:
+    return SeparationEvaluator(Knowing())  # type: ignore[arg-type]
 
 
-def test_ratios_of_known_estimates(measurement: SeparationMeasurement) -> None:
+def test_ratios_of_known_estimates(measurement: SeparationEvaluator) -> None:
     assert measurement.add(song()) is None
     guitar, bass, drums = measurement.rows
     for row in (guitar, bass):
@@ -86,7 +86,7 @@ def test_ratios_of_known_estimates(measurement: SeparationMeasurement) -> None:
     assert "si_sdr" not in drums
 
 
-def test_the_report(measurement: SeparationMeasurement) -> None:
+def test_the_report(measurement: SeparationEvaluator) -> None:
     for name in ("one", "two"):
         measurement.add(song(name))
     report = measurement.finish()
@@ -120,7 +120,7 @@ def test_the_report(measurement: SeparationMeasurement) -> None:
 @pytest.mark.parametrize("method", ["mask", "tokens"])
 def test_the_method_is_handed_on_and_told(method: str) -> None:
     engine = Knowing()
-    measurement = SeparationMeasurement(engine, method)  # type: ignore[arg-type]
+    measurement = SeparationEvaluator(engine, method)  # type: ignore[arg-type]
     measurement.add(song())
     assert engine.methods == {method}
     report = measurement.finish()
@@ -128,7 +128,7 @@ def test_the_method_is_handed_on_and_told(method: str) -> None:
     assert f"method: {method}" in report.notes
 
 
-def test_without_a_bass_there_is_no_lowpass(measurement: SeparationMeasurement) -> None:
+def test_without_a_bass_there_is_no_lowpass(measurement: SeparationEvaluator) -> None:
     measurement.add(song(guitar=STEMS["guitar"], flute=tone(900)))
     report = measurement.finish()
     assert not any("lowpass" in heading for sheet in report.sheets for heading in sheet.headings)
@@ -142,7 +142,7 @@ def test_what_a_layout_does_not_tell_is_unknown_rather_than_silent() -> None:
     assert drums == {"song": "one", "stem": "drums", "unknown": True}
 
 
-def test_a_stem_that_plays_alone_is_left_out(measurement: SeparationMeasurement) -> None:
+def test_a_stem_that_plays_alone_is_left_out(measurement: SeparationEvaluator) -> None:
     alone = song(guitar=STEMS["guitar"], bass=1e-4 * STEMS["bass"])
     rows = compare(alone, dict.fromkeys(("guitar", "bass"), alone.mixture))
     assert rows[0]["alone"]
@@ -153,7 +153,7 @@ def test_a_stem_that_plays_alone_is_left_out(measurement: SeparationMeasurement)
     assert not measurement.rows
 
 
-def test_silence_is_left_out(measurement: SeparationMeasurement) -> None:
+def test_silence_is_left_out(measurement: SeparationEvaluator) -> None:
     silent = song(guitar=1e-5 * STEMS["guitar"], bass=1e-5 * STEMS["bass"])
     assert measurement.add(silent) == "silent"
 

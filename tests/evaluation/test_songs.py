@@ -10,24 +10,24 @@ import torch
 
 from audiomask.data.layouts import recognize
 from audiomask.errors import AudiomaskError, DataError
-from audiomask.evaluation.songs import ALL, Choice, Drawn, find_pieces
+from audiomask.evaluation.songs import ALL, Choice, DrawnSong, find_songs
 
 RATE = 44_100
 BOTH = ("guitar", "bass")
 
 
-def pieces(folder: Path, choice: Choice) -> list[str]:
-    return [piece.name for piece in find_pieces([recognize(folder)], choice)]
+def songs_found(folder: Path, choice: Choice) -> list[str]:
+    return [piece.name for piece in find_songs([recognize(folder)], choice)]
 
 
 def test_songs_of_a_split(song: Callable[..., Path], tmp_path: Path) -> None:
     for name in ("train/a", "train/b", "validation/c", "test/d"):
         song(f"data/{name}", guitar=1, bass=2)
     folder = tmp_path / "data"
-    assert pieces(folder, Choice("test")) == ["test/d"]
-    assert pieces(folder, Choice("train")) == ["train/a", "train/b"]
-    assert pieces(folder, Choice("train", limit=1)) == ["train/a"]
-    assert len(pieces(folder, Choice(ALL))) == 4
+    assert songs_found(folder, Choice("test")) == ["test/d"]
+    assert songs_found(folder, Choice("train")) == ["train/a", "train/b"]
+    assert songs_found(folder, Choice("train", limit=1)) == ["train/a"]
+    assert len(songs_found(folder, Choice(ALL))) == 4
 
 
 def test_a_missing_split_is_told_with_what_there_is(
@@ -35,22 +35,22 @@ def test_a_missing_split_is_told_with_what_there_is(
 ) -> None:
     song("data/a", guitar=1, bass=2)
     with pytest.raises(DataError, match=r"nothing in the split 'test' \(1 in train\).*--split all"):
-        pieces(tmp_path / "data", Choice("test"))
+        songs_found(tmp_path / "data", Choice("test"))
 
 
 def test_recordings_have_no_stems_to_separate(
     recording: Callable[..., Path], tmp_path: Path
 ) -> None:
     recording("data/test/a.wav")
-    assert pieces(tmp_path / "data", Choice("test")) == ["test/a"]
+    assert songs_found(tmp_path / "data", Choice("test")) == ["test/a"]
     with pytest.raises(DataError, match="recordings alone"):
-        pieces(tmp_path / "data", Choice("test", stems=BOTH))
+        songs_found(tmp_path / "data", Choice("test", stems=BOTH))
 
 
 def test_the_middle_of_a_song_and_its_stems(song: Callable[..., Path], tmp_path: Path) -> None:
     folder = song("data/test/a", seconds=1.0, channels=2, guitar=1, bass=2)
     source = recognize(tmp_path / "data")
-    whole = find_pieces([source], Choice("test", stems=BOTH))[0]
+    whole = find_songs([source], Choice("test", stems=BOTH))[0]
     assert whole.seconds == 1.0
     found = whole.read()
     assert (found.name, found.sample_rate, found.complete) == ("test/a", RATE, True)
@@ -58,7 +58,7 @@ def test_the_middle_of_a_song_and_its_stems(song: Callable[..., Path], tmp_path:
     written, _ = soundfile.read(folder / "bass.wav", dtype="float32")
     assert torch.equal(found.stems["bass"], torch.from_numpy(written.T))
     assert torch.allclose(found.mixture, found.stems["bass"] + found.stems["guitar"])
-    cut = find_pieces([source], Choice("test", seconds=0.5, mono=True, stems=BOTH))[0]
+    cut = find_songs([source], Choice("test", seconds=0.5, mono=True, stems=BOTH))[0]
     assert cut.seconds == 0.5
     part = cut.read()
     start = (RATE - RATE // 2) // 2
@@ -72,7 +72,7 @@ def test_the_mixture_is_the_songs_own_and_stems_are_read_when_needed(
 ) -> None:
     folder = song("data/test/a", guitar=1, bass=2)
     soundfile.write(folder / "mixture.wav", np.full((RATE, 1), 0.25), RATE, "FLOAT")
-    (piece,) = find_pieces([recognize(tmp_path / "data")], Choice("test"))
+    (piece,) = find_songs([recognize(tmp_path / "data")], Choice("test"))
     found = piece.read()
     assert not found.stems
     assert torch.equal(found.mixture, torch.full((1, RATE), 0.25))
@@ -81,14 +81,14 @@ def test_the_mixture_is_the_songs_own_and_stems_are_read_when_needed(
 def test_files_that_differ_are_refused(song: Callable[..., Path], tmp_path: Path) -> None:
     folder = song("data/test/a", guitar=1, bass=2)
     soundfile.write(folder / "bass.wav", np.zeros((8000, 1)), 8000)
-    (piece,) = find_pieces([recognize(tmp_path / "data")], Choice("test", stems=BOTH))
+    (piece,) = find_songs([recognize(tmp_path / "data")], Choice("test", stems=BOTH))
     with pytest.raises(DataError, match=r"differs from .* in sample rate or channels"):
         piece.read()
 
 
 def test_a_file_that_has_gone_is_named(recording: Callable[..., Path], tmp_path: Path) -> None:
     path = recording("data/test/a.wav")
-    (piece,) = find_pieces([recognize(tmp_path / "data")], Choice("test"))
+    (piece,) = find_songs([recognize(tmp_path / "data")], Choice("test"))
     path.unlink()
     with pytest.raises(AudiomaskError, match=r"a\.wav"):
         piece.read()
@@ -98,7 +98,7 @@ def test_several_folders_tell_their_songs_apart(song: Callable[..., Path], tmp_p
     for name in ("one", "two"):
         song(f"{name}/test/a", guitar=1, bass=2)
     sources = [recognize(tmp_path / name) for name in ("one", "two")]
-    assert [p.name for p in find_pieces(sources, Choice("test"))] == ["one/test/a", "two/test/a"]
+    assert [p.name for p in find_songs(sources, Choice("test"))] == ["one/test/a", "two/test/a"]
 
 
 def note_bank(folder: Path, stems: tuple[str, ...] = (*BOTH, "drums")) -> Path:
@@ -120,20 +120,20 @@ def test_bands_are_arranged_from_a_splits_instruments(tmp_path: Path) -> None:
     note_bank(tmp_path / "notes" / "test")
     source = recognize(tmp_path / "notes")
     choice = Choice("test", limit=3, drawn_seconds=1.5, stems=BOTH)
-    found = find_pieces([source], choice)
+    found = find_songs([source], choice)
     assert [piece.name for piece in found] == ["band 1", "band 2", "band 3"]
     first = found[0].read()
     assert first.mixture.shape == (1, round(1.5 * RATE))
     assert set(first.stems) == {*BOTH, "other"}
     assert torch.allclose(first.mixture, torch.stack(list(first.stems.values())).sum(0), atol=1e-5)
     assert first.mixture.any()
-    again = find_pieces([source], choice)[0].read()
+    again = find_songs([source], choice)[0].read()
     assert torch.equal(first.mixture, again.mixture)
-    other = find_pieces([source], Choice("test", limit=1, drawn_seconds=1.5, seed=1, stems=BOTH))
+    other = find_songs([source], Choice("test", limit=1, drawn_seconds=1.5, seed=1, stems=BOTH))
     assert not torch.equal(first.mixture, other[0].read().mixture)
     with pytest.raises(DataError, match="--split all"):
-        find_pieces([source], Choice("validation"))
-    assert len(find_pieces([source], Choice(ALL, drawn_seconds=1.5))) == 24
+        find_songs([source], Choice("validation"))
+    assert len(find_songs([source], Choice(ALL, drawn_seconds=1.5))) == 24
 
 
 def test_midi_alone_plays_nothing(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_midi_alone_plays_nothing(tmp_path: Path) -> None:
     (tmp_path / "midi").mkdir()
     song.save(tmp_path / "midi" / "a.mid")
     with pytest.raises(DataError, match="add --data NOTES"):
-        find_pieces([recognize(tmp_path / "midi")], Choice("test"))
+        find_songs([recognize(tmp_path / "midi")], Choice("test"))
 
 
 def test_stems_of_a_recording_in_shards_are_unknown(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_stems_of_a_recording_in_shards_are_unknown(tmp_path: Path) -> None:
             known = torch.tensor(index == 0)
             return Excerpt(torch.ones(4), torch.ones(3, 4), known)
 
-    known, unknown = (Drawn(OneExcerpt(), n, "excerpt", True).read() for n in (0, 1))  # type: ignore[arg-type]
+    known, unknown = (DrawnSong(OneExcerpt(), n, "excerpt", True).read() for n in (0, 1))  # type: ignore[arg-type]
     assert (set(known.stems), known.complete) == ({*BOTH, "other"}, True)
     assert (dict(unknown.stems), unknown.complete) == ({}, False)
 
@@ -170,7 +170,7 @@ def test_excerpts_of_packed_songs(song: Callable[..., Path], tmp_path: Path) -> 
     pack([recognize(tmp_path / "data")], tmp_path / "shards", seconds=0.75)
     source = recognize(tmp_path / "shards")
     choice = Choice("test", limit=2, drawn_seconds=0.5, stems=BOTH)
-    found = find_pieces([source], choice)
+    found = find_songs([source], choice)
     assert [piece.name for piece in found] == ["shards/test excerpt 1", "shards/test excerpt 2"]
     made = found[0].read()
     assert made.mixture.shape == (1, RATE // 2)
@@ -186,7 +186,7 @@ def test_excerpts_of_packed_songs(song: Callable[..., Path], tmp_path: Path) -> 
             if torch.allclose(audio[start : start + len(heard)], heard, atol=1e-4):
                 found_in.append(name)
     assert len(found_in) >= 1
-    splits = [p.name for p in find_pieces([source], Choice(ALL, drawn_seconds=0.5))]
+    splits = [p.name for p in find_songs([source], Choice(ALL, drawn_seconds=0.5))]
     assert {name.split()[0] for name in splits} == {"shards/test", "shards/train"}
     with pytest.raises(DataError, match="nothing in the split 'validation'"):
-        find_pieces([source], Choice("validation", drawn_seconds=0.5))
+        find_songs([source], Choice("validation", drawn_seconds=0.5))

@@ -13,10 +13,10 @@ from audiomask.audio.spectra import mel_distance
 from audiomask.engine import Engine
 from audiomask.errors import UsageError
 from audiomask.evaluation.metrics import si_sdr
-from audiomask.evaluation.mos import TOO_SHORT, Listeners
+from audiomask.evaluation.mos import TOO_SHORT, MOSPredictor
 from audiomask.evaluation.report import as_json
 from audiomask.evaluation.songs import Song
-from audiomask.evaluation.vqvae import VQVAEMeasurement
+from audiomask.evaluation.vqvae import VQVAEEvaluator
 
 RATE = 44_100
 
@@ -28,7 +28,7 @@ def song(channels: int = 1, seconds: float = 1.0, rate: int = RATE) -> Song:
 
 
 def test_measures_are_those_of_the_decoded_sound(engine: Engine) -> None:
-    measurement = VQVAEMeasurement(engine)
+    measurement = VQVAEEvaluator(engine)
     one = song(channels=2)
     assert measurement.add(one) is None
     tokens = engine.tokenize(MemorySource(one.mixture, RATE))
@@ -46,7 +46,7 @@ def test_measures_are_those_of_the_decoded_sound(engine: Engine) -> None:
 
 
 def test_bitrates_by_hand(engine: Engine) -> None:
-    measurement = VQVAEMeasurement(engine)
+    measurement = VQVAEEvaluator(engine)
     for channels in (1, 2):
         measurement.add(song(channels))
     report = measurement.finish()
@@ -67,7 +67,7 @@ def test_bitrates_by_hand(engine: Engine) -> None:
 
 
 def test_codes_are_counted_over_all_songs_and_channels(engine: Engine) -> None:
-    measurement = VQVAEMeasurement(engine)
+    measurement = VQVAEEvaluator(engine)
     codes = []
     for channels in (1, 2):
         one = song(channels)
@@ -81,18 +81,18 @@ def test_codes_are_counted_over_all_songs_and_channels(engine: Engine) -> None:
 
 
 def test_fewer_levels(engine: Engine) -> None:
-    measurement = VQVAEMeasurement(engine, levels=1)
+    measurement = VQVAEEvaluator(engine, levels=1)
     measurement.add(song())
     data = json.loads(as_json(measurement.finish().data))
     assert list(data["levels"]) == ["1 level", "silence"]
     assert "si_sdr" not in data["levels"]["silence"]
     assert len(data["codebooks"]) == 1
     with pytest.raises(UsageError, match="1 to 2"):
-        VQVAEMeasurement(engine, levels=3)
+        VQVAEEvaluator(engine, levels=3)
 
 
-class Peaks(Listeners):
-    """Listeners whose opinion is the decoded sound's greatest sample, and ten times that."""
+class Peaks(MOSPredictor):
+    """MOSPredictor whose opinion is the decoded sound's greatest sample, and ten times that."""
 
     def __init__(self) -> None:
         """Nothing has to be installed."""
@@ -109,8 +109,8 @@ class Peaks(Listeners):
 def test_opinions_of_every_number_of_levels_where_asked_for(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audiomask.evaluation.vqvae.Listeners", Peaks)
-    measurement = VQVAEMeasurement(engine, opinion=True)
+    monkeypatch.setattr("audiomask.evaluation.vqvae.MOSPredictor", Peaks)
+    measurement = VQVAEEvaluator(engine, opinion=True)
     one = song(channels=2)
     measurement.add(one)
     report = measurement.finish()
@@ -132,8 +132,8 @@ def test_opinions_of_every_number_of_levels_where_asked_for(
 
 
 def test_no_opinions_where_not_asked_for(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audiomask.evaluation.vqvae.Listeners", None)
-    measurement = VQVAEMeasurement(engine)
+    monkeypatch.setattr("audiomask.evaluation.vqvae.MOSPredictor", None)
+    measurement = VQVAEEvaluator(engine)
     measurement.add(song())
     report = measurement.finish()
     assert not {"visqol", "zimtohrli"} & report.data["levels"]["2 levels"].keys()
@@ -143,22 +143,22 @@ def test_no_opinions_where_not_asked_for(engine: Engine, monkeypatch: pytest.Mon
 def test_what_is_too_short_for_an_opinion_is_left_out(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audiomask.evaluation.vqvae.Listeners", Peaks)
-    measurement = VQVAEMeasurement(engine, opinion=True)
+    monkeypatch.setattr("audiomask.evaluation.vqvae.MOSPredictor", Peaks)
+    measurement = VQVAEEvaluator(engine, opinion=True)
     assert measurement.add(song(seconds=0.9)) == TOO_SHORT
     assert not measurement.rows
     assert measurement.add(song(seconds=1.0)) is None
 
 
 def test_other_rates_are_measured_at_the_models(engine: Engine) -> None:
-    measurement = VQVAEMeasurement(engine)
+    measurement = VQVAEEvaluator(engine)
     assert measurement.add(song(rate=22_050)) is None
     assert measurement.counts[0].sum() == 87
     assert all(math.isfinite(row["mel_distance"]) for row in measurement.rows)
 
 
 def test_silence_is_left_out(engine: Engine) -> None:
-    measurement = VQVAEMeasurement(engine)
+    measurement = VQVAEEvaluator(engine)
     silent = Song("silent", torch.full((1, RATE), 1e-5), {}, RATE)
     assert measurement.add(silent) == "silent"
     assert not measurement.rows

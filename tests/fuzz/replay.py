@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from mutation import mutate
 from surfaces import Surface, open_surface
-from watch import Watch, limit_space
+from watch import DivergenceGuard, limit_space
 
 #: inputs that once found a defect, in a folder for every surface
 FOUND = Path(__file__).parent / "found"
@@ -39,7 +39,7 @@ def place_of(error: BaseException) -> str:
     return f"{file}:{last.lineno}: {type(error).__name__}: {error}"[:300]
 
 
-def replay(name: str, surface: Surface, watch: Watch, runs: int) -> dict[str, object]:
+def replay(name: str, surface: Surface, watch: DivergenceGuard, runs: int) -> dict[str, object]:
     """Run a surface's seeds, what is kept for it, and inputs changed at random.
 
     Args:
@@ -75,7 +75,7 @@ def replay(name: str, surface: Surface, watch: Watch, runs: int) -> dict[str, ob
 def main() -> None:
     """Replay the surfaces that the arguments name."""
     torch.set_num_threads(1)
-    watch = Watch()
+    watch = DivergenceGuard()
     orders = [argument.split(":") for argument in sys.argv[1:]]
     surfaces = {name: open_surface(name) for name, _ in orders}
     limit_space()

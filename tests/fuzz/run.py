@@ -30,13 +30,13 @@ def fuzz(name: str, seconds: int, runs: int, out: Path, seed: int) -> None:
     with atheris.instrument_imports(include=INSTRUMENTED):
         from replay import kept, place_of
         from surfaces import open_surface
-        from watch import Watch, limit_space
+        from watch import DivergenceGuard, limit_space
 
         surface = open_surface(name)
     import torch
 
     torch.set_num_threads(1)
-    watch = Watch()
+    watch = DivergenceGuard()
     corpus = Path(tempfile.mkdtemp(prefix="audiomask-fuzz-"))
     for number, data in enumerate([*surface.seeds(), *(p.read_bytes() for p in kept(name))]):
         (corpus / f"seed-{number}").write_bytes(data)

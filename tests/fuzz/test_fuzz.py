@@ -63,7 +63,7 @@ SPOILT = {
 SURFACE = """
 import ctypes, pickle, subprocess, sys
 sys.path.insert(0, {here!r})
-from watch import Watch, limit_space
+from watch import DivergenceGuard, limit_space
 from replay import place_of
 from audiomask.errors import TokensError
 def attempt(data):
@@ -75,7 +75,7 @@ def attempt(data):
     if data == b"printed": ctypes.CDLL(None).puts(b"junk")
     if data == b"MemoryError": bytearray(16 << 30)
     raise TokensError("no tokens")
-watch = Watch()
+watch = DivergenceGuard()
 limit_space()
 watch.run(attempt, b"harmless")
 for kind in {kinds!r}:

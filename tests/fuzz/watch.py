@@ -1,4 +1,4 @@
-"""Watch: runs hostile input through a surface, and says what it must not have done.
+"""DivergenceGuard: runs hostile input through a surface, and says what it must not have done.
 
 An input may be refused by an AudiomaskError, or accepted. It may not end in any other error, take
 memory or time that its size does not justify, say what a terminal would obey, print on standard
@@ -70,7 +70,7 @@ class Defect(Exception):
     """What an input made the program do that it must not do."""
 
 
-class Watch:
+class DivergenceGuard:
     """Runs inputs, each of which may touch nothing but one folder.
 
     Attributes:

@@ -4,24 +4,26 @@ import pytest
 import torch
 
 from audiomask.audio.source import MemorySource
-from audiomask.infill.context import Placed, Scene, bridge, envelope
+from audiomask.infill.context import GapContext, OffsetSource, envelope, fill_with_mirror
 from audiomask.infill.gaps import Gap
 from audiomask.networks.vqvae import AnyVQVAE
 
 RATE, HOP = 44100, 512
 
 
-def scene(vqvae: AnyVQVAE, gap: Gap, others: tuple[Gap, ...] = (), rate: int = RATE) -> Scene:
+def context(
+    vqvae: AnyVQVAE, gap: Gap, others: tuple[Gap, ...] = (), rate: int = RATE
+) -> GapContext:
     audio = torch.arange(1.0, 4 * rate + 1)[None]
     gaps = sorted((gap, *others))
     for one in gaps:
         audio[:, one.start : one.stop] = torch.nan
-    return Scene.around(MemorySource(audio, rate), gap, gaps, vqvae.config, 128)
+    return GapContext.around(MemorySource(audio, rate), gap, gaps, vqvae.config, 128)
 
 
 def test_frames_that_hear_into_the_gap_are_unknown(vqvae: AnyVQVAE) -> None:
     gap = Gap(100 * HOP + 5, 110 * HOP)
-    found = scene(vqvae, gap)
+    found = context(vqvae, gap)
     first, last = (n + found.offset // HOP for n in (found.first, found.last))
     margin = vqvae.config.margin
     assert (first, last) == (100 - margin, 110 + margin)
@@ -36,8 +38,8 @@ def test_frames_that_hear_into_the_gap_are_unknown(vqvae: AnyVQVAE) -> None:
 
 
 def test_other_gaps_are_unknown_too(vqvae: AnyVQVAE) -> None:
-    alone = scene(vqvae, Gap(100 * HOP, 110 * HOP))
-    both = scene(vqvae, Gap(100 * HOP, 110 * HOP), (Gap(130 * HOP, 131 * HOP), Gap(4, 9)))
+    alone = context(vqvae, Gap(100 * HOP, 110 * HOP))
+    both = context(vqvae, Gap(100 * HOP, 110 * HOP), (Gap(130 * HOP, 131 * HOP), Gap(4, 9)))
     assert (both.first, both.last, both.offset) == (alone.first, alone.last, alone.offset)
     more = (both.unknown & ~alone.unknown).nonzero().flatten() + both.offset // HOP
     margin = vqvae.config.margin
@@ -47,7 +49,7 @@ def test_other_gaps_are_unknown_too(vqvae: AnyVQVAE) -> None:
 
 @pytest.mark.parametrize("gap", [Gap(0, 3000), Gap(4 * RATE - 3000, 4 * RATE)])
 def test_gaps_at_the_ends(vqvae: AnyVQVAE, gap: Gap) -> None:
-    found = scene(vqvae, gap)
+    found = context(vqvae, gap)
     assert 0 <= found.first < found.last <= len(found.unknown)
     assert found.near(10).start >= 0
     assert found.near(10).stop <= len(found.unknown)
@@ -56,7 +58,7 @@ def test_gaps_at_the_ends(vqvae: AnyVQVAE, gap: Gap) -> None:
 @pytest.mark.parametrize("rate", [RATE, 22_050])
 def test_the_weight_is_one_but_for_the_gap_and_its_crossfades(vqvae: AnyVQVAE, rate: int) -> None:
     gap = Gap(40_000, 44_000)
-    found = scene(vqvae, gap, rate=rate)
+    found = context(vqvae, gap, rate=rate)
     scale = RATE // rate
     weight = found.weight(gap, (200, 100))
     at = [scale * n - found.offset for n in (39_800, 40_000, 44_000, 44_100)]
@@ -73,7 +75,7 @@ def test_an_envelope_by_hand() -> None:
 
 
 def test_sound_in_its_place() -> None:
-    placed = Placed(torch.ones(2, 10), RATE, 5)
+    placed = OffsetSource(torch.ones(2, 10), RATE, 5)
     assert placed.frames == 15
     read = placed.read(0, 20)
     assert read.shape == (2, 20)
@@ -83,7 +85,7 @@ def test_sound_in_its_place() -> None:
 def test_the_bridge_mirrors_both_sides() -> None:
     audio = torch.arange(1.0, 31.0)[None].clone()
     audio[:, 10:20] = 0
-    bridge(audio, 10, 20)
+    fill_with_mirror(audio, 10, 20)
     assert torch.equal(audio[:, :10], torch.arange(1.0, 11.0)[None])
     fade = torch.arange(1, 11) / 11
     expected = torch.arange(10.0, 0.0, -1) * (1 - fade) + torch.arange(30.0, 20.0, -1) * fade

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from audiomask.audio.source import MemorySource
-from audiomask.infill.edges import EDGE, Extended, neighbours
+from audiomask.infill.edges import EDGE, EdgeExtendedSource, neighbours
 from audiomask.infill.gaps import Gap
 
 RATE = 44100
@@ -16,11 +16,11 @@ def tone(length: int) -> Tensor:
     return 0.1 * torch.sin(2 * math.pi * 441 * torch.arange(length) / RATE)[None]
 
 
-def extended(audio: Tensor, gap: Gap, *others: Gap) -> Extended:
+def extended(audio: Tensor, gap: Gap, *others: Gap) -> EdgeExtendedSource:
     holed = audio.clone()
     for one in (gap, *others):
         holed[:, one.start : one.stop] = torch.nan
-    return Extended(MemorySource(holed, RATE), gap, sorted((gap, *others)))
+    return EdgeExtendedSource(MemorySource(holed, RATE), gap, sorted((gap, *others)))
 
 
 def test_a_tone_goes_on_into_the_gap() -> None:
@@ -28,7 +28,7 @@ def test_a_tone_goes_on_into_the_gap() -> None:
     found = extended(audio, gap)
     length = round(EDGE * RATE)
     assert found.inner == Gap(gap.start + length, gap.stop - length)
-    assert found.unsure == Gap(gap.start + length // 2, gap.stop - length // 2)
+    assert found.uncertain_span == Gap(gap.start + length // 2, gap.stop - length // 2)
     read = found.read(gap.start - 100, gap.stop + 100)
     assert torch.equal(read[:, :100], audio[:, gap.start - 100 : gap.start])
     for part in (slice(0, 100 + length), slice(-100 - length, None)):

@@ -15,7 +15,7 @@ from audiomask.infill.gaps import Gap, merge_gaps
 from audiomask.infill.infiller import BLEND, FADE, SHORT, Filling, Infiller
 from audiomask.infill.settings import InfillMethod, InfillSettings
 from audiomask.networks.mlm import MaskedLM
-from audiomask.networks.mlm.decoding import Filled
+from audiomask.networks.mlm.decoding import Decoded
 from audiomask.networks.vqvae import AnyVQVAE
 
 CPU = torch.device("cpu")
@@ -43,7 +43,12 @@ def noise(length: int, channels: int = 1, seed: int = 0) -> Tensor:
     st.sampled_from([RATE, 16_000]),
 )
 def test_fillings_keep_to_the_gaps_and_their_crossfades(
-    vqvae: AnyVQVAE, mlm: MaskedLM, data: st.DataObject, method: str, heat: float, rate: int
+    vqvae: AnyVQVAE,
+    mlm: MaskedLM,
+    data: st.DataObject,
+    method: str,
+    temperature_now: float,
+    rate: int,
 ) -> None:
     length = data.draw(st.integers(2000, 30_000))
     spans = data.draw(
@@ -56,7 +61,7 @@ def test_fillings_keep_to_the_gaps_and_their_crossfades(
         return
     audio = noise(length)
     fade = round(FADE * rate)
-    made = fill(infiller(vqvae, mlm, method=method, temperature=heat), audio, gaps, rate)
+    made = fill(infiller(vqvae, mlm, method=method, temperature=temperature_now), audio, gaps, rate)
     assert [filling.gap for filling in made] == gaps
     for filling in made:
         gap = filling.gap
@@ -142,7 +147,7 @@ def test_the_candidates_go_through_the_model_together(
     sizes: list[int] = []
     real = module.fill
 
-    def counted(model: MaskedLM, ids: Tensor, *rest: object) -> Filled:
+    def counted(model: MaskedLM, ids: Tensor, *rest: object) -> Decoded:
         sizes.append(len(ids))
         return real(model, ids, *rest)  # type: ignore[arg-type]
 
@@ -217,7 +222,7 @@ def test_same_seed_same_filling_other_seed_another(vqvae: AnyVQVAE, mlm: MaskedL
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
-    # nothing is drawn without heat
+    # nothing is drawn without temperature_now
     cold, too = (fill(infiller(vqvae, mlm, seed=s), audio, gaps)[0].samples for s in (1, 2))
     assert torch.equal(cold, too)
     assert not torch.equal(cold, first)
@@ -279,11 +284,11 @@ def test_a_recording_that_is_all_gap(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
 def test_the_likeliest_candidate_is_kept(
     vqvae: AnyVQVAE, mlm: MaskedLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[Filled] = []
+    seen: list[Decoded] = []
     used: list[Tensor] = []
     real, between = module.fill, vqvae.between
 
-    def filled_too(*arguments: object) -> Filled:
+    def filled_too(*arguments: object) -> Decoded:
         seen.append(real(*arguments))  # type: ignore[arg-type]
         return seen[-1]
 

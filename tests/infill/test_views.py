@@ -4,7 +4,7 @@ import torch
 
 from audiomask.audio.source import MemorySource
 from audiomask.infill.gaps import Gap
-from audiomask.infill.views import ChannelView, centred, offset_of
+from audiomask.infill.views import ChannelView, dc_offset, without_dc
 
 RATE = 8000
 
@@ -25,7 +25,7 @@ def test_sound_without_an_offset_is_left_as_it_is() -> None:
     audio = noise(5 * RATE)
     time = torch.arange(5 * RATE) / RATE
     for sound in (audio, audio + 0.5 * torch.sin(6.283 * 31 * time), torch.zeros(1, 5 * RATE)):
-        assert centred(MemorySource(sound, RATE), Gap(20_000, 21_000), []) is None
+        assert without_dc(MemorySource(sound, RATE), Gap(20_000, 21_000), []) is None
 
 
 def test_an_offset_is_found_beside_gaps_and_bass() -> None:
@@ -37,7 +37,7 @@ def test_an_offset_is_found_beside_gaps_and_bass() -> None:
         audio[:, gap.start : gap.stop] = 0.9
     source = MemorySource(audio, RATE)
     for edge, direction in ((20_000, -1), (21_000, 1)):
-        found = offset_of(source, edge, direction, gaps)
+        found = dc_offset(source, edge, direction, gaps)
         assert found is not None
         assert found[0] == 0
         assert abs(float(found[1]) - 0.03) < 0.005
@@ -48,7 +48,7 @@ def test_an_offset_that_changes_is_a_line_in_the_gap() -> None:
     gap = Gap(15_000, 16_000)
     audio[:, : gap.start] += 0.1
     audio[:, gap.start :] += 0.3
-    view = centred(MemorySource(audio, RATE), gap, [gap])
+    view = without_dc(MemorySource(audio, RATE), gap, [gap])
     assert view is not None
     line = view.offset(gap.start - 2, gap.stop + 2)[0]
     assert torch.allclose(line[[0, 1, -1, -2]], torch.tensor([0.1, 0.1, 0.3, 0.3]), atol=0.01)
@@ -62,7 +62,7 @@ def test_an_offset_that_changes_is_a_line_in_the_gap() -> None:
 
 def test_a_side_too_short_to_tell_goes_on_as_the_other() -> None:
     audio = noise(3 * RATE, 1) + 0.1
-    view = centred(MemorySource(audio, RATE), Gap(100, 900), [])
+    view = without_dc(MemorySource(audio, RATE), Gap(100, 900), [])
     assert view is not None
     assert abs(float(view.left) - 0.1) < 0.01
-    assert centred(MemorySource(audio[:, :1000], RATE), Gap(100, 900), []) is None
+    assert without_dc(MemorySource(audio[:, :1000], RATE), Gap(100, 900), []) is None

@@ -7,13 +7,13 @@ import torch
 
 from audiomask.errors import UsageError
 from audiomask.runtime.device import (
-    as_many_threads,
     choose_device,
     describe_device,
     fast,
     has_bfloat16,
     number_device,
     share_of_threads,
+    thread_count_initializer,
 )
 
 
@@ -48,7 +48,7 @@ def test_a_new_thread_computes_on_as_many() -> None:
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(3)
-        begin = as_many_threads()
+        begin = thread_count_initializer()
         torch.set_num_threads(1)
         found: list[int] = []
         thread = threading.Thread(

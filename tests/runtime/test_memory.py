@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from audiomask.errors import AudiomaskError, DeviceError, DeviceMemoryError
-from audiomask.runtime.memory import Memory, explain, explained, is_short
+from audiomask.runtime.memory import AdaptiveBatches, as_user_error, device_errors, is_out_of_memory
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 SHORT = (
@@ -48,33 +48,33 @@ class Room:
 @pytest.mark.parametrize("room", [1, 2, 3, 7, 16])
 def test_all_of_it_is_done_in_order(room: int) -> None:
     compute = Room(room)
-    parts = Memory(CPU).parts("windows", 3, 19, compute)
+    parts = AdaptiveBatches(CPU).map("windows", 3, 19, compute)
     assert [number for part in parts for number in part] == list(range(3, 19))
     assert max(len(part) for part in parts) <= room
     assert (len(parts) == 1) == (room == 16)
 
 
 def test_what_was_too_much_is_told_and_not_tried_again(caplog: pytest.LogCaptureFixture) -> None:
-    memory, compute = Memory(GPU), Room(4)
+    batches, compute = AdaptiveBatches(GPU), Room(4)
     with caplog.at_level(logging.WARNING):
-        memory.parts("windows", 0, 16, compute)
-        memory.parts("windows", 0, 16, compute)
+        batches.map("windows", 0, 16, compute)
+        batches.map("windows", 0, 16, compute)
     assert [stop - start for start, stop in compute.asked] == [16, 8, *[4] * 8]
     assert [record.getMessage() for record in caplog.records] == [
         "not enough memory on cuda:0 for 16 windows at once: 8 at a time from here on",
         "not enough memory on cuda:0 for 8 windows at once: 4 at a time from here on",
     ]
     other = Room(16)
-    memory.parts("frames", 0, 16, other)  # of another kind, more may fit
+    batches.map("frames", 0, 16, other)  # of another kind, more may fit
     assert other.asked == [(0, 16)]
 
 
 def test_the_device_gets_back_what_it_does_not_need(monkeypatch: pytest.MonkeyPatch) -> None:
     freed: list[None] = []
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: freed.append(None))
-    Memory(GPU).parts("windows", 0, 4, Room(1))
+    AdaptiveBatches(GPU).map("windows", 0, 4, Room(1))
     assert len(freed) == 2
-    Memory(CPU).parts("windows", 0, 4, Room(1))
+    AdaptiveBatches(CPU).map("windows", 0, 4, Room(1))
     assert len(freed) == 2
 
 
@@ -88,7 +88,7 @@ def test_what_failed_is_not_held_while_less_is_tried() -> None:
         if stop - start > 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    Memory(CPU).parts("windows", 0, 4, compute)
+    AdaptiveBatches(CPU).map("windows", 0, 4, compute)
     assert len(held) > 4
 
 
@@ -96,7 +96,7 @@ def test_what_failed_is_not_held_while_less_is_tried() -> None:
 def test_a_part_that_cannot_be_cut_fails(least: int) -> None:
     compute = Room(0)
     with pytest.raises(torch.OutOfMemoryError):
-        Memory(CPU).parts("windows", 0, 16, compute, least)
+        AdaptiveBatches(CPU).map("windows", 0, 16, compute, least)
     assert compute.asked[-1] == (0, least)
 
 
@@ -109,24 +109,24 @@ def test_other_errors_are_not_tried_again(error: RuntimeError) -> None:
         raise error
 
     with pytest.raises(type(error)):
-        Memory(GPU).parts("windows", 0, 16, compute)
+        AdaptiveBatches(GPU).map("windows", 0, 16, compute)
     assert len(asked) == 1
 
 
 @pytest.mark.parametrize("error", SHORT)
 def test_too_little_memory_in_words(error: RuntimeError) -> None:
-    assert is_short(error)
-    told = explain(error, GPU)
+    assert is_out_of_memory(error)
+    told = as_user_error(error, GPU)
     assert isinstance(told, DeviceMemoryError)
     assert str(told).startswith("not enough memory on cuda:0: ")
     assert "--device cpu" in str(told)
-    assert "--device cpu" not in str(explain(error, CPU))
+    assert "--device cpu" not in str(as_user_error(error, CPU))
 
 
 @pytest.mark.parametrize("error", LOST)
 def test_a_lost_device_in_words(error: RuntimeError) -> None:
-    assert not is_short(error)
-    told = explain(error, torch.device("cuda"))
+    assert not is_out_of_memory(error)
+    told = as_user_error(error, torch.device("cuda"))
     assert isinstance(told, DeviceError)
     assert str(told).startswith("cuda:0 failed (")
     assert "\n" not in str(told)
@@ -136,13 +136,13 @@ def test_a_lost_device_in_words(error: RuntimeError) -> None:
 
 @pytest.mark.parametrize("error", OURS)
 def test_errors_of_our_own_stay_what_they_are(error: RuntimeError) -> None:
-    assert explain(error, GPU) is None
-    with pytest.raises(RuntimeError) as raised, explained(GPU):
+    assert as_user_error(error, GPU) is None
+    with pytest.raises(RuntimeError) as raised, device_errors(GPU):
         raise error
     assert raised.value is error
 
 
 def test_errors_are_explained_with_their_cause() -> None:
-    with pytest.raises(AudiomaskError, match="unspecified launch") as raised, explained(GPU):
+    with pytest.raises(AudiomaskError, match="unspecified launch") as raised, device_errors(GPU):
         raise LOST[0]
     assert raised.value.__cause__ is LOST[0]

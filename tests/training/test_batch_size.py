@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from audiomask.errors import UsageError
 from audiomask.training import batch_size as fit
-from audiomask.training.batches import Feed
+from audiomask.training.batches import BatchSource
 from audiomask.training.loop import Run
 
 CPU = torch.device("cpu")
@@ -67,7 +67,7 @@ class forked:
 
 
 def largest(task: Any) -> int:
-    return fit.largest_batch(task, Feed(Rows()), torch.device("cuda"), Run(CPU).autocast())
+    return fit.largest_batch(task, BatchSource(Rows()), torch.device("cuda"), Run(CPU).autocast())
 
 
 def test_the_largest_power_of_two_that_fits(gpu: Any) -> None:
@@ -99,4 +99,4 @@ def test_nothing_fits_is_said(gpu: Any) -> None:
 
 def test_a_cpu_is_told_a_number() -> None:
     with pytest.raises(UsageError, match="--batch-size auto is found on a CUDA device"):
-        fit.largest_batch(Hungry(1), Feed(Rows()), CPU, Run(CPU).autocast())
+        fit.largest_batch(Hungry(1), BatchSource(Rows()), CPU, Run(CPU).autocast())

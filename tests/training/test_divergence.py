@@ -1,4 +1,4 @@
-"""Watch: what ends a run and what does not."""
+"""DivergenceGuard: what ends a run and what does not."""
 
 import math
 from pathlib import Path
@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiomask.errors import AudiomaskError
-from audiomask.training.divergence import PATIENCE, SETTLED, Watch
+from audiomask.training.divergence import PATIENCE, SETTLED, DivergenceGuard
 
 
-def settled(level: float = 2.0, noise: float = 0.1) -> Watch:
-    watch = Watch(Path("run"))
+def settled(level: float = 2.0, noise: float = 0.1) -> DivergenceGuard:
+    watch = DivergenceGuard(Path("run"))
     for step, value in enumerate(np.random.default_rng(0).normal(level, noise, 3 * SETTLED)):
         watch.follow(float(value), step)
     return watch
@@ -46,14 +46,14 @@ def test_spikes_are_passed_over() -> None:
 
 
 def test_the_beginning_may_be_wild() -> None:
-    watch = Watch(Path("run"))
+    watch = DivergenceGuard(Path("run"))
     for step in range(SETTLED):
         watch.follow(10.0 ** (step % 7), step)
 
 
 @given(st.floats(-50, 50), st.floats(0, 10))
 def test_a_loss_may_fall_and_be_negative(level: float, noise: float) -> None:
-    watch = Watch(Path("run"))
+    watch = DivergenceGuard(Path("run"))
     random = np.random.default_rng(0)
     for step in range(300):
         watch.follow(level - step / 10 + float(random.normal(0, noise)), step)

@@ -1,4 +1,4 @@
-"""Averages: by hand, and put into a model for a while."""
+"""EMA: by hand, and put into a model for a while."""
 
 from contextlib import suppress
 
@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from audiomask.training.ema import Averages
+from audiomask.training.ema import EMA
 
 
 def test_averages_by_hand() -> None:
     model = nn.BatchNorm1d(1)
-    averages = Averages(model, decay=0.5)
+    averages = EMA(model, decay=0.5)
     with torch.no_grad():
         model.weight.fill_(3.0)
         model.running_mean.fill_(5.0)
@@ -27,12 +27,12 @@ def test_averages_by_hand() -> None:
 
 def test_they_are_in_the_model_for_as_long_as_asked() -> None:
     model = nn.BatchNorm1d(2)
-    averages = Averages(model, decay=0.5)
+    averages = EMA(model, decay=0.5)
     with torch.no_grad():
         model.weight.fill_(3.0)
         model.running_mean.fill_(5.0)
     own = {name: value.clone() for name, value in model.state_dict().items()}
-    with suppress(KeyboardInterrupt), averages.within(model):
+    with suppress(KeyboardInterrupt), averages.applied_to(model):
         assert model.weight.tolist() == [1, 1]
         assert model.running_mean.tolist() == [0, 0]
         raise KeyboardInterrupt

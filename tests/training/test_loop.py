@@ -26,7 +26,7 @@ from audiomask.networks.vqvae.model import VQVAE
 from audiomask.runtime import distributed
 from audiomask.runtime.termination import termination_signals
 from audiomask.training import loop
-from audiomask.training.batches import Feed, Steps
+from audiomask.training.batches import BatchSource, RankSlice
 from audiomask.training.loop import Run, train
 from audiomask.training.schedule import Schedule
 from audiomask.training.signals import Stop
@@ -54,10 +54,10 @@ class Doubling:
         self.validated: list[Tensor] = []
         self.saved: list[dict[str, Any]] = []
 
-    def blocks(self) -> list[nn.Module]:
+    def repeated_blocks(self) -> list[nn.Module]:
         return [self.model[0]]
 
-    def untaught(self) -> list[nn.Parameter]:
+    def unused_parameters(self) -> list[nn.Parameter]:
         return []
 
     def loss(self, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -70,7 +70,7 @@ class Doubling:
         changed = self.at.get(len(self.batches), lambda loss: None)(loss)
         return loss if changed is None else changed, {"noise": noise.mean()}
 
-    def sounds(self, batch: Tensor) -> dict[str, Tensor]:
+    def audio_samples(self, batch: Tensor) -> dict[str, Tensor]:
         return {"input": batch.flatten()}
 
     def save(self, folder: Path, weights: dict[str, Tensor], notes: dict[str, Any]) -> None:
@@ -86,7 +86,7 @@ def run(task: Any, out: Path, steps: int = 8, **more: Any) -> int:
     plan = {k: more.pop(k) for k in list(more) if k in Schedule.__dataclass_fields__}
     data, check = more.pop("data", Numbers()), more.pop("check", None)
     how = Run(CPU, quiet=True, **more)
-    return train(task, Feed(data, seconds=0.5), schedule(steps, **plan), out, how, check)
+    return train(task, BatchSource(data, seconds=0.5), schedule(steps, **plan), out, how, check)
 
 
 def log(out: Path) -> list[dict[str, float]]:
@@ -202,7 +202,7 @@ def test_the_seed_decides(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("world", [1, 3])
 def test_batches_are_dealt_out_to_the_processes(world: int) -> None:
-    parts = [Steps(range(100), 10, 34, 2, rank, world) for rank in range(world)]  # type: ignore[arg-type]
+    parts = [RankSlice(range(100), 10, 34, 2, rank, world) for rank in range(world)]  # type: ignore[arg-type]
     assert {len(part) for part in parts} == {24 // world}
     dealt = [[part[index] for index in range(len(part))] for part in parts]
     assert sorted(item for items in dealt for item in items) == list(range(10, 34))
@@ -229,9 +229,9 @@ def test_accumulated_batches_are_one_large_one(tmp_path: Path) -> None:
     small = Plain()
     small.model.load_state_dict(large.model.state_dict())
     plan = Schedule(6, batch_size=8, warmup=3, log_every=1)
-    train(large, Feed(Numbers()), plan, tmp_path / "a", Run(CPU, quiet=True))
+    train(large, BatchSource(Numbers()), plan, tmp_path / "a", Run(CPU, quiet=True))
     plan = replace(plan, batch_size=2, accumulate=4)
-    train(small, Feed(Numbers()), plan, tmp_path / "b", Run(CPU, quiet=True))
+    train(small, BatchSource(Numbers()), plan, tmp_path / "b", Run(CPU, quiet=True))
     assert torch.equal(torch.cat(large.batches), torch.cat(small.batches))
     assert [len(batch) for batch in small.batches] == [2] * 24
     pairs = zip(log(tmp_path / "a"), log(tmp_path / "b"), strict=True)
@@ -275,7 +275,7 @@ class Others(Dataset[Tensor]):
 def test_validation_is_on_the_same_items_and_leaves_no_trace(tmp_path: Path) -> None:
     checked, plain = Doubling(), Doubling()
     more = {"validate_every": 3, "validate_items": 8}
-    run(checked, tmp_path / "a", check=Feed(Others()), **more)
+    run(checked, tmp_path / "a", check=BatchSource(Others()), **more)
     run(plain, tmp_path / "b")
     expected = torch.stack([Others()[i] for i in range(8)])
     assert len(checked.validated) == 3 * 2  # after steps 3, 6 and 8
@@ -303,7 +303,7 @@ def test_the_best_checkpoint_is_kept(tmp_path: Path) -> None:
             loss *= 0
 
     task = Doubling({6: spoil})
-    run(task, tmp_path, validate_every=1, validate_items=4, check=Feed(Others()), ema=0.0)
+    run(task, tmp_path, validate_every=1, validate_items=4, check=BatchSource(Others()), ema=0.0)
     losses = [e["validation_loss"] for e in log(tmp_path) if "validation_loss" in e]
     best = int(np.argmin(losses)) + 1
     assert best <= 5
@@ -322,7 +322,7 @@ def read_metadata(out: Path) -> dict[str, str]:
 def test_tensorboard_gets_numbers_sounds_and_pictures(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    more = {"validate_every": 4, "validate_items": 4, "check": Feed(Others())}
+    more = {"validate_every": 4, "validate_items": 4, "check": BatchSource(Others())}
     run(Doubling(), tmp_path, tensorboard=True, **more)
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
@@ -544,7 +544,7 @@ def test_a_run_goes_on_where_its_items_ended_whatever_the_batch(tmp_path: Path) 
     run(Doubling(), tmp_path, steps=3)
     again = Doubling()
     plan = Schedule(5, batch_size=6, warmup=3, log_every=1)
-    train(again, Feed(Numbers()), plan, tmp_path, Run(CPU, quiet=True, resume=True))
+    train(again, BatchSource(Numbers()), plan, tmp_path, Run(CPU, quiet=True, resume=True))
     expected = torch.stack([Numbers()[i] for i in range(12, 24)])
     assert torch.equal(torch.cat(again.batches), expected)
 

@@ -66,7 +66,7 @@ def test_two_processes_take_the_steps_of_one(kind: str, bank: Path, tmp_path: Pa
 
 
 def test_a_run_of_two_is_resumed_by_two_and_shards(bank: Path, tmp_path: Path) -> None:
-    plain = ("--set", "optimiser=adamw")  # Muon takes whole matrices
+    plain = ("--set", "optimizer=adamw")  # Muon takes whole matrices
     train("mlm", bank, tmp_path / "whole", 2, 2, *plain)
     train("mlm", bank, tmp_path / "parts", 2, 2, "--steps", "3", "--shard", *plain)
     assert len(losses(tmp_path / "parts")) == 3

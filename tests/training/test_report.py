@@ -10,8 +10,8 @@ from rich.progress import Progress
 
 from audiomask.errors import DataError
 from audiomask.training import report as module
-from audiomask.training.report import Report, TimeLeft, forget
-from audiomask.training.state import Place
+from audiomask.training.report import Report, TimeLeft, truncate_log
+from audiomask.training.state import TrainState
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 
 
 def tell(out: Path, quiet: bool = False) -> None:
-    place = Place()
+    place = TrainState()
     with Report(out, 8, place, quiet) as report:
         for step in range(1, 5):
             place.step, place.seconds = step, 1.5 * step
@@ -35,7 +35,7 @@ def tell(out: Path, quiet: bool = False) -> None:
             report.step(place, {"loss": 4.0 / step, "gradient": 0.5}, speed=123.456)
         place.best, place.best_step = 0.75, 4
         report.validated(place, {"loss": 0.75, "mel": 0.5})
-        report.say("a line")
+        report.print("a line")
     report.summary(place, "out of time; --resume goes on")
 
 
@@ -62,16 +62,16 @@ def test_the_screen_tells_how_it_went(tmp_path: Path, screen: io.StringIO) -> No
 def test_a_log_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
-        Report(tmp_path / "file" / "run", 1, Place(), quiet=True)
+        Report(tmp_path / "file" / "run", 1, TrainState(), quiet=True)
 
 
 def test_later_steps_are_forgotten(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
-    forget(log, 3)
+    truncate_log(log, 3)
     assert not log.exists()
     lines = [json.dumps({"step": step, "loss": 1}) for step in range(1, 7)]
     log.write_text("\n".join([*lines, '{"step": 2, "lo', "[]"]))
-    forget(log, 3)
+    truncate_log(log, 3)
     assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == [1, 2, 3]
 
 

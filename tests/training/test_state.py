@@ -9,32 +9,39 @@ from torch import nn
 
 from audiomask.checkpoint import store as module
 from audiomask.errors import CheckpointError
-from audiomask.training.state import STATE_FILE, Place, load_state, part, save_state, seconds_spent
+from audiomask.training.state import (
+    STATE_FILE,
+    TrainState,
+    load_state,
+    part,
+    save_state,
+    seconds_spent,
+)
 
-PLACE = Place(7, 56, 12.5, 0.25, 5, {"scale": 1024.0}, 0.125)
+PLACE = TrainState(7, 56, 12.5, 0.25, 5, {"scale": 1024.0}, 0.125)
 
 
 def trained(width: int = 4) -> tuple[nn.Module, torch.optim.Optimizer]:
     """A model after two steps."""
     model = nn.Linear(3, width)
-    optimiser = torch.optim.AdamW(model.parameters())
+    optimizer = torch.optim.AdamW(model.parameters())
     for _ in range(2):
         torch.autograd.backward(model(torch.randn(5, 3)).square().mean())
-        optimiser.step()
-    return model, optimiser
+        optimizer.step()
+    return model, optimizer
 
 
 def save(folder: Path, step: int = 7) -> tuple[nn.Module, dict[str, torch.Tensor]]:
-    model, optimiser = trained()
+    model, optimizer = trained()
     averages = {name: value + 1 for name, value in model.state_dict().items()}
-    save_state(folder, model, averages, optimiser, replace(PLACE, step=step))
+    save_state(folder, model, averages, optimizer, replace(PLACE, step=step))
     return model, averages
 
 
 def test_everything_comes_back(tmp_path: Path) -> None:
-    model, optimiser = trained()
+    model, optimizer = trained()
     averages = {name: value + 1 for name, value in model.state_dict().items()}
-    save_state(tmp_path, model, averages, optimiser, PLACE)
+    save_state(tmp_path, model, averages, optimizer, PLACE)
     expected = torch.rand(3)
     other, fresh = trained()
     empty = {name: torch.zeros_like(value) for name, value in averages.items()}
@@ -44,7 +51,7 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     for name, value in model.state_dict().items():
         assert torch.equal(other.state_dict()[name], value)
         assert torch.equal(empty[name], averages[name])
-    for number, moments in optimiser.state_dict()["state"].items():
+    for number, moments in optimizer.state_dict()["state"].items():
         for name, value in moments.items():
             assert torch.equal(fresh.state_dict()["state"][number][name], value)
     assert [path.name for path in tmp_path.iterdir()] == [STATE_FILE]
@@ -59,10 +66,10 @@ def test_the_time_spent_is_told_before_all_is_loaded(tmp_path: Path) -> None:
 
 
 def refuse(folder: Path, reason: str, width: int = 4) -> None:
-    model, optimiser = trained(width)
+    model, optimizer = trained(width)
     averages = {name: value.clone() for name, value in model.state_dict().items()}
     with pytest.raises(CheckpointError, match=reason) as caught:
-        load_state(folder, model, averages, optimiser)
+        load_state(folder, model, averages, optimizer)
     assert "\n" not in str(caught.value)
 
 
@@ -94,9 +101,9 @@ def test_a_failed_save_leaves_the_old_state(
     monkeypatch.setattr(module, "save_file", fail)
     with pytest.raises(CheckpointError, match="disk full"):
         save(tmp_path, step=8)
-    model, optimiser = trained()
+    model, optimizer = trained()
     averages = {name: value.clone() for name, value in model.state_dict().items()}
-    assert load_state(tmp_path, model, averages, optimiser).step == 7
+    assert load_state(tmp_path, model, averages, optimizer).step == 7
     assert [path.name for path in tmp_path.iterdir()] == [STATE_FILE]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.fft import next_fast_len
 
 from audiomask.infill.detection.runs import Spans
 
@@ -30,7 +31,7 @@ _BATCH = 10.0
 _FLOOR = 1e-9
 
 
-class ClickFinder:
+class ClickDetector:
     """Finds clicks in the blocks of one channel.
 
     Args:
@@ -74,7 +75,7 @@ def clicks(audio: Audio, frame: int, side: int) -> Spans:
     nothing: Spans = np.zeros((0, 2), np.int64)
     if len(audio) < 2 * frame:
         return nothing
-    ratio = surprise(audio, frame)
+    ratio = relative_error(audio, frame)
     high = np.flatnonzero(ratio > PEAK)
     if not len(high):
         return nothing
@@ -93,8 +94,8 @@ def clicks(audio: Audio, frame: int, side: int) -> Spans:
     return np.array(found, np.int64).reshape(-1, 2)
 
 
-def surprise(audio: Audio, frame: int) -> Audio:
-    """By how many times its usual size a predictor's error is larger, for audio [T].
+def relative_error(audio: Audio, frame: int) -> Audio:
+    """A predictor's error as a multiple of its usual size, for audio [T].
 
     Every frame has a predictor of its own, made from it and half of those on its sides.
     """
@@ -102,7 +103,7 @@ def surprise(audio: Audio, frame: int) -> Audio:
     padded = np.pad(audio, (frame // 2 + ORDER, (count + 1) * frame - len(audio)))
     windows = np.lib.stride_tricks.sliding_window_view(padded[ORDER:], 2 * frame)[::frame][:count]
     window = np.hanning(2 * frame).astype(np.float32)
-    size = 1 << (2 * frame + ORDER).bit_length()
+    size = next_fast_len(2 * frame + ORDER, real=True)
     spectrum = np.fft.rfft(windows * window, size)
     lags = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, size)[:, : ORDER + 1]
     lags[:, 0] += lags[:, 0] * 1e-7 + _FLOOR * frame

@@ -25,9 +25,9 @@ import numpy as np
 from audiomask.audio.files import AudioFile
 from audiomask.audio.pcm import Raw
 from audiomask.audio.source import AudioSource
-from audiomask.infill.detection.clicks import LONGEST, ClickFinder
-from audiomask.infill.detection.dropouts import Dip, DipFinder, edges_of
-from audiomask.infill.detection.exact import JOIN, ExactFinder, finite, levels_of
+from audiomask.infill.detection.clicks import LONGEST, ClickDetector
+from audiomask.infill.detection.dropouts import Dip, DipDetector, exact_edges
+from audiomask.infill.detection.exact import JOIN, ExactDetector, finite, levels_of
 from audiomask.infill.detection.rests import is_dropout, is_rest
 from audiomask.infill.detection.runs import Spans
 from audiomask.infill.gaps import Gap, merge_kinds
@@ -104,16 +104,16 @@ def detect_faults(
     if unknown := set(kinds) - set(KINDS):
         raise ValueError(f"unknown kinds of fault: {', '.join(sorted(unknown))}")
     rows = list(channels or range(source.channels))
-    finder = _Finder(source, min_gap, kinds, rows, max_gap)
+    detector = _Detector(source, min_gap, kinds, rows, max_gap)
     read = _reader(source)
     block = max(_BLOCK_SAMPLES // source.channels, 1)
     for start in range(0, source.frames, block):
         samples = read(start, min(start + block, source.frames))
-        finder.push(samples if len(rows) == source.channels else samples[:, rows])
-    return finder.finish()
+        detector.push(samples if len(rows) == source.channels else samples[:, rows])
+    return detector.finish()
 
 
-class _Finder:
+class _Detector:
     """What a recording's blocks hold, put together to faults.
 
     Args:
@@ -136,55 +136,55 @@ class _Finder:
         self.lossy = self.levels.silence > 0
         self.done = 0  # samples seen
         self.channels = [
-            ExactFinder(source, self.levels, self.shortest, kinds, self.lossy) for _ in rows
+            ExactDetector(source, self.levels, self.shortest, kinds, self.lossy) for _ in rows
         ]
         dips = "dropout" in kinds or (self.lossy and "silence" in kinds)
-        self.dips = DipFinder(self.rate, len(rows), max_gap) if dips else None
-        self.clicks = [ClickFinder(self.rate) for _ in rows] if "click" in kinds else []
+        self.dips = DipDetector(self.rate, len(rows), max_gap) if dips else None
+        self.clicks = [ClickDetector(self.rate) for _ in rows] if "click" in kinds else []
         self.found: list[Dip] = []
         self.clicked: list[tuple[Gap, str]] = []
 
     def push(self, samples: Raw) -> None:
         """Look at the next block [n, C], as it is stored."""
-        for channel, finder in enumerate(self.channels):
-            finder.push(samples[:, channel], self.done)
+        for channel, detector in enumerate(self.channels):
+            detector.push(samples[:, channel], self.done)
         if self.dips is not None or self.clicks:
             sound = _sound(samples)
             if self.dips is not None:
                 self.found += self.dips.push(sound)
             for column, clicks in enumerate(self.clicks):
-                self.clicked += _spans(clicks.push(sound[:, column]), self.rows[column])
+                self.clicked += _as_clicks(clicks.push(sound[:, column]), self.rows[column])
         self.done += len(samples)
 
     def finish(self) -> list[Fault]:
         """All faults, now that the recording has been seen to its end."""
         parts = [
             (Gap(start, stop, (row,)), kind)
-            for row, finder in zip(self.rows, self.channels, strict=True)
-            for start, stop, kind in finder.finish(self.done)
+            for row, detector in zip(self.rows, self.channels, strict=True)
+            for start, stop, kind in detector.finish(self.done)
         ]
         found: list[Fault] = []
         certain = [part for part in parts if part[1] not in _QUIET]
-        for fault in _together(parts, self.source):
+        for fault in _merged(parts, self.source):
             kinds = set(fault.kind.split("+"))
             reason = self._reason(fault.gap) if kinds & _QUIET and "clipped" not in kinds else ""
             if not reason:
                 found.append(fault)
             else:  # what is broken in a rest is broken all the same
-                found.append(Fault(fault.gap, _named(kinds & _QUIET), reason))
-                found += _together([p for p in certain if fault.gap.holds(p[0])], self.source)
+                found.append(Fault(fault.gap, _join_kinds(kinds & _QUIET), reason))
+                found += _merged([p for p in certain if fault.gap.holds(p[0])], self.source)
         if self.dips is not None:
             self.found += self.dips.finish()
             found += self._dropouts(found)
         for column, clicks in enumerate(self.clicks):
-            self.clicked += _spans(clicks.finish(), self.rows[column])
+            self.clicked += _as_clicks(clicks.finish(), self.rows[column])
         # where sound breaks off, it clicks
         found += [
             click
-            for click in _together(self.clicked, self.source)
-            if not any(_near(click.gap, other.gap) for other in found)
+            for click in _merged(self.clicked, self.source)
+            if not any(_is_near(click.gap, other.gap) for other in found)
         ]
-        return _united(found, self.source.channels)
+        return _resolved(found, self.source.channels)
 
     def _reason(self, gap: Gap) -> str:
         """Why a silence is left alone; empty if it is not."""
@@ -203,7 +203,7 @@ class _Finder:
         for dip in sorted(self.found, key=lambda dip: dip.channel):  # all together first
             kind = "silence" if self.lossy and dip.level < _LOSSY_DROPOUT else "dropout"
             numbers = tuple(self.rows) if dip.channel < 0 else (self.rows[dip.channel],)
-            edges = edges_of(self.source, dip, numbers)
+            edges = exact_edges(self.source, dip, numbers)
             if kind not in self.kinds or edges is None or edges[1] - edges[0] < self.shortest:
                 continue
             gap = Gap(*edges, () if len(numbers) == self.source.channels else numbers)
@@ -235,41 +235,41 @@ def _sound(samples: Raw) -> Raw:
     return np.where(finite(samples), samples, 0).astype(np.float32)
 
 
-def _together(parts: Iterable[tuple[Gap, str]], source: AudioSource) -> list[Fault]:
+def _merged(parts: Iterable[tuple[Gap, str]], source: AudioSource) -> list[Fault]:
     """Faults from spans of channels and their kinds, one where they touch or are alike."""
     # two samples of sound are none: spans as near as that touch
     wide = [(Gap(gap.start, gap.stop + JOIN, gap.channels), kind) for gap, kind in parts]
     return [
-        Fault(Gap(gap.start, gap.stop - JOIN, gap.channels), _named(kinds))
+        Fault(Gap(gap.start, gap.stop - JOIN, gap.channels), _join_kinds(kinds))
         for gap, kinds in merge_kinds(wide, source.channels)
     ]
 
 
-def _united(found: Sequence[Fault], channels: int) -> list[Fault]:
+def _resolved(found: Sequence[Fault], channels: int) -> list[Fault]:
     """Faults in order, one where they overlap, without rests that lie in one."""
     parts = [(f.gap, kind) for f in found if not f.left for kind in f.kind.split("+")]
-    faults = [Fault(gap, _named(kinds)) for gap, kinds in merge_kinds(parts, channels)]
-    left = [f for f in found if f.left and not any(_mostly(f.gap, o.gap) for o in faults)]
+    faults = [Fault(gap, _join_kinds(kinds)) for gap, kinds in merge_kinds(parts, channels)]
+    left = [f for f in found if f.left and not any(_is_mostly_inside(f.gap, o.gap) for o in faults)]
     return sorted([*faults, *left], key=lambda fault: fault.gap)
 
 
-def _spans(found: Spans, row: int) -> list[tuple[Gap, str]]:
+def _as_clicks(found: Spans, row: int) -> list[tuple[Gap, str]]:
     """The clicks of a channel."""
     return [(Gap(start, stop, (row,)), "click") for start, stop in found.tolist()]
 
 
-def _near(gap: Gap, other: Gap) -> bool:
+def _is_near(gap: Gap, other: Gap) -> bool:
     """Whether gaps are nearer to each other than a click is long, in a channel of both."""
     apart = max(gap.start, other.start) - min(gap.stop, other.stop)
     return apart < LONGEST and gap.shares_channel(other)
 
 
-def _mostly(gap: Gap, other: Gap) -> bool:
+def _is_mostly_inside(gap: Gap, other: Gap) -> bool:
     """Whether most of a gap lies in another."""
     common = min(gap.stop, other.stop) - max(gap.start, other.start)
     return gap.shares_channel(other) and 2 * common > gap.length
 
 
-def _named(kinds: Collection[str]) -> str:
+def _join_kinds(kinds: Collection[str]) -> str:
     """Kinds as one word, in their order."""
     return "+".join(kind for kind in KINDS if kind in kinds)

@@ -48,7 +48,7 @@ class Dip(NamedTuple):
     level: float
 
 
-class DipFinder:
+class DipDetector:
     """Finds dips in a recording's blocks.
 
     Args:
@@ -142,7 +142,7 @@ def _dips(level: Levels, first: int, until: int, reach: int) -> Iterator[tuple[i
             end = stop
 
 
-def edges_of(source: AudioSource, dip: Dip, channels: Sequence[int]) -> tuple[int, int] | None:
+def exact_edges(source: AudioSource, dip: Dip, channels: Sequence[int]) -> tuple[int, int] | None:
     """A dip's first sample and the one after its last, exactly; None if they cannot be told.
 
     Args:

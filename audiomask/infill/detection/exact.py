@@ -11,12 +11,10 @@ import numpy as np
 from audiomask.audio.files import AudioFile
 from audiomask.audio.pcm import BITS, Raw
 from audiomask.audio.source import AudioSource
-from audiomask.infill.detection.runs import Mask, Rests, Runs, Spans, join_spans
+from audiomask.infill.detection.runs import AbruptRuns, Mask, Runs, Spans, join_spans
 
 #: So many samples of sound or fewer between two faults are filled with them. Longer slivers are
-#: worth keeping, for true samples between clipped crests are what the crests are guessed from:
-#: in music clipped 6 dB down, filled by autoregression, joining over 4 samples or 1 ms lost up to
-#: 6 dB, over 2 ms up to 19 dB.
+#: worth keeping: true samples between clipped crests are what the crests are predicted from.
 JOIN = 2
 #: One sample or two at full scale are the peak of a normalised recording, not a cut crest.
 SHORTEST_CLIPPED = 4
@@ -65,7 +63,7 @@ def levels_of(source: AudioSource) -> Levels:
     return Levels(0, 2.0**-15, 1 - 2.0**-15)
 
 
-class ExactFinder:
+class ExactDetector:
     """Finds such runs in a channel's blocks."""
 
     def __init__(
@@ -82,9 +80,9 @@ class ExactFinder:
         self.row = np.zeros(0)  # the newest block, and two samples before it
         held = max(shortest, SHORTEST_STUCK)
         crest = max(held, math.ceil(LONGEST_CREST * source.sample_rate))
-        self.silence = None if lossy else Rests(shortest, self.jumps)
-        self.stuck = Rests(held, self.jumps, lag=1)
-        self.stuck_full = Rests(crest, self.jumps, lag=1)
+        self.silence = None if lossy else AbruptRuns(shortest, self.jumps)
+        self.stuck = AbruptRuns(held, self.jumps, lag=1)
+        self.stuck_full = AbruptRuns(crest, self.jumps, lag=1)
         self.nan = Runs(1)
         self.clipped = Runs(SHORTEST_CLIPPED)
 

@@ -69,7 +69,7 @@ def is_rest(source: AudioSource, start: int, stop: int, channels: Sequence[int])
         start, stop: the silence: exactly its samples.
         channels: numbers of the channels that it is in.
     """
-    return told_by(*edges(source, start, stop, channels))
+    return are_rest_edges(*edges(source, start, stop, channels))
 
 
 def is_dropout(
@@ -105,7 +105,7 @@ def edges(source: AudioSource, start: int, stop: int, channels: Sequence[int]) -
     return edge(heard[0], source.sample_rate), edge(heard[1], source.sample_rate)
 
 
-def told_by(before: Edge, after: Edge) -> bool:
+def are_rest_edges(before: Edge, after: Edge) -> bool:
     """Whether the edges of a silence are those of a rest."""
     if max(before.fade, after.fade) > FADE or min(before.level, after.level) < FAINT:
         return True

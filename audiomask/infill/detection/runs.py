@@ -44,7 +44,7 @@ class Runs:
         return self.push(np.zeros(1, bool), at)
 
 
-class Rests(Runs):
+class AbruptRuns(Runs):
     """Runs of a condition that the recording jumps into or out of.
 
     Args:

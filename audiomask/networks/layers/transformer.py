@@ -27,15 +27,17 @@ class Attention(nn.Module):
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.inward = nn.Linear(dim, 3 * dim, bias=False)
-        self.outward = nn.Linear(dim, dim, bias=False)
+        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
+        self.out = nn.Linear(dim, dim, bias=False)
 
-    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], seen: Tensor | None) -> Tensor:
-        """[B, F, dim] to [B, F, dim]; ``seen`` [B, F] is false where nobody may look."""
+    def forward(
+        self, x: Tensor, angles: tuple[Tensor, Tensor], attention_mask: Tensor | None
+    ) -> Tensor:
+        """[B, F, dim] to [B, F, dim]; ``attention_mask`` [B, F] is false where nobody may look."""
         batch, frames, dim = x.shape
-        parts = self.inward(x).view(batch, frames, 3, self.heads, dim // self.heads)
+        parts = self.qkv(x).view(batch, frames, 3, self.heads, dim // self.heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
-        mask = None if seen is None else seen[:, None, None, :]
+        mask = None if attention_mask is None else attention_mask[:, None, None, :]
         query, key = rotate(query, angles), rotate(key, angles)
         if x.device.type == "cpu" and torch.is_grad_enabled():
             # the fused kernel's backward pass takes twice the time of plain products there
@@ -45,10 +47,10 @@ class Attention(nn.Module):
             y = scores.softmax(dim=-1).to(value.dtype) @ value
         else:
             y = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        return self.outward(y.transpose(1, 2).reshape(batch, frames, dim))  # type: ignore[no-any-return]
+        return self.out(y.transpose(1, 2).reshape(batch, frames, dim))  # type: ignore[no-any-return]
 
 
-class Layer(nn.Module):
+class TransformerLayer(nn.Module):
     """Pre-norm layer: depthwise convolution (optional), attention, feed-forward network.
 
     The convolution hears onsets and the shapes of single notes at once, which attention alone
@@ -66,13 +68,15 @@ class Layer(nn.Module):
         if kernel:
             self.local = nn.Conv1d(dim, dim, kernel, padding=kernel // 2, groups=dim)
 
-    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor], seen: Tensor | None) -> Tensor:
+    def forward(
+        self, x: Tensor, angles: tuple[Tensor, Tensor], attention_mask: Tensor | None
+    ) -> Tensor:
         """[B, F, dim] to [B, F, dim]."""
         if self.local is not None:
             # padding is to the convolution what lies beyond the ends is: nothing
-            heard = x if seen is None else x * seen[..., None]
+            heard = x if attention_mask is None else x * attention_mask[..., None]
             x = x + self.local(heard.transpose(1, 2)).transpose(1, 2)
-        x = x + self.attention(self.attention_norm(x), angles, seen)
+        x = x + self.attention(self.attention_norm(x), angles, attention_mask)
         return x + self.contract(F.gelu(self.expand(self.feed_norm(x))))  # type: ignore[no-any-return]
 
 
@@ -82,11 +86,11 @@ class Transformer(nn.Module):
     def __init__(self, dim: int, heads: int, layers: int, kernel: int) -> None:
         super().__init__()
         self.head_dim = dim // heads
-        self.layers = nn.ModuleList(Layer(dim, heads, kernel) for _ in range(layers))
+        self.layers = nn.ModuleList(TransformerLayer(dim, heads, kernel) for _ in range(layers))
 
-    def forward(self, x: Tensor, seen: Tensor | None = None) -> Tensor:
-        """[B, F, dim] to [B, F, dim]; ``seen`` [B, F] is false at padding."""
+    def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """[B, F, dim] to [B, F, dim]; ``attention_mask`` [B, F] is false at padding."""
         angles = rotary_angles(x.shape[1], self.head_dim, x.device)
         for layer in self.layers:
-            x = layer(x, angles, seen)
+            x = layer(x, angles, attention_mask)
         return x

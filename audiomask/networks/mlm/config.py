@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audiomask.errors import ConfigError
+from audiomask.networks.masks.config import STEMS
 
 #: sizes that may be 0
-MAY_BE_NONE = ("stem_layers", "kernel", "bands", "head_rank", "mask_layers")
-STEMS = ("guitar", "piano", "bass", "drums")
+MAY_BE_NONE = ("stem_layers", "kernel", "bands", "head_rank")
 #: the longest window, in frames: attention takes time that grows with its square
 LONGEST = 1 << 14
 #: the longest window of the bands' spectrum, in hops of it: its tables take memory
@@ -26,27 +26,21 @@ class MLMConfig:
         stems: what SEP tokens there are.
         window: frames it is trained on and sees at once.
         dim, heads: width and attention heads.
-        layers: transformer layers over the whole sequence (folded layout: over the mixture).
-        stem_layers: folded layout: layers run for each stem on top of the mixture's.
+        layers: transformer layers over the whole sequence (aligned layout: over the mixture).
+        stem_layers: aligned layout: layers run for each stem on top of the mixture's.
         kernel: width of the depthwise convolution in every layer, in frames; 0 for none.
         layout: how ``mixture SEP stem`` is laid out. "concatenated" is the paper's: one after the
-            other. "folded" lays the stem over the mixture, so that frames that sound together
+            other. "aligned" lays the stem over the mixture, so that frames that sound together
             share a position: half the length, no alignment to learn, and all stems share
             the mixture's layers.
-        bands: mel-spaced bands of the mixture's spectrum that the folded layout reads beside
-            the tokens, and of the masks that it predicts; 0 for tokens only.
+        bands: mel-spaced bands of the mixture's spectrum that the aligned layout reads beside
+            the tokens to separate; 0 for tokens only.
         band_stft: window of that spectrum, in samples.
         band_frames: frames of tokens for each of its frames.
-        mask_channels: of the stages of the U-Net that makes the masks, each with half the bands
-            of the one before.
-        mask_layers: transformer layers at its bottom, as wide as the others.
         head_rank: of the output layers beside the pointers into the code vectors; 0 for a full
             matrix.
-        separated: folded layout: share of the excerpts in a training batch that are separated,
-            rounded up. 0 trains infill alone.
-        tokenised: folded layout: share of them that have tokens, rounded up, and teach
-            infill; what has none is separated without the guide of the hidden states. One of
-            the two shares is 1.
+        separated: aligned layout: share of the excerpts in a training batch of which a stem's
+            tokens are learned as well, rounded up; 0 trains infill alone.
     """
 
     levels: int
@@ -61,44 +55,28 @@ class MLMConfig:
     layers: int = 6
     stem_layers: int = 1
     kernel: int = 7
-    layout: str = "folded"
+    layout: str = "aligned"
     bands: int = 256
     band_stft: int = 4096
     band_frames: int = 2
-    mask_channels: tuple[int, ...] = (16, 32, 48, 64, 96)
-    mask_layers: int = 2
     head_rank: int = 64
     separated: float = 1.0
-    tokenised: float = 1.0
 
     def __post_init__(self) -> None:
         """Make a list of stems, as JSON has it, a tuple; ConfigError for what makes no model."""
         object.__setattr__(self, "stems", tuple(self.stems))
         if not all(isinstance(stem, str) for stem in self.stems):
             raise ConfigError(f"stems are {self.stems!r}; they must be names")
-        if self.layout not in ("folded", "concatenated"):
-            raise ConfigError(f"layout is {self.layout!r}; it must be folded or concatenated")
-        object.__setattr__(self, "mask_channels", tuple(self.mask_channels))
-        for name in ("separated", "tokenised"):
-            share = getattr(self, name)
-            if not isinstance(share, int | float) or not 0 <= share <= 1:
-                raise ConfigError(f"{name} is {share!r}; it must be from 0 to 1")
-        if max(self.separated, self.tokenised) < 1:
-            raise ConfigError("separated and tokenised are under 1; one of the two must be 1")
-        if not self.bands and self.tokenised == 0:
-            raise ConfigError("tokenised and bands are 0; one of the two must be more")
-        sizes = {f"mask_channels[{n}]": value for n, value in enumerate(self.mask_channels)}
-        others = ("stems", "layout", "separated", "tokenised", "mask_channels")
-        for name, value in (vars(self) | sizes).items():
+        if self.layout not in ("aligned", "concatenated"):
+            raise ConfigError(f"layout is {self.layout!r}; it must be aligned or concatenated")
+        share = self.separated
+        if not isinstance(share, int | float) or not 0 <= share <= 1:
+            raise ConfigError(f"separated is {share!r}; it must be from 0 to 1")
+        for name, value in vars(self).items():
             least = 0 if name in MAY_BE_NONE else 1
             whole = type(value) is int and least <= value <= 1 << 20
-            if name not in others and not whole:
+            if name not in ("stems", "layout", "separated") and not whole:
                 raise ConfigError(f"{name} is {value!r}; it must be a whole number from {least}")
-        if not 0 < len(self.mask_channels) <= 16:
-            raise ConfigError(f"mask_channels are {self.mask_channels!r}; it takes 1 to 16 stages")
-        halvings = 1 << (len(self.mask_channels) - 1)
-        if self.bands % halvings:
-            raise ConfigError(f"bands is {self.bands}; it must be a multiple of {halvings}")
         if self.bands and self.window % self.band_frames:
             raise ConfigError(f"window is {self.window}; it must be a multiple of band_frames")
         most = MOST_HOPS * self.hop_length * self.band_frames

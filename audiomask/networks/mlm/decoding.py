@@ -16,7 +16,7 @@ from audiomask.networks.mlm.model import MaskedLM
 CHOICE_TEMPERATURE = 4.5
 
 
-class Filled(NamedTuple):
+class Decoded(NamedTuple):
     """What stands where there was a gap.
 
     Attributes:
@@ -31,7 +31,7 @@ class Filled(NamedTuple):
     score: Tensor
 
 
-class Noise:
+class PerRecordingNoise:
     """Random numbers for rows of a batch that must not depend on each other.
 
     Args:
@@ -52,15 +52,15 @@ class Noise:
 
 
 @torch.inference_mode()
-def fill(
+def iterative_decode(
     model: MaskedLM,
     ids: Tensor,
     unknown: Tensor,
     steps: int,
     temperature: float,
-    noise: Noise,
+    noise: PerRecordingNoise,
     drawn: int | None = None,
-) -> Filled:
+) -> Decoded:
     """Fill a gap level by level, coarse to fine, each level in passes.
 
     After pass i of n the share cos(π i / 2 n) of the level's gap is masked again: what the
@@ -95,12 +95,12 @@ def fill(
             hidden = model.target(model.context(ids))
             logits = model.level_logits(hidden, level).float()
             # the first codes may surprise, the last ones have to fit
-            heat = temperature * (1 - number / passes)
-            sampled, log_p = sample(logits, heat, noise)
+            temperature_now = temperature * (1 - number / passes)
+            sampled, log_p = sample(logits, temperature_now, noise)
             left = math.cos(math.pi / 2 * (number + 1) / passes)
             # codes filled earlier are never taken back: only this pass's are ranked
-            doubt = CHOICE_TEMPERATURE * temperature * (1 - (number + 1) / passes)
-            confidence = log_p + doubt * noise.gumbel(log_p)
+            confidence_noise = CHOICE_TEMPERATURE * temperature * (1 - (number + 1) / passes)
+            confidence = log_p + confidence_noise * noise.gumbel(log_p)
             keep = (unknown.sum(dim=1) * (1 - left)).ceil().long()
             fresh = (keep - (unknown & ~masked).sum(dim=1)).clamp_min(0)
             rank = confidence.masked_fill(~masked, -torch.inf).argsort(dim=1, descending=True)
@@ -117,7 +117,7 @@ def fill(
             best, code = log_p.max(dim=-1)
             ids[:, level] = torch.where(unknown, code, ids[:, level])
             score = score + (best * unknown).sum(dim=1)
-    return Filled(ids, vectors, score / (unknown.sum(dim=1) * levels).clamp_min(1))
+    return Decoded(ids, vectors, score / (unknown.sum(dim=1) * levels).clamp_min(1))
 
 
 def sum_of_vectors(model: MaskedLM, ids: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ def sum_of_vectors(model: MaskedLM, ids: Tensor) -> Tensor:
     return total.float()
 
 
-def sample(logits: Tensor, temperature: float, noise: Noise) -> tuple[Tensor, Tensor]:
+def sample(logits: Tensor, temperature: float, noise: PerRecordingNoise) -> tuple[Tensor, Tensor]:
     """Draw codes [B, F] from logits [B, F, K], with their log-probabilities [B, F]."""
     log_p = logits.log_softmax(dim=-1)
     if temperature > 0:

@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiomask.networks.layers.transformer import Transformer
-from audiomask.networks.masks.unet import Refiner
 from audiomask.networks.mlm.config import MLMConfig
 from audiomask.networks.mlm.vocabulary import Vocabulary
 
@@ -15,10 +14,9 @@ from audiomask.networks.mlm.vocabulary import Vocabulary
 class MaskedLM(nn.Module):
     """One model for plain sequences (infill) and for ``mixture SEP_stem stem`` (separation).
 
-    A plain sequence goes through ``context`` then ``target``. In the folded layout the
-    mixture goes through ``context`` once, and ``target`` adds a stem's SEP and tokens to it;
-    ``mask_logits`` turns what it finds into masks on the mixture's spectrum. In the concatenated
-    layout the whole sequence, SEP and stem included, goes through ``context``.
+    A plain sequence goes through ``context`` then ``target``. In the aligned layout the
+    mixture goes through ``context`` once, and ``target`` adds a stem's SEP and tokens to it. In the
+    concatenated layout the whole sequence, SEP and stem included, goes through ``context``.
 
     Args:
         config: the model's configuration.
@@ -41,7 +39,7 @@ class MaskedLM(nn.Module):
         )
         # even, not normal: drawn without memory, as when a checkpoint's shapes are checked, normal
         # numbers make torch import its compiler, which takes a second
-        self.special = nn.Parameter(
+        self.special_embeddings = nn.Parameter(
             torch.empty(levels, 2 + len(config.stems), dim).uniform_(-0.87, 0.87)
         )
         self.context_layers = Transformer(dim, config.heads, config.layers, config.kernel)
@@ -50,28 +48,15 @@ class MaskedLM(nn.Module):
         self.heads = nn.ModuleList(
             output_layer(dim, config.codebook_size, config.head_rank) for _ in range(levels)
         )
-        self.pointers = nn.ModuleList(nn.Linear(dim, config.code_dim) for _ in range(levels))
-        for parameter in self.pointers.parameters():
+        self.code_similarity_heads = nn.ModuleList(
+            nn.Linear(dim, config.code_dim) for _ in range(levels)
+        )
+        for parameter in self.code_similarity_heads.parameters():
             # point nowhere at first: all codes are equally likely before anything is learned
             nn.init.zeros_(parameter)
         if config.bands:
             self.band_projection = nn.Linear(config.bands, dim)
-            self.no_bands = nn.Parameter(torch.zeros(dim))
-            self.refiner = Refiner(
-                config.bands,
-                config.mask_channels,
-                len(config.stems) + 1,
-                dim,
-                config.heads,
-                config.mask_layers,
-                config.kernel,
-                guide=dim * (len(config.stems) + 1),
-            )
-
-    def fold(self) -> None:
-        """Get ready for use: what is learned stays, in fewer operations. No more training."""
-        if self.config.bands:
-            self.refiner.fold()
+            self.no_band_embedding = nn.Parameter(torch.zeros(dim))
 
     def embed(self, ids: Tensor) -> Tensor:
         """Sum of the levels' token embeddings, [B, F, dim] of ids [B, levels, F].
@@ -85,7 +70,7 @@ class MaskedLM(nn.Module):
         total: Tensor | float = 0.0
         for level, project in enumerate(self.code_projections):
             codes = project(self.code_vectors(level))
-            table = torch.cat([codes, self.special[level].to(codes.dtype)])
+            table = torch.cat([codes, self.special_embeddings[level].to(codes.dtype)])
             total = total + F.embedding(ids[:, level], table)
         assert isinstance(total, Tensor)
         return total
@@ -96,7 +81,7 @@ class MaskedLM(nn.Module):
         return vectors / vectors.square().mean().sqrt().clamp_min(1e-6)
 
     def context(
-        self, ids: Tensor, bands: Tensor | None = None, seen: Tensor | None = None
+        self, ids: Tensor, bands: Tensor | None = None, attention_mask: Tensor | None = None
     ) -> Tensor:
         """Hidden states [B, F, dim] of a sequence.
 
@@ -104,14 +89,16 @@ class MaskedLM(nn.Module):
             ids: [B, levels, F], or [B, C, levels, F] for several channels.
             bands: band features of the mixture, [B, bands, F / band_frames] (see
                 ``band_features``), or None.
-            seen: bool [B, F], false at padding.
+            attention_mask: bool [B, F], false at padding.
         """
         x = self.embed(ids)
         if self.config.bands:
-            x = x + (self.no_bands if bands is None else self.heard(bands, x.shape[1]))
-        return self.context_layers(x, seen)  # type: ignore[no-any-return]
+            x = x + (
+                self.no_band_embedding if bands is None else self.embed_bands(bands, x.shape[1])
+            )
+        return self.context_layers(x, attention_mask)  # type: ignore[no-any-return]
 
-    def heard(self, bands: Tensor, frames: int) -> Tensor:
+    def embed_bands(self, bands: Tensor, frames: int) -> Tensor:
         """Band features [B, bands, F'] as the transformer takes them, [B, frames, dim]."""
         slow: Tensor = self.band_projection(bands.mT)
         return slow.repeat_interleave(self.config.band_frames, dim=1)[:, :frames]
@@ -121,7 +108,7 @@ class MaskedLM(nn.Module):
         hidden: Tensor,
         ids: Tensor | None = None,
         stem: Tensor | None = None,
-        seen: Tensor | None = None,
+        attention_mask: Tensor | None = None,
     ) -> Tensor:
         """Final hidden states [B, F, dim]: of the sequence itself, or of a stem in it.
 
@@ -129,13 +116,13 @@ class MaskedLM(nn.Module):
             hidden: [B, F, dim] from ``context``.
             ids: the stem's tokens [B, levels, F], masked where unknown.
             stem: number of each row's stem [B].
-            seen: bool [B, F], false at padding.
+            attention_mask: bool [B, F], false at padding.
         """
         if stem is not None:
             assert ids is not None
-            separator = self.special[:, 2:].sum(dim=0)[stem]
+            separator = self.special_embeddings[:, 2:].sum(dim=0)[stem]
             hidden = hidden + self.embed(ids) + separator[:, None]
-        return self.norm(self.stem_layers(hidden, seen))  # type: ignore[no-any-return]
+        return self.norm(self.stem_layers(hidden, attention_mask))  # type: ignore[no-any-return]
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of every code, [B, levels, F, K], from final hidden states [B, F, dim]."""
@@ -149,33 +136,12 @@ class MaskedLM(nn.Module):
         A pointer into the space of the VQ-VAE's code vectors, where like codes are neighbours,
         learns fast; an output layer adds what that cannot say, how common each code is above all.
         """
-        near = self.pointers[level](hidden) @ self.code_vectors(level).T.to(hidden.dtype)
+        near = self.code_similarity_heads[level](hidden) @ self.code_vectors(level).T.to(
+            hidden.dtype
+        )
         return near + self.heads[level](hidden)  # type: ignore[no-any-return]
 
-    def mask_logits(
-        self, features: Tensor, context: Tensor | None = None, stems: Tensor | None = None
-    ) -> Tensor:
-        """Scores of stems and residual for every band, [B, S + 1, bands, F'].
-
-        Their softmax over the second axis shares the mixture out: stems compete.
-
-        Args:
-            features: band features of the mixture [B, bands, F'], F' = F / band_frames.
-            context: hidden states of the first N of the mixtures [N, F, dim]; the others are
-                separated by their spectrum alone.
-            stems: final hidden states of every stem of those [N, S, F, dim].
-        """
-        if context is None or stems is None:
-            return self.refiner(features)  # type: ignore[no-any-return]
-        known, number, frames, dim = stems.shape
-        # what the pointers and output layers make of these are the posteriors of the tokens
-        guide = torch.cat([self.norm(context)[:, None], stems], dim=1)
-        guide = guide.transpose(1, 2).reshape(known, frames, (number + 1) * dim)
-        rows = F.avg_pool1d(guide.mT, self.config.band_frames, ceil_mode=True).mT
-        rows = F.pad(rows, (0, 0, 0, 0, 0, len(features) - known))
-        return self.refiner(features, rows)  # type: ignore[no-any-return]
-
-    def all_stems(self, context: Tensor, seen: Tensor | None = None) -> Tensor:
+    def predict_all_stems(self, context: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """Final hidden states of every stem with all its tokens masked, [B, S, F, dim]."""
         batch, frames, dim = context.shape
         number = len(self.config.stems)
@@ -184,7 +150,9 @@ class MaskedLM(nn.Module):
             (1, self.config.levels, 1), self.vocabulary.mask, device=context.device
         ).expand(len(stem), -1, frames)
         hidden = context.repeat_interleave(number, dim=0)
-        repeated = None if seen is None else seen.repeat_interleave(number, dim=0)
+        repeated = (
+            None if attention_mask is None else attention_mask.repeat_interleave(number, dim=0)
+        )
         return self.target(hidden, ids, stem, repeated).view(batch, number, frames, dim)
 
 
@@ -193,16 +161,3 @@ def output_layer(dim: int, codes: int, rank: int) -> nn.Module:
     if not rank:
         return nn.Linear(dim, codes)
     return nn.Sequential(nn.Linear(dim, rank, bias=False), nn.Linear(rank, codes))
-
-
-def band_features(power: Tensor) -> Tensor:
-    """What the model reads of a mixture's spectrum: log power, relative to the window's level.
-
-    Args:
-        power: sum over each band, [B, bands, F].
-
-    Returns:
-        [B, bands, F], about zero mean and unit range.
-    """
-    level = power.mean(dim=(1, 2), keepdim=True).clamp_min(1e-10)
-    return ((power / level).clamp_min(1e-6).log10() + 2) / 2

@@ -2,7 +2,7 @@
 
 All of them have ``config`` (with ``sample_rate``, ``hop_length``, ``levels``,
 ``codebook_size``, ``context``), ``encode``, ``decode``, ``codebooks``, for infill ``vectors`` and
-``between``, and a training ``forward``.
+``inpaint``, and a training ``forward``.
 """
 
 from __future__ import annotations

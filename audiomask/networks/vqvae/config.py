@@ -17,7 +17,7 @@ class VQVAEConfig:
         stft_size: window of analysis and synthesis.
         encoder_dim, encoder_blocks: width and depth of the ConvNeXt encoder.
         decoder_dim, decoder_blocks: width and depth of the ConvNeXt decoder.
-        levels: residual quantiser stages.
+        levels: residual quantizer stages.
         codebook_size: codes a level.
         code_dim: dimension of latents and code vectors.
         level_dropout: probability that a training excerpt uses only its first levels.

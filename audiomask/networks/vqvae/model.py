@@ -1,4 +1,4 @@
-"""The default VQ-VAE: spectrum, ConvNeXt encoder, residual quantiser, ConvNeXt decoder, phases.
+"""The default VQ-VAE: spectrum, ConvNeXt encoder, residual quantizer, ConvNeXt decoder, phases.
 
 All the work is done at frame rate (86 frames a second), which makes it ten times cheaper than
 strided convolutions from the waveform. What is coded are magnitudes and phase advances; phases are
@@ -15,16 +15,16 @@ from torch import Tensor, nn
 
 from audiomask.audio.spectra import at_once, stft
 from audiomask.networks.layers.convnext import ConvNeXtStack
-from audiomask.networks.vqvae import phases
+from audiomask.networks.vqvae import phase_reconstruction as phases
 from audiomask.networks.vqvae.config import VQVAEConfig
 from audiomask.networks.vqvae.losses import bin_weights, spectral_loss
 from audiomask.networks.vqvae.output import VQVAEOutput
-from audiomask.networks.vqvae.quantizer import ResidualQuantiser
+from audiomask.networks.vqvae.quantizer import ResidualQuantizer
 from audiomask.networks.vqvae.spectrum import (
     SOFT_FLOOR,
     Spectrum,
-    analyse,
-    analysed,
+    analyze,
+    analyze_in_parts,
     length,
     ten_to_the,
 )
@@ -58,16 +58,16 @@ class VQVAE(nn.Module):
         self.encoder = ConvNeXtStack(3 * bins, config.encoder_dim, config.encoder_blocks, kernel)
         self.inward = nn.Linear(config.encoder_dim, code_dim)
         # a straight way past the networks: these learn what it cannot say
-        self.narrow = nn.Linear(bins, code_dim)
-        self.quantiser = ResidualQuantiser(code_dim, config.levels, config.codebook_size)
-        self.widen = nn.Linear(code_dim, bins)
+        self.linear_in = nn.Linear(bins, code_dim)
+        self.quantizer = ResidualQuantizer(code_dim, config.levels, config.codebook_size)
+        self.linear_out = nn.Linear(code_dim, bins)
         self.decoder = ConvNeXtStack(code_dim, config.decoder_dim, config.decoder_blocks, kernel)
         self.head = nn.Linear(config.decoder_dim, 3 * bins)
         for parameter in (*self.inward.parameters(), *self.head.parameters()):
             nn.init.uniform_(parameter, -2e-3, 2e-3)  # see MaskedLM.special: not normal
 
     @torch.no_grad()
-    def start(self, audio: Tensor) -> None:
+    def init_from_pca(self, audio: Tensor) -> None:
         """Begin at principal components: the straight way codes and decodes by them.
 
         From random weights an encoder first learns loudness, then timbre, and in 4,000 steps no
@@ -76,7 +76,7 @@ class VQVAE(nn.Module):
         Args:
             audio: examples [B, T] of what will be learned, some minutes.
         """
-        found = self.analyse(audio).log_magnitude.flatten(0, 1)
+        found = self.analyze(audio).log_magnitude.flatten(0, 1)
         self.centre.copy_(found.mean(dim=0))
         self.spread.copy_(found.std(dim=0).mean())
         weights = bin_weights(len(self.centre), self.config.sample_rate, found.device).sqrt()
@@ -85,17 +85,17 @@ class VQVAE(nn.Module):
         sizes = sizes.flip(0)[: self.config.code_dim].clamp_min(1e-8).sqrt()
         axes = axes.flip(1)[:, : self.config.code_dim]
         scale = (sizes[0] / sizes).pow(self.EVENNESS) / sizes[0]
-        self.narrow.weight.copy_((axes * scale).T * weights)
-        self.widen.weight.copy_((axes / scale) * self.spread / weights[:, None])
-        nn.init.zeros_(self.narrow.bias)
-        self.widen.bias.copy_(self.centre)
-        self.quantiser.settle(self.latents(self.analyse(audio)).flatten(0, 1))
+        self.linear_in.weight.copy_((axes * scale).T * weights)
+        self.linear_out.weight.copy_((axes / scale) * self.spread / weights[:, None])
+        nn.init.zeros_(self.linear_in.bias)
+        self.linear_out.bias.copy_(self.centre)
+        self.quantizer.init_kmeans(self.latents(self.analyze(audio)).flatten(0, 1))
 
     def latents(self, spectrum: Spectrum) -> Tensor:
         """Latents [B, F, code_dim] of a spectrum."""
-        return self._go_in(*self._narrowed(spectrum))
+        return self._to_latents(*self._projected_in(spectrum))
 
-    def _narrowed(self, spectrum: Spectrum) -> tuple[Tensor, Tensor]:
+    def _projected_in(self, spectrum: Spectrum) -> tuple[Tensor, Tensor]:
         """A spectrum by the encoder's input projection [B, F, dim], and the straight way past it.
 
         Nothing that comes after is as wide.
@@ -103,33 +103,33 @@ class VQVAE(nn.Module):
         level = (spectrum.log_magnitude - self.centre) / self.spread
         heard = ten_to_the(self.COMPRESSION * spectrum.log_magnitude)
         inputs = torch.cat([level, *(heard * spectrum.advance)], dim=-1)
-        return self.encoder.project(inputs), self.narrow(level)
+        return self.encoder.project(inputs), self.linear_in(level)
 
-    def _go_in(self, projected: Tensor, straight: Tensor) -> Tensor:
-        """Latents [B, F, code_dim] of what ``_narrowed`` gives."""
+    def _to_latents(self, projected: Tensor, straight: Tensor) -> Tensor:
+        """Latents [B, F, code_dim] of what ``_projected_in`` gives."""
         return self.inward(self.encoder.body(projected)) + straight  # type: ignore[no-any-return]
 
-    def analyse(self, audio: Tensor) -> Spectrum:
+    def analyze(self, audio: Tensor) -> Spectrum:
         """The spectrum of audio [B, T].
 
         Raises:
             ValueError: T is no multiple of the hop length.
         """
         self._check(audio)
-        return analyse(audio, self.config.stft_size, self.config.hop_length)
+        return analyze(audio, self.config.stft_size, self.config.hop_length)
 
     def _check(self, audio: Tensor) -> None:
         if audio.shape[-1] % self.config.hop_length:
             raise ValueError(f"{audio.shape[-1]} samples are no whole number of frames")
 
-    def describe(self, quantised: Tensor) -> Spectrum:
-        """The spectrum that quantised latents [B, F, code_dim] stand for."""
-        return self._widened(self.decoder(quantised), quantised)
+    def decode_spectrum(self, quantized: Tensor) -> Spectrum:
+        """The spectrum that quantized latents [B, F, code_dim] stand for."""
+        return self._projected_out(self.decoder(quantized), quantized)
 
-    def _widened(self, deep: Tensor, quantised: Tensor) -> Spectrum:
-        """The spectrum of what the decoder makes of quantised latents, and of them themselves."""
+    def _projected_out(self, deep: Tensor, quantized: Tensor) -> Spectrum:
+        """The spectrum of what the decoder makes of quantized latents, and of them themselves."""
         log_magnitude, real, imaginary = self.head(deep).float().chunk(3, -1)
-        log_magnitude = log_magnitude + self.widen(quantised).float()
+        log_magnitude = log_magnitude + self.linear_out(quantized).float()
         return Spectrum(log_magnitude, torch.stack([real, imaginary]))
 
     @torch.no_grad()
@@ -144,10 +144,10 @@ class VQVAE(nn.Module):
             ValueError: T is no multiple of the hop length.
         """
         self._check(audio)
-        spectra = analysed(audio, self.config.stft_size, self.config.hop_length)
-        projected, straight = zip(*map(self._narrowed, spectra), strict=True)
-        latents = self._go_in(torch.cat(projected, dim=1), torch.cat(straight, dim=1))
-        return self.quantiser.encode(latents, levels)
+        spectra = analyze_in_parts(audio, self.config.stft_size, self.config.hop_length)
+        projected, straight = zip(*map(self._projected_in, spectra), strict=True)
+        latents = self._to_latents(torch.cat(projected, dim=1), torch.cat(straight, dim=1))
+        return self.quantizer.encode(latents, levels)
 
     @torch.no_grad()
     def decode(
@@ -167,14 +167,14 @@ class VQVAE(nn.Module):
         reach = self.config.reach
         low, high = max(first - reach, 0), min(last + reach, total)
         part = codes[..., low:high].long().to(self.head.weight.device)
-        quantised = self.quantiser.decode(part)
+        quantized = self.quantizer.decode(part)
         kept = slice(first - low, last - low)
-        audio = self._synthesise(self.decoder(quantised)[:, kept], quantised[:, kept], together)
+        audio = self._synthesize(self.decoder(quantized)[:, kept], quantized[:, kept], together)
         hop = self.config.hop_length
         return audio[:, (start - first) * hop : (stop - first) * hop]
 
-    def _synthesise(self, deep: Tensor, quantised: Tensor, together: bool) -> Tensor:
-        """Audio [B, F * hop] of what ``_widened`` takes; its first frame begins a block of phases.
+    def _synthesize(self, deep: Tensor, quantized: Tensor, together: bool) -> Tensor:
+        """Audio [B, F * hop] of what ``_projected_out`` takes; its first frame begins a block.
 
         Spectra are worked out in parts that fit a processor's caches.
         """
@@ -187,28 +187,28 @@ class VQVAE(nn.Module):
         step = at_once(deep.device, batch)
         for begin in range(0, frames, step):
             some = slice(begin, begin + step)
-            spectrum = self._widened(deep[:, some], quantised[:, some])
-            turn = spectrum.turn(size, hop)
-            loud = magnitude[:, some] = self._raised(spectrum, turn)
+            spectrum = self._projected_out(deep[:, some], quantized[:, some])
+            phase_advance = spectrum.phase_advance(size, hop)
+            loud = magnitude[:, some] = self._raised(spectrum, phase_advance)
             if rows < batch:
-                shared[:, some], turns[:, :, some] = phases.joint(loud, turn)
+                shared[:, some], turns[:, :, some] = phases.shared_phase(loud, phase_advance)
             else:
-                turns[:, :, some] = turn
-        return phases.griffin_lim(magnitude, phases.run_on(shared, turns), size, hop)
+                turns[:, :, some] = phase_advance
+        return phases.griffin_lim(magnitude, phases.propagate(shared, turns), size, hop)
 
-    def _raised(self, spectrum: Spectrum, turn: Tensor) -> Tensor:
+    def _raised(self, spectrum: Spectrum, phase_advance: Tensor) -> Tensor:
         """A spectrum's magnitudes [B, F, bins], those of noise raised.
 
         The loss makes magnitudes medians, which are below the means wherever there is noise.
         """
-        sure = length(turn).clamp_max(1)
+        sure = length(phase_advance).clamp_max(1)
         return spectrum.magnitude() * (1 + self.NOISE_GAIN * (1 - sure))
 
     def vectors(self, codes: Tensor) -> Tensor:
         """The sums of the code vectors [B, F, code_dim] of codes [B, 1..levels, F]."""
-        return self.quantiser.vectors(codes.long())
+        return self.quantizer.vectors(codes.long())
 
-    def between(
+    def inpaint(
         self, vectors: Tensor, known: Tensor, weight: Tensor, first: int, last: int
     ) -> Tensor:
         """What code vectors sound like between known sound, to be cross-faded with it.
@@ -230,19 +230,21 @@ class VQVAE(nn.Module):
         """
         size, hop = self.config.stft_size, self.config.hop_length
         heard = stft(known, size, hop).mT
-        spectrum = self.describe(self.quantiser.standardise.undo(vectors))
+        spectrum = self.decode_spectrum(self.quantizer.running_norm.undo(vectors))
         missed = (heard.abs() + SOFT_FLOOR).log10() - spectrum.log_magnitude
         log_magnitude = spectrum.log_magnitude + spread_in(missed, first, last)
         made = Spectrum(log_magnitude, spectrum.advance)
-        turn = made.turn(size, hop)
-        magnitude = self._raised(made, turn)
+        phase_advance = made.phase_advance(size, hop)
+        magnitude = self._raised(made, phase_advance)
         phasors = torch.view_as_real(heard / (heard.abs() + 1e-9)).movedim(-1, 0)
         gap = slice(first, last)
         goal = heard.abs()
         goal[:, gap] = magnitude[:, gap]
-        # one more turn than frames: into the first known one after them
+        # one more advance than frames: into the first known one after them
         around = F.pad(goal, (0, 0, 0, 1))[:, first : last + 1]
-        turns = phases.joint(around, F.pad(turn, (0, 0, 0, 1))[:, :, first : last + 1])[1]
+        turns = phases.shared_phase(
+            around, F.pad(phase_advance, (0, 0, 0, 1))[:, :, first : last + 1]
+        )[1]
         phasors[:, :, gap] = phases.between(
             goal[:, gap],
             turns,
@@ -253,7 +255,7 @@ class VQVAE(nn.Module):
 
     def codebooks(self) -> Tensor:
         """The code vectors, [levels, K, D]."""
-        return torch.stack([table.vectors for table in self.quantiser.tables()])
+        return torch.stack([table.vectors for table in self.quantizer.tables()])
 
     def forward(self, audio: Tensor) -> VQVAEOutput:
         """Reconstruct audio [B, T] and measure the loss; in training mode, move the codebooks."""
@@ -263,12 +265,12 @@ class VQVAE(nn.Module):
             fewer = 1 + (levels * distributed.rand(batch, device=audio.device)).long()
             drop = distributed.rand(batch, device=audio.device) < self.config.level_dropout
             used = torch.where(drop, fewer, levels)
-        spectrum = self.analyse(audio)
+        spectrum = self.analyze(audio)
         latents = self.latents(spectrum)
-        # look-ups in bfloat16 would pick wrong codes: the quantiser runs in full precision
+        # look-ups in bfloat16 would pick wrong codes: the quantizer runs in full precision
         with torch.autocast(audio.device.type, enabled=False):
-            quantised, codes, commitment = self.quantiser(latents.float(), used)
-        estimate = self.describe(quantised)
+            quantized, codes, commitment = self.quantizer(latents.float(), used)
+        estimate = self.decode_spectrum(quantized)
         with torch.autocast(audio.device.type, enabled=False):
             losses = spectral_loss(spectrum, estimate, self.config.sample_rate)
         loss = 5 * losses["bins"] + 10 * losses["mel"] + losses["convergence"] + losses["advance"]

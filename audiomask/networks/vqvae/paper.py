@@ -104,22 +104,22 @@ def reconstruction_loss(audio: Tensor, reconstruction: Tensor) -> Tensor:
     return F.mse_loss(reconstruction, audio)
 
 
-def codebook_loss(latents: Tensor, quantised: Tensor) -> Tensor:
+def codebook_loss(latents: Tensor, quantized: Tensor) -> Tensor:
     """``‖sg[h] - e‖²``: moves the chosen codes towards the latents, and never the encoder.
 
     van den Oord et al. 2017, eq. 3, second term. The mean over all elements of two
     ``Tensor [..., D]``: the squared norm divided by D.
     """
-    return F.mse_loss(quantised, latents.detach())
+    return F.mse_loss(quantized, latents.detach())
 
 
-def commitment_loss(latents: Tensor, quantised: Tensor) -> Tensor:
+def commitment_loss(latents: Tensor, quantized: Tensor) -> Tensor:
     """``‖h - sg[e]‖²``: moves the encoder towards the chosen codes, and never the codebook.
 
     van den Oord et al. 2017, eq. 3, third term, without its weight β (``PaperConfig.commitment``).
     The mean over all elements of two ``Tensor [..., D]``: the squared norm divided by D.
     """
-    return F.mse_loss(latents, quantised.detach())
+    return F.mse_loss(latents, quantized.detach())
 
 
 def spectral_loss(audio: Tensor, reconstruction: Tensor, stft_size: int) -> Tensor:
@@ -158,9 +158,9 @@ def nearest_code(latents: Tensor, codebook: Tensor) -> Tensor:
         return distances.argmin(dim=1).reshape(latents.shape[:-1])
 
 
-def straight_through(latents: Tensor, quantised: Tensor) -> Tensor:
-    """``h + sg[e - h]``: the value of ``quantised``, and its gradient handed to ``latents``."""
-    return latents + (quantised - latents).detach()
+def straight_through(latents: Tensor, quantized: Tensor) -> Tensor:
+    """``h + sg[e - h]``: the value of ``quantized``, and its gradient handed to ``latents``."""
+    return latents + (quantized - latents).detach()
 
 
 class ResidualUnit(nn.Module):
@@ -186,7 +186,7 @@ def _encoder(config: PaperConfig) -> nn.Sequential:
         layers += [convolution, nn.ReLU(), ResidualUnit(config.channels)]
     encoder = nn.Sequential(*layers, nn.Conv1d(config.channels, config.code_dim, 1))
     # PyTorch's default shrinks the signal at every layer, until the latents spread far less than
-    # one optimiser step moves them, and all of them fall to one code.
+    # one optimizer step moves them, and all of them fall to one code.
     for layer in encoder.modules():
         if isinstance(layer, nn.Conv1d):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -254,7 +254,7 @@ class PaperVQVAE(nn.Module):
         codes = codes[:, 0, low : stop + context].long().to(self.codebook.device)
         if codes.min() < 0 or codes.max() >= self.config.codebook_size:
             raise ValueError(f"codes must lie in 0 to {self.config.codebook_size - 1}")
-        audio = self._synthesise(F.embedding(codes, self.codebook))
+        audio = self._synthesize(F.embedding(codes, self.codebook))
         hop = self.config.hop_length
         return audio[:, (start - low) * hop : (stop - low) * hop]
 
@@ -262,14 +262,14 @@ class PaperVQVAE(nn.Module):
         """Codes ``Tensor [B, 1, frames]`` to their vectors ``Tensor [B, frames, D]``."""
         return F.embedding(codes[:, 0].long(), self.codebook)
 
-    def between(
+    def inpaint(
         self, vectors: Tensor, known: Tensor, weight: Tensor, first: int, last: int
     ) -> Tensor:
         """What vectors ``Tensor [C, frames, D]`` sound like, ``Tensor [C, frames * 2^k]``.
 
         What is known around them makes no difference here: the codes hold the phases.
         """
-        return self._synthesise(vectors)
+        return self._synthesize(vectors)
 
     def codebooks(self) -> Tensor:
         """The code vectors ``Tensor [1, K, D]``, without gradient."""
@@ -278,15 +278,15 @@ class PaperVQVAE(nn.Module):
     def forward(self, audio: Tensor) -> VQVAEOutput:
         """Encode, quantise and decode audio ``Tensor [B, T]`` as above, and measure the loss."""
         if self.training and not self.initialised:
-            self._initialise(audio)
+            self._initialize(audio)
         latents = self._latents(audio)
         codes = nearest_code(latents, self.codebook)
-        quantised = F.embedding(codes, self.codebook)
-        reconstruction = self._synthesise(straight_through(latents, quantised))
+        quantized = F.embedding(codes, self.codebook)
+        reconstruction = self._synthesize(straight_through(latents, quantized))
         losses = {
             "reconstruction": reconstruction_loss(audio, reconstruction),
-            "codebook": codebook_loss(latents, quantised),
-            "commitment": commitment_loss(latents, quantised),
+            "codebook": codebook_loss(latents, quantized),
+            "commitment": commitment_loss(latents, quantized),
             "spectral": spectral_loss(audio, reconstruction, self.config.stft_size),
         }
         weighted = losses | {"commitment": self.config.commitment * losses["commitment"]}
@@ -306,14 +306,14 @@ class PaperVQVAE(nn.Module):
         latents: Tensor = self.encoder(audio.unsqueeze(1))
         return latents.transpose(1, 2).to(audio.dtype)  # autocast may have made them half precision
 
-    def _synthesise(self, quantised: Tensor) -> Tensor:
+    def _synthesize(self, quantized: Tensor) -> Tensor:
         """Audio ``Tensor [B, frames * 2^k]`` of code vectors ``Tensor [B, frames, D]``."""
-        audio: Tensor = self.decoder(quantised.transpose(1, 2))
-        return audio.squeeze(1).to(quantised.dtype)
+        audio: Tensor = self.decoder(quantized.transpose(1, 2))
+        return audio.squeeze(1).to(quantized.dtype)
 
     @torch.no_grad()
-    def _initialise(self, audio: Tensor) -> None:
-        """Standardise the latents and draw the codebook from them, unless ``audio`` is silent."""
+    def _initialize(self, audio: Tensor) -> None:
+        """RunningNorm the latents and draw the codebook from them, unless ``audio`` is silent."""
         # Autocast would keep its half-precision copy of the weights that are changed below.
         with torch.autocast(audio.device.type, enabled=False):
             latents = distributed.all_gather(self._latents(audio).flatten(0, 1))

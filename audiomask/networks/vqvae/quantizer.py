@@ -1,4 +1,4 @@
-"""Residual vector quantiser with EMA codebooks and re-seeding of dead codes."""
+"""Residual vector quantizer with EMA codebooks and re-seeding of dead codes."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Codebook(nn.Module):
     START_NOISE = 0.3
 
     vectors: Tensor
-    counts: Tensor
-    sums: Tensor
+    cluster_size: Tensor
+    embed_sum: Tensor
     started: Tensor
 
     def __init__(self, size: int, dim: int, decay: float = 0.99, dead_below: float = 0.03) -> None:
@@ -41,8 +41,8 @@ class Codebook(nn.Module):
         # of length one on average; see MaskedLM.special for why they are not normal
         vectors = torch.empty(size, dim).uniform_(-((3 / dim) ** 0.5), (3 / dim) ** 0.5)
         self.register_buffer("vectors", vectors)
-        self.register_buffer("counts", torch.ones(size))
-        self.register_buffer("sums", vectors.clone())
+        self.register_buffer("cluster_size", torch.ones(size))
+        self.register_buffer("embed_sum", vectors.clone())
         self.register_buffer("started", torch.zeros((), dtype=torch.bool))
 
     def nearest(self, data: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ class Codebook(nn.Module):
         self.started.fill_(True)
 
     @torch.no_grad()
-    def settle(self, data: Tensor, rounds: int = 10) -> None:
+    def init_kmeans(self, data: Tensor, rounds: int = 10) -> None:
         """Start from vectors [N, D] that every process has, and move to the means (k-means)."""
         self._begin(data)
         for _ in range(rounds):
@@ -72,17 +72,17 @@ class Codebook(nn.Module):
             sums = torch.zeros_like(self.vectors).index_add_(0, codes, data)
             used = counts > 0
             self.vectors[used] = sums[used] / counts[used, None]
-        self.sums.copy_(self.vectors * self.counts[:, None])
+        self.embed_sum.copy_(self.vectors * self.cluster_size[:, None])
 
     @torch.no_grad()
     def update(self, data: Tensor, codes: Tensor) -> None:
         """Move the running means towards a batch [N, D] with codes [N], of all processes."""
         size = self.vectors.shape[0]
         chosen = F.one_hot(codes, size).to(data.dtype)
-        self.counts.lerp_(distributed.all_reduce_sum(chosen.sum(dim=0)), 1 - self.decay)
-        self.sums.lerp_(distributed.all_reduce_sum(chosen.T @ data), 1 - self.decay)
-        self.vectors.copy_(self.sums / self.counts.clamp_min(1e-6)[:, None])
-        dead = self.counts < self.dead_below * len(data) * distributed.world_size() / size
+        self.cluster_size.lerp_(distributed.all_reduce_sum(chosen.sum(dim=0)), 1 - self.decay)
+        self.embed_sum.lerp_(distributed.all_reduce_sum(chosen.T @ data), 1 - self.decay)
+        self.vectors.copy_(self.embed_sum / self.cluster_size.clamp_min(1e-6)[:, None])
+        dead = self.cluster_size < self.dead_below * len(data) * distributed.world_size() / size
         if dead.any():
             # every process has the same counts and draws the same of all vectors
             self._seed(dead, distributed.all_gather(data))
@@ -94,11 +94,11 @@ class Codebook(nn.Module):
         # a third of the mean count: a seed that nothing chooses is replaced again soon
         count = len(data) / self.vectors.shape[0] / 3
         self.vectors[which] = seeds
-        self.counts[which] = count
-        self.sums[which] = seeds * count
+        self.cluster_size[which] = count
+        self.embed_sum[which] = seeds * count
 
 
-class Standardise(nn.Module):
+class RunningNorm(nn.Module):
     """Zero mean and unit norm on average, by running statistics in training as in use.
 
     One scale for all channels: what varies most weighs most, so that codes go where they save most.
@@ -137,7 +137,7 @@ class Standardise(nn.Module):
         return x * (self.variance.clone() + 1e-8).sqrt() + self.mean.clone()
 
 
-class ResidualQuantiser(nn.Module):
+class ResidualQuantizer(nn.Module):
     """Levels of codebooks, each coding what the ones before left (Zeghidour et al. 2021, alg. 1).
 
     The distance is Euclidean: with DAC's cosine look-up and a projection for every level, the finer
@@ -151,7 +151,7 @@ class ResidualQuantiser(nn.Module):
 
     def __init__(self, dim: int, levels: int, size: int) -> None:
         super().__init__()
-        self.standardise = Standardise(dim)
+        self.running_norm = RunningNorm(dim)
         self.codebooks = nn.ModuleList(Codebook(size, dim) for _ in range(levels))
 
     def tables(self) -> list[Codebook]:
@@ -160,7 +160,7 @@ class ResidualQuantiser(nn.Module):
 
     def encode(self, latents: Tensor, levels: int | None = None) -> Tensor:
         """Codes [B, levels, F] of latents [B, F, dim]: of the first levels, or of all."""
-        residual = self.standardise(latents)
+        residual = self.running_norm(latents)
         codes = []
         for table in self.tables()[:levels]:
             code = table.nearest(residual.flatten(0, 1)).view(residual.shape[:2])
@@ -170,7 +170,7 @@ class ResidualQuantiser(nn.Module):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Quantised latents [B, F, dim] of codes [B, 1..levels, F]."""
-        return self.standardise.undo(self.vectors(codes))
+        return self.running_norm.undo(self.vectors(codes))
 
     def vectors(self, codes: Tensor) -> Tensor:
         """The sums of the code vectors [B, F, dim] of codes [B, 1..levels, F]."""
@@ -181,13 +181,13 @@ class ResidualQuantiser(nn.Module):
         return torch.stack(parts).sum(dim=0)
 
     @torch.no_grad()
-    def settle(self, latents: Tensor) -> None:
+    def init_kmeans(self, latents: Tensor) -> None:
         """Begin with codes that fit latents [N, dim]; every process is given the same."""
-        self.standardise.train()(latents)
-        residual = self.standardise.eval()(latents)
-        self.standardise.train(self.training)
+        self.running_norm.train()(latents)
+        residual = self.running_norm.eval()(latents)
+        self.running_norm.train(self.training)
         for table in self.tables():
-            table.settle(residual)
+            table.init_kmeans(residual)
             residual = residual - table.vectors[table.nearest(residual)]
 
     def forward(self, latents: Tensor, used: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -195,13 +195,13 @@ class ResidualQuantiser(nn.Module):
 
         Args:
             latents: [B, F, dim].
-            used: levels each row is decoded from [B] (quantiser dropout), or all.
+            used: levels each row is decoded from [B] (quantizer dropout), or all.
 
         Returns:
-            quantised latents [B, F, dim], codes [B, levels, F], commitment term (scalar): the
-            mean squared distance of the standardised latents to their quantised sum.
+            quantized latents [B, F, dim], codes [B, levels, F], commitment term (scalar): the
+            mean squared distance of the standardised latents to their quantized sum.
         """
-        scaled = self.standardise(latents)
+        scaled = self.running_norm(latents)
         residual = scaled.detach()
         total = torch.zeros_like(residual)
         codes = []
@@ -219,4 +219,4 @@ class ResidualQuantiser(nn.Module):
             codes.append(code.view(residual.shape[:2]))
         commitment = (scaled - total).square().sum(dim=-1).mean()
         straight = scaled + (total - scaled).detach()
-        return self.standardise.undo(straight), torch.stack(codes, dim=1), commitment
+        return self.running_norm.undo(straight), torch.stack(codes, dim=1), commitment

@@ -36,9 +36,11 @@ class Spectrum:
         # exp of an untrained network must not overflow; 1e2 is far above any real bin
         return (ten_to_the(self.log_magnitude.clamp_max(2.0)) - SOFT_FLOOR).clamp_min(0)
 
-    def turn(self, size: int, hop: int) -> Tensor:
+    def phase_advance(self, size: int, hop: int) -> Tensor:
         """By how much each bin's phase turns from the frame before, [2, B, F, bins]."""
-        centre = centre_turn(self.log_magnitude.shape[-1], size, hop, self.log_magnitude.device)
+        centre = centre_phase_advance(
+            self.log_magnitude.shape[-1], size, hop, self.log_magnitude.device
+        )
         (real, imaginary), cosine, sine = self.advance, centre.real, centre.imag
         return torch.stack([real * cosine - imaginary * sine, real * sine + imaginary * cosine])
 
@@ -47,21 +49,21 @@ class Spectrum:
         return Spectrum(self.log_magnitude[:, start:stop], self.advance[:, :, start:stop])
 
 
-def analyse(audio: Tensor, size: int, hop: int) -> Spectrum:
+def analyze(audio: Tensor, size: int, hop: int) -> Spectrum:
     """The spectrum of audio [B, T], T a multiple of ``hop``; silence is assumed before it."""
-    parts = list(analysed(audio, size, hop))
+    parts = list(analyze_in_parts(audio, size, hop))
     return Spectrum(
         torch.cat([part.log_magnitude for part in parts], dim=1),
         torch.cat([part.advance for part in parts], dim=2),
     )
 
 
-def analysed(audio: Tensor, size: int, hop: int) -> Iterator[Spectrum]:
+def analyze_in_parts(audio: Tensor, size: int, hop: int) -> Iterator[Spectrum]:
     """What :func:`analyse` gives, as consecutive frames that fit a processor's caches."""
     number = audio.shape[-1] // hop
     heard = centred(audio, size, hop)
-    turn = centre_turn(size // 2 + 1, size, hop, audio.device)
-    cosine, sine = turn.real.contiguous(), turn.imag.contiguous()
+    phase_advance = centre_phase_advance(size // 2 + 1, size, hop, audio.device)
+    cosine, sine = phase_advance.real.contiguous(), phase_advance.imag.contiguous()
     step = at_once(audio.device, len(audio))
     last = audio.new_zeros(2, len(audio), 1, size // 2 + 1)
     for begin in range(0, number, step):
@@ -90,7 +92,7 @@ def ten_to_the(x: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def centre_turn(bins: int, size: int, hop: int, device: torch.device) -> Tensor:
+def centre_phase_advance(bins: int, size: int, hop: int, device: torch.device) -> Tensor:
     """The phasor by which each bin's centre frequency turns in a hop, complex [bins]."""
     # a cached tensor must not be one that training refuses, though inference asked for it first
     with torch.inference_mode(False):

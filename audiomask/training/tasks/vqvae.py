@@ -1,42 +1,69 @@
-"""What a training step of a VQ-VAE is."""
+"""Training of the VQ-VAE."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from audiomask.checkpoint import save_checkpoint
 from audiomask.data.excerpt import Excerpt, generator
+from audiomask.data.interleave import BatchBuilder, InterleavedDataset
 from audiomask.networks.layers.convnext import ConvNeXtBlock
-from audiomask.networks.vqvae import AnyVQVAE
+from audiomask.networks.masks.config import STEMS
+from audiomask.networks.vqvae.model import VQVAE
 from audiomask.runtime import distributed
+from audiomask.training.batches import feed_of
+from audiomask.training.schedule import Schedule
+from audiomask.training.task import Task
+
+#: seconds of an excerpt that crops are cut from, how many, and seconds of each
+EXCERPT_SECONDS, CROPS, CROP_SECONDS = 3.0, 2, 0.75
+#: excerpts whose crops a VQ-VAE starts from
+EXAMPLES = 64
 
 
-class VQVAETask:
+class VQVAETask(Task):
     """Reconstruct crops of mixtures and stems."""
 
+    kind = "vqvae"
+    schedule = Schedule(steps=20_000, batch_size=6)
+    needs_stems = False
     #: weight of a step in the running usage of codes, and the share of the mean usage under which
     #: a code counts as dead
     USAGE, DEAD = 0.02, 0.01
+    usage: Tensor | None = None
 
-    def __init__(self, model: AnyVQVAE, preset: str, notes: dict[str, Any]) -> None:
-        self.model = model
-        self.preset = preset
-        self.notes = notes
-        self.usage: Tensor | None = None
+    @classmethod
+    def samples(cls, config: Any) -> int:
+        """Length of the excerpts that crops are cut from."""
+        length: int = round(EXCERPT_SECONDS * config.sample_rate)
+        return length
 
-    def blocks(self) -> Iterator[nn.Module]:
+    @classmethod
+    def stems(cls, config: Any, known: Iterable[str]) -> tuple[str, ...]:
+        """Those of the data: which is which makes no difference."""
+        return tuple(sorted(known)) or STEMS
+
+    def batches(self, seed: int) -> Crops:
+        """Crops of excerpts."""
+        config = self.model.config
+        rate, hop = config.sample_rate, config.hop_length
+        return Crops(round(CROP_SECONDS * rate / hop) * hop, CROPS, seed)
+
+    def initialize(self, excerpts: InterleavedDataset, work: BatchBuilder) -> None:
+        """Start the default model from the statistics of crops."""
+        if not isinstance(self.model, VQVAE):
+            return
+        feed = feed_of(excerpts, work, torch.device("cpu"))
+        found = [feed.collate([feed.data[number]]) for number in range(EXAMPLES)]
+        device = next(self.model.parameters()).device
+        self.model.init_from_pca(torch.cat(found).flatten(0, 1).to(device))
+
+    def repeated_blocks(self) -> Iterator[nn.Module]:
         """The ConvNeXt blocks."""
         return (part for part in self.model.modules() if isinstance(part, ConvNeXtBlock))
-
-    def untaught(self) -> Iterator[nn.Parameter]:
-        """None."""
-        return iter(())
 
     def loss(self, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of crops [B, N, T]."""
@@ -63,7 +90,7 @@ class VQVAETask:
         self.usage = counts if self.usage is None else self.usage.lerp(counts, self.USAGE)
         return (self.usage < self.DEAD * self.usage.mean(dim=1, keepdim=True)).float().sum(dim=1)
 
-    def sounds(self, batch: Tensor) -> dict[str, Tensor]:
+    def audio_samples(self, batch: Tensor) -> dict[str, Tensor]:
         """The first crops of a batch [B, N, T], and what became of them."""
         crops = batch[:4, 0]
         pairs = zip(crops, self.model.decode(self.model.encode(crops)), strict=True)
@@ -72,11 +99,6 @@ class VQVAETask:
             for number, pair in enumerate(pairs, start=1)
             for name, audio in zip(("original", "reconstruction"), pair, strict=True)
         }
-
-    def save(self, folder: Path, weights: dict[str, Tensor], notes: dict[str, Any]) -> None:
-        """Write the VQ-VAE's checkpoint."""
-        config = asdict(self.model.config)
-        save_checkpoint(folder, "vqvae", self.preset, config, weights, self.notes | notes)
 
 
 class Crops:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from audiomask.cli.gaps import NAMED, GapChoice
+from audiomask.cli.gaps import NAMED, GapOptions
 from audiomask.errors import UsageError
 from audiomask.infill.gaps import parse_gap
 
@@ -35,7 +35,7 @@ def attempt(data: bytes, folder: Path) -> None:
         except UsageError:
             continue
         assert 0 <= gap.start < gap.stop <= frames
-    found = GapChoice(file=path).find(source)
+    found = GapOptions(file=path).find(source)
     gaps = [one.gap for one in found]
     ends = [0, *(place for gap in gaps for place in (gap.start, gap.stop)), frames]
     assert found

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audiomask.infill.detection.clicks import LONGEST, ClickFinder
+from audiomask.infill.detection.clicks import LONGEST, ClickDetector
 
 RATE = 44_100
 
@@ -15,9 +15,9 @@ def music(seconds: int) -> np.ndarray:
 
 
 def clicks(audio: np.ndarray, block: int = 30_000) -> list[tuple[int, int]]:
-    finder = ClickFinder(RATE)
-    found = [finder.push(audio[at : at + block]) for at in range(0, len(audio), block)]
-    return [tuple(span) for span in np.concatenate([*found, finder.finish()]).tolist()]
+    detector = ClickDetector(RATE)
+    found = [detector.push(audio[at : at + block]) for at in range(0, len(audio), block)]
+    return [tuple(span) for span in np.concatenate([*found, detector.finish()]).tolist()]
 
 
 @pytest.mark.parametrize("block", [5000, 30_000, 10**7])

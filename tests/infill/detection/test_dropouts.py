@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from audiomask.audio.source import MemorySource
-from audiomask.infill.detection.dropouts import Dip, DipFinder, edges_of
+from audiomask.infill.detection.dropouts import Dip, DipDetector, exact_edges
 
 RATE = 44_100
 
@@ -15,11 +15,11 @@ def noise(frames: int, channels: int = 2, level: float = 0.1) -> np.ndarray:
 
 
 def dips(audio: np.ndarray, block: int = 10_000, longest: float = 1.0) -> list[Dip]:
-    finder = DipFinder(RATE, audio.shape[1], longest)
+    detector = DipDetector(RATE, audio.shape[1], longest)
     found = []
     for start in range(0, len(audio), block):
-        found += finder.push(audio[start : start + block])
-    return sorted([*found, *finder.finish()])
+        found += detector.push(audio[start : start + block])
+    return sorted([*found, *detector.finish()])
 
 
 @pytest.mark.parametrize("block", [777, 30_000, 10**7])
@@ -64,7 +64,7 @@ def test_edges_are_exact() -> None:
     audio[10_000:12_000, 1] *= 1e-3
     source = MemorySource(torch.from_numpy(audio.T.copy()), RATE)
     (dip,) = (dip for dip in dips(audio) if dip.channel == 1)
-    edges = edges_of(source, dip, [1])
+    edges = exact_edges(source, dip, [1])
     assert edges is not None
     # a sample that is small by chance is not missed
     assert 0 <= 10_000 - edges[0] < 8

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiomask.infill.detection.runs import Mask, Rests, Runs, Spans, join_spans
+from audiomask.infill.detection.runs import AbruptRuns, Mask, Runs, Spans, join_spans
 
 
 def pairs(spans: Spans) -> list[tuple[int, int]]:
@@ -60,10 +60,10 @@ def test_a_rest_is_jumped_into_or_out_of(lag: int, size: int) -> None:
     for edges in itertools.chain.from_iterable(
         itertools.combinations([begin - 1, begin, begin + 2, end, end + 1], n) for n in range(3)
     ):
-        rests = Rests(5, lambda index, edges=edges: index in edges, lag)  # type: ignore[misc]
+        rests = AbruptRuns(5, lambda index, edges=edges: index in edges, lag)  # type: ignore[misc]
         wanted = [(begin, end)] if begin in edges or end in edges else []
         assert tell(rests, mask, size) == wanted
-    assert tell(Rests(end - begin + 1, lambda _: True, lag), mask, size) == []
+    assert tell(AbruptRuns(end - begin + 1, lambda _: True, lag), mask, size) == []
 
 
 @given(

@@ -55,9 +55,9 @@ def test_attention_by_hand() -> None:
 def test_attention_in_training_is_that_in_use() -> None:
     attention = Attention(16, 2)
     x, angles = torch.randn(2, 30, 16), rotary_angles(30, 8, CPU)
-    seen = torch.ones(2, 30, dtype=torch.bool)
-    seen[1, 20:] = False
-    for mask in (None, seen):
+    attention_mask = torch.ones(2, 30, dtype=torch.bool)
+    attention_mask[1, 20:] = False
+    for mask in (None, attention_mask):
         trained = attention(x, angles, mask)
         assert trained.requires_grad
         with torch.no_grad():
@@ -80,12 +80,14 @@ def test_both_directions(kernel: int) -> None:
 def test_padding_is_as_if_it_was_not_there(kernel: int) -> None:
     model = Transformer(16, 2, 2, kernel)
     x = torch.randn(2, 30, 16)
-    seen = torch.ones(2, 30, dtype=torch.bool)
-    seen[0, 20:] = False
-    out = model(x, seen)
+    attention_mask = torch.ones(2, 30, dtype=torch.bool)
+    attention_mask[0, 20:] = False
+    out = model(x, attention_mask)
     other = x.clone()
     other[0, 20:] = 100 * torch.randn(10, 16)
-    assert torch.allclose(model(other, seen)[seen], out[seen], atol=1e-5)
+    assert torch.allclose(
+        model(other, attention_mask)[attention_mask], out[attention_mask], atol=1e-5
+    )
     assert torch.allclose(out[:1, :20], model(x[:1, :20]), atol=1e-5)
     assert torch.allclose(out[1:], model(x[1:]), atol=1e-5)
     assert not torch.allclose(out[:1, :20], model(x)[:1, :20], atol=1e-3)

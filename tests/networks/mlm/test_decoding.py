@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from audiomask.networks.mlm.decoding import Noise, fill, sample
+from audiomask.networks.mlm.decoding import PerRecordingNoise, iterative_decode, sample
 
 MASK = 12
 
 
 def noise(*rows: int, seed: int = 0, channels: int = 1) -> Noise:
     """Of one recording, or of several with so many rows each."""
-    return Noise([(torch.Generator().manual_seed(seed), n, channels) for n in rows])
+    return PerRecordingNoise([(torch.Generator().manual_seed(seed), n, channels) for n in rows])
 
 
 @pytest.fixture
@@ -46,7 +46,9 @@ def test_any_gap_is_filled_and_nothing_else(model) -> None:
         unknown = torch.rand(2, 20, generator=random) < share
         given_ids = ids.clone()
         drawing = noise(2, seed=seed)
-        filled, vectors, score = fill(model, given_ids, unknown, steps, temperature, drawing)
+        filled, vectors, score = iterative_decode(
+            model, given_ids, unknown, steps, temperature, drawing
+        )
         assert torch.equal(given_ids, ids)  # the caller's are left alone
         known = ~unknown[:, None].expand_as(ids)
         assert torch.equal(filled[known], ids[known])
@@ -65,7 +67,9 @@ def test_what_stood_in_the_gap_does_not_matter(model) -> None:
     ids, unknown = torch.randint(12, (1, 2, 20)), torch.zeros(1, 20, dtype=torch.bool)
     unknown[:, 5:15] = True
     other = torch.where(unknown[:, None], MASK, ids)
-    first, second = (fill(model, x, unknown, 4, 1.0, noise(1)).ids for x in (ids, other))
+    first, second = (
+        iterative_decode(model, x, unknown, 4, 1.0, noise(1)).ids for x in (ids, other)
+    )
     assert torch.equal(first, second)
 
 
@@ -74,7 +78,7 @@ def test_the_seed_decides_and_cold_decoding_needs_none(model) -> None:
     unknown = torch.ones(1, 20, dtype=torch.bool)
 
     def run(seed: int, temperature: float) -> Tensor:
-        return fill(model, ids, unknown, 4, temperature, noise(1, seed=seed)).ids
+        return iterative_decode(model, ids, unknown, 4, temperature, noise(1, seed=seed)).ids
 
     assert torch.equal(run(1, 1.0), run(1, 1.0))
     assert not torch.equal(run(1, 1.0), run(2, 1.0))
@@ -84,11 +88,11 @@ def test_the_seed_decides_and_cold_decoding_needs_none(model) -> None:
 def test_equal_channels_are_filled_equally(model) -> None:
     ids = torch.randint(12, (2, 2, 20)).repeat_interleave(2, dim=0)
     unknown = torch.ones(4, 20, dtype=torch.bool)
-    together = fill(model, ids, unknown, 4, 1.0, noise(4, channels=2)).ids
+    together = iterative_decode(model, ids, unknown, 4, 1.0, noise(4, channels=2)).ids
     assert torch.equal(together[0], together[1])
     assert torch.equal(together[2], together[3])
     assert not torch.equal(together[0], together[2])
-    apart = fill(model, ids, unknown, 4, 1.0, noise(4)).ids
+    apart = iterative_decode(model, ids, unknown, 4, 1.0, noise(4)).ids
     assert not torch.equal(apart[0], apart[1])
 
 
@@ -96,7 +100,7 @@ def test_masks_outside_the_gap_stay(model) -> None:
     ids = torch.randint(12, (1, 2, 20))
     ids[..., 15:] = MASK
     unknown = (torch.arange(20) < 10)[None]
-    filled = fill(model, ids, unknown, 4, 1.0, noise(1)).ids
+    filled = iterative_decode(model, ids, unknown, 4, 1.0, noise(1)).ids
     assert torch.equal(filled[..., 10:], ids[..., 10:])
     assert (filled[..., :10] < 12).all()
 
@@ -106,7 +110,7 @@ def test_coarse_levels_come_first_and_nothing_is_taken_back(watched) -> None:
     ids = torch.randint(12, (2, 2, 30))
     unknown = torch.zeros(2, 30, dtype=torch.bool)
     unknown[0, 3:27], unknown[1, 10:14] = True, True
-    filled = fill(model, ids, unknown, 8, 1.0, noise(2)).ids
+    filled = iterative_decode(model, ids, unknown, 8, 1.0, noise(2)).ids
     assert len(passes) == 8 + 2  # the finer level gets a quarter of the passes
     for number, now in enumerate(passes):
         level = 0 if number < 8 else 1
@@ -130,7 +134,7 @@ def test_the_surest_come_first(make, monkeypatch) -> None:
     context = model.context
     monkeypatch.setattr(model, "context", lambda ids: (passes.append(ids.clone()), context(ids))[1])
     ids, unknown = torch.zeros(1, 2, 10, dtype=torch.long), torch.ones(1, 10, dtype=torch.bool)
-    filled, _, score = fill(model, ids, unknown, 5, 0.0, noise(1))
+    filled, _, score = iterative_decode(model, ids, unknown, 5, 0.0, noise(1))
     assert (filled[0, :, 1:] == 3).all()
     for now in passes[:5]:
         masked = (now[0, 0] == MASK).tolist()
@@ -160,16 +164,16 @@ def test_gumbel_noise() -> None:
 def test_no_steps_are_refused(model) -> None:
     ids, unknown = torch.zeros(1, 2, 10, dtype=torch.long), torch.ones(1, 10, dtype=torch.bool)
     with pytest.raises(ValueError, match="one step"):
-        fill(model, ids, unknown, 0, 1.0, noise(1))
+        iterative_decode(model, ids, unknown, 0, 1.0, noise(1))
 
 
 def test_company_changes_nothing(model) -> None:
     """Each recording of a batch is filled as if it were alone."""
     ids = torch.randint(12, (5, 2, 20))
     unknown = torch.rand(5, 20) < 0.5
-    together = fill(model, ids, unknown, 4, 1.0, noise(2, 3, channels=1))
-    first = fill(model, ids[:2], unknown[:2], 4, 1.0, noise(2))
-    second = fill(model, ids[2:], unknown[2:], 4, 1.0, noise(3))
+    together = iterative_decode(model, ids, unknown, 4, 1.0, noise(2, 3, channels=1))
+    first = iterative_decode(model, ids[:2], unknown[:2], 4, 1.0, noise(2))
+    second = iterative_decode(model, ids[2:], unknown[2:], 4, 1.0, noise(3))
     assert torch.equal(together.ids, torch.cat([first.ids, second.ids]))
     assert torch.allclose(together.score, torch.cat([first.score, second.score]), atol=1e-5)
 
@@ -178,12 +182,12 @@ def test_company_changes_nothing(model) -> None:
 def test_levels_that_are_not_drawn_are_what_is_to_be_expected(model, drawn: int) -> None:
     ids = torch.randint(12, (1, 2, 20))
     unknown = (torch.arange(20) >= 8)[None]
-    filled = fill(model, ids, unknown, 4, 1.0, noise(1), drawn)
+    filled = iterative_decode(model, ids, unknown, 4, 1.0, noise(1), drawn)
     # one more look at what was drawn says what to expect of the rest
-    seen = filled.ids.clone()
-    seen[:, drawn:] = torch.where(unknown, MASK, seen[:, drawn:])
+    attention_mask = filled.ids.clone()
+    attention_mask[:, drawn:] = torch.where(unknown, MASK, attention_mask[:, drawn:])
     with torch.inference_mode():
-        shares = model.logits(model.target(model.context(seen))).softmax(dim=-1)
+        shares = model.logits(model.target(model.context(attention_mask))).softmax(dim=-1)
     expected = sum(model.codebooks[level][filled.ids[:, level]] for level in range(drawn))
     for level in range(drawn, 2):
         expected = expected + shares[:, level] @ model.codebooks[level]

@@ -78,18 +78,18 @@ def test_padding_does_not_move_the_others(make) -> None:
     ids, bands = ids_of(1, 2, 30), torch.randn(1, 8, 30)
     padded, heard = ids.clone(), bands.clone()
     padded[..., 22:], heard[..., 22:] = model.vocabulary.pad, 9.0
-    seen = (torch.arange(30) < 22)[None]
-    context = model.context(padded, heard, seen)
+    attention_mask = (torch.arange(30) < 22)[None]
+    context = model.context(padded, heard, attention_mask)
     short = model.context(ids[..., :22], bands[..., :22])
     assert torch.allclose(context[:, :22], short, atol=1e-5)
-    stems = model.all_stems(context, seen)
-    assert torch.allclose(stems[:, :, :22], model.all_stems(short), atol=1e-5)
+    stems = model.predict_all_stems(context, attention_mask)
+    assert torch.allclose(stems[:, :, :22], model.predict_all_stems(short), atol=1e-5)
 
 
 @torch.no_grad()
 def test_bands_are_heard_when_given(make) -> None:
     model, ids = make(), ids_of(1, 2, 20)
-    model.no_bands.normal_()
+    model.no_band_embedding.normal_()
     without = model.context(ids)
     bands = torch.randn(1, 8, 20)
     assert (model.context(ids, bands) - without).abs().max() > 1e-3
@@ -101,7 +101,7 @@ def test_bands_are_heard_when_given(make) -> None:
 def test_all_stems_are_each_stem_with_its_tokens_masked(make) -> None:
     model = make()
     context = model.context(ids_of(2, 2, 20))
-    found = model.all_stems(context)
+    found = model.predict_all_stems(context)
     assert found.shape == (2, 4, 20, 16)
     masked = torch.full((2, 2, 20), model.vocabulary.mask)
     for stem in range(4):
@@ -117,7 +117,7 @@ def test_shares_sum_to_one_over_stems_and_residual(make) -> None:
     model = make().eval()
     features = torch.randn(3, 8, 10)
     context = model.context(ids_of(2, 2, 20), features[:2])
-    stems = model.all_stems(context)
+    stems = model.predict_all_stems(context)
     logits = model.mask_logits(features, context, stems)
     assert logits.shape == (3, 5, 8, 10)
     shares = logits.softmax(dim=1)
@@ -134,9 +134,9 @@ def test_shares_sum_to_one_over_stems_and_residual(make) -> None:
 def test_bands_are_heard_at_their_frames(make) -> None:
     model = make().eval()
     ids, features = ids_of(1, 2, 20), torch.zeros(1, 8, 10)
-    heard = model.heard(features, 20)
+    heard = model.embed_bands(features, 20)
     features[..., 3] = 1.0
-    changed = (model.heard(features, 20) - heard).abs().sum(dim=-1)[0].nonzero()[:, 0]
+    changed = (model.embed_bands(features, 20) - heard).abs().sum(dim=-1)[0].nonzero()[:, 0]
     assert changed.tolist() == [6, 7]
     # an odd number of frames ends within a frame of bands
     assert model.context(ids[..., :19], features).shape == (1, 19, 16)
@@ -167,7 +167,7 @@ def test_the_papers_preset() -> None:
 def test_the_default_window_is_of_six_seconds_at_least() -> None:
     config = build_mlm("default", VQVAE | {"layers": 1}).config
     assert config.window * config.hop_length / config.sample_rate >= 6
-    assert config.layout == "folded"
+    assert config.layout == "aligned"
     assert config.stems == STEMS == ("guitar", "piano", "bass", "drums")
 
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from audiomask.audio.spectra import mel_filters
 from audiomask.networks.vqvae.losses import FLOOR, MEL_BANDS, bin_weights, spectral_loss
-from audiomask.networks.vqvae.spectrum import SOFT_FLOOR, Spectrum, analyse
+from audiomask.networks.vqvae.spectrum import SOFT_FLOOR, Spectrum, analyze
 
 CPU = torch.device("cpu")
 
@@ -20,7 +20,7 @@ def louder(spectrum: Spectrum, tens: float) -> Spectrum:
 
 
 def test_nothing_is_lost_of_the_same_sound() -> None:
-    spectrum = analyse(noise(), 2048, 512)
+    spectrum = analyze(noise(), 2048, 512)
     losses = spectral_loss(spectrum, spectrum, 44_100)
     assert losses.keys() == {"bins", "mel", "convergence", "advance"}
     assert all(float(value) == 0 for value in losses.values())
@@ -28,7 +28,7 @@ def test_nothing_is_lost_of_the_same_sound() -> None:
 
 def test_a_gain_by_hand() -> None:
     # ten times as loud is one in log10 everywhere, and sqrt(10) - 1 of the target too much
-    spectrum = analyse(noise(), 2048, 512)
+    spectrum = analyze(noise(), 2048, 512)
     losses = spectral_loss(spectrum, louder(spectrum, 1), 44_100)
     assert float(losses["bins"]) == pytest.approx(1, abs=1e-4)
     assert float(losses["mel"]) == pytest.approx(1, abs=1e-4)
@@ -37,8 +37,8 @@ def test_a_gain_by_hand() -> None:
 
 
 def test_silence_against_sound_by_brute_force() -> None:
-    spectrum = analyse(noise(), 2048, 512)
-    silence = analyse(torch.zeros(2, 32 * 512), 2048, 512)
+    spectrum = analyze(noise(), 2048, 512)
+    silence = analyze(torch.zeros(2, 32 * 512), 2048, 512)
     losses = spectral_loss(spectrum, silence, 44_100)
     magnitude, mel = spectrum.magnitude(), 0.0
     for bands in MEL_BANDS:
@@ -58,7 +58,7 @@ def test_the_advance_counts_where_something_is_heard() -> None:
     true[0] = 1
     wrong[0] = 1
     wrong[0, ..., 10] = 0
-    wrong[1, ..., 10] = 1  # a quarter turn off: the squared distance is two
+    wrong[1, ..., 10] = 1  # a quarter phase_advance off: the squared distance is two
     target = Spectrum(log_magnitude, true)
     here = spectral_loss(target, Spectrum(log_magnitude, wrong), 44_100)["advance"]
     there = spectral_loss(target, Spectrum(log_magnitude, -wrong + 2 * true), 44_100)["advance"]
@@ -85,7 +85,7 @@ def test_weights_lean_to_low_bins_and_are_one_on_average() -> None:
 
 
 def test_silence_has_a_finite_gradient() -> None:
-    silence = analyse(torch.zeros(1, 8 * 512), 2048, 512)
+    silence = analyze(torch.zeros(1, 8 * 512), 2048, 512)
     guess = silence.log_magnitude.clone().requires_grad_()
     losses = spectral_loss(silence, Spectrum(guess, silence.advance), 44_100)
     torch.autograd.backward(torch.stack(list(losses.values())).sum())

@@ -11,7 +11,7 @@ from audiomask.errors import ConfigError
 from audiomask.networks.vqvae import PaperVQVAE, build_vqvae
 from audiomask.networks.vqvae.config import VQVAEConfig
 from audiomask.networks.vqvae.model import VQVAE, spread_in
-from audiomask.networks.vqvae.phases import BLOCK
+from audiomask.networks.vqvae.phase_reconstruction import BLOCK
 
 
 def chords(batch: int, samples: int) -> Tensor:
@@ -31,7 +31,7 @@ def test_shapes_and_ranges(vqvae: VQVAE) -> None:
     for levels in (1, 2, 3):
         assert vqvae.decode(codes[:, :levels]).shape == (2, 10 * 64)
     assert vqvae.codebooks().shape == (3, 16, 4)
-    assert torch.equal(vqvae.codebooks()[1], vqvae.quantiser.codebooks[1].vectors)
+    assert torch.equal(vqvae.codebooks()[1], vqvae.quantizer.codebooks[1].vectors)
 
 
 def test_no_whole_frames_are_refused(vqvae: VQVAE) -> None:
@@ -60,13 +60,13 @@ def test_the_context_and_the_margin_by_hand() -> None:
 def test_windows_with_context_agree_with_one_pass(vqvae: VQVAE) -> None:
     hop, context, frames, window = 64, vqvae.config.context, 90, 20
     audio = 0.1 * torch.randn(1, frames * hop)
-    latents, codes = vqvae.latents(vqvae.analyse(audio)), vqvae.encode(audio)
+    latents, codes = vqvae.latents(vqvae.analyze(audio)), vqvae.encode(audio)
     for start in range(0, frames, window):
         stop = min(start + window, frames)
         low, high = max(start - context, 0), min(stop + context, frames)
         part = audio[:, low * hop : high * hop]
         kept = slice(start - low, stop - low)
-        found = vqvae.latents(vqvae.analyse(part))[:, kept]
+        found = vqvae.latents(vqvae.analyze(part))[:, kept]
         assert (found - latents[:, start:stop]).abs().max() < 1e-4
         assert (vqvae.encode(part)[..., kept] == codes[..., start:stop]).float().mean() > 0.99
 
@@ -86,8 +86,8 @@ def test_decoded_parts_agree_with_one_pass(vqvae: VQVAE) -> None:
 @torch.no_grad()
 def test_windows_without_context_do_not(vqvae: VQVAE) -> None:
     audio = 0.1 * torch.randn(1, 60 * 64)
-    latents, codes = vqvae.latents(vqvae.analyse(audio)), vqvae.encode(audio)
-    part = vqvae.latents(vqvae.analyse(audio[:, 20 * 64 : 40 * 64]))
+    latents, codes = vqvae.latents(vqvae.analyze(audio)), vqvae.encode(audio)
+    part = vqvae.latents(vqvae.analyze(audio[:, 20 * 64 : 40 * 64]))
     assert (part - latents[:, 20:40]).abs().max() > 1e-2
     sound = vqvae.decode(codes)
     cut = vqvae.decode(codes[..., 20:40])
@@ -120,8 +120,8 @@ def test_evaluation_is_steady_and_training_drops_levels(vqvae: VQVAE) -> None:
         torch.manual_seed(1)
         terms.append(float(model(audio).losses["commitment"].detach()))
     model.load_state_dict(state)
-    latents = model.latents(model.analyse(audio))
-    assert terms[0] == pytest.approx(float(model.quantiser(latents, None)[2].detach()), rel=1e-4)
+    latents = model.latents(model.analyze(audio))
+    assert terms[0] == pytest.approx(float(model.quantizer(latents, None)[2].detach()), rel=1e-4)
     assert terms[1] > 1.2 * terms[0]
 
 
@@ -133,9 +133,9 @@ def test_the_start_codes_by_principal_components() -> None:
     )  # fmt: skip
     model = VQVAE(config)
     audio = chords(24, 64 * 64) * torch.logspace(-2, 0, 24)[:, None]
-    before = [model.describe(model.latents(s)).log_magnitude for s in [model.analyse(audio)]]
-    model.start(audio)
-    true = model.analyse(audio)
+    before = [model.describe(model.latents(s)).log_magnitude for s in [model.analyze(audio)]]
+    model.init_from_pca(audio)
+    true = model.analyze(audio)
     found = model.describe(model.latents(true)).log_magnitude
     errors = [float((x - true.log_magnitude).square().mean()) for x in (before[0], found)]
     assert errors[1] < 0.2 * errors[0]
@@ -153,24 +153,24 @@ def test_the_start_codes_by_principal_components() -> None:
 def test_the_loss_falls_and_every_part_learns(tiny: VQVAEConfig) -> None:
     audio = chords(4, 64 * 64)
     model = VQVAE(tiny)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     losses = []
     for step in range(40):
         output = model(audio)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         torch.autograd.backward(output.loss)
         if step == 1:
             for name, parameter in model.named_parameters():
                 assert parameter.grad is not None, name
                 assert parameter.grad.abs().sum() > 0, name
-        optimiser.step()
+        optimizer.step()
         losses.append(float(output.losses["mel"].detach()))
     assert losses[-1] < 0.6 * losses[0]
     assert float(output.perplexity.mean()) > 2
 
 
 def test_codes_do_not_depend_on_autocast(vqvae: VQVAE) -> None:
-    # the quantiser runs in full precision: training in bfloat16 must not fail on it
+    # the quantizer runs in full precision: training in bfloat16 must not fail on it
     with torch.autocast("cpu", torch.bfloat16):
         output = vqvae.train()(chords(2, 64 * 64))
     assert output.loss.dtype == torch.float32
@@ -232,8 +232,8 @@ def test_vectors_are_what_codes_stand_for(vqvae: VQVAE) -> None:
     vectors = vqvae.vectors(codes.short())
     expected = sum(vqvae.codebooks()[level][codes[:, level]] for level in range(3))
     assert torch.allclose(vectors, expected, atol=1e-6)
-    undone = vqvae.quantiser.standardise.undo(vectors)
-    assert torch.allclose(undone, vqvae.quantiser.decode(codes), atol=1e-6)
+    undone = vqvae.quantizer.running_norm.undo(vectors)
+    assert torch.allclose(undone, vqvae.quantizer.decode(codes), atol=1e-6)
 
 
 @torch.no_grad()
@@ -243,13 +243,13 @@ def test_sound_between_known_sound(vqvae: VQVAE, first: int, last: int) -> None:
     weight = torch.ones(40 * 64)
     weight[first * 64 : last * 64] = 0
     vectors = vqvae.vectors(vqvae.encode(audio))
-    made = vqvae.between(vectors, audio, weight, first, last)
+    made = vqvae.inpaint(vectors, audio, weight, first, last)
     assert made.shape == audio.shape
     assert made.isfinite().all()
     # what the known sound holds where it is not heard, and some frames around, is not looked at
     other = audio.clone()
     other[:, (first + 4) * 64 : max(last - 4, first + 4) * 64] = 1.0
-    assert torch.allclose(vqvae.between(vectors, other, weight, first, last), made, atol=1e-5)
+    assert torch.allclose(vqvae.inpaint(vectors, other, weight, first, last), made, atol=1e-5)
     # away from the gap it is what is known
     if first == 20:
         assert torch.allclose(made[:, : 10 * 64], audio[:, : 10 * 64], atol=1e-3)

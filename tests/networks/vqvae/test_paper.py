@@ -94,8 +94,8 @@ def test_reconstruction_loss_by_hand() -> None:
 @pytest.mark.parametrize("term", [codebook_loss, commitment_loss])
 def test_codebook_and_commitment_loss_by_hand(term: Callable[[Tensor, Tensor], Tensor]) -> None:
     latents = torch.tensor([[[1.0, 0.0], [2.0, 2.0]]])
-    quantised = torch.tensor([[[0.0, 0.0], [0.0, 5.0]]])
-    assert term(latents, quantised).item() == (1 + 0 + 4 + 9) / 4
+    quantized = torch.tensor([[[0.0, 0.0], [0.0, 5.0]]])
+    assert term(latents, quantized).item() == (1 + 0 + 4 + 9) / 4
 
 
 def test_spectral_loss_of_a_click_by_hand() -> None:
@@ -237,14 +237,14 @@ def test_decode_of_encode_is_the_forward_pass(model: PaperVQVAE) -> None:
 
 def test_straight_through_hands_the_gradient_on_and_has_the_quantised_value() -> None:
     latents = torch.randn(2, 3, 4, requires_grad=True)
-    quantised = torch.randn(2, 3, 4, requires_grad=True)
-    joined = straight_through(latents, quantised)
-    assert torch.allclose(joined, quantised)
+    quantized = torch.randn(2, 3, 4, requires_grad=True)
+    joined = straight_through(latents, quantized)
+    assert torch.allclose(joined, quantized)
     gradient = torch.randn(2, 3, 4)
     backpropagate(joined, gradient)
     assert latents.grad is not None
     assert torch.equal(latents.grad, gradient)
-    assert quantised.grad is None
+    assert quantized.grad is None
 
 
 def test_the_encoders_output_gets_the_decoders_gradient(model: PaperVQVAE) -> None:
@@ -284,10 +284,10 @@ def test_sg_stops_the_commitment_term_at_the_codebook(model: PaperVQVAE) -> None
 
 def test_the_codebook_terms_gradient_by_hand() -> None:
     latents = torch.tensor([[1.0, 0.0]], requires_grad=True)
-    quantised = torch.tensor([[3.0, -1.0]], requires_grad=True)
-    backpropagate(codebook_loss(latents, quantised))  # mean of (e - h)^2 over two elements
-    assert quantised.grad is not None
-    assert quantised.grad.tolist() == [[2.0, -1.0]]
+    quantized = torch.tensor([[3.0, -1.0]], requires_grad=True)
+    backpropagate(codebook_loss(latents, quantized))  # mean of (e - h)^2 over two elements
+    assert quantized.grad is not None
+    assert quantized.grad.tolist() == [[2.0, -1.0]]
     assert latents.grad is None
 
 
@@ -428,14 +428,14 @@ def test_context_is_the_reach_of_the_layers_and_no_more(blocks: int) -> None:
 def test_a_few_dozen_steps_lower_the_loss_and_keep_codes_in_use() -> None:
     torch.manual_seed(0)
     model = PaperVQVAE(replace(TINY, channels=16, codebook_size=32, code_dim=8))
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     batch = noisy_sines(8, 512)
     losses = []
     for _ in range(60):
         output = model(batch)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         backpropagate(output.loss)
-        optimiser.step()
+        optimizer.step()
         losses.append(output.loss.item())
     assert losses[-1] < 0.7 * losses[0]
     assert output.perplexity.item() > 4

@@ -7,14 +7,20 @@ import torch
 
 from audiomask.audio.spectra import stft
 from audiomask.networks.vqvae import spectrum as module
-from audiomask.networks.vqvae.spectrum import Spectrum, analyse, centre_turn, length, ten_to_the
+from audiomask.networks.vqvae.spectrum import (
+    Spectrum,
+    analyze,
+    centre_phase_advance,
+    length,
+    ten_to_the,
+)
 
 SIZE, HOP, RATE = 2048, 512, 44_100
 
 
 def test_magnitudes_are_those_of_the_stft() -> None:
     audio = 0.1 * torch.randn(2, 20 * HOP)
-    spectrum = analyse(audio, SIZE, HOP)
+    spectrum = analyze(audio, SIZE, HOP)
     assert spectrum.log_magnitude.shape == (2, 20, SIZE // 2 + 1)
     assert spectrum.advance.shape == (2, 2, 20, SIZE // 2 + 1)
     assert torch.allclose(spectrum.magnitude(), stft(audio, SIZE, HOP).abs().mT, atol=1e-5)
@@ -23,7 +29,7 @@ def test_magnitudes_are_those_of_the_stft() -> None:
 @pytest.mark.parametrize("pitch", [440.0, 1000.0, 5003.0])
 def test_the_advance_of_a_partial_is_its_distance_from_the_bin(pitch: float) -> None:
     audio = torch.sin(2 * math.pi * pitch * torch.arange(30 * HOP, dtype=torch.float64) / RATE)
-    spectrum = analyse(audio.float()[None], SIZE, HOP)
+    spectrum = analyze(audio.float()[None], SIZE, HOP)
     place = pitch * SIZE / RATE
     peak = round(place)
     assert int(spectrum.log_magnitude[0, 15].argmax()) == peak
@@ -34,12 +40,12 @@ def test_the_advance_of_a_partial_is_its_distance_from_the_bin(pitch: float) -> 
 
 
 def test_nothing_is_known_of_the_first_advance() -> None:
-    assert not analyse(torch.randn(1, 4 * HOP), SIZE, HOP).advance[:, :, 0].any()
+    assert not analyze(torch.randn(1, 4 * HOP), SIZE, HOP).advance[:, :, 0].any()
 
 
 def test_a_bins_centre_turns_as_often_as_it_says() -> None:
-    turn = centre_turn(SIZE // 2 + 1, SIZE, HOP, torch.device("cpu"))
-    assert torch.allclose(turn[:5], torch.tensor([1, 1j, -1, -1j, 1]), atol=1e-6)
+    phase_advance = centre_phase_advance(SIZE // 2 + 1, SIZE, HOP, torch.device("cpu"))
+    assert torch.allclose(phase_advance[:5], torch.tensor([1, 1j, -1, -1j, 1]), atol=1e-6)
 
 
 def test_wild_numbers_of_an_untrained_network_make_finite_sound() -> None:
@@ -48,7 +54,7 @@ def test_wild_numbers_of_an_untrained_network_make_finite_sound() -> None:
 
 
 def test_cutting() -> None:
-    spectrum = analyse(torch.randn(1, 9 * HOP), SIZE, HOP)
+    spectrum = analyze(torch.randn(1, 9 * HOP), SIZE, HOP)
     part = spectrum.cut(2, 5)
     assert torch.equal(part.log_magnitude, spectrum.log_magnitude[:, 2:5])
     assert torch.equal(part.advance, spectrum.advance[:, :, 2:5])
@@ -56,11 +62,11 @@ def test_cutting() -> None:
 
 def test_consecutive_parts_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     audio = 0.1 * torch.randn(2, 23 * HOP)
-    whole = analyse(audio, SIZE, HOP)
+    whole = analyze(audio, SIZE, HOP)
     monkeypatch.setattr(module, "at_once", lambda device, rows: 5)
-    parts = list(module.analysed(audio, SIZE, HOP))
+    parts = list(module.analyze_in_parts(audio, SIZE, HOP))
     assert [part.log_magnitude.shape[1] for part in parts] == [5, 5, 5, 5, 3]
-    found = analyse(audio, SIZE, HOP)
+    found = analyze(audio, SIZE, HOP)
     assert torch.allclose(found.log_magnitude, whole.log_magnitude, atol=1e-5)
     assert torch.allclose(found.advance, whole.advance, atol=1e-5)
 

@@ -13,7 +13,7 @@ from audiomask.audio.spectra import band_weights, stft
 from audiomask.checkpoint import load_checkpoint, load_weights
 from audiomask.data.excerpt import Excerpt
 from audiomask.networks.mlm import build_mlm
-from audiomask.networks.mlm.decoding import Noise, fill
+from audiomask.networks.mlm.decoding import PerRecordingNoise, iterative_decode
 from audiomask.networks.mlm.masking import bert_mask
 from audiomask.networks.mlm.model import MaskedLM, band_features
 from audiomask.networks.mlm.separation import stem_codes
@@ -168,7 +168,7 @@ def test_only_some_have_tokens_and_all_are_separated() -> None:
 def test_what_no_loss_depends_on_is_known(preset: str, shares: dict[str, Any]) -> None:
     task = make(preset, **shares)
     task.loss(scenes(task, 0, 4))[0].backward()
-    named = {id(parameter) for parameter in task.untaught()}
+    named = {id(parameter) for parameter in task.unused_parameters()}
     for name, parameter in task.model.named_parameters():
         assert (parameter.grad is None) == (id(parameter) in named), name
 
@@ -297,16 +297,16 @@ def test_the_papers_sequence_is_masked_as_in_bert_and_as_when_separating(
 
 
 def train(task: MLMTask, steps: int, rate: float = 4e-3) -> None:
-    optimiser = torch.optim.AdamW(task.model.parameters(), lr=rate, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(task.model.parameters(), lr=rate, betas=(0.9, 0.98))
     batches = [scenes(task, 12 * number, 12) for number in range(40)]
     for step in range(steps):
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = rate * min(1, (step + 1) / 20, 2 * (1 - step / steps))
         loss, _ = task.loss(batches[step % 40])
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(task.model.parameters(), 1.0)
-        optimiser.step()
+        optimizer.step()
     task.model.eval()
 
 
@@ -354,8 +354,8 @@ def test_it_fills_a_gap_with_what_must_be_there(folded: MLMTask) -> None:
     ids = scenes(folded, 5_000, 32).mixture
     unknown = torch.zeros(32, FRAMES, dtype=torch.bool)
     unknown[:, 12:18] = True
-    noise = Noise([(torch.Generator().manual_seed(0), 32, 1)])
-    filled, _, score = fill(folded.model, ids, unknown, 6, 0.0, noise)
+    noise = PerRecordingNoise([(torch.Generator().manual_seed(0), 32, 1)])
+    filled, _, score = iterative_decode(folded.model, ids, unknown, 6, 0.0, noise)
     right = float((filled == ids)[:, 0][unknown].float().mean())
     assert right > 0.7
     # it is surer of the truth than of a random filling's neighbours
@@ -368,7 +368,7 @@ def test_it_gives_each_stem_its_bands(folded: MLMTask) -> None:
     ids = batch.mixture
     features = band_features(batch.mixture_power)
     context = model.context(ids, features)
-    shares = model.mask_logits(features, context, model.all_stems(context)).softmax(dim=1)
+    shares = model.mask_logits(features, context, model.predict_all_stems(context)).softmax(dim=1)
     total = batch.mixture_power[:, None]
     # of each band's energy, most is given to the stem whose it is
     for stem in range(2):

@@ -124,13 +124,13 @@ def test_the_loss_falls_on_a_tiny_set(task: VQVAETask) -> None:
     pitch = torch.tensor([220.0, 330.0, 440.0])[:, None]
     batch = 0.3 * torch.sin(2 * math.pi * pitch * time)[None]
     task.model.train()
-    optimiser = torch.optim.AdamW(task.model.parameters(), lr=2e-3)
+    optimizer = torch.optim.AdamW(task.model.parameters(), lr=2e-3)
     losses = []
     for _ in range(80):
         loss, _ = task.loss(batch)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         torch.autograd.backward(loss)
-        optimiser.step()
+        optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.7 * losses[0]
 

@@ -54,54 +54,54 @@ def span(start: int, stop: int, total: int, overlap: int) -> tuple[int, int]:
 
 
 @torch.no_grad()
-def run_on(magnitude: Tensor, turn: Tensor) -> Tensor:
-    """Unit phasors that turn from frame to frame.
+def propagate(magnitude: Tensor, phase_advance: Tensor) -> Tensor:
+    """Unit phasors that phase_advance from frame to frame.
 
     Args:
         magnitude: [B, F, bins]; the first frame begins a block.
-        turn: by how much every bin turns from the frame before it, [2, B, F, bins] (real and
-            imaginary part); its length says how sure that is.
+        phase_advance: by how much every bin turns from the frame before it, [2, B, F, bins]
+            (real and imaginary part); its length says how sure that is.
 
     Returns:
         [2, B, F, bins], of length one.
     """
-    _, batch, frames, bins = turn.shape
+    _, batch, frames, bins = phase_advance.shape
     blocks = -(-frames // BLOCK)
     # bins of one partial have phases of alternating sign; here they are all turned alike
-    signs = torch.ones(bins, device=turn.device)
+    signs = torch.ones(bins, device=phase_advance.device)
     signs[1::2] = -1
-    noise = _noise(bins, turn.device) * signs
-    starts = BLOCK * torch.arange(blocks, device=turn.device)
-    ran = turn.new_empty(2, batch, blocks, BLOCK, bins)
-    tails = turn.new_empty(2, batch, blocks, OVERLAP, bins)
+    noise = _noise(bins, phase_advance.device) * signs
+    starts = BLOCK * torch.arange(blocks, device=phase_advance.device)
+    ran = phase_advance.new_empty(2, batch, blocks, BLOCK, bins)
+    tails = phase_advance.new_empty(2, batch, blocks, OVERLAP, bins)
     phase = noise[-1, :, None].expand(2, batch * blocks, bins)
     for number in range(BLOCK + OVERLAP):
         # this step's frame of every block; beyond the last one it goes on as there
         places = (starts + number).clamp_max(frames - 1)
-        turns = turn.index_select(2, places).flatten(1, 2)
+        turns = phase_advance.index_select(2, places).flatten(1, 2)
         loud = magnitude.index_select(1, places).flatten(0, 1)
         phase = _step(phase, turns, loud, noise[number, :, None])
         out = ran[:, :, :, number] if number < BLOCK else tails[:, :, :, number - BLOCK]
         torch.mul(phase.view(2, batch, blocks, bins), signs, out=out)
-    ramp = (torch.arange(OVERLAP, device=turn.device) + 0.5)[:, None] / OVERLAP
+    ramp = (torch.arange(OVERLAP, device=phase_advance.device) + 0.5)[:, None] / OVERLAP
     heads = ran[:, :, 1:, :OVERLAP]
     heads.copy_(_unit(torch.lerp(tails[:, :, :-1], heads, ramp)))
     return ran.flatten(2, 3)[:, :, :frames]
 
 
-def _step(phase: Tensor, turn: Tensor, magnitude: Tensor, noise: Tensor) -> Tensor:
+def _step(phase: Tensor, phase_advance: Tensor, magnitude: Tensor, noise: Tensor) -> Tensor:
     """The phasors after others [2, N, bins]: turned, pulled by neighbours, noise where unsure.
 
     Args:
-        turn: [2, N, bins], overwritten.
+        phase_advance: [2, N, bins], overwritten.
         magnitude: [N, bins], overwritten.
         noise: phasors [2, 1 or N, bins].
     """
-    certain = length(turn).clamp_max_(1)
-    turn *= magnitude.add_(1e-5).mul_(1 / 1e-2).pow_(PULL)
-    (x, y), (a, b) = phase, turn
+    certain = length(phase_advance).clamp_max_(1)
+    phase_advance *= magnitude.add_(1e-5).mul_(1 / 1e-2).pow_(PULL)
+    (x, y), (a, b) = phase, phase_advance
     # a bin more on either side, which pulls nothing
-    pulled = turn.new_zeros(*turn.shape[:2], turn.shape[2] + 2)
+    pulled = phase_advance.new_zeros(*phase_advance.shape[:2], phase_advance.shape[2] + 2)
     real, imaginary = pulled[..., 1:-1]
     torch.mul(x, a, out=real).addcmul_(y, b, value=-1)
     torch.mul(x, b, out=imaginary).addcmul_(y, a)
@@ -112,19 +112,19 @@ def _step(phase: Tensor, turn: Tensor, magnitude: Tensor, noise: Tensor) -> Tens
     return mixed.mul_(_inverse_length(mixed))
 
 
-def joint(magnitude: Tensor, turn: Tensor) -> tuple[Tensor, Tensor]:
+def shared_phase(magnitude: Tensor, phase_advance: Tensor) -> tuple[Tensor, Tensor]:
     """One spectrogram for all channels: the louder ones' turns.
 
     Args:
         magnitude: [C, F, bins].
-        turn: [2, C, F, bins].
+        phase_advance: [2, C, F, bins].
 
     Returns:
         [1, F, bins] and [2, 1, F, bins].
     """
     power = magnitude.square()
     total = power.mean(dim=0, keepdim=True)
-    shared = (power * turn).mean(dim=1, keepdim=True) / (total + 1e-20)
+    shared = (power * phase_advance).mean(dim=1, keepdim=True) / (total + 1e-20)
     return total.sqrt(), shared
 
 
@@ -148,13 +148,15 @@ def _noise(bins: int, device: torch.device) -> Tensor:
         return torch.stack([angle.cos(), angle.sin()], dim=1).to(device)
 
 
-def between(magnitude: Tensor, turn: Tensor, before: Tensor | None, after: Tensor | None) -> Tensor:
+def between(
+    magnitude: Tensor, phase_advance: Tensor, before: Tensor | None, after: Tensor | None
+) -> Tensor:
     """Unit phasors of frames between known ones: run on from both sides, met in the middle.
 
     Args:
         magnitude: [B, F, bins], of the frames between.
-        turn: by how much each bin turns from the frame before, [2, B or 1, F + 1, bins]; the
-            last is the turn into the first known frame after them.
+        phase_advance: by how much each bin turns from the frame before,
+            [2, B or 1, F + 1, bins]; the last is the turn into the first known frame after them.
         before: phasors of the known frame before, [2, B, bins], or None if there is none.
         after: likewise of the one after.
 
@@ -162,30 +164,30 @@ def between(magnitude: Tensor, turn: Tensor, before: Tensor | None, after: Tenso
         [2, B, F, bins], of length one.
     """
     frames = magnitude.shape[1]
-    forwards = _run(magnitude, turn[:, :, :frames], before)
+    forwards = _run(magnitude, phase_advance[:, :, :frames], before)
     if after is None:
         return forwards
     # backwards a bin turns the other way, by the turn of the frame after
-    other = turn[:, :, 1:].flip(2) * turn.new_tensor([1.0, -1.0]).view(2, 1, 1, 1)
+    other = phase_advance[:, :, 1:].flip(2) * phase_advance.new_tensor([1.0, -1.0]).view(2, 1, 1, 1)
     backwards = _run(magnitude.flip(1), other, after).flip(2)
     if before is None:
         return backwards
-    place = (torch.arange(frames, device=turn.device) + 0.5)[:, None] - frames / 2
+    place = (torch.arange(frames, device=phase_advance.device) + 0.5)[:, None] - frames / 2
     ramp = (place / min(frames, OVERLAP) + 0.5).clamp(0, 1)
     return _unit(torch.lerp(forwards, backwards, ramp))
 
 
-def _run(magnitude: Tensor, turn: Tensor, start: Tensor | None) -> Tensor:
-    """Phasors [2, B, F, bins] that turn frame by frame from ``start`` [2, B, bins]."""
+def _run(magnitude: Tensor, phase_advance: Tensor, start: Tensor | None) -> Tensor:
+    """Phasors [2, B, F, bins] that phase_advance frame by frame from ``start`` [2, B, bins]."""
     bins = magnitude.shape[-1]
-    signs = torch.ones(bins, device=turn.device)
+    signs = torch.ones(bins, device=phase_advance.device)
     signs[1::2] = -1
-    noise = _noise(bins, turn.device) * signs
+    noise = _noise(bins, phase_advance.device) * signs
     phase = noise[-1, :, None] if start is None else start * signs
     found = []
     for number in range(magnitude.shape[1]):
         loud = magnitude[:, number].clone()
-        turns = turn[:, :, number].expand(2, *loud.shape).clone()
+        turns = phase_advance[:, :, number].expand(2, *loud.shape).clone()
         phase = _step(phase, turns, loud, noise[number % len(noise), :, None])
         found.append(phase)
     return torch.stack(found, dim=2) * signs

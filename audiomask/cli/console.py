@@ -1,11 +1,12 @@
-"""Progress on stderr: bars of all files and of those under way, where it is a terminal."""
+"""What a command says on stderr: log messages, and progress bars where that is a terminal."""
 
 import logging
 import sys
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
-from audiomask.cli.messages import printable
+from audiomask.runtime.console import printable, progress_bars
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -13,8 +14,45 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+class _StderrHandler(logging.Handler):
+    """Looks stderr up for every message: the progress bars replace it while they are shown."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # one write: lines of several threads must not come between each other
+        sys.stderr.write(f"{self.format(record)}\n")
+
+
+class _LevelFormatter(logging.Formatter):
+    """``audiomask: message``, with the level named from warnings on."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        named = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        return printable(f"audiomask: {named}{super().format(record)}")
+
+
+def set_up_messages(quiet: bool, verbose: bool, debug: bool) -> None:
+    """Send the ``audiomask`` logger's messages to stderr.
+
+    Warnings always; what was done (INFO) unless ``quiet``; details (DEBUG) when ``verbose``.
+    Other packages' warnings, which address programmers, appear with ``debug`` only.
+    """
+    level = logging.WARNING if quiet else logging.INFO
+    if verbose or debug:
+        level = logging.DEBUG
+    if not debug:
+        warnings.simplefilter("ignore")
+    handler = _StderrHandler()
+    handler.setFormatter(_LevelFormatter())
+    logger = logging.getLogger("audiomask")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
+    logger.propagate = False
+
+
 class Display:
-    """Bars on stderr; there are none where it is no terminal. A context manager.
+    """Progress bars of all files and of those under way; none where stderr is no terminal.
+
+    A context manager.
 
     Args:
         quiet: show none.
@@ -30,18 +68,12 @@ class Display:
 
     def __enter__(self) -> Self:
         if self._shown:
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+            from rich.progress import TextColumn
 
-            self.bars = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                TextColumn(
-                    "{task.completed:{task.fields[form]}} of {task.total:{task.fields[form]}}"
-                ),
+            form = "{task.fields[form]}"
+            self.bars = progress_bars(
+                TextColumn(f"{{task.completed:{form}}} of {{task.total:{form}}}"),
                 TextColumn("{task.fields[unit]}"),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
                 transient=True,
             )
             self.bars.start()
@@ -69,14 +101,14 @@ class Meter:
 
     def __init__(self, display: Display, check: Callable[[], None] = lambda: None) -> None:
         self._bars = display.bars
-        self._check = check
+        self.check = check
         self._task: TaskID | None = None
         self.seconds = 0.0
         """Seconds of audio done."""
 
     def start(self, label: str, seconds: float) -> None:
         """Begin the bar, ``seconds`` long, in place of the one there was."""
-        self._check()
+        self.check()
         logger.debug("%s: %.3f s of audio", label, seconds)
         self.seconds = 0.0
         self.stop()
@@ -85,7 +117,7 @@ class Meter:
 
     def advance(self, seconds: float) -> None:
         """``seconds`` more are done."""
-        self._check()
+        self.check()
         self.seconds += seconds
         if self._bars is not None and self._task is not None:
             self._bars.advance(self._task, seconds)

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from audiomask.audio.spectra import istft, stft
-from audiomask.networks.vqvae import phases
-from audiomask.networks.vqvae.phases import (
+from audiomask.networks.vqvae import phase_reconstruction as phases
+from audiomask.networks.vqvae.phase_reconstruction import (
     BLOCK,
     ITERATIONS,
     OVERLAP,
@@ -17,7 +17,7 @@ from audiomask.networks.vqvae.phases import (
     run_on,
     span,
 )
-from audiomask.networks.vqvae.spectrum import analyse
+from audiomask.networks.vqvae.spectrum import analyze
 
 SIZE, HOP, RATE = 256, 64, 44_100
 
@@ -30,25 +30,25 @@ def tone(frames: int, *pitches: float) -> Tensor:
 
 def described(audio: Tensor) -> tuple[Tensor, Tensor]:
     """Magnitudes [B, F, bins] and turns [2, B, F, bins] of audio."""
-    spectrum = analyse(audio, SIZE, HOP)
-    return spectrum.magnitude(), spectrum.turn(SIZE, HOP)
+    spectrum = analyze(audio, SIZE, HOP)
+    return spectrum.magnitude(), spectrum.phase_advance(SIZE, HOP)
 
 
 # Running on
 
 
 def test_phases_are_unit_phasors_and_the_same_every_time() -> None:
-    magnitude, turn = described(0.1 * torch.randn(2, 40 * HOP))
-    ran = run_on(magnitude, turn)
+    magnitude, phase_advance = described(0.1 * torch.randn(2, 40 * HOP))
+    ran = propagate(magnitude, phase_advance)
     assert ran.shape == (2, *magnitude.shape)
     assert torch.allclose(ran.square().sum(dim=0), torch.ones_like(magnitude), atol=1e-3)
-    assert torch.equal(ran, run_on(magnitude, turn))
+    assert torch.equal(ran, propagate(magnitude, phase_advance))
 
 
 def test_a_partial_turns_at_its_frequency_with_alternating_neighbours() -> None:
     pitch = 2500.0
-    magnitude, turn = described(tone(100, pitch))
-    ran = torch.complex(*run_on(magnitude, turn))
+    magnitude, phase_advance = described(tone(100, pitch))
+    ran = torch.complex(*propagate(magnitude, phase_advance))
     peak = round(pitch * SIZE / RATE)
     assert int(magnitude[0, 50].argmax()) == peak
     settled = ran[0, 20:90]
@@ -62,8 +62,8 @@ def test_a_partial_turns_at_its_frequency_with_alternating_neighbours() -> None:
 
 def test_a_steady_tone_comes_back_as_one() -> None:
     audio = tone(200, 1000.0, 3100.0)
-    magnitude, turn = described(audio)
-    sound = griffin_lim(magnitude, run_on(magnitude, turn), SIZE, HOP)
+    magnitude, phase_advance = described(audio)
+    sound = griffin_lim(magnitude, propagate(magnitude, phase_advance), SIZE, HOP)
     kept = slice(20 * HOP, 100 * HOP)
     found = stft(sound[:, kept], SIZE, HOP)[0, :, 5:-5].abs()
     true = stft(audio[:, kept], SIZE, HOP)[0, :, 5:-5].abs()
@@ -79,8 +79,8 @@ def test_a_steady_tone_comes_back_as_one() -> None:
 def test_blocks_turn_into_each_other_without_a_dip() -> None:
     frames = 2 * BLOCK
     audio = tone(frames, 1000.0)
-    magnitude, turn = described(audio)
-    sound = griffin_lim(magnitude, run_on(magnitude, turn), SIZE, HOP)[0]
+    magnitude, phase_advance = described(audio)
+    sound = griffin_lim(magnitude, propagate(magnitude, phase_advance), SIZE, HOP)[0]
     level = sound.view(-1, 4 * HOP).square().mean(dim=1).sqrt()[5:-5]
     assert float(level.min() / level.max()) > 0.9
 
@@ -99,20 +99,22 @@ def test_the_span_of_some_frames_by_hand() -> None:
 @pytest.mark.parametrize(("start", "stop"), [(0, 30), (BLOCK + 3, 3 * BLOCK), (390, 400)])
 def test_a_part_of_the_phases_equals_the_whole(start: int, stop: int) -> None:
     frames = 400
-    magnitude, turn = described(0.1 * torch.randn(1, frames * HOP))
-    sound = griffin_lim(magnitude, run_on(magnitude, turn), SIZE, HOP)
+    magnitude, phase_advance = described(0.1 * torch.randn(1, frames * HOP))
+    sound = griffin_lim(magnitude, propagate(magnitude, phase_advance), SIZE, HOP)
     first, last = span(start, stop, frames, SIZE // HOP - 1)
     part = slice(first, last)
     again = griffin_lim(
-        magnitude[:, part], run_on(magnitude[:, part], turn[:, :, part]), SIZE, HOP
+        magnitude[:, part], propagate(magnitude[:, part], phase_advance[:, :, part]), SIZE, HOP
     )[:, (start - first) * HOP : (stop - first) * HOP]
     assert torch.allclose(again, sound[:, start * HOP : stop * HOP], atol=1e-4)
 
 
 def test_rounding_errors_stay_rounding_errors() -> None:
-    magnitude, turn = described(0.1 * torch.randn(1, 2 * BLOCK * HOP))
+    magnitude, phase_advance = described(0.1 * torch.randn(1, 2 * BLOCK * HOP))
     moved = magnitude * (1 + 1e-6 * torch.randn_like(magnitude))
-    sound, other = (griffin_lim(m, run_on(m, turn), SIZE, HOP) for m in (magnitude, moved))
+    sound, other = (
+        griffin_lim(m, propagate(m, phase_advance), SIZE, HOP) for m in (magnitude, moved)
+    )
     assert float((sound - other).abs().max()) < 1e-3 * float(sound.abs().max())
 
 
@@ -128,8 +130,8 @@ def test_true_phases_are_left_as_they_are() -> None:
 
 
 def test_each_iteration_comes_nearer() -> None:
-    magnitude, turn = described(0.1 * torch.randn(1, 100 * HOP))
-    ran, errors = run_on(magnitude, turn), []
+    magnitude, phase_advance = described(0.1 * torch.randn(1, 100 * HOP))
+    ran, errors = propagate(magnitude, phase_advance), []
     for iterations in (0, 1, 2, 8):
         found = stft(griffin_lim(magnitude, ran, SIZE, HOP, iterations), SIZE, HOP).abs().mT
         errors.append(float((found - magnitude).square().mean()))
@@ -142,8 +144,13 @@ def test_the_overlap_is_shorter_than_a_block() -> None:
 
 
 def test_silence_stays_silent() -> None:
-    magnitude, turn = described(torch.zeros(1, 20 * HOP))
-    assert not griffin_lim(magnitude, run_on(magnitude, turn), SIZE, HOP).abs().gt(1e-6).any()
+    magnitude, phase_advance = described(torch.zeros(1, 20 * HOP))
+    assert (
+        not griffin_lim(magnitude, propagate(magnitude, phase_advance), SIZE, HOP)
+        .abs()
+        .gt(1e-6)
+        .any()
+    )
     assert istft(magnitude.mT.to(torch.complex64), SIZE, HOP).isfinite().all()
 
 
@@ -152,8 +159,8 @@ def test_silence_stays_silent() -> None:
 
 def test_channels_share_the_turns_of_the_louder() -> None:
     magnitude = torch.tensor([3.0, 1.0]).view(2, 1, 1).expand(2, 5, 9)
-    turn = torch.tensor([[0.0, 0.0], [1.0, -1.0]]).view(2, 2, 1, 1).expand(2, 2, 5, 9)
-    shared, turns = joint(magnitude, turn)
+    phase_advance = torch.tensor([[0.0, 0.0], [1.0, -1.0]]).view(2, 2, 1, 1).expand(2, 2, 5, 9)
+    shared, turns = shared_phase(magnitude, phase_advance)
     assert torch.allclose(shared, torch.tensor(5**0.5).expand(1, 5, 9))
     assert torch.allclose(turns[0], torch.zeros(1, 5, 9))
     assert torch.allclose(turns[1], torch.tensor(0.8).expand(1, 5, 9))
@@ -164,13 +171,13 @@ def test_channels_share_the_turns_of_the_louder() -> None:
 
 def test_a_tone_goes_through_a_gap_with_its_phase() -> None:
     audio = tone(80, 1000.0, 3100.0)
-    magnitude, turn = described(audio)
+    magnitude, phase_advance = described(audio)
     spectrum = stft(audio, SIZE, HOP).mT
     phasors = torch.view_as_real(spectrum / (spectrum.abs() + 1e-9)).movedim(-1, 0)
     first, last = 30, 50
     found = phases.between(
         magnitude[:, first:last],
-        turn[:, :, first : last + 1],
+        phase_advance[:, :, first : last + 1],
         phasors[:, :, first - 1],
         phasors[:, :, last],
     )
@@ -183,10 +190,10 @@ def test_a_tone_goes_through_a_gap_with_its_phase() -> None:
 
 @pytest.mark.parametrize("side", ["before", "after", "neither"])
 def test_one_side_is_enough_for_phases(side: str) -> None:
-    magnitude, turn = described(tone(40, 2000.0))
+    magnitude, phase_advance = described(tone(40, 2000.0))
     start = torch.stack([torch.ones(1, SIZE // 2 + 1), torch.zeros(1, SIZE // 2 + 1)])
     before, after = (start if side == name else None for name in ("before", "after"))
-    found = phases.between(magnitude[:, :20], turn[:, :, :21], before, after)
+    found = phases.between(magnitude[:, :20], phase_advance[:, :, :21], before, after)
     assert found.isfinite().all()
     assert torch.allclose(found.square().sum(dim=0), torch.ones(()), atol=1e-3)
 

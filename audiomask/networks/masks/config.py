@@ -1,0 +1,71 @@
+"""Configuration of the mask U-Net."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from audiomask.errors import ConfigError
+
+STEMS = ("guitar", "piano", "bass", "drums")
+#: the longest window of the spectrum, in hops of it: its tables take memory
+MOST_HOPS = 64
+#: the longest window of frames: attention takes time that grows with its square
+LONGEST = 1 << 14
+
+
+@dataclass(frozen=True)
+class MasksConfig:
+    """U-Net over the bands and frames of a mixture.
+
+    Attributes:
+        stems: what it separates; it gives one mask more, for the rest.
+        sample_rate: of the audio, in Hz.
+        stft_size: window of the spectrum, in samples.
+        hop_length: samples between frames.
+        bands: mel-spaced bands of the spectrum, and of the masks.
+        window: frames it is trained on and sees at once.
+        channels: of the U-Net's stages, each with half the bands of the one before.
+        dim, heads, layers, kernel: of the transformer at the bottom; ``kernel`` is the width of
+            its depthwise convolutions in frames, 0 for none.
+    """
+
+    stems: tuple[str, ...] = STEMS
+    sample_rate: int = 44100
+    stft_size: int = 4096
+    hop_length: int = 1024
+    bands: int = 256
+    window: int = 288
+    channels: tuple[int, ...] = (16, 32, 48, 64, 96)
+    dim: int = 256
+    heads: int = 4
+    layers: int = 2
+    kernel: int = 7
+
+    def __post_init__(self) -> None:
+        """Make lists, as JSON has them, tuples; ConfigError for what makes no model."""
+        object.__setattr__(self, "stems", tuple(self.stems))
+        object.__setattr__(self, "channels", tuple(self.channels))
+        if not self.stems or not all(isinstance(stem, str) for stem in self.stems):
+            raise ConfigError(f"stems are {self.stems!r}; they must be names")
+        sizes = {f"channels[{n}]": value for n, value in enumerate(self.channels)}
+        for name, value in (vars(self) | sizes).items():
+            least = 0 if name in ("kernel", "layers") else 1
+            whole = type(value) is int and least <= value <= 1 << 20
+            if name not in ("stems", "channels") and not whole:
+                raise ConfigError(f"{name} is {value!r}; it must be a whole number from {least}")
+        if self.sample_rate < 1000:
+            raise ConfigError(f"sample_rate is {self.sample_rate}; it must be at least 1000")
+        if not 0 < len(self.channels) <= 16:
+            raise ConfigError(f"channels are {self.channels!r}; it takes 1 to 16 stages")
+        halvings = 1 << (len(self.channels) - 1)
+        if self.bands % halvings:
+            raise ConfigError(f"bands is {self.bands}; it must be a multiple of {halvings}")
+        if not self.hop_length <= self.stft_size <= MOST_HOPS * self.hop_length:
+            least, most = self.hop_length, MOST_HOPS * self.hop_length
+            raise ConfigError(f"stft_size is {self.stft_size}; it must be from {least} to {most}")
+        if self.window > LONGEST:
+            raise ConfigError(f"window is {self.window}; it must be {LONGEST} at most")
+        if self.kernel and self.kernel % 2 == 0:
+            raise ConfigError(f"kernel is {self.kernel}; it must be odd, or 0 for none")
+        if self.dim % (2 * self.heads):
+            raise ConfigError(f"dim is {self.dim}; it must be a multiple of twice the heads")
