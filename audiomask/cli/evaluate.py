@@ -11,14 +11,14 @@ from audiomask.cli.options import Common, takes
 from audiomask.cli.outputs import Job as Task
 from audiomask.cli.report import run_jobs
 from audiomask.errors import UsageError
-from audiomask.evaluation.options import JOBS, EvaluateOptions
+from audiomask.evaluation.options import EvaluateOptions, jobs
 
 
 @takes(EvaluateOptions)
 def evaluate(
     common: Common,
     asked: dict[str, Any],
-    job: Annotated[str, typer.Argument(metavar="|".join(JOBS), help="What to measure.")],
+    job: Annotated[str, typer.Argument(metavar="|".join(jobs()), help="What to measure.")],
     json: Annotated[
         bool, typer.Option("--json", help="Everything measured as JSON, not as tables.")
     ] = False,
@@ -28,8 +28,8 @@ def evaluate(
     --data takes every layout that 'audiomask train' takes; from single notes bands are arranged.
     Baselines stand beside every figure. Tables, or with --json one object, go to stdout.
     """
-    if job not in JOBS:
-        raise UsageError(f"no '{job}' to measure (there are: {', '.join(JOBS)})")
+    if job not in jobs():
+        raise UsageError(f"no '{job}' to measure (there are: {', '.join(jobs())})")
     options = EvaluateOptions(job, **asked, quiet=common.quiet)
     options.check()
 

@@ -16,8 +16,11 @@ TASKS = {
     "infill": "audiomask.evaluation.infill:InfillEvaluator",
     "separate": "audiomask.evaluation.separation:SeparationEvaluator",
 }
-#: all that can be measured
-JOBS = (*KINDS, *TASKS)
+
+
+def jobs() -> tuple[str, ...]:
+    """All that can be measured: every kind of model, and the tasks."""
+    return (*KINDS, *TASKS)
 
 
 class Split(StrEnum):
@@ -109,9 +112,9 @@ class EvaluateOptions:
             given_here = getattr(self, name) != getattr(EvaluateOptions, name)
             if given_here and name not in evaluator_of(self.job).options:
                 option = name.replace("_", "-")
-                owners = [job for job in JOBS if name in evaluator_of(job).options]
-                jobs = " and ".join(f"'evaluate {owner}'" for owner in owners)
-                raise UsageError(f"--{option} belongs to {jobs}")
+                owners = [job for job in jobs() if name in evaluator_of(job).options]
+                named = " and ".join(f"'evaluate {owner}'" for owner in owners)
+                raise UsageError(f"--{option} belongs to {named}")
         separates = "method" in evaluator_of(self.job).options and self.job != "infill"
         if separates and self.method not in (None, *SeparationMethod):
             known = ", ".join(SeparationMethod)

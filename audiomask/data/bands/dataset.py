@@ -22,6 +22,8 @@ from audiomask.data.effects import EffectParams, sample_effects
 from audiomask.data.excerpt import sample_rms_db
 from audiomask.data.layouts.splits import library_key
 
+#: the stem of voices, and the one whose line a voice may sing
+VOCALS, MELODY = "vocals", "other"
 #: seconds of music before an excerpt whose notes may still ring in it
 LEAD_IN = 4.0
 #: semitones from a note to the recording that it may be read from
@@ -124,7 +126,17 @@ class BandDataset(Dataset[RenderPlan]):
         )
 
     def arrange(self, rng: np.random.Generator, seconds: float) -> Arrangement:
-        """A composed passage, or one of a MIDI song."""
+        """A composed passage, or one of a MIDI song.
+
+        Where the bank has voices, one of them sings every other melody.
+        """
+        found = self._arrange(rng, seconds)
+        sung = VOCALS in self.bank.instruments and MELODY in found and rng.random() < 0.5
+        if sung:
+            found[VOCALS] = found.pop(MELODY)
+        return found
+
+    def _arrange(self, rng: np.random.Generator, seconds: float) -> Arrangement:
         if self.songs and rng.random() < 0.5:
             song = self.songs[rng.integers(len(self.songs))]
             start = float(rng.uniform(0, 180))
