@@ -40,11 +40,11 @@ from rich.console import Console
 from rich.progress import track
 
 from audiomask.audio.atomic import AtomicFile
+from audiomask.data import DEFAULT_SAMPLE_RATE
 from audiomask.data.bands.arrangement import Arrangement, compose, read_midi
 from audiomask.data.bands.rendition import (
     LOUDNESS,
     PEAK_DB,
-    SAMPLE_RATE,
     TICKS,
     Part,
     assign_programs,
@@ -147,10 +147,10 @@ def write_track(settings: Settings, number: int, folder: Path) -> None:
             alone.tracks.append(score(part, 0))
             together.tracks.append(score(part, index))
             alone.save(partial / "MIDI" / f"S{index:02d}.mid")
-            sf.write(partial / "stems" / f"S{index:02d}.flac", audio, SAMPLE_RATE, "PCM_16")
+            sf.write(partial / "stems" / f"S{index:02d}.flac", audio, DEFAULT_SAMPLE_RATE, "PCM_16")
         together.save(partial / "all_src.mid")
         mix = np.asarray(np.sum(stems, axis=0, dtype=np.int16))
-        sf.write(partial / "mix.flac", mix, SAMPLE_RATE, "PCM_16")
+        sf.write(partial / "mix.flac", mix, DEFAULT_SAMPLE_RATE, "PCM_16")
         (partial / "metadata.yaml").write_text(yaml.safe_dump(details), encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)
@@ -162,14 +162,14 @@ def write_track(settings: Settings, number: int, folder: Path) -> None:
 def write_wav(settings: Settings, path: Path, gaps: list[str], overwrite: bool) -> None:
     """Make song 1 and write its mix, silent within each of ``gaps`` (START:END in seconds)."""
     file = AtomicFile(path, overwrite)  # refuses before the work is done
-    frames = round(settings.seconds * SAMPLE_RATE)
-    silences = [parse_gap(text, SAMPLE_RATE, frames) for text in gaps]
+    frames = round(settings.seconds * DEFAULT_SAMPLE_RATE)
+    silences = [parse_gap(text, DEFAULT_SAMPLE_RATE, frames) for text in gaps]
     _, stems, _ = make_song(settings, 1)
     mix = np.asarray(np.sum(stems, axis=0, dtype=np.int16))
     for gap in silences:
         mix[gap.start : gap.stop] = 0
     with file as partial:
-        sf.write(partial, mix, SAMPLE_RATE, "PCM_16", format="WAV")
+        sf.write(partial, mix, DEFAULT_SAMPLE_RATE, "PCM_16", format="WAV")
 
 
 def write_tracks(

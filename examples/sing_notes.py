@@ -39,7 +39,7 @@ from rich.console import Console
 from rich.progress import track
 from scipy.signal import butter, sosfilt
 
-from audiomask.data.bands.notes import SAMPLE_RATE
+from audiomask.data import DEFAULT_SAMPLE_RATE as SAMPLE_RATE
 from audiomask.errors import DataError
 
 RATE = 22050  # espeak-ng's, and so WORLD's

@@ -2,3 +2,6 @@
 
 Imports nothing, so that the command line may ask for a part that needs no torch.
 """
+
+#: samples a second, where no model says otherwise
+DEFAULT_SAMPLE_RATE = 44100

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from audiomask.data import DEFAULT_SAMPLE_RATE
 from audiomask.data.bands.render_plan import RenderPlan, join
 from audiomask.data.bands.rendering import render
 from audiomask.data.excerpt import Excerpt
@@ -27,6 +28,7 @@ class InterleavedDataset(Dataset[RenderPlan | Excerpt]):
         names: the stems' names; an excerpt has a last place for the rest.
         samples: length of an excerpt.
         notes: the samples of the note bank that plans are played with, int16 [total].
+        sample_rate: of excerpts and notes.
     """
 
     def __init__(
@@ -36,8 +38,10 @@ class InterleavedDataset(Dataset[RenderPlan | Excerpt]):
         names: Sequence[str],
         samples: int,
         notes: Tensor | None = None,
+        sample_rate: int = DEFAULT_SAMPLE_RATE,
     ) -> None:
         self.parts, self.seed, self.names, self.samples = parts, seed, tuple(names), samples
+        self.sample_rate = sample_rate
         self.notes = torch.zeros(0, dtype=torch.int16) if notes is None else notes
 
     @property

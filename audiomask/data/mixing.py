@@ -17,7 +17,6 @@ from torch import Tensor
 from audiomask.data.augmentation import NONE, Augmentation
 from audiomask.data.effects import apply_effects, sample_effects
 from audiomask.data.excerpt import Excerpt, mix
-from audiomask.data.reading import SAMPLE_RATE
 from audiomask.data.time_stretch import change_pitch_and_tempo, samples_needed
 
 #: share of the changes of pitch that change the tempo with it, which costs far less
@@ -88,14 +87,15 @@ class StemExcerpt(NamedTuple, Generic[File]):
 
 
 class Mixer(Generic[File]):
-    """Makes excerpts of songs, mixture and stems, 44.1 kHz mono.
+    """Makes excerpts of songs, mixture and stems, mono.
 
     Args:
         stems: the stems to tell apart; a song's others are summed in the last place.
         samples: length of an excerpt.
         augmentation: how excerpts are varied; with ``NONE`` they keep their level as well.
-        read: samples [start, stop) of a file at 44.1 kHz, [C, stop - start]; None if it cannot
-            be read.
+        read: samples [start, stop) of a file at ``sample_rate``, [C, stop - start]; None if it
+            cannot be read.
+        sample_rate: of the excerpts.
     """
 
     def __init__(
@@ -104,9 +104,11 @@ class Mixer(Generic[File]):
         samples: int,
         augmentation: Augmentation,
         read: Callable[[File, int, int], Tensor | None],
+        sample_rate: int,
     ) -> None:
         self.stems, self.samples = tuple(stems), samples
         self.augmentation, self.read_file = augmentation, read
+        self.sample_rate = sample_rate
 
     def make(
         self,
@@ -180,7 +182,7 @@ class Mixer(Generic[File]):
             if rng.random() < VARISPEED_SHARE:
                 tempo = 2 ** (pitch / 12)
         samples = samples_needed(self.samples, pitch, tempo)
-        room = max(round(song.seconds * SAMPLE_RATE) - samples, 0)
+        room = max(round(song.seconds * self.sample_rate) - samples, 0)
         return Passage(int(rng.integers(room + 1)), samples, pitch, tempo)
 
     def draw_downmix(self, rng: np.random.Generator) -> tuple[float, float]:
@@ -243,7 +245,8 @@ class Mixer(Generic[File]):
         """Lines [L, T] as an excerpt, with effects and at a level as the settings have it."""
         if self.augmentation.effects_prob > 0:
             names = [(*self.stems, "other")[part.slot] for part in parts]
-            lines = vary_timbre(lines, names, self.augmentation.effects_prob, rng)
+            chance = self.augmentation.effects_prob
+            lines = vary_timbre(lines, names, chance, rng, self.sample_rate)
         stems = torch.zeros(len(self.stems) + 1, self.samples)
         stems[[part.slot for part in parts]] = lines
         if self.augmentation == NONE:
@@ -259,11 +262,15 @@ def stereo(audio: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def vary_timbre(
-    lines: Tensor, names: Sequence[str], chance: float, rng: np.random.Generator
+    lines: Tensor,
+    names: Sequence[str],
+    chance: float,
+    rng: np.random.Generator,
+    sample_rate: int,
 ) -> Tensor:
     """Lines [L, T] in another room, equalised and driven, each as loud as it was."""
     reverberation = float(rng.uniform(0.15, 1.2))
-    treated = apply_effects(lines, sample_effects(names, rng, reverberation, chance))
+    treated = apply_effects(lines, sample_effects(names, rng, reverberation, sample_rate, chance))
     # in double precision, for sums of float32 depend on how many threads share them
     loud, now = (x.double().square().mean(dim=1, keepdim=True).sqrt() for x in (lines, treated))
     return treated * torch.where(now > 1e-6, loud / now, 1).float()

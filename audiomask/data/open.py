@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch.utils.data import Dataset
 
+from audiomask.data import DEFAULT_SAMPLE_RATE
 from audiomask.data.augmentation import Augmentation
 from audiomask.data.bands.dataset import BandDataset
 from audiomask.data.bands.fonts import render_fonts
@@ -25,6 +26,7 @@ def open_data(
     samples: int,
     seed: int,
     *,
+    sample_rate: int = DEFAULT_SAMPLE_RATE,
     split: str = "train",
     augmentation: Augmentation | None = None,
     cache: Path | None = None,
@@ -39,8 +41,9 @@ def open_data(
     Args:
         sources: what ``layouts.recognize`` found.
         stems: the stems to tell apart.
-        samples: length of an excerpt at 44.1 kHz.
+        samples: length of an excerpt.
         seed: decides everything, together with the index of an excerpt.
+        sample_rate: of the excerpts: the model's.
         split: ``train``, ``validation`` or ``test``.
         augmentation: of recorded tracks; the usual one by default.
         cache: where decoded notes, the notes of SoundFonts, and for a while shards that come as
@@ -54,7 +57,7 @@ def open_data(
         check_stems(sources, stems)
     datasets: list[Dataset[RenderPlan] | Dataset[Excerpt]] = []
     notes = None
-    bank = open_bank(sources, split, cache)
+    bank = open_bank(sources, split, cache, sample_rate)
     if bank is not None:
         notes = torch.from_numpy(bank.samples)
         songs = [song for source in sources for song in source.band(split).songs]
@@ -62,15 +65,17 @@ def open_data(
     chosen = Augmentation() if augmentation is None else augmentation
     with_songs = [source for source in sources if source.has_excerpts(split)]
     every = len(datasets) + len(with_songs)
-    config = ExcerptConfig(stems, samples, seed, chosen, cache, every)
+    config = ExcerptConfig(stems, samples, seed, chosen, sample_rate, cache, every)
     datasets += [source.open(split, config) for source in with_songs]
     if not datasets:
         names = ", ".join(source.where for source in sources)
         raise DataError(f"{names}: nothing in the split '{split}'; put some below {split}/")
-    return InterleavedDataset(datasets, seed, stems, samples, notes)
+    return InterleavedDataset(datasets, seed, stems, samples, notes, sample_rate)
 
 
-def open_bank(sources: Sequence[Source], split: str, cache: Path | None) -> NoteBank | None:
+def open_bank(
+    sources: Sequence[Source], split: str, cache: Path | None, sample_rate: int
+) -> NoteBank | None:
     """The instruments of a split of all sources; None when there are none.
 
     Raises:
@@ -83,7 +88,7 @@ def open_bank(sources: Sequence[Source], split: str, cache: Path | None) -> Note
     if fonts:
         libraries += render_fonts(fonts, cache)
     if libraries:
-        return NoteBank(libraries, cache)
+        return NoteBank(libraries, cache, sample_rate)
     songs = [song for found in material for song in found.songs]
     if songs and not any(source.has_instruments for source in sources):
         raise DataError(f"{songs[0]}: MIDI files need a note bank to play them (--data NOTES)")

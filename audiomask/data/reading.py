@@ -31,12 +31,12 @@ from audiomask.audio.opening import open_sound
 from audiomask.audio.pcm import is_lossy
 from audiomask.audio.quiet import quiet_decoders
 from audiomask.audio.source import ResampledSource
+from audiomask.data import DEFAULT_SAMPLE_RATE
 from audiomask.data.read_method import ENDLESS, ReadMethod, find_read_method
 from audiomask.errors import AudioFileError, DataError, why
 
 Audio = npt.NDArray[np.float32]
 
-SAMPLE_RATE = 44100
 #: seconds that ffmpeg decodes before a span: AAC and MP3 need what came before
 PREROLL = 0.5
 
@@ -183,7 +183,7 @@ def decode_span(file: Path, start: float, seconds: float, track: int = 0) -> tup
     return rate, samples.T.astype(np.float32)
 
 
-def read_span(file: Path, start: int, stop: int, sample_rate: int = SAMPLE_RATE) -> Tensor:
+def read_span(file: Path, start: int, stop: int, sample_rate: int = DEFAULT_SAMPLE_RATE) -> Tensor:
     """Samples [start, stop) of a file, reading only what they need.
 
     Args:
@@ -240,7 +240,7 @@ class Reader:
         sample_rate: what to resample to.
     """
 
-    def __init__(self, files: Iterable[Path], sample_rate: int = SAMPLE_RATE) -> None:
+    def __init__(self, files: Iterable[Path], sample_rate: int = DEFAULT_SAMPLE_RATE) -> None:
         self.sample_rate = sample_rate
         self._number = {file: number for number, file in enumerate(dict.fromkeys(files))}
         self._bad = torch.zeros(len(self._number), dtype=torch.uint8)

@@ -58,7 +58,14 @@ class RecordedSource(Source):
     def open(self, split: str, config: ExcerptConfig) -> Dataset[Excerpt]:
         """Excerpts of the split's tracks; DataError when they last no time."""
         tracks = [track for track in self.tracks if track.split == split]
-        return TrackDataset(tracks, config.stems, config.samples, config.seed, config.augmentation)
+        return TrackDataset(
+            tracks,
+            config.stems,
+            config.samples,
+            config.seed,
+            config.augmentation,
+            config.sample_rate,
+        )
 
     def as_test(self, split: str | None) -> Self:
         """The tracks of a split; they keep its name."""

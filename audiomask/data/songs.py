@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import Dataset
 
+from audiomask.data import DEFAULT_SAMPLE_RATE
 from audiomask.data.augmentation import Augmentation
 from audiomask.data.excerpt import Excerpt
 from audiomask.data.mixing import Mixer
@@ -44,7 +45,7 @@ class DurationWeightedSampler:
 
 
 class TrackDataset(Dataset[Excerpt]):
-    """Excerpts of tracks: mixture and stems, 44.1 kHz mono.
+    """Excerpts of tracks: mixture and stems, mono.
 
     A file that cannot be read is named once, and its song's excerpts are replaced by others.
 
@@ -54,6 +55,7 @@ class TrackDataset(Dataset[Excerpt]):
         samples: length of an excerpt.
         seed: with the index, decides everything.
         augmentation: how excerpts are varied; with ``NONE`` they keep their level as well.
+        sample_rate: of the excerpts.
 
     Raises:
         DataError: the tracks last no time; while reading, nothing of them can be read.
@@ -66,13 +68,15 @@ class TrackDataset(Dataset[Excerpt]):
         samples: int,
         seed: int,
         augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
+        sample_rate: int = DEFAULT_SAMPLE_RATE,
     ) -> None:
         self.seed = seed
         self.sampler = DurationWeightedSampler(tracks)
         files = [file for track in tracks for paths in track.stems.values() for file in paths]
         files += [track.mixture for track in tracks if track.mixture and not track.stems]
         self.folder = os.path.commonpath([file.parent for file in files])
-        self.mixer: Mixer[Path] = Mixer(stems, samples, augmentation, Reader(files).read)
+        read = Reader(files, sample_rate).read
+        self.mixer: Mixer[Path] = Mixer(stems, samples, augmentation, read, sample_rate)
         # who has what for each place, for random mixing
         slots = range(len(stems) + 1)
         owners = [[track for track in tracks if self.mixer.files(track, slot)] for slot in slots]

@@ -32,6 +32,7 @@ class ExcerptConfig:
         samples: length of an excerpt.
         seed: decides everything, together with the index of an excerpt.
         augmentation: how excerpts are varied.
+        sample_rate: theirs.
         cache: a folder where what comes as a stream is kept for a while.
         every: only every so many indices are of the data set, one of each so many in a row.
     """
@@ -40,6 +41,7 @@ class ExcerptConfig:
     samples: int
     seed: int
     augmentation: Augmentation
+    sample_rate: int
     cache: Path | None = None
     every: int = 1
 

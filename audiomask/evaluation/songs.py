@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from audiomask.audio.files import AudioFile
+from audiomask.data import DEFAULT_SAMPLE_RATE
 from audiomask.data.augmentation import NONE
-from audiomask.data.bands.notes import SAMPLE_RATE
 from audiomask.data.interleave import InterleavedDataset
 from audiomask.data.open import open_data
 from audiomask.data.sources import Source
@@ -72,7 +72,7 @@ class Choice:
     @property
     def drawn_samples(self) -> int:
         """Samples of what is drawn."""
-        return round(self.drawn_seconds * SAMPLE_RATE)
+        return round(self.drawn_seconds * DEFAULT_SAMPLE_RATE)
 
 
 class SongRef(Protocol):
@@ -181,7 +181,7 @@ class DrawnSong:
     @property
     def seconds(self) -> float:
         """How long it is."""
-        return self.blend.samples / SAMPLE_RATE
+        return self.blend.samples / self.blend.sample_rate
 
     def read(self) -> Song:
         """Make it."""
@@ -189,7 +189,8 @@ class DrawnSong:
         known = bool(excerpt.has_stems)
         names = (*self.blend.names, "other") if self.blend.names and known else ()
         stems = {name: stem[None] for name, stem in zip(names, excerpt.stems, strict=False)}
-        return Song(self.name, excerpt.mixture[None], stems, SAMPLE_RATE, self.complete and known)
+        mixture, rate = excerpt.mixture[None], self.blend.sample_rate
+        return Song(self.name, mixture, stems, rate, self.complete and known)
 
 
 def find_songs(sources: Sequence[Source], choice: Choice) -> list[SongRef]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
+from audiomask.data import DEFAULT_SAMPLE_RATE
 from audiomask.data.interleave import (
     BatchBuilder,
     CpuCollate,
@@ -18,8 +19,6 @@ from audiomask.data.interleave import (
     SeededItems,
     collate_raw,
 )
-
-SAMPLE_RATE = 44100
 
 
 def unchanged(batch: Any) -> Any:
@@ -36,12 +35,14 @@ class BatchSource:
         collate: makes a batch of items, in the loader's workers.
         finish: makes it what the model takes, once it is on the device.
         seconds: of audio in an item.
+        sample_rate: of that audio.
     """
 
     data: Dataset[Any]
     collate: Callable[[list[Any]], Any] = default_collate
     finish: Callable[[Any], Any] = unchanged
     seconds: float = 0.0
+    sample_rate: int = DEFAULT_SAMPLE_RATE
 
 
 class RankSlice(Dataset[Any]):
@@ -76,10 +77,11 @@ def feed_of(blend: InterleavedDataset, work: BatchBuilder, device: torch.device)
     """A feed of excerpts for a device: a GPU plays the bands itself, in no time; otherwise the
     loader's workers do it beside the training.
     """
-    numbered, seconds = SeededItems(blend, work), blend.samples / SAMPLE_RATE
+    numbered, rate = SeededItems(blend, work), blend.sample_rate
+    seconds = blend.samples / rate
     if device.type == "cpu":
-        return BatchSource(numbered, CpuCollate(blend, work), seconds=seconds)
-    return BatchSource(numbered, collate_raw, DeviceCollate(blend, work, device), seconds)
+        return BatchSource(numbered, CpuCollate(blend, work), seconds=seconds, sample_rate=rate)
+    return BatchSource(numbered, collate_raw, DeviceCollate(blend, work, device), seconds, rate)
 
 
 def to_device(batch: Any, device: torch.device) -> Any:

@@ -44,8 +44,10 @@ def preview(setup: RunSetup, blend: InterleavedDataset, model: torch.nn.Module) 
     options, schedule = setup.options, setup.schedule
     size = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     items = schedule.steps * schedule.batch_size * schedule.accumulate * distributed.world_size()
-    seconds = blend.samples / 44100
-    files = write_preview(blend.excerpt, blend.names, options.out / "dry-run")
+    seconds = blend.samples / blend.sample_rate
+    files = write_preview(
+        blend.excerpt, blend.names, options.out / "dry-run", sample_rate=blend.sample_rate
+    )
     console = stderr_console(options.quiet)
     console.print(
         f"{size / 1e6:.1f} M parameters; {schedule.steps:,} steps take {items:,} excerpts of "

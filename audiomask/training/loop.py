@@ -261,7 +261,13 @@ class Trainer:
         with (
             Stop() as stop,
             Report(
-                self.out, schedule.steps, place, run.quiet, run.tensorboard, self.seconds_left()
+                self.out,
+                schedule.steps,
+                place,
+                run.quiet,
+                run.tensorboard,
+                self.seconds_left(),
+                self.feed.sample_rate,
             ) as report,
         ):
             if self.check is None:

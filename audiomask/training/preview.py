@@ -15,11 +15,11 @@ from torch import Tensor
 
 from audiomask.audio.atomic import AtomicFile
 from audiomask.audio.writer import AudioWriter
+from audiomask.data import DEFAULT_SAMPLE_RATE
 from audiomask.data.excerpt import Excerpt
 from audiomask.errors import AudioFileError, DataError, UsageError, why
 from audiomask.training.spectrogram import draw_sheet
 
-SAMPLE_RATE = 44_100
 PICTURE_FILE = "spectrograms.png"
 PAGE_FILE = "index.html"
 SILENT, UNKNOWN = "silent", "not known"
@@ -60,7 +60,11 @@ Cell = Sound | str
 
 
 def write_preview(
-    excerpts: Callable[[int], Excerpt], stems: Sequence[str], folder: Path, number: int = 6
+    excerpts: Callable[[int], Excerpt],
+    stems: Sequence[str],
+    folder: Path,
+    number: int = 6,
+    sample_rate: int = DEFAULT_SAMPLE_RATE,
 ) -> list[Path]:
     """Write what training hears: sound files, a picture of their spectra and a page with both.
 
@@ -68,10 +72,11 @@ def write_preview(
     in the folder stays. The page comes last, so that it never names a file that is missing.
 
     Args:
-        excerpts: gives excerpt i, mixture [T] and stems [S + 1, T], 44.1 kHz mono.
+        excerpts: gives excerpt i, mixture [T] and stems [S + 1, T], mono.
         stems: the names of the first S stems.
         folder: where to; made if missing.
         number: how many excerpts.
+        sample_rate: theirs.
 
     Returns:
         The files written: ``01-mixture.wav``, ``01-<stem>.wav`` (stems that sound, of excerpts
@@ -90,17 +95,17 @@ def write_preview(
     for index in range(number):
         excerpt = excerpts(index)  # whose own errors are none of the folder's
         with writing(folder):
-            rows.append(write_row(excerpt, folder, f"{index + 1:02d}", files))
+            rows.append(write_row(excerpt, folder, f"{index + 1:02d}", files, sample_rate))
     if all(cell == UNKNOWN for row in rows for cell in row[1:]):
         columns, rows = columns[:1], [row[:1] for row in rows]
-    picture = draw_sheet([[shown(cell) for cell in row] for row in rows], columns, SAMPLE_RATE)
+    picture = draw_sheet([[shown(cell) for cell in row] for row in rows], columns, sample_rate)
     with writing(folder):
         with AtomicFile(folder / PICTURE_FILE, overwrite=True) as path, warnings.catch_warnings():
             # a letter that matplotlib's font lacks is drawn as a box
             warnings.simplefilter("ignore", UserWarning)
             picture.savefig(path, format="png")
         with AtomicFile(folder / PAGE_FILE, overwrite=True) as path:
-            path.write_text(write_page(columns, rows), encoding="utf-8")
+            path.write_text(write_page(columns, rows, sample_rate), encoding="utf-8")
     sounds = [folder / cell.file for row in rows for cell in row if isinstance(cell, Sound)]
     return [*sounds, folder / PICTURE_FILE, folder / PAGE_FILE]
 
@@ -136,7 +141,9 @@ def name_files(columns: Sequence[str]) -> list[str]:
     return names
 
 
-def write_row(excerpt: Excerpt, folder: Path, label: str, files: Sequence[str]) -> list[Cell]:
+def write_row(
+    excerpt: Excerpt, folder: Path, label: str, files: Sequence[str], sample_rate: int
+) -> list[Cell]:
     """Write the sounds of one excerpt; returns what is in each column."""
     cells: list[Cell] = []
     for column, (name, audio) in enumerate(
@@ -147,13 +154,13 @@ def write_row(excerpt: Excerpt, folder: Path, label: str, files: Sequence[str]) 
         elif column and not is_audible(audio):
             cells.append(SILENT)
         else:
-            cells.append(write_sound(audio, folder, f"{label}-{name}.wav"))
+            cells.append(write_sound(audio, folder, f"{label}-{name}.wav", sample_rate))
     return cells
 
 
-def write_sound(audio: Tensor, folder: Path, file: str) -> Sound:
+def write_sound(audio: Tensor, folder: Path, file: str, sample_rate: int) -> Sound:
     """Write a passage [T] as a WAV file of 16 bits."""
-    with AudioWriter(folder / file, SAMPLE_RATE, 1, "PCM_16", overwrite=True) as out:
+    with AudioWriter(folder / file, sample_rate, 1, "PCM_16", overwrite=True) as out:
         out.write(audio[None])
     level = 10 * float(audio.double().square().mean().clamp_min(1e-20).log10())
     return Sound(audio, file, level, out.clipped)
@@ -171,11 +178,11 @@ def shown(cell: Cell) -> Tensor | str:
     return cell.audio if is_audible(cell.audio) else SILENT
 
 
-def write_page(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+def write_page(columns: Sequence[str], rows: Sequence[Sequence[Cell]], sample_rate: int) -> str:
     """The page as HTML that needs nothing but the files beside it."""
     first = rows[0][0]
     assert isinstance(first, Sound)  # every excerpt has a mixture
-    title = f"{len(rows)} training excerpts of {len(first.audio) / SAMPLE_RATE:.1f} s"
+    title = f"{len(rows)} training excerpts of {len(first.audio) / sample_rate:.1f} s"
     head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
     body = "\n".join(
         f"<tr><th>{number}</th>{''.join(cell_html(cell) for cell in row)}</tr>"

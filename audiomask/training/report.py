@@ -25,6 +25,7 @@ from rich.text import Text
 from torch import Tensor
 
 from audiomask.audio.atomic import AtomicFile
+from audiomask.data import DEFAULT_SAMPLE_RATE
 from audiomask.errors import DataError, why
 from audiomask.runtime import distributed
 from audiomask.runtime.dependencies import optional
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 LOG_FILE = "log.jsonl"
-SAMPLE_RATE = 44100
 
 
 class Screen:
@@ -96,6 +96,7 @@ class Report:
         quiet: nothing on the screen.
         tensorboard: write for TensorBoard as well, into ``out/tensorboard``.
         seconds: after which the clock ends this call, if it does.
+        sample_rate: of the passages to listen to.
 
     Raises:
         DependencyError: TensorBoard is asked for but not installed.
@@ -110,7 +111,9 @@ class Report:
         quiet: bool = False,
         tensorboard: bool = False,
         seconds: float | None = None,
+        sample_rate: int = DEFAULT_SAMPLE_RATE,
     ) -> None:
+        self.sample_rate = sample_rate
         self.out, self.steps, self.first = out, steps, place.step
         self.speaks = distributed.rank() == 0
         self.console = Console(file=cast(IO[str], Screen()), quiet=quiet or not self.speaks)
@@ -208,8 +211,8 @@ class Report:
 
         for name, audio in sounds.items():
             audio = audio.detach().float().cpu()
-            self.writer.add_audio(name, audio.clamp(-1, 1)[None], place.step, SAMPLE_RATE)
-            picture = spectrogram_image(audio, SAMPLE_RATE, 480, 160)
+            self.writer.add_audio(name, audio.clamp(-1, 1)[None], place.step, self.sample_rate)
+            picture = spectrogram_image(audio, self.sample_rate, 480, 160)
             self.writer.add_image(name, picture, place.step, dataformats="HWC")
 
     def print(self, text: str) -> None:

@@ -78,6 +78,7 @@ def train_kind(name: str, options: TrainOptions) -> int:
             sources,
             task_class.stems(config, {stem for source in sources for stem in source.stems}),
             task_class.samples(config),
+            config.sample_rate,
             task_class.needs_stems,
         )
         excerpts = setup.open("train")

@@ -34,6 +34,7 @@ class RunSetup:
         sources: the data found.
         stems: the stems that excerpts tell apart.
         samples: length of an excerpt.
+        sample_rate: of the excerpts: the model's.
         need_stems: whether recordings alone are no use.
     """
 
@@ -44,6 +45,7 @@ class RunSetup:
     sources: Sequence[Source]
     stems: Sequence[str]
     samples: int
+    sample_rate: int
     need_stems: bool
 
     def open(self, split: str) -> InterleavedDataset:
@@ -59,6 +61,7 @@ class RunSetup:
                 self.stems,
                 self.samples,
                 self.options.seed if training else 0,
+                sample_rate=self.sample_rate,
                 split=split,
                 augmentation=self.augmentation if training else NONE,
                 cache=self.options.cache,

@@ -151,7 +151,9 @@ class TokenCache(Dataset[MLMBatch]):
     def feed(self) -> BatchSource:
         """What a training loop reads."""
         config = self.scenes.config
-        return BatchSource(self, seconds=config.window * config.hop_length / config.sample_rate)
+        rate = config.sample_rate
+        seconds = config.window * config.hop_length / rate
+        return BatchSource(self, seconds=seconds, sample_rate=rate)
 
 
 def open_cache(

@@ -21,8 +21,9 @@ import yaml
 from report import note
 from torch import Tensor
 
+from audiomask.data import DEFAULT_SAMPLE_RATE as SAMPLE_RATE
 from audiomask.data.bands.dataset import BandDataset
-from audiomask.data.bands.notes import SAMPLE_RATE, NoteBank, find_libraries
+from audiomask.data.bands.notes import NoteBank, find_libraries
 from audiomask.data.interleave import InterleavedDataset
 from audiomask.errors import AudiomaskError, DataError
 from audiomask.evaluation.metrics import level

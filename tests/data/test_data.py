@@ -151,3 +151,21 @@ def test_the_same_items_from_the_same_folders(bank: Path, music: Path) -> None:
     for index in range(4):
         pairs = zip(one.excerpt(index), two.excerpt(index), strict=True)
         assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_excerpts_have_the_rate_that_is_asked_for(bank: Path, music: Path) -> None:
+    time = np.arange(44_100) / 44_100
+    soundfile.write(music / "a.wav", 0.5 * np.sin(2 * np.pi * 441 * time), 44_100)
+    sources = [recognize(bank), recognize(music)]
+    data = open_data(sources, STEMS, 10_000, 0, sample_rate=22_050, augmentation=NONE)
+    assert data.sample_rate == 22_050
+    for index in range(6):
+        if isinstance(data[index], RenderPlan):
+            assert data.excerpt(index).mixture.any()
+            continue
+        spectrum = torch.fft.rfft(data.excerpt(index).mixture).abs()
+        assert int(spectrum.argmax()) * 22_050 / 10_000 == pytest.approx(441, abs=2)
+    band = data.parts[0]
+    assert isinstance(band, BandDataset)
+    whole = open_data(sources[:1], STEMS, 10_000, 0)
+    assert len(data.notes) == pytest.approx(len(whole.notes) / 2, rel=0.02)

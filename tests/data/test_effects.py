@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from audiomask.data.effects import (
     EQ_POINTS,
-    REVERB_SAMPLES,
     apply_effects,
     drive,
     equalizer,
@@ -16,6 +15,8 @@ from audiomask.data.effects import (
     sample_effects,
 )
 
+RATE = 44_100
+TAIL = 22_050
 NAMES = ["guitar", "piano", "bass", "drums", "other"]
 
 
@@ -27,7 +28,7 @@ def test_effects_keep_the_length_and_follow_their_generator(
     audio = 0.3 * torch.randn(lines, length, generator=torch.Generator().manual_seed(seed))
     before = audio.clone()
     first, second = (
-        apply_effects(audio, sample_effects(NAMES[:lines], np.random.default_rng(seed), 0.5))
+        apply_effects(audio, sample_effects(NAMES[:lines], np.random.default_rng(seed), 0.5, RATE))
         for _ in range(2)
     )
     assert torch.equal(first, second)
@@ -39,18 +40,18 @@ def test_effects_keep_the_length_and_follow_their_generator(
 def test_effects_change_most_and_leave_some() -> None:
     audio = 0.3 * torch.randn(1, 2_000)
     found = [
-        apply_effects(audio, sample_effects(["guitar"], np.random.default_rng(seed), 0.5))
+        apply_effects(audio, sample_effects(["guitar"], np.random.default_rng(seed), 0.5, RATE))
         for seed in range(60)
     ]
     same = sum(torch.equal(audio, sound) for sound in found)
     assert 1 <= same < 20  # (1 - 0.35) (1 - 0.7) (1 - 0.5) = 0.1
-    never = sample_effects(NAMES * 20, np.random.default_rng(0), 0.5, chance=0.0)
+    never = sample_effects(NAMES * 20, np.random.default_rng(0), 0.5, RATE, chance=0.0)
     lines = 0.3 * torch.randn(100, 50)
     assert torch.equal(apply_effects(lines, never), lines)
 
 
 def test_a_line_does_not_hear_its_neighbours() -> None:
-    effects = sample_effects(NAMES, np.random.default_rng(3), 0.5)
+    effects = sample_effects(NAMES, np.random.default_rng(3), 0.5, RATE)
     lines = torch.randn(5, 3_000)
     alone = torch.zeros(5, 3_000)
     alone[2] = lines[2]
@@ -62,13 +63,15 @@ def test_reverberation_does_not_wrap_around() -> None:
     audio = torch.zeros(1, 44_100)
     audio[0, -1] = 1
     for seed in range(20):
-        sound = apply_effects(audio, sample_effects(["piano"], np.random.default_rng(seed), 1.0))
+        sound = apply_effects(
+            audio, sample_effects(["piano"], np.random.default_rng(seed), 1.0, RATE)
+        )
         assert float(sound[0, :20_000].abs().max()) < 0.02
 
 
 def test_the_band_shares_one_room() -> None:
-    effects = sample_effects(NAMES * 10, np.random.default_rng(0), 0.4)
-    assert effects.reverb.shape == (1, REVERB_SAMPLES)
+    effects = sample_effects(NAMES * 10, np.random.default_rng(0), 0.4, RATE)
+    assert effects.reverb.shape == (1, TAIL)
     assert effects.curve.shape == (50, EQ_POINTS)
     impulses = torch.zeros(50, 30_000)
     impulses[:, 0] = 1
@@ -76,11 +79,11 @@ def test_the_band_shares_one_room() -> None:
     assert int(wet.sum()) >= 2
     sound = apply_effects(impulses, effects)[wet]
     expected = effects.wet[wet, None] * effects.reverb[0]
-    torch.testing.assert_close(sound[:, 1:REVERB_SAMPLES], expected[:, 1:], atol=1e-5, rtol=0)
+    torch.testing.assert_close(sound[:, 1:TAIL], expected[:, 1:], atol=1e-5, rtol=0)
 
 
 def test_an_equaliser_is_heard_as_it_is_drawn() -> None:
-    effects = sample_effects(["piano"], np.random.default_rng(0), 0.5)
+    effects = sample_effects(["piano"], np.random.default_rng(0), 0.5, RATE)
     curve = torch.linspace(0.5, 2, EQ_POINTS)[None]
     effects = effects._replace(curve=curve, wet=torch.zeros(1), drive=-torch.ones(1))
     time = torch.arange(44_100) / 44_100
@@ -91,7 +94,7 @@ def test_an_equaliser_is_heard_as_it_is_drawn() -> None:
 
 
 def test_guitars_are_driven_most() -> None:
-    effects = sample_effects(["guitar", "bass", "piano"] * 300, np.random.default_rng(0), 0.5)
+    effects = sample_effects(["guitar", "bass", "piano"] * 300, np.random.default_rng(0), 0.5, RATE)
     share = (effects.drive >= 0).float().view(-1, 3).mean(dim=0)
     assert share.tolist() == pytest.approx([0.35, 0.2, 0.05], abs=0.07)
 
@@ -108,7 +111,7 @@ def test_drive_clips_softly() -> None:
 
 @given(seed=st.integers(0, 999))
 def test_the_equaliser_stays_within_12_db(seed: int) -> None:
-    gain = equalizer(np.random.default_rng(seed))
+    gain = equalizer(np.random.default_rng(seed), RATE)
     assert gain.shape == (EQ_POINTS,)
     assert gain.dtype == np.float32
     decibels = 20 * np.log10(gain)
@@ -117,8 +120,8 @@ def test_the_equaliser_stays_within_12_db(seed: int) -> None:
 
 
 def test_a_rooms_tail_decays_by_60_db_in_its_time() -> None:
-    tail = reverb_tail(0.25, np.random.default_rng(0))
-    assert tail.shape == (REVERB_SAMPLES,)
+    tail = reverb_tail(0.25, np.random.default_rng(0), RATE)
+    assert tail.shape == (TAIL,)
     assert tail.dtype == np.float32
     assert np.square(tail).sum() == pytest.approx(1, rel=1e-4)
     assert not tail[:220].any()

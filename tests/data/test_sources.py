@@ -18,7 +18,7 @@ from audiomask.data.open import open_data
 from audiomask.data.sources import Contents, ExcerptConfig, Source, signature
 from audiomask.data.survey import show
 from audiomask.errors import DataError
-from audiomask.evaluation.songs import Choice, find_pieces
+from audiomask.evaluation.songs import Choice, find_songs
 
 
 class Constant(Dataset[Excerpt]):
@@ -80,7 +80,7 @@ def test_a_new_layout_is_drawn_from_and_measured(source: Source) -> None:
     data = open_data([source], ("guitar",), 50, 0, need_stems=True)
     assert data.excerpt(3).mixture.tolist() == [0.5] * 50
     choice = Choice("train", limit=2, drawn_seconds=0.01, stems=("guitar",))
-    pieces = find_pieces([source], choice)
+    pieces = find_songs([source], choice)
     assert [piece.name.split("/")[1] for piece in pieces] == ["train excerpt 1", "train excerpt 2"]
     assert set(pieces[0].read().stems) == {"guitar", "other"}
 

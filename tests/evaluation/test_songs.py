@@ -149,7 +149,7 @@ def test_midi_alone_plays_nothing(tmp_path: Path) -> None:
 
 def test_stems_of_a_recording_in_shards_are_unknown(tmp_path: Path) -> None:
     class OneExcerpt:
-        names, samples = BOTH, 4
+        names, samples, sample_rate = BOTH, 4, RATE
 
         def excerpt(self, index: int) -> tuple[torch.Tensor, ...]:
             from audiomask.data.excerpt import Excerpt

@@ -16,7 +16,7 @@ import torch
 from torch.utils.data import Dataset
 
 from audiomask.data.bands.arrangement import Arrangement, Note, compose, read_midi
-from audiomask.data.bands.notes import SAMPLE_RATE, Instrument, NoteBank, Sample
+from audiomask.data.bands.notes import Instrument, NoteBank, Sample
 from audiomask.data.bands.render_plan import FADE, RenderPlan
 from audiomask.data.effects import EffectParams, sample_effects
 from audiomask.data.excerpt import sample_rms_db
@@ -44,7 +44,7 @@ class PlannedNote(NamedTuple):
 
 
 class BandDataset(Dataset[RenderPlan]):
-    """Plans of excerpts of composed songs, 44.1 kHz mono.
+    """Plans of excerpts of composed songs, mono at the bank's sample rate.
 
     Args:
         bank: the instruments.
@@ -78,7 +78,7 @@ class BandDataset(Dataset[RenderPlan]):
 
     def __getitem__(self, index: int) -> RenderPlan:
         rng = np.random.default_rng([self.seed, index])
-        seconds = self.samples / SAMPLE_RATE
+        seconds = self.samples / self.bank.sample_rate
         arrangement = self.arrange(rng, MAX_SPEED * (LEAD_IN + seconds))
         reverberation = float(rng.uniform(0.15, 1.2))  # one room for the whole band
         tuning = float(rng.normal(0, 0.15))  # semitones, of the whole band
@@ -93,7 +93,7 @@ class BandDataset(Dataset[RenderPlan]):
                 names.append(name)
                 lines.append(notes)
                 levels.append(0.1 * 10 ** (level / 20) * rng.choice((-1, 1)))
-        effects = sample_effects(names, rng, reverberation)
+        effects = sample_effects(names, rng, reverberation, self.bank.sample_rate)
         return self.plan(names, lines, levels, effects, sample_rms_db(rng))
 
     def plan(
@@ -172,7 +172,7 @@ class BandDataset(Dataset[RenderPlan]):
         found: dict[tuple[int, int], tuple[Sample, float] | None] = {}
         placed = []
         for note in notes:
-            onset = round((note.onset / speed - LEAD_IN) * SAMPLE_RATE)
+            onset = round((note.onset / speed - LEAD_IN) * self.bank.sample_rate)
             if onset >= self.samples:
                 continue
             key = (note.pitch, note.velocity // 16)
@@ -183,7 +183,7 @@ class BandDataset(Dataset[RenderPlan]):
                 continue
             sample, ratio = chosen
             length = held = playable_samples(sample, ratio)
-            pressed = round(note.duration / speed * SAMPLE_RATE)
+            pressed = round(note.duration / speed * self.bank.sample_rate)
             if not ring and pressed + FADE < length:
                 length, held = pressed + FADE, pressed
             length = min(length, self.samples - onset)

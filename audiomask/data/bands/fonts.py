@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import soundfile as sf
 
-from audiomask.data.bands.notes import PIECES, SAMPLE_RATE, find_libraries
+from audiomask.data import DEFAULT_SAMPLE_RATE
+from audiomask.data.bands.notes import PIECES, find_libraries
 from audiomask.data.bands.soundfont import (
     play_midi,
     programs_for,
@@ -117,12 +118,12 @@ def render_program(stem: str, program: int, soundfont: Path, folder: Path) -> in
     written = 0
     folder.mkdir(parents=True, exist_ok=True)
     for index, (pitch, velocity) in enumerate(notes):
-        start = round(index * SPACING * SAMPLE_RATE)
-        note = trim(audio[start : start + round(SPACING * SAMPLE_RATE)])
+        start = round(index * SPACING * DEFAULT_SAMPLE_RATE)
+        note = trim(audio[start : start + round(SPACING * DEFAULT_SAMPLE_RATE)])
         if note is None:
             continue
         name = f"{PIECES[pitch]}_{pitch:03d}" if drums else f"{pitch:03d}"
-        sf.write(folder / f"{name}_v{velocity:03d}.ogg", note, SAMPLE_RATE)
+        sf.write(folder / f"{name}_v{velocity:03d}.ogg", note, DEFAULT_SAMPLE_RATE)
         written += 1
     return written
 
@@ -145,7 +146,7 @@ def play(notes: Sequence[tuple[int, int]], program: int, channel: int, soundfont
         )
         events.append(mido.MetaMessage("text", text="rest", time=round((SPACING - HOLD) * 1000)))
     quiet = ["-R", "0", "-C", "0", "-g", "0.5"]  # no reverb, no chorus; loud notes do not clip
-    return np.asarray(play_midi(midi, soundfont, SAMPLE_RATE, quiet).mean(axis=1))
+    return np.asarray(play_midi(midi, soundfont, DEFAULT_SAMPLE_RATE, quiet).mean(axis=1))
 
 
 def trim(note: Audio) -> Audio | None:

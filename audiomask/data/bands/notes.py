@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,9 @@ import numpy.typing as npt
 import soundfile as sf
 import soxr
 
+from audiomask.data import DEFAULT_SAMPLE_RATE
 from audiomask.errors import DataError, why
 
-SAMPLE_RATE = 44100
 SUFFIXES = {".ogg", ".wav", ".flac"}
 PITCHED = re.compile(r"^(\d{1,3})_v(\d{1,3})$")
 DRUM = re.compile(r"^([a-z]+)(?:_(\d{3})_v(\d{3}))?")
@@ -55,7 +56,7 @@ Samples = npt.NDArray[np.int16]
 
 @dataclass(frozen=True)
 class Sample:
-    """One recorded note: pitch and velocity as MIDI numbers, samples at 44.1 kHz.
+    """One recorded note: pitch and velocity as MIDI numbers, samples at the bank's rate.
 
     ``start`` is where its samples begin in the bank's.
     """
@@ -106,25 +107,36 @@ class NoteBank:
 
     Attributes:
         instruments: every stem's instruments, in the order of the libraries given.
-        samples: all notes end to end, int16 [total] at 44.1 kHz.
+        samples: all notes end to end, int16 [total].
+        sample_rate: theirs.
     """
 
-    def __init__(self, libraries: Sequence[Path], cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        libraries: Sequence[Path],
+        cache: Path | None = None,
+        sample_rate: int = DEFAULT_SAMPLE_RATE,
+    ) -> None:
         """Read the notes of ``<stem>/<library>`` folders.
 
         Args:
             libraries: the folders, as ``find_libraries`` finds them.
             cache: a folder where the decoded notes are kept, to be mapped rather than decoded
                 the next time; changed files are noticed.
+            sample_rate: what to resample them to.
 
         Raises:
             DataError: a note cannot be read, there is none at all, or the cache cannot be
                 written.
         """
-        kept = None if cache is None else cache / f"notes-{fingerprint(libraries)}"
+        self.sample_rate = sample_rate
+        name = f"notes-{fingerprint(libraries)}"
+        if sample_rate != DEFAULT_SAMPLE_RATE:
+            name += f"-{sample_rate}"
+        kept = None if cache is None else cache / name
         if kept is None or not kept.is_dir():
             with ThreadPoolExecutor() as pool:
-                decoded = list(pool.map(read_library, libraries))
+                decoded = list(pool.map(partial(read_library, sample_rate=sample_rate), libraries))
             if not any(map(any, map(all_samples, decoded))):
                 raise DataError(f"no notes in {', '.join(map(str, libraries)) or 'no folder'}")
             if kept is None:
@@ -243,7 +255,7 @@ def is_note(stem: str, file: Path) -> bool:
     return pattern.match(file.stem) is not None
 
 
-def read_library(folder: Path) -> Instrument:
+def read_library(folder: Path, sample_rate: int = DEFAULT_SAMPLE_RATE) -> Instrument:
     """Read one instrument; files that are not named as notes are left out."""
     instrument = Instrument(folder.parent.name, folder.name)
     for number, file in enumerate(sorted(folder.iterdir())):
@@ -255,17 +267,18 @@ def read_library(folder: Path) -> Instrument:
             keyed = match[2] is not None
             # samples without a key get a number below the MIDI keys' range as their identity
             pitch, velocity = (int(match[2]), int(match[3])) if keyed else (-1 - number, 100)
-            sample = Sample(pitch, velocity, read_note(file))
+            sample = Sample(pitch, velocity, read_note(file, sample_rate))
             instrument.pieces.setdefault(match[1], []).append(sample)
         else:
             match = PITCHED.match(file.stem)
             assert match is not None
-            instrument.notes.append(Sample(int(match[1]), int(match[2]), read_note(file)))
+            note = read_note(file, sample_rate)
+            instrument.notes.append(Sample(int(match[1]), int(match[2]), note))
     return instrument
 
 
-def read_note(file: Path) -> Samples:
-    """One note as mono 16-bit samples at 44.1 kHz, its onset at the first sample.
+def read_note(file: Path, sample_rate: int = DEFAULT_SAMPLE_RATE) -> Samples:
+    """One note as mono 16-bit samples, its onset at the first sample.
 
     Raises:
         DataError: the file cannot be read.
@@ -275,8 +288,8 @@ def read_note(file: Path) -> Samples:
     except sf.LibsndfileError as error:
         raise DataError(f"{file}: not a readable note ({error})") from error
     mono = audio.mean(axis=1)
-    if rate != SAMPLE_RATE:
-        mono = soxr.resample(mono, rate, SAMPLE_RATE)
+    if rate != sample_rate:
+        mono = soxr.resample(mono, rate, sample_rate)
     loud = np.flatnonzero(np.abs(mono) > 0.01 * max(float(np.abs(mono).max(initial=0.0)), 1e-6))
     start = max(0, int(loud[0]) - 64) if len(loud) else 0
     return np.asarray(np.clip(np.round(mono[start:] * 32767), -32768, 32767), dtype=np.int16)

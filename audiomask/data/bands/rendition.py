@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from audiomask.data import DEFAULT_SAMPLE_RATE
 from audiomask.data.bands.arrangement import Arrangement, Note
 from audiomask.data.bands.soundfont import SoundFont, play_midi, programs_for
 from audiomask.errors import DataError
 from audiomask.runtime.dependencies import torchaudio_functional
 
-SAMPLE_RATE = 44100
 TICKS = 960  # a MIDI tick is 1/1920 s at the files' 120 beats a minute
 TAIL = 3.0  # seconds for one stem's sound to die before the next stem is played
 PEAK_DB = -1.0  # full scale, of the loudest of mix and stems
@@ -86,15 +86,15 @@ def play(parts: list[Part], seconds: float, effects: list[str]) -> list[Audio]:
     midi = mido.MidiFile(ticks_per_beat=TICKS)
     for index, part in enumerate(parts):
         midi.tracks.append(score(part, index, index * length))
-    audio = play_midi(midi, parts[0].font.path, SAMPLE_RATE, effects)
-    whole = np.zeros((round(len(parts) * length * SAMPLE_RATE) + 1, 2), dtype=np.float32)
+    audio = play_midi(midi, parts[0].font.path, DEFAULT_SAMPLE_RATE, effects)
+    whole = np.zeros((round(len(parts) * length * DEFAULT_SAMPLE_RATE) + 1, 2), dtype=np.float32)
     audio = audio[: len(whole)]  # fluidsynth goes on for a while after the last note
     whole[: len(audio)] = audio
-    frames = round(seconds * SAMPLE_RATE)
-    fade = np.linspace(1.0, 0.0, min(frames, SAMPLE_RATE // 50), dtype=np.float32)[:, None]
+    frames = round(seconds * DEFAULT_SAMPLE_RATE)
+    fade = np.linspace(1.0, 0.0, min(frames, DEFAULT_SAMPLE_RATE // 50), dtype=np.float32)[:, None]
     stems = []
     for index in range(len(parts)):
-        begin = round(index * length * SAMPLE_RATE)
+        begin = round(index * length * DEFAULT_SAMPLE_RATE)
         stem = whole[begin : begin + frames].copy()
         stem[-len(fade) :] *= fade  # notes that still ring are not cut off with a click
         stems.append(stem)
@@ -104,7 +104,7 @@ def play(parts: list[Part], seconds: float, effects: list[str]) -> list[Audio]:
 def loudness(audio: Audio) -> float:
     """Integrated loudness (LUFS, ITU-R BS.1770) of audio [samples, channels]; -inf for silence."""
     samples = torch.from_numpy(audio.T.copy())
-    value = float(torchaudio_functional().loudness(samples, SAMPLE_RATE))
+    value = float(torchaudio_functional().loudness(samples, DEFAULT_SAMPLE_RATE))
     return value if np.isfinite(value) else -np.inf
 
 

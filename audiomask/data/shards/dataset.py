@@ -22,10 +22,10 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import Dataset
 
+from audiomask.data import DEFAULT_SAMPLE_RATE
 from audiomask.data.augmentation import Augmentation
 from audiomask.data.excerpt import Excerpt
 from audiomask.data.mixing import Mixer
-from audiomask.data.reading import SAMPLE_RATE
 from audiomask.data.shards.address import Shards
 from audiomask.data.shards.manifest import Member, Segment
 from audiomask.data.shards.store import CachedRemoteStore, FolderStore, MemberReader, Store
@@ -73,7 +73,7 @@ def draw_order(seed: int, epoch: int, owner: Numbers, visits: Numbers, window: i
 
 
 class ShardDataset(Dataset[Excerpt]):
-    """Excerpts of the segments of one split: mixture and stems, 44.1 kHz mono.
+    """Excerpts of the segments of one split: mixture and stems, mono.
 
     In an epoch every segment comes as often as excerpts fit into it, once at least; then follows
     the next epoch. Stems are mixed across songs of shards that are near in the order.
@@ -85,6 +85,7 @@ class ShardDataset(Dataset[Excerpt]):
         samples: length of an excerpt.
         seed: with the index, decides everything.
         augmentation: how excerpts are varied; with ``NONE`` they keep their level as well.
+        sample_rate: of the excerpts.
         cache: a folder to keep streamed shards in, for all processes of a machine; a temporary one
             of this process by default.
         every: only every so many indices are of this data set, one of each so many in a row; the
@@ -103,6 +104,7 @@ class ShardDataset(Dataset[Excerpt]):
         samples: int,
         seed: int,
         augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
+        sample_rate: int = DEFAULT_SAMPLE_RATE,
         *,
         cache: Path | None = None,
         every: int = 1,
@@ -114,20 +116,19 @@ class ShardDataset(Dataset[Excerpt]):
         if not self.segments:
             raise DataError(f"{shards.address.text}: nothing in the split '{split}'")
         seconds = np.array([segment.seconds for segment in self.segments])
-        if np.median(seconds) < samples / SAMPLE_RATE:
+        if np.median(seconds) < samples / sample_rate:
             raise DataError(
                 f"{shards.address.text}: its segments last {np.median(seconds):.1f} s, less than "
-                f"an excerpt of {samples / SAMPLE_RATE:.1f} s; pack the songs in longer ones"
+                f"an excerpt of {samples / sample_rate:.1f} s; pack the songs in longer ones"
             )
-        self.visits = np.maximum(seconds * SAMPLE_RATE // samples, 1).astype(np.int64)
+        self.visits = np.maximum(seconds * sample_rate // samples, 1).astype(np.int64)
         self.items = int(self.visits.sum())
         self.owner = np.repeat(
             np.arange(len(self.shards)), [len(shard.segments) for shard in self.shards]
         )
         self.store = store_of(shards, split, cache, window + SPARE)
-        self.mixer: Mixer[Member] = Mixer(
-            stems, samples, augmentation, MemberReader(self.store, shards.address).read
-        )
+        read = MemberReader(self.store, shards.address, sample_rate).read
+        self.mixer: Mixer[Member] = Mixer(stems, samples, augmentation, read, sample_rate)
         self.owners = [self.find_owners(slot) for slot in range(len(stems) + 1)]
         self.orders: dict[int, Order] = {}
 

@@ -58,6 +58,7 @@ class ShardSource(Source):
             config.samples,
             config.seed,
             config.augmentation,
+            config.sample_rate,
             cache=config.cache,
             every=config.every,
         )

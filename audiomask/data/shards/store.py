@@ -19,7 +19,8 @@ from torch import Tensor
 from audiomask.audio.atomic import AtomicFile
 from audiomask.audio.slices import Slice
 from audiomask.audio.source import ResampledSource
-from audiomask.data.reading import SAMPLE_RATE, SeekingSource
+from audiomask.data import DEFAULT_SAMPLE_RATE
+from audiomask.data.reading import SeekingSource
 from audiomask.data.shards.address import Address, stream
 from audiomask.data.shards.manifest import Member, Shard
 from audiomask.errors import AudioFileError, DataError, why
@@ -187,13 +188,16 @@ class MemberReader:
     Args:
         store: where their shards are.
         address: what to call them in errors.
+        sample_rate: what to resample to.
     """
 
-    def __init__(self, store: Store, address: Address) -> None:
-        self.store, self.address = store, address
+    def __init__(
+        self, store: Store, address: Address, sample_rate: int = DEFAULT_SAMPLE_RATE
+    ) -> None:
+        self.store, self.address, self.sample_rate = store, address, sample_rate
 
     def read(self, member: Member, start: int, stop: int) -> Tensor:
-        """Samples [start, stop) at 44.1 kHz, float32 [C, stop - start]; zeros beyond the ends.
+        """Samples [start, stop), float32 [C, stop - start]; zeros beyond the ends.
 
         Raises:
             DataError: the shard cannot be had, or the member is damaged.
@@ -206,5 +210,5 @@ class MemberReader:
                 reason = str(error.error_string).strip().rstrip(".")
                 raise DataError(f"{name} is damaged ({reason}); copy or pack it again") from error
             with file:
-                source = ResampledSource(SeekingSource(file, name), SAMPLE_RATE)
+                source = ResampledSource(SeekingSource(file, name), self.sample_rate)
                 return source.read(start, stop) * member.gain

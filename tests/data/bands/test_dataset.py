@@ -114,7 +114,7 @@ def test_music_plays_to_the_end_at_every_speed(
 def play(data: BandDataset, notes: list[Note], stem: str = "piano", speed: float = 1.0):
     """What the stem plays of some notes, when no note is left to ring, [samples]."""
     placed: list[PlannedNote] = data.play(notes, stem, np.random.default_rng(1), 0.0, speed)
-    effects = bands.sample_effects(["piano"], np.random.default_rng(0), 0.5)
+    effects = bands.sample_effects(["piano"], np.random.default_rng(0), 0.5, 44_100)
     plan: RenderPlan = data.plan(["piano"], [placed], [1.0], effects, -20.0)
     return add_notes(plan, data.bank.samples, SAMPLES)[0]
 

@@ -19,7 +19,7 @@ from audiomask.data.bands.rendering import (
     read_note,
     render,
 )
-from audiomask.data.effects import EQ_POINTS, REVERB_SAMPLES, EffectParams
+from audiomask.data.effects import EQ_POINTS, EffectParams
 
 SAMPLES = 22_050
 
@@ -33,7 +33,7 @@ def planned(rows: list[tuple[int, int, int, int, int, float, float]], lines: int
         torch.tensor(columns[5], dtype=torch.float64), torch.tensor(columns[6]).float(),
         torch.zeros(lines, dtype=torch.int64), torch.arange(lines), torch.ones(lines),
         EffectParams(-torch.ones(lines), torch.ones(lines, EQ_POINTS), torch.zeros(lines),
-                torch.zeros(1, REVERB_SAMPLES), torch.zeros(lines, dtype=torch.int64)),
+                torch.zeros(1, 22_050), torch.zeros(lines, dtype=torch.int64)),
         torch.tensor([-20.0]),
     )  # fmt: skip
 
