@@ -13,6 +13,7 @@ import torch
 from audiomask import Engine, InfillSettings
 from audiomask import engine as module
 from audiomask.audio.source import MemorySource
+from audiomask.checkpoint import Checkpoint
 from audiomask.errors import AudiomaskError, DeviceError, DeviceMemoryError
 from audiomask.infill.gaps import Gap
 
@@ -33,7 +34,7 @@ def test_threads_share_one_engine(tiny: Path, monkeypatch: pytest.MonkeyPatch) -
     loaded: list[str] = []
     load = module.load_checkpoint
 
-    def slow(folder: Path, kind: str) -> module.Checkpoint:
+    def slow(folder: Path, kind: str) -> Checkpoint:
         loaded.append(kind)
         time.sleep(0.05)
         return load(folder, kind)
@@ -117,7 +118,8 @@ def test_loading_leaves_the_compiler_alone(tiny: Path) -> None:
     """Checking a checkpoint's shapes must not import what takes torch a second to import."""
     code = (
         "import sys; from pathlib import Path; from audiomask import Engine\n"
-        f"engine = Engine(Path({str(tiny)!r}), 'cpu'); [engine.load(kind) for kind in engine.kinds]\n"
+        f"engine = Engine(Path({str(tiny)!r}), 'cpu')\n"
+        "for kind in engine.kinds: engine.load(kind)\n"
         "sys.exit(int('torch._dynamo' in sys.modules or 'sympy' in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -13,7 +13,7 @@ import torch
 from audiomask import Engine, InfillSettings
 from audiomask import engine as module
 from audiomask.audio.source import MemorySource
-from audiomask.checkpoint import CONFIG_FILE, read_config
+from audiomask.checkpoint import CONFIG_FILE, Checkpoint, read_config
 from audiomask.engine import find_required
 from audiomask.errors import CheckpointError, UsageError
 from audiomask.infill.gaps import Gap
@@ -61,7 +61,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     kinds: list[str] = []
     load = module.load_checkpoint
 
-    def told(folder: Path, kind: str) -> module.Checkpoint:
+    def told(folder: Path, kind: str) -> Checkpoint:
         kinds.append(kind)
         return load(folder, kind)
 
