@@ -9,7 +9,7 @@ from torch import Tensor
 from toy_songs import FRAMES, batch_of, learn, mlm_task
 
 from audiomask.networks.layers.band_features import band_features
-from audiomask.networks.mlm.decoding import Noise, fill
+from audiomask.networks.mlm.decoding import PerRecordingNoise, iterative_decode
 from audiomask.networks.mlm.masking import bert_mask
 from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.mlm.separation import stem_codes
@@ -60,8 +60,8 @@ def test_it_fills_a_gap_with_what_must_be_there(aligned: MLMTask) -> None:
     ids = batch_of(aligned, 5_000, 32).mixture
     unknown = torch.zeros(32, FRAMES, dtype=torch.bool)
     unknown[:, 12:18] = True
-    noise = Noise([(torch.Generator().manual_seed(0), 32, 1)])
-    filled, _, score = fill(aligned.model, ids, unknown, 6, 0.0, noise)
+    noise = PerRecordingNoise([(torch.Generator().manual_seed(0), 32, 1)])
+    filled, _, score = iterative_decode(aligned.model, ids, unknown, 6, 0.0, noise)
     right = float((filled == ids)[:, 0][unknown].float().mean())
     assert right > 0.7
     # it is surer of the truth than of a random filling's neighbours
