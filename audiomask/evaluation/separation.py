@@ -1,4 +1,4 @@
-"""SeparationMethod: how much nearer to the true stems the model comes than the mixture is.
+"""Separation: how much nearer to the true stems the model comes than the mixture is.
 
 Measured over all channels of a song as one signal:
 

@@ -49,14 +49,38 @@ def test_separate_as_json(run, data, tiny):
 def test_separate_by_tokens(call, data, tiny):
     data("data/test/c/guitar.wav", "data/test/c/bass.wav")
     found = {}
-    for method in ("mask", "tokens"):
+    for method in ("mask", "wiener", "tokens"):
         done = call("evaluate", "separate", "--data", "data", "--model", tiny, "--method", method)
         assert done.status == 0, done.err
         found[method] = done.out.decode()
         assert f"method: {method}" in found[method]
         assert "lowpass 200 Hz's improvement" in " ".join(found[method].split())
         assert "speed" in found[method]
-    assert found["mask"].partition("method:")[0] != found["tokens"].partition("method:")[0]
+    figures = {text.partition("method:")[0] for text in found.values()}
+    assert len(figures) == 3
+
+
+def test_masks_are_measured_as_what_separates(call, data, tiny):
+    data("data/test/c/guitar.wav", "data/test/c/bass.wav")
+    found = {}
+    for job, model in (("masks", tiny / "masks"), ("masks", tiny), ("separate", tiny)):
+        done = call("evaluate", job, "--data", "data", "--model", model, "--json")
+        assert done.status == 0, done.err
+        found[job, model] = json.loads(done.out)
+        assert found[job, model]["job"] == job
+    assert list(found["masks", tiny / "masks"]["checkpoints"]) == ["masks"]
+    figures = [entry["si_sdr"] for entry in found.values()]
+    assert figures[0] == figures[1] == figures[2]
+
+
+def test_an_mlm_alone_is_told_what_it_lacks_and_what_it_can(call, data, tiny):
+    data("data/test/c/guitar.wav", "data/test/c/bass.wav")
+    asked = ("evaluate", "separate", "--data", "data", "--model", tiny / "mlm")
+    done = call(*asked)
+    assert done.status == 1
+    assert "has no checkpoint 'masks' (audiomask train masks)" in done.error_line()
+    assert "--method wiener or tokens separates" in done.error_line()
+    assert call(*asked, "--method", "wiener").status == 0
 
 
 def test_mlm_says_what_its_baselines_were_counted_on(call, data, tiny):
@@ -111,13 +135,15 @@ def test_a_broken_song_is_named_and_the_others_are_measured(run, data, tiny, tmp
     [
         (["mlm", "--data", "music"], 1, "--split all"),
         (["separate", "--data", "music", "--split", "all"], 1, "recordings alone"),
+        (["masks", "--data", "music", "--split", "all"], 1, "recordings alone"),
         (["vqvae", "--data", "empty"], 1, "empty"),
         (["vqvae", "--data", "nowhere"], 2, "--data nowhere"),
         (["vqvae"], 2, "--data"),
         (["opus", "--data", "music"], 2, "opus"),
+        (["opus", "--data", "music"], 2, "there are: vqvae, mlm, masks, infill, separate"),
         (["mlm", "--data", "music", "--split", "rest"], 2, "rest"),
         (["mlm", "--data", "music", "--gap-length", "20"], 2, "evaluate infill"),
-        (["separate", "--data", "music", "--method", "ar"], 2, "mask, tokens"),
+        (["separate", "--data", "music", "--method", "ar"], 2, "mask, wiener, tokens"),
         (["infill", "--data", "music", "--split", "all", "--method", "mask"], 2, "auto, tokens"),
         (["vqvae", "--data", "music", "--split", "all", "--levels", "9"], 2, "1 to 2"),
         (["vqvae", "--data", "music", "--limit", "0"], 2, "--limit"),

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,12 @@ from audiomask.checkpoint import read_config
 from audiomask.data.layouts import recognize
 from audiomask.engine import Engine
 from audiomask.errors import AudiomaskError, CheckpointError, DataError, UsageError
-from audiomask.evaluation.options import EvaluateOptions, Job, Split
+from audiomask.evaluation.evaluator import Evaluator
+from audiomask.evaluation.options import JOBS, SPECIAL, EvaluateOptions, Split, evaluator_of
 from audiomask.evaluation.report import as_json
 from audiomask.evaluation.run import Evaluation, apart, spread
-from audiomask.evaluation.songs import Choice, SongRef
+from audiomask.evaluation.songs import Choice, Piece
+from audiomask.kinds import KINDS
 
 
 def names(songs_found: list[SongRef]) -> list[str]:
@@ -29,9 +32,9 @@ def measured(evaluation: Evaluation) -> dict[str, object]:
     return json.loads(as_json(evaluation.report().data))  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("job", list(Job))
+@pytest.mark.parametrize("job", JOBS)
 def test_every_job_tells_what_it_takes_to_repeat_it(
-    job: Job, song: Callable[..., Path], engine: Engine, tmp_path: Path
+    job: str, song: Callable[..., Path], engine: Engine, tmp_path: Path
 ) -> None:
     for number, name in enumerate(("train/a", "train/b", "test/c")):
         song(f"data/{name}", guitar=number, bass=number + 1)
@@ -40,16 +43,16 @@ def test_every_job_tells_what_it_takes_to_repeat_it(
         (tmp_path / "data",),
         seconds=1.0,
         seed=5,
-        gap_length=(20.0,) if job is Job.infill else (),
+        gap_length=(20.0,) if job == "infill" else (),
     )
     options.check()
     found = measured(Evaluation(options, engine))
-    assert found["job"] == job.value
+    assert found["job"] == job
     assert found["audiomask"] == audiomask.__version__
     assert found["songs"] == ["test/c"]
     assert (found["split"], found["seconds"], found["seed"]) == ("test", 1.0, 5)
     assert (found["failed"], found["left_out"]) == ([], {})
-    prints = {kind: read_config(engine.folder / kind)["sha256"][:16] for kind in ("vqvae", "mlm")}
+    prints = {kind: read_config(engine.folder / kind)["sha256"][:16] for kind in KINDS}
     assert found["checkpoints"] == prints
 
 
@@ -60,7 +63,7 @@ def test_songs_that_fail_and_songs_that_are_left_out_are_told(
     recording("data/test/good.wav")
     recording("data/test/short.wav", seconds=0.4)
     recording("data/test/gone.wav")
-    evaluation = Evaluation(EvaluateOptions(Job.mlm, (tmp_path / "data",), rounds=1), engine)
+    evaluation = Evaluation(EvaluateOptions("mlm", (tmp_path / "data",), rounds=1), engine)
     (tmp_path / "data" / "test" / "gone.wav").unlink()
     reasons = {}
     for piece in evaluation.songs_found:
@@ -81,8 +84,8 @@ def test_nothing_measured_is_an_error(
     recording: Callable[..., Path], engine: Engine, tmp_path: Path
 ) -> None:
     recording("data/test/short.wav", seconds=0.4)
-    evaluation = Evaluation(EvaluateOptions(Job.mlm, (tmp_path / "data",)), engine)
-    evaluation.measure(evaluation.songs_found[0])
+    evaluation = Evaluation(EvaluateOptions("mlm", (tmp_path / "data",)), engine)
+    evaluation.measure(evaluation.pieces[0])
     with pytest.raises(DataError, match="no song was measured: shorter than the model's window"):
         evaluation.report()
 
@@ -93,10 +96,26 @@ def test_a_vqvae_alone_fills_no_gaps(
     recording("data/test/a.wav")
     engine = Engine(tiny / "vqvae", "cpu")
     assert list(engine.fingerprints) == ["vqvae"]
-    Evaluation(EvaluateOptions(Job.vqvae, (tmp_path / "data",)), engine)
-    for job in (Job.mlm, Job.infill, Job.separate):
-        with pytest.raises(CheckpointError, match="needs an MLM"):
+    Evaluation(EvaluateOptions("vqvae", (tmp_path / "data",)), engine)
+    needed = {"mlm": "mlm", "infill": "mlm", "separate": "masks", "masks": "masks"}
+    for job, kind in needed.items():
+        with pytest.raises(CheckpointError, match=f"no checkpoint '{kind}', which this needs"):
             Evaluation(EvaluateOptions(job, (tmp_path / "data",)), engine)
+
+
+@pytest.mark.parametrize("job", ["masks", "separate"])
+def test_masks_alone_are_measured(
+    job: str, song: Callable[..., Path], tiny: Path, tmp_path: Path
+) -> None:
+    song("data/test/a", guitar=1, bass=2)
+    engine = Engine(tiny / "masks", "cpu")
+    found = measured(Evaluation(EvaluateOptions(job, (tmp_path / "data",)), engine))
+    assert found["method"] == "mask"
+    assert found["checkpoints"] == engine.fingerprints
+    assert list(engine.fingerprints) == ["masks"]
+    for other in ("vqvae", "mlm", "infill"):
+        with pytest.raises(CheckpointError, match=r"no checkpoint .* \(it has: masks\)"):
+            Evaluation(EvaluateOptions(other, (tmp_path / "data",)), engine)
 
 
 def test_stems_that_the_model_does_not_know(
@@ -104,7 +123,7 @@ def test_stems_that_the_model_does_not_know(
 ) -> None:
     song("data/test/a", piano=1, drums=2)
     with pytest.raises(DataError, match=r"guitar, bass.*it has: drums, piano"):
-        Evaluation(EvaluateOptions(Job.separate, (tmp_path / "data",)), engine)
+        Evaluation(EvaluateOptions("separate", (tmp_path / "data",)), engine)
 
 
 def test_files_left_out_of_the_data_are_told(
@@ -116,7 +135,7 @@ def test_files_left_out_of_the_data_are_told(
     recording("data/test/a.wav")
     (tmp_path / "data" / "test" / "b.wav").write_text("la la la")
     with caplog.at_level(logging.WARNING, "audiomask"):
-        Evaluation(EvaluateOptions(Job.vqvae, (tmp_path / "data",)), engine)
+        Evaluation(EvaluateOptions("vqvae", (tmp_path / "data",)), engine)
     assert "b.wav" in caplog.text
 
 
@@ -173,30 +192,48 @@ def test_spread() -> None:
 # Options
 
 
+def test_every_kind_and_every_task_is_measured() -> None:
+    assert JOBS == ("vqvae", "mlm", "masks", "infill", "separate")
+    for job in JOBS:
+        assert issubclass(evaluator_of(job), Evaluator)
+    assert evaluator_of("masks") is evaluator_of("separate")
+
+
+def test_what_is_special_is_of_an_evaluator_and_of_the_options() -> None:
+    taken = {name for job in JOBS for name in evaluator_of(job).options}
+    assert taken == set(SPECIAL)
+    assert taken <= {field.name for field in fields(EvaluateOptions)}
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"levels": 1, "job": Job.mlm}, "--levels belongs to 'evaluate vqvae'"),
-        ({"opinion": True, "job": Job.infill}, "--opinion belongs to 'evaluate vqvae'"),
+        ({"levels": 1, "job": "mlm"}, "--levels belongs to 'evaluate vqvae'"),
+        ({"opinion": True, "job": "infill"}, "--opinion belongs to 'evaluate vqvae'"),
         ({"gaps_per_file": 2}, "--gaps-per-file belongs to 'evaluate infill'"),
         ({"fit": (Path("."),)}, "--fit belongs to 'evaluate mlm'"),
         ({"temperature": 0.0}, "--temperature belongs to 'evaluate infill'"),
-        ({"job": Job.mlm, "method": "ar"}, "'evaluate infill' and 'evaluate separate'"),
-        ({"job": Job.separate, "method": "ar"}, "there are: mask, tokens"),
-        ({"job": Job.infill, "gap_length": (20.0, 0.0)}, "--gap-length 0"),
-        ({"job": Job.infill, "gap_length": (float("nan"),)}, "--gap-length nan"),
+        (
+            {"job": "mlm", "method": "ar"},
+            "--method belongs to 'evaluate masks' and 'evaluate infill' and 'evaluate separate'",
+        ),
+        ({"job": "separate", "method": "ar"}, "there are: mask, wiener, tokens"),
+        ({"job": "masks", "method": "ar"}, "there are: mask, wiener, tokens"),
+        ({"job": "masks", "levels": 1}, "--levels belongs to 'evaluate vqvae'"),
+        ({"job": "infill", "gap_length": (20.0, 0.0)}, "--gap-length 0"),
+        ({"job": "infill", "gap_length": (float("nan"),)}, "--gap-length nan"),
         ({"seconds": 0.0}, "--seconds 0"),
         ({"data": (Path("nowhere"),)}, "--data nowhere is not a folder"),
         ({"data": (Path("."), Path("."))}, "given twice"),
     ],
 )
 def test_what_cannot_be_is_refused(changes: dict[str, object], words: str) -> None:
-    given: dict[str, object] = {"job": Job.vqvae, "data": (Path("."),)} | changes
+    given: dict[str, object] = {"job": "vqvae", "data": (Path("."),)} | changes
     with pytest.raises(UsageError, match=words):
         EvaluateOptions(**given).check()  # type: ignore[arg-type]
 
 
 def test_defaults_pass() -> None:
-    for job in Job:
+    for job in JOBS:
         EvaluateOptions(job, (Path("."),)).check()
-    assert EvaluateOptions(Job.mlm, (Path("."),)).split is Split.test
+    assert EvaluateOptions("mlm", (Path("."),)).split is Split.test

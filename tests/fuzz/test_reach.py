@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from audiomask.audio.files import AudioFile
-from audiomask.checkpoint import CONFIG_FILE
+from audiomask.checkpoint import CONFIG_FILE, read_config
 from audiomask.engine import Engine
 from audiomask.errors import AudiomaskError, CheckpointError, UsageError
 from audiomask.infill.labels import read_labels
@@ -39,21 +39,28 @@ def change(folder: Path, **entries: Any) -> None:
      "residual", "all"],
 )  # fmt: skip
 def test_a_checkpoints_stems_cannot_lead_elsewhere(models: Path, stem: str) -> None:
-    change(models / "mlm", stems=["guitar", stem])
-    with pytest.raises(CheckpointError, match="cannot name a file") as caught:
-        assert Engine(models, "cpu").stems
-    assert "\n" not in str(caught.value)
+    for kind, method in (("masks", "mask"), ("mlm", "wiener"), ("mlm", "tokens")):
+        change(models / kind, stems=["guitar", stem])
+        with pytest.raises(CheckpointError, match="cannot name a file") as caught:
+            Engine(models, "cpu").stems(method)
+        assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("entry", ["preset", "kind", "vqvae", "sha256"])
+@pytest.mark.parametrize("entry", ["preset", "kind", "requires", "vqvae", "another", "sha256"])
 def test_paths_in_a_configuration_are_only_words(
     models: Path, tmp_path: Path, entry: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(models / "vqvae", tmp_path / "elsewhere")
     before = sorted(tmp_path.rglob("*"))
+    required = read_config(models / "mlm")["requires"]
     for value in ("../elsewhere", str(tmp_path / "elsewhere"), "elsewhere/model.safetensors"):
-        change(models / "mlm", **{entry: value})
+        if entry == "vqvae":
+            change(models / "mlm", requires={"vqvae": value})
+        elif entry == "another":
+            change(models / "mlm", requires=required | {value: required["vqvae"]})
+        else:
+            change(models / "mlm", **{entry: value})
         with pytest.raises(CheckpointError):
             assert Engine(models, "cpu").mlm
         with pytest.raises(CheckpointError):

@@ -36,6 +36,7 @@ BASES = {
     b"p": ("paper", "vqvae"),
     b"m": ("default", "mlm"),
     b"c": ("paper", "mlm"),
+    b"u": ("default", "masks"),
 }
 #: bits of the types that safetensors files can hold
 BITS = {
@@ -45,12 +46,13 @@ BITS = {
 }  # fmt: skip
 WORDS = (
     *(f" {name} ".encode() for name in BITS),
-    *(f'"{name}": '.encode() for name in ("format", "kind", "preset", "config", "sha256", "vqvae")),
+    *(f'"{name}": '.encode() for name in ("format", "kind", "preset", "config", "sha256")),
+    *(f'"{name}": '.encode() for name in ("requires", "vqvae", "mlm", "masks", "wave", "../vqvae")),
     *(f'"{name}": '.encode() for name in ("levels", "hop_length", "sample_rate", "stems")),
     *(f'"{name}": '.encode() for name in ("window", "bands", "band_stft", "band_frames", "blocks")),
     *(f"\n.{name} ".encode() for name in ("window", "band_stft", "band_frames", "blocks", "bands")),
     *(f"\n.{name} ".encode() for name in ("levels", "stems", "hop_length", "sample_rate", "heads")),
-    *(f"\n.{name} ".encode() for name in ("layout", "kernel", "mask_channels", "stft_size")),
+    *(f"\n.{name} ".encode() for name in ("layout", "kernel", "channels", "stft_size")),
     b"$SHA", b"$VQVAE", b"null", b"true", b"NaN", b"Infinity", b"-1", b"0", b"1.5", b'"x"', b"[]",
     b"{}", b'"../../x"', b'"\\ud800"', b'"\\u001b[2J"', b'"/etc/passwd"', b"1048576", b"\n\n",
     b"1000000000000", b"9223372036854775807", b".int8", b".scale", b"\n-", b"\n=", b"\n~", b"\n<",
@@ -61,7 +63,7 @@ _MOST = 1 << 20
 
 
 class Base(NamedTuple):
-    """A checkpoint to be rewritten, and the VQ-VAE that it belongs to."""
+    """A checkpoint to be rewritten, and the fingerprint of the VQ-VAE beside it."""
 
     folder: Path
     kind: str
@@ -84,7 +86,7 @@ def base(first: bytes) -> Base:
     header = json.loads(content[8 : 8 + size])
     entries["sha256"] = "$SHA"
     if kind == "mlm":
-        entries["vqvae"] = "$VQVAE"
+        entries["requires"] = {"vqvae": "$VQVAE"}
     config = json.dumps(entries)
     return Base(folder, kind, fingerprint, config, header, content[8 + size :])
 
@@ -92,7 +94,7 @@ def base(first: bytes) -> Base:
 def attempt(data: bytes, folder: Path) -> None:
     """Load a checkpoint, which has a folder of its own; what is accepted runs."""
     keys = list(BASES)
-    sound = base(data[:1] if data[:1] in BASES else keys[data[0] % 4 if data else 0])
+    sound = base(data[:1] if data[:1] in BASES else keys[data[0] % len(keys) if data else 0])
     top = sound.folder
     config, _, changes = data[1:].partition(b"\n\n")
     config = _reconfigured(config, changes)
@@ -101,25 +103,29 @@ def attempt(data: bytes, folder: Path) -> None:
     config = config.replace(b"$SHA", digest.encode())
     config = config.replace(b"$VQVAE", sound.fingerprint.encode())
     (top / sound.kind / CONFIG_FILE).write_bytes(config)
-    _use(Engine(top if sound.kind == "mlm" else top / "vqvae", "cpu"), sound.kind)
+    _use(Engine(top if sound.kind == "mlm" else top / sound.kind, "cpu"), sound.kind)
 
 
 def _use(engine: Engine, kind: str) -> None:
     """Everything that a checkpoint is for, with a tenth of a second of sound."""
     audio = torch.rand(1, 900, generator=torch.Generator().manual_seed(0)) - 0.5
     source = MemorySource(audio, RATE)
-    assert set(engine.fingerprints) <= {"vqvae", "mlm"}
+    assert set(engine.fingerprints) <= {"vqvae", "mlm", "masks"}
     if kind == "vqvae":
         tokens = engine.tokenize(source)
         tokens.validate()
         assert sum(block.shape[1] for block in engine.detokenize(tokens)) == 900
         return
-    for stem in engine.stems:
-        place = fill_template(DEFAULT_TEMPLATE, "song", stem, "wav")
-        assert len(place.parts) == 2
-        place.exists()
-    blocks = list(engine.separate(source, engine.stems[:2], residual=True))
-    assert sum(block["residual"].shape[1] for block in blocks) == 900
+    for method in ("mask",) if kind == "masks" else ("wiener", "tokens"):
+        stems = engine.stems(method)
+        for stem in stems:
+            place = fill_template(DEFAULT_TEMPLATE, "song", stem, "wav")
+            assert len(place.parts) == 2
+            place.exists()
+        blocks = list(engine.separate(source, stems[:2], residual=True, method=method))
+        assert sum(block["residual"].shape[1] for block in blocks) == 900
+    if kind == "masks":
+        return
     (filling,) = engine.infill(source, [Gap(300, 500)])
     assert filling.gap == Gap(300, 500)
 
@@ -217,5 +223,6 @@ def seeds() -> list[bytes]:
         name = next(name for name, entry in sound.header.items() if entry.get("dtype") == "F16")
         shape = ",".join(map(str, sound.header[name]["shape"]))
         found.append(first + sound.config.encode() + f"\n\n{name} F32 {shape}\n".encode())
-        found.append(first + sound.config.encode() + b"\n\n.code_dim 2\n.sample_rate 8000")
+        same = b".kernel 3" if sound.kind == "masks" else b".code_dim 2"
+        found.append(first + sound.config.encode() + b"\n\n" + same + b"\n.sample_rate 8000")
     return found

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from audiomask.data.augmentation import Augmentation
+from audiomask.networks.masks.config import MasksConfig
 from audiomask.networks.mlm.config import MLMConfig
 from audiomask.networks.vqvae.config import VQVAEConfig
 from audiomask.networks.vqvae.paper import PaperConfig
@@ -22,20 +23,20 @@ KINDS: dict[bytes, tuple[str, Any]] = {
     b"v": ("vqvae", VQVAEConfig()),
     b"p": ("vqvae", PaperConfig()),
     b"m": ("mlm", MLMConfig(4, 1024, 32, 512, 44_100)),
+    b"u": ("masks", MasksConfig()),
 }
 WORDS = (
     b"[model]\n", b"[schedule]\n", b"[augmentation]\n", b"[origin]\n", b"levels", b"dim", b"stems",
-    b"mask_channels", b"learning_rate", b"pitch_tempo_prob", b"max-time", b"data", b"batch-size",
-    b"kind", b"steps", b" = ", b"[", b"]", b'"', b"'''", b"nan", b"inf", b"1e309", b"true", b"{",
-    b"}", b"1979-05-27T07:32:00Z", b"0x7fffffffffffffff", b'"9m"', b'"~"', b'"../.."', b"\\u0000",
-    b"#",
+    b"channels", b"learning_rate", b"moved", b"max-time", b"data", b"batch-size", b"kind",
+    b"steps", b" = ", b"[", b"]", b'"', b"'''", b"nan", b"inf", b"1e309", b"true", b"{", b"}",
+    b"1979-05-27T07:32:00Z", b"0x7fffffffffffffff", b'"9m"', b'"~"', b'"../.."', b"\\u0000", b"#",
 )  # fmt: skip
 
 
 def attempt(data: bytes, folder: Path) -> None:
     """Read a run file and resolve its settings."""
     kinds = list(KINDS)
-    kind, model = KINDS.get(data[:1]) or KINDS[kinds[data[0] % 3 if data else 0]]
+    kind, model = KINDS.get(data[:1]) or KINDS[kinds[data[0] % len(kinds) if data else 0]]
     path = folder / "run.toml"
     path.write_bytes(data[1:])
     run = read_run(path, kind)
@@ -50,10 +51,9 @@ def seeds() -> list[bytes]:
         'max-time = "1h30m"\ncompile = false\nworkers = 2\nbatch-size = "auto"\nshard = true\n'
     )
     vqvae = options + "[model]\nlevels = 3\ncode_dim = 8\n[schedule]\nlearning_rate = 3e-4\n"
-    more = "[augmentation]\npitch_tempo_prob = 0.5\n[origin]\nkind = 'vqvae'\n"
-    mlm = (
-        'steps = 3\n[model]\nstems = ["guitar"]\nmask_channels = [4, 8]\nlayers = 2\n'
-        "bands = 32\nseparated = 0.5\n"
-    )
+    more = "[augmentation]\nmoved = 0.5\n[origin]\nkind = 'vqvae'\n"
+    mlm = 'steps = 3\n[model]\nstems = ["guitar"]\nlayers = 2\nbands = 32\nseparated = 0.5\n'
+    masks = 'steps = 3\n[model]\nstems = ["guitar"]\nchannels = [4, 8]\nbands = 32\n'
     paper = "seed = 7\n[model]\nblocks = 2\nstft_size = 32\ncommitment = 0.1\n"
-    return [b"v" + (vqvae + more).encode(), b"m" + mlm.encode(), b"p" + paper.encode()]
+    texts = {b"v": vqvae + more, b"m": mlm, b"p": paper, b"u": masks}
+    return [first + text.encode() for first, text in texts.items()]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from audiomask.checkpoint import save_checkpoint
+from audiomask.networks.masks import build_masks
 from audiomask.networks.mlm import build_mlm
 from audiomask.networks.vqvae import build_vqvae
 
@@ -20,19 +22,27 @@ _VQVAE = {
     "paper": {"blocks": 2, "channels": 2, "stft_size": 16},
 }
 _MLM = {"dim": 8, "heads": 2, "layers": 1, "window": 48, "kernel": 3, "stems": ("guitar", "bass")}
-_FOLDED = {"bands": 4, "mask_channels": (2, 3), "mask_layers": 1, "band_stft": 64, "head_rank": 2}
+_ALIGNED = {"bands": 4, "band_stft": 64, "head_rank": 2}
+_MASKS = {"bands": 4, "stft_size": 128, "hop_length": 2 * HOP, "channels": (2, 3), "window": 24}
 
 
 def save_tiny(folder: Path, preset: str = "default") -> None:
-    """Write ``vqvae`` and ``mlm`` of a preset, with random weights, always the same."""
+    """Write ``vqvae`` and ``mlm`` of a preset, and ``masks``, with random weights.
+
+    They are always the same.
+    """
     torch.manual_seed(0)
     vqvae = build_vqvae(preset, _VQVAE[preset] | _SHAPE | {"sample_rate": RATE})
-    belongs = save_checkpoint(
-        folder / "vqvae", "vqvae", preset, asdict(vqvae.config), vqvae.state_dict()
-    )
+    fingerprint = _save(folder, "vqvae", preset, vqvae)
     config = vqvae.config
     same = {"levels": config.levels, "hop_length": config.hop_length, "sample_rate": RATE}
-    more = _FOLDED if preset == "default" else {}
+    more = _ALIGNED if preset == "default" else {}
     mlm = build_mlm(preset, _SHAPE | same | _MLM | more, vqvae.codebooks())
-    note = {"vqvae": belongs}
-    save_checkpoint(folder / "mlm", "mlm", preset, asdict(mlm.config), mlm.state_dict(), note)
+    _save(folder, "mlm", preset, mlm, vqvae=fingerprint)
+    masks = build_masks("default", _MLM | _MASKS | {"sample_rate": RATE})
+    _save(folder, "masks", "default", masks)
+
+
+def _save(folder: Path, kind: str, preset: str, model: Any, **requires: str) -> str:
+    config, weights = asdict(model.config), model.state_dict()
+    return save_checkpoint(folder / kind, kind, preset, config, weights, requires=requires)
