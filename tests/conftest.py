@@ -1,6 +1,7 @@
 """What all tests share: quiet, steady property tests, optional peers, and tiny checkpoints."""
 
 import importlib.util
+import os
 import json
 import shutil
 import signal
@@ -13,6 +14,9 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+
+# pytest runs two workers: each of them, and every command under test, computes on one thread.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 #: fixtures that several folders of tests share, in tests/making
 pytest_plugins = ["sound", "datasets", "models"]

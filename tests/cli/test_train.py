@@ -7,7 +7,8 @@ from types import ModuleType
 
 import pytest
 
-from audiomask.training.options import LEAST, TrainOptions
+from audiomask.options import options_of
+from audiomask.training.options import TrainOptions
 
 
 @pytest.fixture
@@ -103,6 +104,10 @@ def test_batch_sizes_that_are_none(invoke, runs, folders, text):
     assert done.status == 2
     assert "--batch-size" in done.error_line()
     assert not runs
+
+
+#: the least that a number may be, by option
+LEAST = {n: o.least for n, o in options_of(TrainOptions).items() if o.least is not None}
 
 
 @pytest.mark.parametrize("name", sorted(set(LEAST) - {"batch_size"}))

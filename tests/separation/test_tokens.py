@@ -13,7 +13,7 @@ from audiomask.networks.layers.band_features import band_features
 from audiomask.networks.mlm import MaskedLM, build_mlm
 from audiomask.networks.mlm.separation import stem_codes
 from audiomask.networks.vqvae import AnyVQVAE, build_vqvae
-from audiomask.runtime.memory import Memory
+from audiomask.runtime.memory import AdaptiveBatches
 from audiomask.separation import tokens as module
 from audiomask.separation.tokens import TokenSeparator, WienerSeparator
 
@@ -24,12 +24,12 @@ HOP = 1024
 
 @pytest.fixture(scope="module")
 def wiener(vqvae: AnyVQVAE, mlm: MaskedLM) -> WienerSeparator:
-    return WienerSeparator(vqvae, mlm, CPU, Memory(CPU))
+    return WienerSeparator(vqvae, mlm, CPU, AdaptiveBatches(CPU))
 
 
 @pytest.fixture(scope="module")
 def tokens(vqvae: AnyVQVAE, mlm: MaskedLM) -> TokenSeparator:
-    return TokenSeparator(vqvae, mlm, CPU, Memory(CPU))
+    return TokenSeparator(vqvae, mlm, CPU, AdaptiveBatches(CPU))
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_shares_are_as_the_powers_of_what_the_tokens_decode_to(
     gains = {0: 0.5, 1: 0.5**0.5, 2: 0.0, 3: 0.0}
     audio = 0.1 * torch.randn(1, 40 * HOP)
 
-    def decoded(vqvae: AnyVQVAE, codes: Tensor, memory: Memory) -> MemorySource:
+    def decoded(vqvae: AnyVQVAE, codes: Tensor, memory: AdaptiveBatches) -> MemorySource:
         return MemorySource(gains[int(codes[0, 0, 0])] * audio, 44_100)
 
     def predict(audio: Tensor, stems: range) -> Tensor:
@@ -114,7 +114,7 @@ def test_one_stem_alone_is_the_same_as_among_all(
     separated: Callable[..., list[Tensor]],
     made: type[WienerSeparator],
 ) -> None:
-    separator, audio = made(vqvae, mlm, CPU, Memory(CPU)), 0.1 * torch.randn(1, 50_000)
+    separator, audio = made(vqvae, mlm, CPU, AdaptiveBatches(CPU)), 0.1 * torch.randn(1, 50_000)
     (alone,) = separated(separator, audio, [2])
     assert torch.equal(alone, separated(separator, audio, [0, 1, 2, 3])[2])
 
@@ -125,7 +125,7 @@ def test_the_shortest_recordings(
     vqvae: AnyVQVAE, mlm: MaskedLM, made: type[WienerSeparator], samples: int
 ) -> None:
     source = MemorySource(torch.rand(1, samples), 44100)
-    blocks = list(made(vqvae, mlm, CPU, Memory(CPU)).blocks(source, [0], True, "FLOAT"))
+    blocks = list(made(vqvae, mlm, CPU, AdaptiveBatches(CPU)).blocks(source, [0], True, "FLOAT"))
     assert sum(block[0].shape[1] for block in blocks) == samples
 
 
@@ -220,7 +220,7 @@ def test_the_papers_layout_separates_by_its_tokens(
     separated: Callable[..., list[Tensor]],
     made: type[WienerSeparator],
 ) -> None:
-    separator = made(*paper, CPU, Memory(CPU))
+    separator = made(*paper, CPU, AdaptiveBatches(CPU))
     assert (separator.hop_length, separator.window) == (module.HOP_LENGTH, module.WINDOW)
     audio = 0.1 * torch.randn(1, 20 * HOP)
     predicted = separator.predict(audio, [1])
@@ -240,12 +240,12 @@ def test_mixture_and_stem_share_the_papers_window(
         return stem_codes(model, mixture, stem)
 
     monkeypatch.setattr(module, "stem_codes", codes)
-    separator = WienerSeparator(*paper, CPU, Memory(CPU))
+    separator = WienerSeparator(*paper, CPU, AdaptiveBatches(CPU))
     separator.predict(0.1 * torch.randn(1, 600 * 16), [0])
     assert lengths == [255, 255, 90]
 
 
-# Memory
+# AdaptiveBatches
 
 
 @pytest.mark.parametrize("made", [WienerSeparator, TokenSeparator])
@@ -256,7 +256,7 @@ def test_with_little_memory_fewer_channels_are_coded_at_once(
     monkeypatch: pytest.MonkeyPatch,
     made: type[WienerSeparator],
 ) -> None:
-    audio, separator = 0.1 * torch.randn(5, 30_000), made(vqvae, mlm, CPU, Memory(CPU))
+    audio, separator = 0.1 * torch.randn(5, 30_000), made(vqvae, mlm, CPU, AdaptiveBatches(CPU))
     whole = separated(separator, audio, [0, 1])
     sizes: list[int] = []
     real = vqvae.encode
