@@ -24,7 +24,7 @@ from audiomask.errors import CheckpointError, ConfigError, TokensError, UsageErr
 from audiomask.infill.gaps import Gap
 from audiomask.infill.infiller import Filling, Infiller
 from audiomask.infill.settings import InfillSettings
-from audiomask.kinds import KINDS, resolve
+from audiomask.kinds import KINDS, kind_of, resolve
 from audiomask.networks.masks import MaskUNet
 from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.vqvae import AnyVQVAE
@@ -85,11 +85,12 @@ class Engine:
 
     @cached_property
     def _required(self) -> dict[str, Path]:
-        """Where the checkpoints are that those of the model require, by kind."""
+        """Where the checkpoints are that those of the model require, as far as it has none."""
         return {
             kind: find_required(folder, kind, fingerprint)
             for folder in self._folders.values()
             for kind, fingerprint in read_config(folder)["requires"].items()
+            if kind not in self._folders
         }
 
     @property
@@ -127,7 +128,7 @@ class Engine:
             return self._models[kind]
 
     def _restore(self, kind: str) -> nn.Module:
-        entry = KINDS[kind]
+        entry = kind_of(kind)
         checkpoint = load_checkpoint(self.folder_of(kind), kind)
         for other in entry.requires:
             fingerprint = checkpoint.requires.get(other)
@@ -136,7 +137,7 @@ class Engine:
                     f"{checkpoint.folder}: does not say which {other} it requires"
                 )
             # a folder may hold another than the one required
-            found = read_config(self.folder_of(other))["sha256"][:16]
+            found = self.fingerprint_of(other)
             if found != fingerprint:
                 raise CheckpointError(
                     f"{checkpoint.folder}: belongs to the {KINDS[other].title} {fingerprint}, not "
@@ -172,7 +173,16 @@ class Engine:
     @property
     def fingerprints(self) -> dict[str, str]:
         """What identifies the weights of each checkpoint there is, by its kind."""
-        return {kind: read_config(self.folder_of(kind))["sha256"][:16] for kind in self.kinds}
+        return {kind: self.fingerprint_of(kind) for kind in self.kinds}
+
+    def fingerprint_of(self, kind: str) -> str:
+        """What identifies the weights of a kind's checkpoint.
+
+        Raises:
+            CheckpointError: there is none.
+        """
+        fingerprint: str = read_config(self.folder_of(kind))["sha256"][:16]
+        return fingerprint
 
     def stems(self, method: str = SeparationMethod.mask) -> tuple[str, ...]:
         """What can be separated by a method; read from the configuration alone.
@@ -190,7 +200,7 @@ class Engine:
             raise UsageError(f"no method '{method}' (there are: {known})")
         if method != SeparationMethod.mask:
             return self.folder_of("mlm")
-        if "masks" not in self.kinds and "mlm" in self.kinds:
+        if "masks" not in self._folders and "mlm" in self._folders:
             raise CheckpointError(
                 f"{self.folder}: has no checkpoint 'masks' (audiomask train masks); with its mlm "
                 "--method wiener or tokens separates"
@@ -230,7 +240,7 @@ class Engine:
             num_samples=source.frames,
             hop_length=config.hop_length,
             codebook_size=config.codebook_size,
-            fingerprint=self.fingerprints["vqvae"],
+            fingerprint=self.fingerprint_of("vqvae"),
             model_sample_rate=config.sample_rate,
             stereo=stereo,
         )
@@ -241,7 +251,7 @@ class Engine:
         Raises:
             TokensError: another VQ-VAE made them.
         """
-        own = self.fingerprints["vqvae"]
+        own = self.fingerprint_of("vqvae")
         if tokens.fingerprint != own:
             raise TokensError(
                 f"these tokens were made by the VQ-VAE {tokens.fingerprint}, not by "

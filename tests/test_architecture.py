@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +34,7 @@ def test_no_arrow_points_upwards() -> None:
     assert chains
     for line in chains:
         groups = [part.replace("&", " ").split() for part in line.split("-->")]
-        for above, below in zip(groups, groups[1:], strict=False):
+        for above, below in pairwise(groups):
             assert all(depth[a] < depth[b] for a in above for b in below), line
 
 

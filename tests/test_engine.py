@@ -13,8 +13,11 @@ import torch
 from audiomask import Engine, InfillSettings
 from audiomask import engine as module
 from audiomask.audio.source import MemorySource
+from audiomask.checkpoint import Checkpoint
 from audiomask.errors import AudiomaskError, DeviceError, DeviceMemoryError
 from audiomask.infill.gaps import Gap
+
+KINDS = ("vqvae", "mlm", "masks")
 
 
 def noise(samples: int, channels: int) -> MemorySource:
@@ -31,7 +34,7 @@ def test_threads_share_one_engine(tiny: Path, monkeypatch: pytest.MonkeyPatch) -
     loaded: list[str] = []
     load = module.load_checkpoint
 
-    def slow(folder: Path, kind: str) -> module.Checkpoint:
+    def slow(folder: Path, kind: str) -> Checkpoint:
         loaded.append(kind)
         time.sleep(0.05)
         return load(folder, kind)
@@ -39,20 +42,20 @@ def test_threads_share_one_engine(tiny: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(module, "load_checkpoint", slow)
     engine = Engine(tiny, "cpu")
     models: list[object] = []
-    start = threading.Barrier(4)
+    start = threading.Barrier(6)
 
     def ask(name: str) -> None:
         start.wait(timeout=20)
         models.append(getattr(engine, name))
 
-    threads = [threading.Thread(target=ask, args=(name,)) for name in ("vqvae", "mlm") * 2]
+    threads = [threading.Thread(target=ask, args=(name,)) for name in KINDS * 2]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(timeout=60)
-    assert sorted(loaded) == ["mlm", "vqvae"]
-    assert len(models) == 4
-    assert len({id(model) for model in models}) == 2
+    assert sorted(loaded) == sorted(KINDS)
+    assert len(models) == 6
+    assert len({id(model) for model in models}) == 3
 
 
 WORDS = {
@@ -62,7 +65,9 @@ WORDS = {
 
 
 @pytest.mark.parametrize("told", WORDS)
-@pytest.mark.parametrize("use", ["tokenize", "detokenize", "infill", "separate"])
+@pytest.mark.parametrize(
+    "use", ["tokenize", "detokenize", "infill", "separate by mask", "separate by wiener"]
+)
 def test_a_device_that_fails_is_named(
     tiny: Path, monkeypatch: pytest.MonkeyPatch, use: str, told: type[AudiomaskError]
 ) -> None:
@@ -75,6 +80,7 @@ def test_a_device_that_fails_is_named(
 
     for name in ("encode", "decode"):
         monkeypatch.setattr(engine.vqvae, name, fail)
+    monkeypatch.setattr(engine.masks, "forward", fail)
     settings = InfillSettings("tokens")
 
     def made() -> Iterator[object]:
@@ -85,7 +91,7 @@ def test_a_device_that_fails_is_named(
         elif use == "infill":
             yield from engine.infill(source, gaps, settings)
         else:
-            yield from engine.separate(source, ["guitar"])
+            yield from engine.separate(source, ["guitar"], method=use.split()[-1])
 
     with pytest.raises(told, match="cpu"):
         list(made())
@@ -103,7 +109,7 @@ def test_a_model_that_has_no_room_on_the_device(
 
     monkeypatch.setattr(torch.nn.Module, "to", fail)
     engine = Engine(tiny, "cpu")
-    for name in ("vqvae", "mlm"):
+    for name in KINDS:
         with pytest.raises(DeviceMemoryError):
             getattr(engine, name)
 
@@ -112,7 +118,8 @@ def test_loading_leaves_the_compiler_alone(tiny: Path) -> None:
     """Checking a checkpoint's shapes must not import what takes torch a second to import."""
     code = (
         "import sys; from pathlib import Path; from audiomask import Engine\n"
-        f"engine = Engine(Path({str(tiny)!r}), 'cpu'); engine.vqvae; engine.mlm\n"
+        f"engine = Engine(Path({str(tiny)!r}), 'cpu')\n"
+        "for kind in engine.kinds: engine.load(kind)\n"
         "sys.exit(int('torch._dynamo' in sys.modules or 'sympy' in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

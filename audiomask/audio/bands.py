@@ -1,4 +1,4 @@
-"""Bands and bins beside each other: sums into mel-spaced bands, and masks spread over bins.
+"""Bands and bins beside each other: sums into mel-spaced bands, and masks to_bins over bins.
 
 A bin belongs to two bands, so that a matrix of all bins by all bands is nearly all zeros. Here it
 is cut into blocks: neighbouring bins with the few bands that they belong to. Spectra lie frame by
@@ -61,7 +61,7 @@ class Bands:
             self.blocks.append(BandBlock(slice(2 * begin, 2 * end), some, own))
             begin = end
 
-    def spread(self, values: Tensor, out: Tensor) -> None:
+    def to_bins(self, values: Tensor, out: Tensor) -> None:
         """Interpolate bands onto bins, each value twice: for the real and the imaginary part.
 
         Args:
@@ -71,7 +71,7 @@ class Bands:
         for block in self.blocks:
             torch.mm(values[:, block.bands], block.weights, out=out[:, block.parts])
 
-    def collect(self, squares: Tensor) -> Tensor:
+    def to_bands(self, squares: Tensor) -> Tensor:
         """Sum the squares of real and imaginary parts [F, 2 * bins] into bands [F, bands]."""
         found = squares.new_zeros(len(squares), self.number)
         for block in self.blocks:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from audiomask.audio import pipes
-from audiomask.audio.opening import Opening, words
+from audiomask.audio.opening import Opening, error_reason
 from audiomask.audio.pcm import BITS, Raw, is_lossy
 from audiomask.audio.writer import AudioWriter
 from audiomask.errors import AudioFileError, why
@@ -205,7 +205,7 @@ class AudioFile:
                 file.seek(start)
             samples: Raw = file.read(stop - start, dtype=dtype, always_2d=True)
         except soundfile.LibsndfileError as error:
-            raise self._damaged(start, words(error)) from error
+            raise self._damaged(start, error_reason(error)) from error
         if len(samples) != stop - start:
             raise self._damaged(start + len(samples), "the samples end")
         return samples

@@ -28,11 +28,11 @@ _SAMPLE_RATES = {
     0: (11_025, 12_000, 8000),
 }
 #: frames that must follow each other before what looks like one is believed to be one
-_SURE = 3
+_MIN_RUN = 3
 #: what headers of a stream's length, and tags between streams, begin with
 _NAMES, _TAGS = (b"Xing", b"Info", b"VBRI"), (b"ID3", b"APETAGEX")
 #: samples that decoders may leave away at both ends: what the encoder added there
-_SLACK = 4608
+_PADDING = 4608
 #: the longest frame, in bytes
 _LONGEST = 2881
 #: how far behind other data the first frame is looked for
@@ -70,18 +70,18 @@ class Stream:
     def missing(self) -> int:
         """Samples that the header promises and that are not there."""
         promised = self.promised or 0
-        return promised - self.samples if promised - self.samples > _SLACK else 0
+        return promised - self.samples if promised - self.samples > _PADDING else 0
 
     def exceeds(self, samples: int) -> bool:
         """Whether a decoder that gives so many samples leaves sound out, or cannot but do so."""
-        return self.joined or not self.alike or self.samples - samples > _SLACK
+        return self.joined or not self.alike or self.samples - samples > _PADDING
 
 
 def is_ordinary(path: Path) -> bool:
     """Whether a file's first header tells its length, and nothing follows what it tells of.
 
     Only the beginning and the end of the file are read. Such a file is read to its end by
-    libsndfile; others need not be, which ``survey`` finds out.
+    libsndfile; others need not be, which ``scan_frames`` finds out.
     """
     with path.open("rb") as source, _view(source.fileno()) as data:
         end = _without_tags(data)
@@ -92,7 +92,7 @@ def is_ordinary(path: Path) -> bool:
         return promised is not None and end <= start + promised[1] + 2 * _LONGEST
 
 
-def survey(path: Path) -> Stream | None:
+def scan_frames(path: Path) -> Stream | None:
     """Walk through all frames of a file.
 
     Returns:
@@ -127,7 +127,7 @@ def _walk(data: mmap.mmap, start: int, end: int) -> Stream:
             form = (frame.rate, data[place + 3] >> 6 == 3)
             forms[form] = forms.get(form, 0) + 1
         place += frame.size
-    alike = sum(number >= _SURE for number in forms.values()) < 2
+    alike = sum(number >= _MIN_RUN for number in forms.values()) < 2
     return Stream(seconds, samples, None if head is None else head[0], joined, alike)
 
 
@@ -177,10 +177,10 @@ def _next(data: mmap.mmap, place: int, end: int) -> int | None:
 
 
 def _is_run(data: mmap.mmap, place: int, end: int) -> bool:
-    """Whether ``_SURE`` frames of one kind begin here, or as many as there are until the end."""
+    """Whether ``_MIN_RUN`` frames of one kind begin here, or as many as there are until the end."""
     known = _frames()
     kind = None
-    for number in range(_SURE):
+    for number in range(_MIN_RUN):
         if number and place + 4 > end:
             return True
         if data[place] != 0xFF:

@@ -89,13 +89,13 @@ class Opening:
                     return self._decode_bitstream(stack.enter_context(made), stream)
                 return made
         except (soundfile.LibsndfileError, OSError) as error:
-            raise AudioFileError(f"{self.name}: cannot be read: {words(error)}") from error
+            raise AudioFileError(f"{self.name}: cannot be read: {error_reason(error)}") from error
 
     def _decode_sequentially(
         self, location: Path, opened: soundfile.SoundFile, links: Sequence[Span]
     ) -> soundfile.SoundFile:
         """Decode from start to end with libsndfile or, where that would stop early, with ffmpeg."""
-        frames = mpeg.survey(location) if opened.format == "MP3" else None
+        frames = mpeg.scan_frames(location) if opened.format == "MP3" else None
         rate = opened.samplerate
         if frames is None or not frames.exceeds(int(opened.frames)):
             target = self._new_copy()
@@ -190,7 +190,7 @@ def open_sound(path: Path) -> soundfile.SoundFile | None:
     return opened
 
 
-def words(error: Exception) -> str:
+def error_reason(error: Exception) -> str:
     """An error's reason on one line, without libsndfile's prefix and our temporary names."""
     if isinstance(error, OSError):
         return why(error)

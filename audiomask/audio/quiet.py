@@ -17,7 +17,7 @@ def quiet_decoders() -> Iterator[None]:
     """Send the process's file number 2 nowhere for a while; any number of threads may ask for it.
 
     libsndfile's MP3 decoder writes its warnings there whatever the caller wants. The command line
-    writes its own messages through another number (see ``cli.exits.own_stderr``): they come
+    writes its own messages through another number (see ``cli.exits.separate_stderr``): they come
     through all the while.
     """
     global _inside, _kept

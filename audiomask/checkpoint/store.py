@@ -185,7 +185,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         if isinstance(value, str) and len(value) > MAX_NAME:
             raise CheckpointError(f"{file}: entry '{key}' is too long")
     for kind, fingerprint in entries["requires"].items():
-        if not isinstance(fingerprint, str) or max(len(kind), len(fingerprint)) > MAX_NAME:
+        if kind not in KINDS or not isinstance(fingerprint, str) or len(fingerprint) > MAX_NAME:
             raise CheckpointError(f"{file}: entry 'requires' is not of kinds and fingerprints")
     if entries["format"] != FORMAT:
         raise CheckpointError(

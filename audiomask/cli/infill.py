@@ -211,7 +211,7 @@ def _fill_gaps(
             ) as writer:
                 done = 0
                 fillings = engine.infill(source, list(gaps), settings)
-                patches = _watched(fillings, gaps, source, label, told)
+                patches = _log_fillings(fillings, gaps, source, label, told)
                 for position in copy_with_patches(source, patches, writer):
                     meter.advance((position - done) / rate)
                     done = position
@@ -261,7 +261,7 @@ def _show_gaps(
     return status
 
 
-def _watched(
+def _log_fillings(
     fillings: "Iterator[Filling]",
     gaps: "Mapping[Gap, FoundGap]",
     source: "AudioFile",

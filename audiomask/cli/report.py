@@ -101,7 +101,7 @@ def run_jobs(
             raise_if_signaled()
             meter.stop()  # before the line about it
             label = job.input.label
-            named = _naming(error, label)
+            named = _with_label(error, label)
             why = describe(error).removeprefix(printable(f"{label}: "))
             if failed is not None:
                 failed(job, why)
@@ -208,7 +208,7 @@ def _do_job(
     )
 
 
-def _naming(error: Exception, label: str) -> Exception:
+def _with_label(error: Exception, label: str) -> Exception:
     """The error, with the input's name put before a message that lacks it."""
     if isinstance(error, AudiomaskError) and label not in str(error):
         named = type(error)(f"{label}: {error}")

@@ -75,7 +75,7 @@ def _find_read_method(file: Path, size: int, time: int) -> Readable:
         width = int.from_bytes(misread.fmt[16:20], "little")  # bytes a second
         return Readable(ReadMethod.pipe, misread.size / width if width else None)
     if opened.format == "MP3" and not mpeg.is_ordinary(file):
-        stream = mpeg.survey(file)
+        stream = mpeg.scan_frames(file)
         if stream is not None and (stream.joined or not stream.alike):
             return _whole(file)
         if stream is not None:

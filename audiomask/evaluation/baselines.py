@@ -11,7 +11,7 @@ from torch import Tensor
 
 from audiomask.audio.source import MemorySource
 from audiomask.audio.spectra import istft, stft
-from audiomask.infill.autoregressive import interpolate, order_for
+from audiomask.infill.autoregressive import interpolate, model_order
 from audiomask.infill.context import ramp
 from audiomask.infill.gaps import Gap
 from audiomask.infill.splice import Patch
@@ -97,7 +97,7 @@ def autoregressive(audio: Tensor, gap: Gap, sample_rate: int) -> Patch:
     start = max(gap.start - side, 0)
     stop = min(gap.stop + side, audio.shape[1])
     near = MemorySource(audio, sample_rate).read(start, stop)
-    order = order_for(gap.length, max(gap.start - start, stop - gap.stop))
+    order = model_order(gap.length, max(gap.start - start, stop - gap.stop))
     return Patch(gap.start, interpolate(near, gap.start - start, gap.stop - start, order))
 
 

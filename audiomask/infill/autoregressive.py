@@ -26,7 +26,7 @@ SAMPLES_EACH = 4
 NOISE = 1e-10
 
 
-def order_for(length: int, side: int, highest: int = HIGHEST_ORDER) -> int:
+def model_order(length: int, side: int, highest: int = HIGHEST_ORDER) -> int:
     """How many coefficients suit a gap of so many samples with so many on its longer side."""
     return max(min(ORDER_RATIO * length + 2, highest, side // SAMPLES_EACH), 1)
 

@@ -48,7 +48,7 @@ class Gap:
         """Samples in the gap."""
         return self.stop - self.start
 
-    def among(self, channels: int) -> tuple[int, ...]:
+    def channel_numbers(self, channels: int) -> tuple[int, ...]:
         """The numbers of its channels in a recording of so many."""
         return self.channels or tuple(range(channels))
 
@@ -58,7 +58,7 @@ class Gap:
             set(self.channels) & set(other.channels)
         )
 
-    def holds(self, other: Gap) -> bool:
+    def contains(self, other: Gap) -> bool:
         """Whether the other lies within it in time, and they share a channel."""
         inside = self.start <= other.start and other.stop <= self.stop
         return inside and self.shares_channel(other)
@@ -160,7 +160,7 @@ def merge_gaps(gaps: Iterable[Gap], channels: int = 1) -> list[Gap]:
         spans = [
             (*span, channel)
             for channel in range(channels)
-            for span in _joined(gap for gap in found if channel in gap.among(channels))
+            for span in _joined(gap for gap in found if channel in gap.channel_numbers(channels))
         ]
         merged = _alike(spans, channels)
         if merged == found:
@@ -184,7 +184,7 @@ def merge_kinds(parts: Iterable[tuple[Gap, str]], channels: int = 1) -> list[tup
         place = first
         while place < len(waiting) and waiting[place][0].start < whole.stop:
             gap, kind = waiting[place]
-            kinds |= {kind} if whole.holds(gap) else set()
+            kinds |= {kind} if whole.contains(gap) else set()
             place += 1
         found.append((whole, kinds))
     return found

@@ -91,7 +91,7 @@ class Infiller:
         """
         channels = source.channels
         for channel in range(channels):
-            holes = [gap.length for gap in gaps if channel in gap.among(channels)]
+            holes = [gap.length for gap in gaps if channel in gap.channel_numbers(channels)]
             if sum(holes) >= source.frames:
                 whole = "recording" if all(not gap.channels for gap in gaps) else "channel"
                 where = "" if whole == "recording" else f" (number {channel + 1})"
@@ -101,7 +101,7 @@ class Infiller:
         fades = crossfade_bounds(gaps, source.frames, round(FADE * source.sample_rate), channels)
         made = (self.fill_gap(source, gap, gaps, f) for gap, f in zip(gaps, fades, strict=True))
         starts = [gap.start - left for gap, (left, _) in zip(gaps, fades, strict=True)]
-        return in_order(made, starts)
+        return sorted_by_start(made, starts)
 
     def fill_gap(
         self, source: AudioSource, gap: Gap, gaps: Sequence[Gap], fades: tuple[int, int]
@@ -232,7 +232,7 @@ class Infiller:
         return len(portions)
 
 
-def in_order(fillings: Iterable[Filling], starts: Sequence[int]) -> Iterator[Filling]:
+def sorted_by_start(fillings: Iterable[Filling], starts: Sequence[int]) -> Iterator[Filling]:
     """Fillings in the order of their first samples, none held longer than that takes.
 
     Gaps of different channels may overlap in time, and only some fillings have crossfades.

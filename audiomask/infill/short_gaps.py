@@ -24,7 +24,7 @@ from scipy.linalg import solve_toeplitz
 from torch import Tensor
 
 from audiomask.audio.source import AudioSource, resample
-from audiomask.infill.autoregressive import interpolate, order_for, prediction_gain
+from audiomask.infill.autoregressive import interpolate, model_order, prediction_gain
 from audiomask.infill.edges import ORDER, sides
 from audiomask.infill.gaps import Gap
 
@@ -102,7 +102,7 @@ def predictability_db(before: Tensor, after: Tensor) -> float:
 def janssen(audio: Tensor, start: int, stop: int) -> Tensor:
     """The samples [start, stop) of audio [C, T] by Janssen's method with long models."""
     longer = max(start, audio.shape[1] - stop)
-    return interpolate(audio, start, stop, order_for(stop - start, longer, JANSSEN_ORDER))
+    return interpolate(audio, start, stop, model_order(stop - start, longer, JANSSEN_ORDER))
 
 
 def lpc_fill(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:

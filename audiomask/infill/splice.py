@@ -108,7 +108,7 @@ def crossfade_bounds(
     """
     bounds = [(fade, fade)] * len(gaps)
     for channel in range(channels):
-        numbers = [n for n, gap in enumerate(gaps) if channel in gap.among(channels)]
+        numbers = [n for n, gap in enumerate(gaps) if channel in gap.channel_numbers(channels)]
         for place, number in enumerate(numbers):
             gap, last = gaps[number], place == len(numbers) - 1
             before = gaps[numbers[place - 1]].stop if place else 0

@@ -40,5 +40,5 @@ class BandPower:
         for begin in range(0, length, step):
             part = padded[:, begin : min(begin + step, length) + pad]
             spectra = as_parts(frame_spectra(part, self.stft_size, self.hop_length))
-            found.append(self.sums.collect(spectra.square_().mean(dim=0)))
+            found.append(self.sums.to_bands(spectra.square_().mean(dim=0)))
         return torch.cat(found).T.contiguous()

@@ -104,7 +104,7 @@ class SharedOut:
             parts = as_parts(frame_spectra(heard, size, hop))
             mask, masked = torch.empty_like(parts[0]), torch.empty_like(parts)
             for share, stem in zip(here, total, strict=True):
-                bands.spread(share[begin:end], out=mask)
+                bands.to_bins(share[begin:end], out=mask)
                 torch.mul(parts, mask, out=masked)
                 frames = torch.fft.irfft(as_complex(masked), n=size)
                 overlap_add(stem[:, begin : end + WINDOW_HOPS - 1], frames, window)

@@ -17,7 +17,7 @@ def weights(request: pytest.FixtureRequest) -> torch.Tensor:
 def test_spread_over_bins(weights: torch.Tensor) -> None:
     values = torch.rand(9, weights.shape[1])
     out = torch.full((9, 2 * len(weights)), torch.nan)
-    Bands(weights).spread(values, out)
+    Bands(weights).to_bins(values, out)
     expected = from_bands(values.T, weights).T
     assert torch.allclose(out[:, ::2], expected, atol=1e-6)
     assert torch.equal(out[:, ::2], out[:, 1::2])
@@ -26,7 +26,7 @@ def test_spread_over_bins(weights: torch.Tensor) -> None:
 def test_collected_from_bins(weights: torch.Tensor) -> None:
     squares = torch.rand(9, 2 * len(weights))
     power = squares[:, ::2] + squares[:, 1::2]
-    found = Bands(weights).collect(squares)
+    found = Bands(weights).to_bands(squares)
     assert torch.allclose(found, to_bands(power.T, weights).T, rtol=1e-5, atol=1e-5)
 
 
@@ -34,7 +34,7 @@ def test_bins_of_no_band_get_nothing() -> None:
     weights = band_weights(129, 4000.0, 64, 4000.0).clone()
     weights[:3] = weights[50] = weights[-1] = 0
     out = torch.full((2, 258), torch.nan)
-    Bands(weights).spread(torch.ones(2, 64), out)
+    Bands(weights).to_bins(torch.ones(2, 64), out)
     assert torch.allclose(out[0, ::2], weights.sum(dim=1))
 
 

@@ -29,7 +29,7 @@ def test_any_bytes_are_looked_at_without_harm(
     spans = find_links(path)
     assert all(0 <= start < stop <= path.stat().st_size for start, stop in spans)
     may_be_chained(path)
-    stream = mpeg.survey(path)
+    stream = mpeg.scan_frames(path)
     assert stream is None or stream.samples >= 0
     mpeg.is_ordinary(path)
 
@@ -38,7 +38,7 @@ def test_frames_are_counted_behind_and_between_tags(tmp_path: Path) -> None:
     tag = b"ID3\4\0\0\0\0\1\0" + b"\xff\xfb\x90\0" * 32
     path = tmp_path / "a.mp3"
     path.write_bytes(tag + FRAME * 5 + tag + FRAME * 7 + b"TAG" + bytes(125))
-    stream = mpeg.survey(path)
+    stream = mpeg.scan_frames(path)
     assert stream is not None
     assert (stream.samples, stream.promised, stream.joined) == (12 * 1152, None, False)
     assert not mpeg.is_ordinary(path)

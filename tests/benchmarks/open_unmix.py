@@ -219,9 +219,8 @@ def compare(
         for number, piece in enumerate(songs_found):
             song = piece.read()
             wanted = measured(song, stems)
-            note(
-                f"{number + 1} of {len(songs_found)}: {song.name}: {', '.join(wanted) or 'left out'}"
-            )
+            words = ", ".join(wanted) or "left out"
+            note(f"{number + 1} of {len(songs_found)}: {song.name}: {words}")
             if not wanted:
                 continue
             channels = song.mixture.shape[0]

@@ -22,6 +22,7 @@ from audiomask.checkpoint.store import (
     sha256,
 )
 from audiomask.errors import CheckpointError, ConfigError
+from audiomask.kinds import KINDS
 
 
 def model() -> nn.Module:
@@ -32,7 +33,10 @@ def model() -> nn.Module:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A sound checkpoint."""
-    save_checkpoint(tmp_path / "a", "vqvae", "default", {"dim": 4}, model().state_dict(), {"n": 7})
+    weights, requires = model().state_dict(), {"vqvae": "0123456789abcdef"}
+    save_checkpoint(
+        tmp_path / "a", "mlm", "default", {"dim": 4}, weights, {"n": 7}, requires=requires
+    )
     return tmp_path / "a"
 
 
@@ -63,9 +67,10 @@ def refusal(folder: Path, kind: str | None = None) -> str:
 
 
 def test_what_is_saved_is_loaded(folder: Path) -> None:
-    found = load_checkpoint(folder, "vqvae")
-    assert (found.folder, found.kind, found.preset) == (folder, "vqvae", "default")
+    found = load_checkpoint(folder, "mlm")
+    assert (found.folder, found.kind, found.preset) == (folder, "mlm", "default")
     assert found.config == {"dim": 4}
+    assert found.requires == {"vqvae": "0123456789abcdef"}
     assert found.notes == {"n": 7}
     assert found.fingerprint == sha256(folder / MODEL_FILE)[:16]
     fresh = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
@@ -82,6 +87,12 @@ def test_floats_are_stored_in_half_precision(folder: Path) -> None:
     assert stored["1.num_batches_tracked"].dtype == torch.int64
 
 
+def test_what_requires_nothing_says_so(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, "vqvae", "default", {}, {"x": torch.ones(1)})
+    assert read_config(tmp_path)["requires"] == {}
+    assert load_checkpoint(tmp_path).requires == {}
+
+
 def test_the_fingerprint_tells_weights_apart(tmp_path: Path) -> None:
     state = model().state_dict()
     prints = []
@@ -93,8 +104,8 @@ def test_the_fingerprint_tells_weights_apart(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_is_written_over_another(folder: Path) -> None:
-    save_checkpoint(folder, "mlm", "paper", {}, {"x": torch.ones(1)})
-    assert load_checkpoint(folder).kind == "mlm"
+    save_checkpoint(folder, "vqvae", "paper", {}, {"x": torch.ones(1)})
+    assert load_checkpoint(folder).kind == "vqvae"
     assert sorted(path.name for path in folder.iterdir()) == [CONFIG_FILE, MODEL_FILE]
 
 
@@ -102,7 +113,31 @@ def test_a_checkpoint_is_written_over_another(folder: Path) -> None:
 
 
 def test_another_kind_is_refused(folder: Path) -> None:
-    assert "kind vqvae, not mlm" in refusal(folder, "mlm")
+    assert "kind mlm, not masks" in refusal(folder, "masks")
+
+
+def test_a_checkpoint_of_format_1_is_refused_by_what_it_is(folder: Path) -> None:
+    entries = json.loads((folder / CONFIG_FILE).read_text()) | {"format": 1}
+    entries["vqvae"] = entries.pop("requires")["vqvae"]
+    (folder / CONFIG_FILE).write_text(json.dumps(entries))
+    expected = "is of audiomask 0.1, whose mlm held the masks too; train it anew"
+    assert refusal(folder) == f"{folder / CONFIG_FILE}: {expected}"
+
+
+def test_a_checkpoint_that_does_not_say_what_it_requires_is_refused(folder: Path) -> None:
+    entries = json.loads((folder / CONFIG_FILE).read_text())
+    del entries["requires"]
+    (folder / CONFIG_FILE).write_text(json.dumps(entries))
+    assert "'requires' is missing" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    "requires", [{"vqvae": 3}, {"vqvae": None}, {"vqvae": ["x"]}, {"vqvae": "x" * 129},
+                 {"x" * 129: "0123456789abcdef"}]
+)  # fmt: skip
+def test_what_is_required_is_of_kinds_and_fingerprints(folder: Path, requires: Any) -> None:
+    change(folder, requires=requires)
+    assert "'requires' is not of kinds and fingerprints" in refusal(folder)
 
 
 @pytest.mark.parametrize("name", [CONFIG_FILE, MODEL_FILE])
@@ -171,15 +206,17 @@ def test_types_and_shapes_that_pytorch_knows_half_are_refused(folder: Path) -> N
     ("entry", "value"),
     [
         ("format", "1"),
-        ("format", 2),
+        ("format", 3),
         ("format", None),
         ("kind", 3),
         ("preset", None),
         ("config", [1]),
         ("sha256", 0),
-        ("vqvae", ["x"]),
+        ("requires", ["x"]),
+        ("requires", "0123456789abcdef"),
+        ("requires", None),
         ("kind", "x" * 129),
-        ("vqvae", "x" * 129),
+        ("preset", "x" * 129),
     ],
 )
 def test_an_entry_of_the_wrong_type_is_named(folder: Path, entry: str, value: Any) -> None:
@@ -220,8 +257,8 @@ def test_a_failure_while_writing_leaves_the_old_checkpoint(
 
     monkeypatch.setattr(module, "save_file", fail)
     with pytest.raises(CheckpointError, match="disk full"):
-        save_checkpoint(folder, "mlm", "paper", {}, {"x": torch.ones(1)})
-    assert load_checkpoint(folder).kind == "vqvae"
+        save_checkpoint(folder, "vqvae", "paper", {}, {"x": torch.ones(1)})
+    assert load_checkpoint(folder).kind == "mlm"
     assert sorted(path.name for path in folder.iterdir()) == [CONFIG_FILE, MODEL_FILE]
 
 
@@ -233,13 +270,14 @@ def test_bundled_checkpoints_are_found_in_the_wheel_or_the_repository(
 ) -> None:
     package = tmp_path / "audiomask"
     package.mkdir()
-    monkeypatch.setattr(module, "__file__", str(package / "checkpoint.py"))
+    monkeypatch.setattr(module, "__file__", str(package / "checkpoint" / "store.py"))
     with pytest.raises(CheckpointError, match="--model"):
         bundled_folder()
-    for place in (tmp_path / "models", package / "bundled"):  # the wheel's own come first
-        save_checkpoint(place / "vqvae", "vqvae", "default", {}, {"x": torch.ones(1)})
+    # the wheel's own come first, whichever kinds there are
+    for place, kind in ((tmp_path / "models", "vqvae"), (package / "bundled", "masks")):
+        save_checkpoint(place / kind, kind, "default", {}, {"x": torch.ones(1)})
         assert bundled_folder() == place
-        assert read_config(place / "vqvae")["kind"] == "vqvae"
+        assert read_config(place / kind)["kind"] == kind
 
 
 # Whole models
@@ -295,6 +333,22 @@ def test_a_configuration_that_is_not_the_tensors_is_refused(
     with pytest.raises(CheckpointError, match=reason) as caught:
         restore(load_checkpoint(tower), build)
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_is_built_as_its_kind_says(tiny: Path) -> None:
+    for kind in KINDS:
+        found = load_checkpoint(tiny / kind)
+        restored = restore(found)
+        assert type(restored) is type(KINDS[kind].network(found.preset, found.config))
+        assert restored.state_dict().keys() == found.tensors.keys()
+
+
+def test_a_kind_that_is_not_known_is_refused_with_the_known_ones(tower: Path) -> None:
+    change(tower, kind="wave")
+    with pytest.raises(CheckpointError) as caught:
+        restore(load_checkpoint(tower))
+    known = "vqvae, mlm, masks"
+    assert str(caught.value) == f"{tower}: no kind of model 'wave' (there are: {known})"
 
 
 def test_an_unknown_preset_is_refused(tower: Path) -> None:

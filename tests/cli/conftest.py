@@ -227,7 +227,7 @@ class FakeEngine:
         if sum(gap.length for gap in gaps) == source.frames:
             raise AudiomaskError("the whole recording is one gap: there is nothing to go by")
         for gap in gaps:
-            there = gap.among(source.channels)
+            there = gap.channel_numbers(source.channels)
             samples = torch.full((len(there), gap.length), 0.5)
             about = (gap, settings.method, self.passes)
             yield FakeFilling(gap.start, samples, *about, channels=gap.channels)

@@ -11,7 +11,7 @@ from torch import Tensor
 from audiomask.evaluation.metrics import (
     entropy,
     level,
-    partials,
+    partial_correlation,
     sdr,
     si_sdr,
     snr,

@@ -14,7 +14,7 @@ from audiomask.engine import Engine
 from audiomask.evaluation.masked_prediction import Guesses
 from audiomask.evaluation.mlm import MLMEvaluator
 from audiomask.evaluation.report import as_json
-from audiomask.evaluation.songs import Choice, SongRef, Song, find_songs
+from audiomask.evaluation.songs import Choice, Song, SongRef, find_songs
 
 RATE = 44_100
 

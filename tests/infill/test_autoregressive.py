@@ -15,7 +15,7 @@ from audiomask.infill.autoregressive import (
     extrapolate,
     interpolate,
     least_squares,
-    order_for,
+    model_order,
     prediction_gain,
 )
 
@@ -93,7 +93,7 @@ def test_tones_go_on_through_a_gap(length: int) -> None:
     start, stop = 9000, 9000 + length
     holed = audio.clone()
     holed[:, start:stop] = math.nan  # what is in the gap does not matter
-    found = interpolate(holed, start, stop, order_for(length, start))
+    found = interpolate(holed, start, stop, model_order(length, start))
     assert found.dtype == torch.float32
     error = (found - audio[:, start:stop]).square().sum(dim=1)
     assert (error / audio[:, start:stop].square().sum(dim=1)).max() < 1e-6
@@ -133,9 +133,9 @@ def test_silence_and_constants_stay_what_they_are() -> None:
 
 
 def test_orders() -> None:
-    assert (order_for(1, 9000), order_for(100, 9000)) == (5, 302)
-    assert order_for(44_100, 9000) == HIGHEST_ORDER
-    assert (order_for(100, 800), order_for(100, 2)) == (200, 1)
+    assert (model_order(1, 9000), model_order(100, 9000)) == (5, 302)
+    assert model_order(44_100, 9000) == HIGHEST_ORDER
+    assert (model_order(100, 800), model_order(100, 2)) == (200, 1)
 
 
 @pytest.mark.parametrize(

@@ -154,8 +154,8 @@ def test_merging_touches_little_beside_the_gaps(pieces: list[tuple[int, int, set
     merged = merge_gaps(gaps, 3)
     assert merge_gaps(merged, 3) == merged
     for row in range(3):
-        there = {t for g in gaps if row in g.among(3) for t in range(g.start, g.stop)}
-        spans = [gap for gap in merged if row in gap.among(3)]
+        there = {t for g in gaps if row in g.channel_numbers(3) for t in range(g.start, g.stop)}
+        spans = [gap for gap in merged if row in gap.channel_numbers(3)]
         found = {t for gap in spans for t in range(gap.start, gap.stop)}
         assert there <= found
         assert all(a.stop < b.start for a, b in itertools.pairwise(spans))

@@ -191,7 +191,7 @@ def test_fillings_come_in_the_order_of_their_first_samples(vqvae: AnyVQVAE, mlm:
             asked.append(number)
             yield Filling(start, torch.zeros(1, 1), gap, InfillMethod.ar)
 
-    ordered = module.in_order(fillings(), [80, 90, 500])
+    ordered = module.sorted_by_start(fillings(), [80, 90, 500])
     assert [(next(ordered).start, len(asked)) for _ in range(3)] == [(90, 2), (100, 2), (500, 3)]
 
 

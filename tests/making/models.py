@@ -2,11 +2,13 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from audiomask.checkpoint import save_checkpoint
+from audiomask.networks.masks import MaskUNet, build_masks
 from audiomask.networks.mlm import MaskedLM, build_mlm
 from audiomask.networks.vqvae import AnyVQVAE, build_vqvae
 
@@ -42,29 +44,39 @@ def mlm(vqvae: AnyVQVAE) -> MaskedLM:
         "layers": 1,
         "window": 128,
         "bands": 64,
-        "mask_channels": (4, 6),
     }
     return build_mlm("default", settings, vqvae.codebooks()).eval()
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of checkpoints, ``vqvae`` and ``mlm``, that know nothing and run fast.
+def masks() -> MaskUNet:
+    torch.manual_seed(2)
+    settings = {"bands": 64, "window": 64, "channels": (4, 6), "dim": 32, "heads": 2, "layers": 1}
+    return build_masks("default", settings).eval()
 
-    Two levels of 32 codes, 86 frames a second, stems guitar and bass, a window of 48 frames.
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of checkpoints, ``vqvae``, ``mlm`` and ``masks``, that know nothing and run fast.
+
+    Two levels of 32 codes, 86 frames a second, stems guitar and bass, a window of 48 frames, of
+    24 for the masks.
     """
     folder = tmp_path_factory.mktemp("tiny")
     torch.manual_seed(0)
     size = {"encoder_dim": 16, "encoder_blocks": 1, "decoder_dim": 16, "decoder_blocks": 1}
     codes = {"levels": 2, "codebook_size": 32, "code_dim": 4}
     vqvae = build_vqvae("default", size | codes)
-    weights = vqvae.state_dict()
-    fingerprint = save_checkpoint(
-        folder / "vqvae", "vqvae", "default", asdict(vqvae.config), weights
-    )
-    size = {"dim": 16, "heads": 2, "layers": 1, "window": 48, "bands": 16, "mask_channels": (4, 6)}
-    same = {"hop_length": 512, "sample_rate": 44100, "stems": ("guitar", "bass")}
-    mlm = build_mlm("default", codes | size | same, vqvae.codebooks())
-    notes = {"vqvae": fingerprint}
-    save_checkpoint(folder / "mlm", "mlm", "default", asdict(mlm.config), mlm.state_dict(), notes)
+    fingerprint = save(folder, "vqvae", vqvae)
+    small = {"dim": 16, "heads": 2, "layers": 1, "bands": 16, "stems": ("guitar", "bass")}
+    same = {"hop_length": 512, "sample_rate": 44100, "window": 48}
+    mlm = build_mlm("default", codes | small | same, vqvae.codebooks())
+    save(folder, "mlm", mlm, vqvae=fingerprint)
+    save(folder, "masks", build_masks("default", small | {"channels": (4, 6), "window": 24}))
     return folder
+
+
+def save(folder: Path, kind: str, model: Any, **requires: str) -> str:
+    """Write a model of the default preset into a folder's folder of its kind."""
+    config, weights = asdict(model.config), model.state_dict()
+    return save_checkpoint(folder / kind, kind, "default", config, weights, requires=requires)

@@ -18,7 +18,7 @@ Size = int | Literal["auto"] | None
         (3, float, 3.0),
         (0.5, float | None, 0.5),
         (True, bool, True),
-        ("folded", str, "folded"),
+        ("aligned", str, "aligned"),
         (["a", "b"], tuple[str, ...], ("a", "b")),
         (["a"], tuple[Path, ...], (Path("a"),)),
         ("a", Path | None, Path("a")),
@@ -94,7 +94,7 @@ def test_what_is_wanted_in_words() -> None:
 
 WORDS = {
     "data": "a list of folders",
-    "preset": "default, one-level or paper",
+    "preset": "a text",
     "precision": "auto, fp32, bf16 or fp16",
     "batch_size": "a whole number or auto",
     "shard": "true or false",

@@ -525,7 +525,7 @@ def test_without_a_limit_it_ends_as_it_was_planned(tmp_path: Path, clock: Clock)
 def test_all_processes_go_by_the_first_ones_clock(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distributed, "of_first", lambda share, device: 0.5)
+    monkeypatch.setattr(distributed, "from_main_process", lambda share, device: 0.5)
     run(clock.task(stop_at=8), tmp_path, 1000, learning_rate=1.0, total_seconds=1000.0)
     assert rates(tmp_path)[3:] == pytest.approx([0.01 + 0.99 / 2] * 5)
 

@@ -16,15 +16,17 @@ import torch
 from safetensors.torch import load_file
 
 VQVAE = "encoder_dim=8 encoder_blocks=1 decoder_dim=8 decoder_blocks=1 levels=2 codebook_size=8"
-MLM = "dim=8 heads=2 layers=2 bands=16 band_stft=1024 window=40 log_every=1 warmup=3"
+SMALL = "dim=8 heads=2 layers=2 bands=16 log_every=1 warmup=3"
+MLM = f"{SMALL} band_stft=1024 window=40"
 SETTINGS = {
     # levels are dropped, codes re-seeded and codebooks moved by what all processes saw
     "vqvae": f"{VQVAE} code_dim=4 log_every=1 warmup=3",
     "paper": "blocks=6 channels=4 codebook_size=8 code_dim=4 log_every=1 warmup=3",
     "mlm": MLM,
     # what gets no gradient must not be waited for
-    "mlm without tokens": f"{MLM} tokenised=0",
-    "mlm without masks": f"{MLM} separated=0",
+    "mlm without stems": f"{MLM} separated=0",
+    # means and variances are those of all processes' batches
+    "masks": f"{SMALL} stft_size=2048 hop_length=1024 window=20 channels=4,6",
 }
 
 BOUND = 1e-6
@@ -35,7 +37,7 @@ def train(kind: str, data: Path, out: Path, batch: int, processes: int = 1, *mor
     command = [sys.executable]
     if processes > 1:
         command += ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--standalone"]
-    command += [DOUBLE, "train", "mlm" if kind.startswith("mlm") else "vqvae"]
+    command += [DOUBLE, "train", "vqvae" if kind == "paper" else kind.split()[0]]
     command += ["--data", str(data), "--out", str(out), "--batch-size", str(batch)]
     command += ["--steps", "6", "--device", "cpu", "--threads", "1", "--precision", "fp32", *more]
     if kind == "paper":

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from audiomask.data.augmentation import Augmentation
 from audiomask.errors import CheckpointError, ConfigError, UsageError
+from audiomask.networks.masks.config import MasksConfig
 from audiomask.networks.mlm.config import MLMConfig
 from audiomask.networks.vqvae.config import VQVAEConfig
 from audiomask.networks.vqvae.paper import PaperConfig
@@ -55,8 +56,7 @@ def test_it_holds_everything_that_was_decided(tmp_path: Path) -> None:
     assert stored == document
     assert (stored["seed"], stored["workers"], stored["precision"]) == (7, 2, "bf16")
     assert (stored["steps"], stored["batch_size"], stored["save_every"]) == (100, 8, 500)
-    lists = {"stems": list(MLM.stems), "mask_channels": list(MLM.mask_channels)}
-    assert stored["model"] == dataclasses.asdict(MLM) | lists
+    assert stored["model"] == dataclasses.asdict(MLM) | {"stems": list(MLM.stems)}
     assert stored["schedule"]["learning_rate"] == 5e-4
     assert "steps" not in stored["schedule"]
     assert stored["augmentation"] == dataclasses.asdict(Augmentation())
@@ -104,6 +104,11 @@ MODELS = st.one_of(
         st.lists(st.text(), unique=True).map(tuple),
         st.integers(1, 999),
     ),
+    st.builds(
+        lambda stems, channels: MasksConfig(stems=stems, channels=channels),
+        st.lists(st.text(), min_size=1, unique=True).map(tuple),
+        st.lists(st.integers(1, 99), min_size=1, max_size=9).map(tuple),
+    ),
 )
 
 
@@ -127,7 +132,8 @@ def test_read_back_it_gives_the_same_settings(
     options = TrainOptions(data=OPTIONS.data, out=OPTIONS.out, files=(file,), **file.options)
     assert (options.seed, options.precision, options.keep_tokens) == (seed, precision, 3)
     # over another preset's configuration: all of them are in the file
-    other = dataclasses.replace(model, commitment=1.0) if hasattr(model, "commitment") else MLM
+    others = {MLMConfig: MLM, MasksConfig: MasksConfig()}
+    other = others.get(type(model)) or dataclasses.replace(model, commitment=1.0)
     again = resolve(options, other, Schedule(1, 1), Augmentation())
     assert again == (model, schedule, augmentation)
     assert describe("mlm", options, *again) == document

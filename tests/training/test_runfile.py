@@ -124,7 +124,7 @@ def test_a_time_may_be_a_number_of_seconds(read: Callable[..., RunFile]) -> None
         ("batch_size = 0", "batch_size is 0; it must be at least 1"),
         ('batch_size = "all"', "batch_size is 'all', not a whole number or auto"),
         ('precision = "fp8"', "precision is 'fp8', not auto, fp32, bf16 or fp16"),
-        ('preset = "papr"', "preset is 'papr', not default, one-level or paper"),
+        ("preset = 1", "preset is 1, not a text"),
         ('shard = "yes"', "shard is 'yes', not true or false"),
         ('data = "notes"', "data is 'notes', not a list of folders"),
         ("data = [1]", "data is [1], not a list of folders"),

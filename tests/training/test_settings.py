@@ -123,7 +123,7 @@ def test_settings_go_where_they_belong() -> None:
     assert model == {"levels": 2, "commitment": 0.5}
     assert schedule == {"learning_rate": 1e-3, "warmup": 7}
     config = MLMConfig(1, 2, 3, 512, 5)
-    (found,) = split({"stems": "guitar,bass", "layout": "folded"}, config)
+    (found,) = split({"stems": "guitar,bass", "layout": "aligned"}, config)
     assert build_mlm("default", vars(config) | found).config.stems == ("guitar", "bass")
 
 

@@ -172,7 +172,7 @@ class _Detector:
                 found.append(fault)
             else:  # what is broken in a rest is broken all the same
                 found.append(Fault(fault.gap, _join_kinds(kinds & _QUIET), reason))
-                found += _merged([p for p in certain if fault.gap.holds(p[0])], self.source)
+                found += _merged([p for p in certain if fault.gap.contains(p[0])], self.source)
         if self.dips is not None:
             self.found += self.dips.finish()
             found += self._dropouts(found)
@@ -188,7 +188,7 @@ class _Detector:
 
     def _reason(self, gap: Gap) -> str:
         """Why a silence is left alone; empty if it is not."""
-        numbers = gap.among(self.source.channels)
+        numbers = gap.channel_numbers(self.source.channels)
         if reason := self._long(gap):
             return reason
         return REST if is_rest(self.source, gap.start, gap.stop, numbers) else ""

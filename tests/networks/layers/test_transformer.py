@@ -46,9 +46,9 @@ def test_attention_by_hand() -> None:
     attention = Attention(4, 1)
     x = torch.randn(1, 3, 4)
     angles = rotary_angles(3, 4, CPU)
-    query, key, value = attention.inward(x).chunk(3, dim=-1)
+    query, key, value = attention.qkv(x).chunk(3, dim=-1)
     scores = rotate(query[:, None], angles)[:, 0] @ rotate(key[:, None], angles)[:, 0].mT / 2
-    expected = attention.outward(scores.softmax(dim=-1) @ value)
+    expected = attention.out(scores.softmax(dim=-1) @ value)
     assert torch.allclose(attention(x, angles, None), expected, atol=1e-6)
 
 

@@ -18,7 +18,6 @@ SIZE = {
     "bands": 8,
     "band_stft": 256,
     "window": 24,
-    "mask_channels": (4, 6),
 }
 
 

@@ -14,19 +14,10 @@ PAPERS = MLMConfig(1, 512, 64, 16, 44_100, **PAPER)
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"layout": "laid"}, "layout is 'laid'; it must be folded or concatenated"),
+        ({"layout": "laid"}, "layout is 'laid'; it must be aligned or concatenated"),
         ({"separated": 1.5}, "separated is 1.5; it must be from 0 to 1"),
-        (
-            {"separated": 0.5, "tokenised": 0.5},
-            "separated and tokenised are under 1; one of the two must be 1",
-        ),
-        (
-            {"bands": 0, "tokenised": 0.0},
-            "tokenised and bands are 0; one of the two must be more",
-        ),
         ({"dim": 256.0}, "dim is 256.0; it must be a whole number from 1"),
-        ({"mask_channels": ()}, "mask_channels are (); it takes 1 to 16 stages"),
-        ({"bands": 100}, "bands is 100; it must be a multiple of 16"),
+        ({"stems": (1, 2)}, "stems are (1, 2); they must be names"),
         ({"window": 575}, "window is 575; it must be a multiple of band_frames"),
         ({"window": LONGEST + 2}, f"window is {LONGEST + 2}; it must be from 1 to {LONGEST}"),
         ({"band_stft": 1 << 20}, "band_stft is 1048576; it must be 65536 at most"),

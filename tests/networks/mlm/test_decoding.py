@@ -13,7 +13,7 @@ from audiomask.networks.mlm.decoding import PerRecordingNoise, iterative_decode,
 MASK = 12
 
 
-def noise(*rows: int, seed: int = 0, channels: int = 1) -> Noise:
+def noise(*rows: int, seed: int = 0, channels: int = 1) -> PerRecordingNoise:
     """Of one recording, or of several with so many rows each."""
     return PerRecordingNoise([(torch.Generator().manual_seed(seed), n, channels) for n in rows])
 

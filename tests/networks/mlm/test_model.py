@@ -6,7 +6,6 @@ import torch
 from audiomask.errors import ConfigError
 from audiomask.networks.mlm import build_mlm
 from audiomask.networks.mlm.config import STEMS
-from audiomask.networks.mlm.model import band_features
 
 VQVAE = {
     "levels": 4,
@@ -34,7 +33,7 @@ def test_embeddings_are_the_sum_over_levels(make) -> None:
     def one(level: int, token: int) -> torch.Tensor:
         if token < 12:  # unit vectors of 4 entries, scaled to entries of about one
             return model.code_projections[level](2 * model.codebooks[level, token])
-        return model.special[level, token - 12]
+        return model.special_embeddings[level, token - 12]
 
     for row in range(3):
         for frame in range(9):
@@ -113,24 +112,6 @@ def test_all_stems_are_each_stem_with_its_tokens_masked(make) -> None:
 
 
 @torch.no_grad()
-def test_shares_sum_to_one_over_stems_and_residual(make) -> None:
-    model = make().eval()
-    features = torch.randn(3, 8, 10)
-    context = model.context(ids_of(2, 2, 20), features[:2])
-    stems = model.predict_all_stems(context)
-    logits = model.mask_logits(features, context, stems)
-    assert logits.shape == (3, 5, 8, 10)
-    shares = logits.softmax(dim=1)
-    assert torch.allclose(shares.sum(dim=1), torch.ones(3, 8, 10), atol=1e-6)
-    # what tokens tell matters where there are some, and nowhere else
-    alone = model.mask_logits(features)
-    assert (alone[:2] - logits[:2]).abs().amax(dim=(1, 2, 3)).min() > 1e-4
-    assert torch.allclose(alone[2], logits[2], atol=1e-5)
-    other = model.mask_logits(features, context, stems.flip(1))
-    assert (other[:2] - logits[:2]).abs().max() > 1e-4
-
-
-@torch.no_grad()
 def test_bands_are_heard_at_their_frames(make) -> None:
     model = make().eval()
     ids, features = ids_of(1, 2, 20), torch.zeros(1, 8, 10)
@@ -140,18 +121,6 @@ def test_bands_are_heard_at_their_frames(make) -> None:
     assert changed.tolist() == [6, 7]
     # an odd number of frames ends within a frame of bands
     assert model.context(ids[..., :19], features).shape == (1, 19, 16)
-
-
-def test_band_features_by_hand() -> None:
-    power = torch.ones(1, 2, 2)
-    assert torch.allclose(band_features(power), torch.ones(1, 2, 2))
-    power = torch.tensor([[[4.0, 0.0], [0.0, 0.0]]])  # a mean of one
-    expected = torch.tensor([[[(0.60206 + 2) / 2, -2.0], [-2.0, -2.0]]])
-    assert torch.allclose(band_features(power), expected, atol=1e-5)
-    # the level does not matter, and silence is nothing special
-    noise = torch.rand(3, 5, 7)
-    assert torch.allclose(band_features(noise), band_features(1e-3 * noise), atol=1e-4)
-    assert band_features(torch.zeros(1, 5, 7)).isfinite().all()
 
 
 # Presets
@@ -203,12 +172,9 @@ def test_what_no_preset_has(preset: str, settings: dict[str, int], reason: str) 
         ("window", "long"),
         ("hop_length", 512.0),
         ("bands", -1),
-        ("bands", 9),
         ("band_frames", 5),
-        ("mask_channels", ()),
-        ("mask_channels", (4, 0)),
-        ("mask_channels", (4, "6")),
-        ("tokenised", 1.5),
+        ("band_frames", 0),
+        ("separated", 1.5),
         ("layers", 1 << 40),
         ("layout", "stacked"),
         ("stems", [1, 2]),

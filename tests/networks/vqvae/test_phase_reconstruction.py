@@ -13,8 +13,8 @@ from audiomask.networks.vqvae.phase_reconstruction import (
     ITERATIONS,
     OVERLAP,
     griffin_lim,
-    joint,
-    run_on,
+    propagate,
+    shared_phase,
     span,
 )
 from audiomask.networks.vqvae.spectrum import analyze

@@ -1,0 +1,12 @@
+"""Settings of tiny models, as the command line has them, for whole runs of a second or two."""
+
+VQVAE = {
+    "encoder_dim": "8", "encoder_blocks": "1", "decoder_dim": "8", "decoder_blocks": "1",
+    "levels": "2", "codebook_size": "8", "code_dim": "4",
+}  # fmt: skip
+PAPER = {"blocks": "6", "channels": "4", "codebook_size": "8", "code_dim": "4"}
+MLM = {"dim": "8", "heads": "2", "layers": "1", "bands": "16", "band_stft": "1024", "window": "40"}
+MASKS = {
+    "dim": "8", "heads": "2", "layers": "1", "bands": "16", "channels": "4,6",
+    "stft_size": "2048", "hop_length": "1024", "window": "20",
+}  # fmt: skip

@@ -1,0 +1,152 @@
+"""A step of the mask U-Net: its batches, its loss, and that it learns whose each band is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from toy_songs import FRAMES, HOP, Songs, batch_of, excerpts, learn, masks_task
+
+from audiomask.audio.spectra import band_weights, stft
+from audiomask.checkpoint import load_checkpoint, restore
+from audiomask.errors import UsageError
+from audiomask.networks.layers.band_features import band_features
+from audiomask.networks.layers.transformer import TransformerLayer
+from audiomask.networks.masks.losses import mask_loss
+from audiomask.training.tasks import masks as module
+from audiomask.training.tasks.masks import MasksTask, band_sums
+
+# Batches
+
+
+def test_band_sums_are_those_of_the_spectra() -> None:
+    config = masks_task().model.config
+    mixture, stems, _ = Songs()[3]
+    power, stem_power, cross = band_sums(mixture, stems, config)
+    weights = band_weights(129, 4_000.0, 12, 4_000.0)
+    x, s = stft(mixture, 256, HOP), stft(stems, 256, HOP)
+    assert torch.allclose(power, weights.T @ x.abs().square(), atol=1e-5)
+    assert torch.allclose(stem_power, weights.T @ s.abs().square(), atol=1e-5)
+    assert torch.allclose(cross, weights.T @ (s * x.conj()).real, atol=1e-5)
+    # each song is the sum of its stems: so are the cross-powers
+    assert torch.allclose(cross.sum(dim=0), power, atol=1e-4)
+    assert power.shape == (12, FRAMES)
+
+
+def test_a_batch_is_of_each_song_by_itself() -> None:
+    task = masks_task()
+    batch, songs = batch_of(task, 0, 5), excerpts(0, 5)
+    assert batch.mixture_power.shape == (5, 12, FRAMES)
+    assert batch.stem_power.shape == batch.cross_power.shape == (5, 3, 12, FRAMES)
+    for index in range(5):
+        sums = band_sums(songs.mixture[index], songs.stems[index], task.model.config)
+        assert all(torch.equal(part[index], own) for part, own in zip(batch, sums, strict=True))
+
+
+def test_nothing_is_drawn() -> None:
+    first, second = (batch_of(masks_task(), 0, 3, seed) for seed in (0, 1))
+    assert all(torch.equal(one, same) for one, same in zip(first, second, strict=True))
+
+
+def test_an_excerpt_is_a_window_of_the_model() -> None:
+    task = masks_task()
+    assert MasksTask.samples(task.model.config) == FRAMES * HOP
+    assert MasksTask.stems(task.model.config, {"flute"}) == ("low", "high")
+    assert MasksTask.needs_stems
+
+
+def test_it_keeps_no_tokens() -> None:
+    task = masks_task()
+    with pytest.raises(UsageError, match="--keep-tokens is not for 'train masks'"):
+        task.cached(task.batches(0), None, None)  # type: ignore[arg-type]
+
+
+# The loss
+
+
+def test_the_loss_is_the_weighted_sum_and_trains_every_part() -> None:
+    task = masks_task()
+    loss, terms = task.loss(batch_of(task, 0, 4))
+    assert terms.keys() == module.WEIGHTS.keys() == {"amplitude", "ratio"}
+    assert not any(value.requires_grad for value in terms.values())
+    expected = float(sum(module.WEIGHTS[name] * value for name, value in terms.items()))
+    assert float(loss.detach()) == pytest.approx(expected, rel=1e-5)
+    torch.autograd.backward(loss)
+    assert list(task.unused_parameters()) == []
+    for name, parameter in task.model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@torch.no_grad()
+def test_the_loss_is_that_of_the_shares_of_every_stem_and_the_rest() -> None:
+    task = masks_task()
+    task.model.eval()
+    batch = batch_of(task, 0, 4)
+    shares = task.model(band_features(batch.mixture_power)).softmax(dim=1)
+    assert shares.shape[1] == batch.stem_power.shape[1] == 3
+    expected = mask_loss(shares, *batch)
+    terms = task.loss(batch)[1]
+    assert terms.keys() == expected.keys()
+    for name, value in expected.items():
+        assert float(terms[name]) == pytest.approx(float(value))
+
+
+def test_the_loss_is_of_full_precision_when_training_is_not() -> None:
+    task = masks_task()
+    batch = batch_of(task, 0, 2)
+    seen = []
+
+    def spy(shares: Tensor, *sums: Tensor) -> dict[str, Tensor]:
+        seen.append((shares.dtype, torch.is_autocast_enabled("cpu")))
+        return mask_loss(shares, *sums)
+
+    with pytest.MonkeyPatch.context() as patch, torch.autocast("cpu", torch.bfloat16):
+        patch.setattr(module, "mask_loss", spy)
+        loss, _ = task.loss(batch)
+    assert seen == [(torch.float32, False)]
+    assert loss.dtype == torch.float32
+
+
+def test_its_repeated_parts_are_the_transformers_layers() -> None:
+    blocks = list(masks_task(layers=3).repeated_blocks())
+    assert len(blocks) == 3
+    assert all(isinstance(block, TransformerLayer) for block in blocks)
+
+
+# Learning
+
+
+@torch.no_grad()
+def test_it_gives_each_stem_its_bands() -> None:
+    task = masks_task(dim=16, heads=2)
+    with torch.enable_grad():
+        learn(task, 120, 8e-3)
+    batch = batch_of(task, 5_000, 64)  # songs that it never saw
+    shares = task.model(band_features(batch.mixture_power)).softmax(dim=1)
+    # of each band's energy, most is given to the stem whose it is
+    for stem in range(2):
+        own = batch.stem_power[:, stem] > 0.9 * batch.mixture_power
+        loud = batch.mixture_power > 0.1
+        power = batch.mixture_power[own & loud]
+        assert len(power) > 100
+        assert float((shares[:, stem][own & loud] * power).sum() / power.sum()) > 0.9
+
+
+# Its checkpoint
+
+
+def test_the_checkpoint_makes_the_same_model_and_requires_nothing(tmp_path: Path) -> None:
+    task = masks_task()
+    for _ in range(2):
+        task.loss(batch_of(task, 0, 4))  # statistics of its own
+    task.save(tmp_path, task.model.state_dict(), {"step": 3})
+    found = load_checkpoint(tmp_path, "masks")
+    assert (found.notes, found.requires) == ({"step": 3}, {})
+    again = restore(found).eval()
+    assert again.config == task.model.config
+    features = band_features(batch_of(task, 0, 1).mixture_power)
+    with torch.no_grad():
+        assert torch.allclose(again(features), task.model.eval()(features), atol=2e-2)
