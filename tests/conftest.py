@@ -1,8 +1,8 @@
 """What all tests share: quiet, steady property tests, optional peers, and tiny checkpoints."""
 
 import importlib.util
-import os
 import json
+import os
 import shutil
 import signal
 import subprocess

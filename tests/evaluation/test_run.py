@@ -17,7 +17,7 @@ from audiomask.evaluation.evaluator import Evaluator
 from audiomask.evaluation.options import JOBS, SPECIAL, EvaluateOptions, Split, evaluator_of
 from audiomask.evaluation.report import as_json
 from audiomask.evaluation.run import Evaluation, apart, spread
-from audiomask.evaluation.songs import Choice, Piece
+from audiomask.evaluation.songs import Choice, SongRef
 from audiomask.kinds import KINDS
 
 
@@ -85,7 +85,7 @@ def test_nothing_measured_is_an_error(
 ) -> None:
     recording("data/test/short.wav", seconds=0.4)
     evaluation = Evaluation(EvaluateOptions("mlm", (tmp_path / "data",)), engine)
-    evaluation.measure(evaluation.pieces[0])
+    evaluation.measure(evaluation.songs_found[0])
     with pytest.raises(DataError, match="no song was measured: shorter than the model's window"):
         evaluation.report()
 
