@@ -64,10 +64,10 @@ def stft(audio: Tensor, size: int, hop: int) -> Tensor:
     Returns:
         [..., size // 2 + 1, T / hop], scaled by the square root of the window's energy.
     """
-    return frame_spectra(centred(audio, size, hop), size, hop).transpose(-1, -2)
+    return frame_spectra(centered(audio, size, hop), size, hop).transpose(-1, -2)
 
 
-def centred(audio: Tensor, size: int, hop: int) -> Tensor:
+def centered(audio: Tensor, size: int, hop: int) -> Tensor:
     """Audio [..., T] with the silence around it that its frames' windows reach into."""
     pad = size - hop
     return F.pad(audio, (pad // 2, pad - pad // 2))

@@ -85,7 +85,7 @@ def apply_effects(lines: Tensor, effects: EffectParams) -> Tensor:
 
     Args:
         lines: [L, T]; rows that nothing happens to come back as they are.
-        colours: what happens to them.
+        effects: what happens to them.
 
     Returns:
         [L, T]

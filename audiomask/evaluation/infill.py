@@ -29,7 +29,7 @@ from audiomask.evaluation.baselines import autoregressive, repeat, silence
 from audiomask.evaluation.evaluator import Evaluator
 from audiomask.evaluation.metrics import SILENCE, level, snr
 from audiomask.evaluation.options import GAP_LENGTHS, EvaluateOptions, given
-from audiomask.evaluation.report import SPREAD, Report, Table, summarise
+from audiomask.evaluation.report import SPREAD, Report, Table, summarize
 from audiomask.evaluation.songs import Song
 from audiomask.infill.gaps import Gap
 from audiomask.infill.infiller import FADE
@@ -140,7 +140,7 @@ class InfillEvaluator(Evaluator):
             for method in self.methods:
                 rows = [r for r in self.rows if (r["ms"], r["method"]) == (length, method)]
                 if rows:
-                    entry = {key: summarise([row[key] for row in rows]) for key in MEASURES}
+                    entry = {key: summarize([row[key] for row in rows]) for key in MEASURES}
                     found.setdefault(f"{length:g}", {})[method] = entry
         sheets = []
         for key, title in MEASURES.items():

@@ -45,7 +45,7 @@ from audiomask.evaluation.masked_prediction import (
 )
 from audiomask.evaluation.metrics import SILENCE, entropy, level
 from audiomask.evaluation.options import EvaluateOptions, given
-from audiomask.evaluation.report import SPREAD, Report, Table, summarise
+from audiomask.evaluation.report import SPREAD, Report, Table, summarize
 from audiomask.evaluation.songs import Song, SongRef
 from audiomask.networks.mlm.masking import bert_mask
 from audiomask.runtime.console import track
@@ -103,7 +103,7 @@ class MLMEvaluator(Evaluator):
                 logger.warning("%s; not counted", error)
                 continue
             if level(song.mixture) >= SILENCE:
-                songs.append([codes.long() for codes in self.tokenise(song)])
+                songs.append([codes.long() for codes in self.tokenize(song)])
         if len(songs) < 2:  # how much to trust the counts is found on songs not counted
             logger.warning("unigram and bigram take two songs to count on: both are left out")
             return
@@ -125,7 +125,7 @@ class MLMEvaluator(Evaluator):
         """Tokenise a song: it is guessed at the end, with all others."""
         if level(song.mixture) < SILENCE:
             return SILENT
-        clips = self.tokenise(song)
+        clips = self.tokenize(song)
         window = self.model.config.window
         if clips[0].shape[1] < window:
             return f"shorter than the model's window of {window} frames"
@@ -133,7 +133,7 @@ class MLMEvaluator(Evaluator):
         self.names += [song.name] * len(clips)
         return None
 
-    def tokenise(self, song: Song) -> list[Tensor]:
+    def tokenize(self, song: Song) -> list[Tensor]:
         """Codes [levels, F] of every channel."""
         source = MemorySource(song.mixture, song.sample_rate)
         tokens = self.engine.tokenize(source, self.model.config.levels)
@@ -212,7 +212,7 @@ class MLMEvaluator(Evaluator):
             name: float(guesses.values[owner == number, 0].mean())
             for number, name in enumerate(songs)
         }
-        return {"levels": named, "by_song": summarise(list(bits.values())), "songs": bits}
+        return {"levels": named, "by_song": summarize(list(bits.values())), "songs": bits}
 
     def sheets(self, name: str, found: dict[str, Any]) -> list[Table]:
         """A masking's tables."""

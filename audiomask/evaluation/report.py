@@ -58,7 +58,7 @@ class Summary:
 SPREAD = ("median", "mean ± s.e.", "quartiles", "least", "most")
 
 
-def summarise(values: Sequence[float]) -> Summary:
+def summarize(values: Sequence[float]) -> Summary:
     """Average and spread of at least one value, none of them NaN."""
     lower, median, upper = (float(q) for q in np.quantile(values, (0.25, 0.5, 0.75)))
     error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan

@@ -28,7 +28,7 @@ from audiomask.evaluation.baselines import CUTOFF, lowpass, ratio_mask
 from audiomask.evaluation.evaluator import SILENT, Evaluator
 from audiomask.evaluation.metrics import SILENCE, level, sdr, si_sdr
 from audiomask.evaluation.options import EvaluateOptions, given
-from audiomask.evaluation.report import SPREAD, Report, Summary, Table, summarise
+from audiomask.evaluation.report import SPREAD, Report, Summary, Table, summarize
 from audiomask.evaluation.songs import Song
 from audiomask.separation.settings import SeparationMethod
 
@@ -109,7 +109,7 @@ class SeparationEvaluator(Evaluator):
             for name in MEASURES
         }
         leaks = {
-            stem: summarise(known)
+            stem: summarize(known)
             for stem in self.names
             if (known := values(self.rows, stem, "leak"))
         }
@@ -120,7 +120,7 @@ class SeparationEvaluator(Evaluator):
         ]
         if leaks:
             sheets.append(leakage(leaks))
-        speed = summarise(self.speeds)
+        speed = summarize(self.speeds)
         notes = [
             f"method: {self.method}",
             f"speed: {speed.median:.1f} s of audio a second, all stems at once (median)",
@@ -218,7 +218,7 @@ def summaries(rows: Sequence[Row], stem: str, measure: str) -> dict[str, Summary
     """What every column of one measure of a stem amounts to, where there is anything."""
     entries = values(rows, stem, measure)
     columns = {name: [entry[name] for entry in entries if name in entry] for name in COLUMNS}
-    return {name: summarise(found) for name, found in columns.items() if found}
+    return {name: summarize(found) for name, found in columns.items() if found}
 
 
 def over_stems(found: dict[str, dict[str, Summary]]) -> dict[str, dict[str, float]]:

@@ -33,7 +33,7 @@ from audiomask.evaluation.evaluator import SILENT, Evaluator
 from audiomask.evaluation.metrics import SILENCE, level, partial_correlation, si_sdr, usage
 from audiomask.evaluation.mos import LEAST_SECONDS, OPINIONS, TOO_SHORT, MOSPredictor
 from audiomask.evaluation.options import EvaluateOptions
-from audiomask.evaluation.report import SPREAD, Report, Table, summarise
+from audiomask.evaluation.report import SPREAD, Report, Table, summarize
 from audiomask.evaluation.songs import Song
 from audiomask.tokens.packing import code_bits
 
@@ -131,8 +131,8 @@ class VQVAEEvaluator(Evaluator):
         for name in names:
             rows = [row for row in self.rows if row["system"] == name]
             kept = [key for key in self.measures if name != NOTHING or key not in NOT_OF_SILENCE]
-            found[name] = {key: summarise([row[key] for row in rows]) for key in kept}
-        speed = {name: summarise(taken) for name, taken in self.speeds.items()}
+            found[name] = {key: summarize([row[key] for row in rows]) for key in kept}
+        speed = {name: summarize(taken) for name, taken in self.speeds.items()}
         sheets = [self.rates(rates)]
         for key, title in self.measures.items():
             lines = [[name, *entry[key].cells()] for name, entry in found.items() if key in entry]

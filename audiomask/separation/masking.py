@@ -73,7 +73,7 @@ class SharedOut:
             upto = min(upto, self.frames)
             if upto <= done:
                 continue
-            yield self._synthesise(held, first, done, upto)
+            yield self._synthesize(held, first, done, upto)
             done = upto
             keep = int((done - reach - 1) * self.ratio) - 2
             if keep > first:
@@ -81,7 +81,7 @@ class SharedOut:
                 first = keep
 
     @torch.no_grad()
-    def _synthesise(self, shares: Tensor, first: int, start: int, stop: int) -> Tensor:
+    def _synthesize(self, shares: Tensor, first: int, start: int, stop: int) -> Tensor:
         """Stems [S, C, n] of our frames [start, stop), cut to the recording's end."""
         hop, size, device = self.hop, self.size, shares.device
         low, high = start - WINDOW_HOPS // 2, stop + WINDOW_HOPS // 2

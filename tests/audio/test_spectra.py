@@ -228,7 +228,7 @@ def test_frames_that_bring_their_surroundings_are_those_of_the_whole() -> None:
     size, hop = 64, 16
     audio = noise(2, 20 * hop)
     whole = stft(audio, size, hop).mT
-    around = spectra.centred(audio, size, hop)[..., 5 * hop : 11 * hop + size]
+    around = spectra.centered(audio, size, hop)[..., 5 * hop : 11 * hop + size]
     assert torch.allclose(spectra.frame_spectra(around, size, hop), whole[:, 5:12], atol=1e-6)
 
 

@@ -28,7 +28,7 @@ import audiomask
 from audiomask.audio.source import MemorySource
 from audiomask.engine import Engine
 from audiomask.errors import AudiomaskError, DataError
-from audiomask.evaluation.report import as_json, summarise
+from audiomask.evaluation.report import as_json, summarize
 
 ENCODEC = "EnCodec 24 kHz"
 #: what is timed
@@ -172,7 +172,7 @@ def main(
         data[codec.name] = {
             "sample_rate": codec.sample_rate,
             "seconds": sound.shape[-1] / codec.sample_rate,
-            **{name: summarise(values) for name, values in taken.items()},
+            **{name: summarize(values) for name, values in taken.items()},
             "runs": taken,
         }
     lines = []

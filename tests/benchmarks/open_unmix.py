@@ -47,7 +47,7 @@ from audiomask.errors import AudiomaskError, DataError
 from audiomask.evaluation.baselines import CUTOFF, lowpass, ratio_mask
 from audiomask.evaluation.metrics import SILENCE, level, si_sdr
 from audiomask.evaluation.options import Split
-from audiomask.evaluation.report import SPREAD, Summary, as_json, summarise
+from audiomask.evaluation.report import SPREAD, Summary, as_json, summarize
 from audiomask.evaluation.separation import ALONE
 from audiomask.evaluation.songs import Choice, Song, find_songs
 from audiomask.networks.mlm.config import STEMS
@@ -248,7 +248,7 @@ def compare(
         raise failed(error) from None
     quality = summaries(rows, stems, "improvement")
     timbre = summaries(rows, stems, "mel_distance")
-    taken = {name: summarise(values) for name, values in speeds.items()}
+    taken = {name: summarize(values) for name, values in speeds.items()}
     report(quality, timbre, taken, stems, peer, threads)
     kinds = sorted({f"{song['channels']}-channel" for song in songs})
     heard = f"{min(s['seconds'] for s in songs):.0f} to {max(s['seconds'] for s in songs):.0f} s"
@@ -283,7 +283,7 @@ def summaries(
         for stem in stems:
             of = [row for row in rows if (row["system"], row["stem"]) == (system, stem)]
             if of:
-                found.setdefault(system, {})[stem] = summarise([row[measure] for row in of])
+                found.setdefault(system, {})[stem] = summarize([row[measure] for row in of])
     return found
 
 

@@ -27,7 +27,7 @@ from audiomask.errors import AudiomaskError, DataError
 from audiomask.evaluation.metrics import SILENCE, level
 from audiomask.evaluation.mos import LEAST_SECONDS, OPINIONS, TOO_SHORT, MOSPredictor
 from audiomask.evaluation.options import Split
-from audiomask.evaluation.report import SPREAD, summarise
+from audiomask.evaluation.report import SPREAD, summarize
 from audiomask.evaluation.songs import Choice, find_songs
 from audiomask.evaluation.vqvae import MEASURES, quality
 
@@ -100,7 +100,7 @@ def main(
     measures = MEASURES | (OPINIONS if opinion else {})
     for key, title in {"kbps": "Bitrate of the file, kbit/s", **measures}.items():
         lines = [
-            [f"Opus {kbps}", *summarise([row[key] for row in rows]).cells()]
+            [f"Opus {kbps}", *summarize([row[key] for row in rows]).cells()]
             for kbps, rows in found.items()
         ]
         show(title, ("", *SPREAD), lines)

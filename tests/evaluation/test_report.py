@@ -7,11 +7,11 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from audiomask.evaluation.report import SPREAD, Report, Table, as_json, summarise
+from audiomask.evaluation.report import SPREAD, Report, Table, as_json, summarize
 
 
 def test_summary_by_hand() -> None:
-    found = summarise([4.0, 1.0, 2.0, 9.0])
+    found = summarize([4.0, 1.0, 2.0, 9.0])
     assert (found.number, found.mean, found.median) == (4, 4.0, 3.0)
     assert (found.least, found.most) == (1.0, 9.0)
     assert (found.lower, found.upper) == (1.75, 5.25)
@@ -22,13 +22,13 @@ def test_summary_by_hand() -> None:
 
 
 def test_one_measurement_has_no_error() -> None:
-    found = summarise([2.5])
+    found = summarize([2.5])
     assert math.isnan(found.error)
     assert found.cells()[:2] == ["2.50", "2.50"]
 
 
 def test_json_has_no_numbers_that_are_none() -> None:
-    data = {"a": summarise([1.0]), "b": [math.inf, (1, "x")], 3: {"c": -math.inf, "d": None}}
+    data = {"a": summarize([1.0]), "b": [math.inf, (1, "x")], 3: {"c": -math.inf, "d": None}}
     found = json.loads(as_json(data), parse_constant=lambda word: pytest.fail(word))
     assert found["a"]["median"] == 1.0
     assert found["a"]["error"] is None
@@ -37,7 +37,7 @@ def test_json_has_no_numbers_that_are_none() -> None:
 
 
 def test_numbers_are_not_cut_on_a_narrow_screen() -> None:
-    cells = summarise([-12.345, 7]).cells()
+    cells = summarize([-12.345, 7]).cells()
     out = StringIO()
     sheet = Table("of [b]things[/b]", ("", *SPREAD), [["guitar", *cells]])
     Report({}, [sheet]).show(Console(file=out, width=30))

@@ -94,7 +94,7 @@ def random_mask(
     return torch.where(chosen, vocabulary.mask, ids), chosen
 
 
-def centre_mask(
+def center_mask(
     ids: Tensor, vocabulary: Vocabulary, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
     """The block in the middle of each row masked on all levels, the loss on all of it.
@@ -131,7 +131,7 @@ def mixed_mask(
     Returns:
         the model's input and which positions the loss is on (bool), both [B, levels, F].
     """
-    ways = (bert_mask, gap_mask, random_mask, centre_mask)
+    ways = (bert_mask, gap_mask, random_mask, center_mask)
     made = [way(ids, vocabulary, generator) for way in ways]
     inputs, chosen = (torch.stack(part) for part in zip(*made, strict=True))
     draw = distributed.rand(len(ids), generator=generator, device=ids.device)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from audiomask.audio.spectra import (
     at_once,
-    centred,
+    centered,
     frame_spectra,
     overlap_add,
     room_for,
@@ -230,7 +230,7 @@ def griffin_lim(
 
     audio = sound(lambda some: magnitude[:, some] * phases[:, :, some])
     for number in range(iterations):
-        heard = centred(audio if known is None else torch.lerp(audio, *known), size, hop)
+        heard = centered(audio if known is None else torch.lerp(audio, *known), size, hop)
 
         def refitted(some: slice, heard: Tensor = heard, first: bool = number == 0) -> Tensor:
             around = heard[:, some.start * hop : (some.stop - 1) * hop + size]

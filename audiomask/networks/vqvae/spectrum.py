@@ -10,7 +10,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from audiomask.audio.spectra import at_once, centred, frame_spectra
+from audiomask.audio.spectra import at_once, centered, frame_spectra
 
 #: added to magnitudes before the logarithm, -90 dB
 SOFT_FLOOR = 3e-5
@@ -38,7 +38,7 @@ class Spectrum:
 
     def phase_advance(self, size: int, hop: int) -> Tensor:
         """By how much each bin's phase turns from the frame before, [2, B, F, bins]."""
-        centre = centre_phase_advance(
+        centre = center_phase_advance(
             self.log_magnitude.shape[-1], size, hop, self.log_magnitude.device
         )
         (real, imaginary), cosine, sine = self.advance, centre.real, centre.imag
@@ -61,8 +61,8 @@ def analyze(audio: Tensor, size: int, hop: int) -> Spectrum:
 def analyze_in_parts(audio: Tensor, size: int, hop: int) -> Iterator[Spectrum]:
     """What :func:`analyse` gives, as consecutive frames that fit a processor's caches."""
     number = audio.shape[-1] // hop
-    heard = centred(audio, size, hop)
-    phase_advance = centre_phase_advance(size // 2 + 1, size, hop, audio.device)
+    heard = centered(audio, size, hop)
+    phase_advance = center_phase_advance(size // 2 + 1, size, hop, audio.device)
     cosine, sine = phase_advance.real.contiguous(), phase_advance.imag.contiguous()
     step = at_once(audio.device, len(audio))
     last = audio.new_zeros(2, len(audio), 1, size // 2 + 1)
@@ -92,7 +92,7 @@ def ten_to_the(x: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def centre_phase_advance(bins: int, size: int, hop: int, device: torch.device) -> Tensor:
+def center_phase_advance(bins: int, size: int, hop: int, device: torch.device) -> Tensor:
     """The phasor by which each bin's centre frequency turns in a hop, complex [bins]."""
     # a cached tensor must not be one that training refuses, though inference asked for it first
     with torch.inference_mode(False):

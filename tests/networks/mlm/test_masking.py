@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from audiomask.networks.mlm import masking
-from audiomask.networks.mlm.masking import bert_mask, centre_mask, gap_mask, mixed_mask, random_mask
+from audiomask.networks.mlm.masking import bert_mask, center_mask, gap_mask, mixed_mask, random_mask
 from audiomask.networks.mlm.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(100, ["guitar", "piano"])
@@ -146,7 +146,7 @@ def test_each_row_has_its_own_rate() -> None:
 def test_the_middle_is_masked_on_all_levels(frames: int) -> None:
     ids = codes(500, 3, frames)
     ids[:, :, frames // 2] = VOCABULARY.pad  # special tokens stay
-    inputs, chosen = centre_mask(ids, VOCABULARY, generator())
+    inputs, chosen = center_mask(ids, VOCABULARY, generator())
     assert torch.equal(chosen, inputs == MASK)
     assert torch.equal(inputs[~chosen], ids[~chosen])
     assert not chosen[:, :, frames // 2].any()

@@ -10,7 +10,7 @@ from audiomask.networks.vqvae import spectrum as module
 from audiomask.networks.vqvae.spectrum import (
     Spectrum,
     analyze,
-    centre_phase_advance,
+    center_phase_advance,
     length,
     ten_to_the,
 )
@@ -44,7 +44,7 @@ def test_nothing_is_known_of_the_first_advance() -> None:
 
 
 def test_a_bins_centre_turns_as_often_as_it_says() -> None:
-    phase_advance = centre_phase_advance(SIZE // 2 + 1, SIZE, HOP, torch.device("cpu"))
+    phase_advance = center_phase_advance(SIZE // 2 + 1, SIZE, HOP, torch.device("cpu"))
     assert torch.allclose(phase_advance[:5], torch.tensor([1, 1j, -1, -1j, 1]), atol=1e-6)
 
 
