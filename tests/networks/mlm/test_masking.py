@@ -170,7 +170,7 @@ def test_rows_are_masked_in_four_ways(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return mask
 
-    for number, name in enumerate(("bert_mask", "gap_mask", "random_mask", "centre_mask")):
+    for number, name in enumerate(("bert_mask", "gap_mask", "random_mask", "center_mask")):
         monkeypatch.setattr(masking, name, way(number))
     inputs, chosen = mixed_mask(codes(8000, 1, 3), VOCABULARY, generator())
     assert (inputs == inputs[:, :, :1]).all()
