@@ -19,7 +19,7 @@ from audiomask.data.shards.manifest import Segment
 from audiomask.data.shards.packing import pack
 from audiomask.data.songs import TrackDataset
 from audiomask.errors import DataError
-from audiomask.training.batches import Steps
+from audiomask.training.batches import RankSlice
 
 STEMS = ("guitar", "bass")
 #: more than half of a segment, so that each comes once an epoch
@@ -74,7 +74,7 @@ def test_ranks_and_workers_together_meet_every_segment_once_an_epoch(
         found = []
         for rank in range(ranks):
             first = epoch * NUMBER
-            items = Steps(met, first, first + NUMBER, batch, rank, ranks)
+            items = RankSlice(met, first, first + NUMBER, batch, rank, ranks)
             loader = DataLoader(items, batch_size=batch, num_workers=workers)
             found.append([segment for names in loader for segment in names])
         together = [segment for part in found for segment in part]
@@ -107,7 +107,7 @@ def test_in_a_blend_every_segment_comes_once_an_epoch_too(packed: Path, songs: P
 
 
 def batches(data: Dataset[Excerpt], workers: int, first: int = 0, last: int = 48) -> list[Excerpt]:
-    return list(DataLoader(Steps(data, first, last, 4), batch_size=4, num_workers=workers))
+    return list(DataLoader(RankSlice(data, first, last, 4), batch_size=4, num_workers=workers))
 
 
 def same(one: Sequence[Excerpt], two: Sequence[Excerpt]) -> bool:
@@ -246,6 +246,6 @@ def test_what_cannot_be_trained_on_is_refused(packed: Path) -> None:
 def test_it_can_be_handed_to_a_spawned_worker(packed: Path) -> None:
     data = opened(f"pipe:cat {packed}/", Augmentation())
     loader = DataLoader(
-        Steps(data, 0, 8, 4), batch_size=4, num_workers=1, multiprocessing_context="spawn"
+        RankSlice(data, 0, 8, 4), batch_size=4, num_workers=1, multiprocessing_context="spawn"
     )
     assert same(list(loader), batches(opened(packed, Augmentation()), 0, 0, 8))
