@@ -184,13 +184,15 @@ class FakeEngine:
 
     gain = 0.5
     passes = 1
-    stems = STEMS
     device = "cpu"
     asked: ClassVar[list[tuple[object, ...]]] = []
     """What ``separate`` was asked for: stems, whether with what is left, and how."""
 
     def __init__(self, model: object = None, device: str = "auto", threads: object = None) -> None:
         self.arguments = (model, device, threads)
+
+    def stems(self, method="mask"):
+        return STEMS
 
     def tokenize(self, source, levels=None, progress=None, stereo="separate"):
         from audiomask.tokens import Tokens
@@ -302,3 +304,21 @@ def contents() -> Callable[[Path], dict[str, bytes]]:
         }
 
     return read
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """The runs asked for, as (kind, options)."""
+    asked = []
+    module = ModuleType("audiomask.training.run")
+    module.train_kind = lambda *run: asked.append(run)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "audiomask.training.run", module)
+    return asked
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Folders d, e and v below the current one."""
+    for name in ("d", "e", "v"):
+        (tmp_path / name).mkdir()
+    return tmp_path

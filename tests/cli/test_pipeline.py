@@ -57,8 +57,9 @@ def test_a_middle_stays_in_the_middle_and_mid_side_keeps_the_width(run, song, tm
     assert 0.7 < sides["song", "mid-side"] / width < 1.4
 
 
-def test_stems_and_residual_sum_to_the_song(run, song, tmp_path):
-    done = run("separate", "song.wav", "--residual")
+@pytest.mark.parametrize("method", ["mask", "wiener"])
+def test_stems_and_residual_sum_to_the_song(run, song, tmp_path, method):
+    done = run("separate", "song.wav", "--residual", "--method", method)
     assert done.status == 0, done.err
     _, samples, rate = song
     total = np.zeros(samples.shape, np.int64)

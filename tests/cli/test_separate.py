@@ -1,7 +1,10 @@
 """``audiomask separate``: what it asks of the engine, what it refuses, and its guarantees."""
 
+import itertools
+import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -47,9 +50,23 @@ def worst(stems, mixture, subtype):
 def test_the_method_is_handed_on(invoke, wav, engine):
     wav("song.wav")
     assert invoke("separate", "song.wav", "--stem", "bass").status == 0
-    done = invoke("separate", "song.wav", "--stem", "bass", "--method", "tokens", "--overwrite")
-    assert done.status == 0
-    assert engine.asked == [(("bass",), False, "mask"), (("bass",), False, "tokens")]
+    for method in ("mask", "wiener", "tokens"):
+        done = invoke("separate", "song.wav", "--stem", "bass", "--method", method, "--overwrite")
+        assert done.status == 0
+    methods = ("mask", "mask", "wiener", "tokens")
+    assert engine.asked == [(("bass",), False, method) for method in methods]
+
+
+def test_stems_are_those_of_the_method(invoke, wav, engine, monkeypatch):
+    wav("song.wav")
+    known = {"mask": ("voice", "choir"), "wiener": ("guitar",), "tokens": ("guitar",)}
+    monkeypatch.setattr(engine, "stems", lambda self, method: known[method])
+    for method, stems in known.items():
+        assert invoke("separate", "song.wav", "--method", method, "-o", method).status == 0
+        assert engine.asked[-1] == (stems, False, method)
+    done = invoke("separate", "song.wav", "--stem", "guitar")
+    assert done.status == 2
+    assert "unknown stem 'guitar': choose from voice, choir, or all" in done.error_line()
 
 
 def test_stems_are_written_as_loud_as_they_are_made(invoke, music):
@@ -80,7 +97,7 @@ def test_what_is_left_lacks_the_stems_that_are_skipped(call, music, tiny):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--method", "wiener"], "wiener"),
+        (["--method", "ear"], "ear"),
         (["--template", "{track}/{stem}.aiff"], "--format from wav, flac, mp3, ogg"),
         (["--template", "{stem}.wav", "--format", "flac"], "names .wav files"),
         (["--stem", "residual"], "--residual gives what is left"),
@@ -133,7 +150,11 @@ def test_every_format_keeps_rate_channels_and_length(invoke, music, ext, contain
 @pytest.mark.parametrize(
     ("method", "subtype"),
     # what a model that knows nothing makes of tokens may clip: then nothing sums to the song
-    [("mask", "PCM_16"), ("mask", "PCM_24"), ("mask", "FLOAT"), ("tokens", "FLOAT")],
+    [
+        *(("mask", subtype) for subtype in ("PCM_16", "PCM_24", "FLOAT")),
+        *(("wiener", subtype) for subtype in ("PCM_16", "FLOAT")),
+        ("tokens", "FLOAT"),
+    ],
 )
 def test_stems_and_what_is_left_sum_to_the_song(call, music, tiny, method, subtype):
     mixture = music("song.wav", subtype="PCM_24", gain=0.1)
@@ -152,11 +173,57 @@ def test_stems_and_what_is_left_sum_to_the_song(call, music, tiny, method, subty
 
 def test_the_methods_differ(call, music, tiny):
     music("song.wav")
-    for method in ("mask", "tokens"):
+    found = []
+    for method in ("mask", "wiener", "tokens"):
         arguments = ("--stem", "bass", "--method", method, "-o", method, "--model", tiny)
         assert call("separate", "song.wav", *arguments).status == 0
-    mask, tokens = (stems_of(f"{method}/song")["bass"] for method in ("mask", "tokens"))
-    assert np.abs(mask - tokens).max() > 1e-3
+        found.append(stems_of(f"{method}/song")["bass"])
+    for one, other in itertools.combinations(found, 2):
+        assert np.abs(one - other).max() > 1e-3
+
+
+# What there is
+
+
+@pytest.mark.parametrize("itself", [False, True])
+def test_masks_alone_separate(call, music, tiny, tmp_path, itself):
+    mixture = music("song.wav")
+    shutil.copytree(tiny / "masks", tmp_path / "models" / "masks")
+    model = "models/masks" if itself else "models"
+    done = call("separate", "song.wav", "--residual", "--model", model)
+    assert done.status == 0, done.err
+    assert worst(stems_of("separated/song"), mixture, "PCM_16") <= 1.001
+    done = call("separate", "song.wav", "--model", model, "--method", "tokens", "-o", "other")
+    assert done.status == 1
+    assert "has no checkpoint 'mlm', which this needs (it has: masks)" in done.error_line()
+
+
+def test_without_masks_it_is_said_what_separates(call, music, tiny, tmp_path, listing):
+    music("song.wav")
+    for kind in ("vqvae", "mlm"):
+        shutil.copytree(tiny / kind, tmp_path / "models" / kind)
+    before = listing()
+    done = call("separate", "song.wav", "--model", "models")
+    assert done.status == 1
+    assert done.error_line() == (
+        "audiomask: error: models: has no checkpoint 'masks' (audiomask train masks); "
+        "with its mlm --method wiener or tokens separates"
+    )
+    assert listing() == before
+    for method in ("wiener", "tokens"):
+        arguments = ("--method", method, "-o", method, "--model", "models")
+        assert call("separate", "song.wav", *arguments).status == 0
+
+
+def test_a_checkpoint_of_version_0_1_is_one_line(call, music, tiny, tmp_path):
+    music("song.wav")
+    file = shutil.copytree(tiny, tmp_path / "models") / "mlm" / "config.json"
+    entries = json.loads(file.read_text()) | {"format": 1}
+    entries["vqvae"] = entries.pop("requires")["vqvae"]
+    file.write_text(json.dumps(entries))
+    done = call("separate", "song.wav", "--method", "wiener", "--model", "models")
+    assert done.status == 1
+    assert "is of audiomask 0.1, whose mlm held the masks too; train it anew" in done.error_line()
 
 
 def test_clipped_stems_are_told_of(call, music, tiny):
