@@ -180,7 +180,7 @@ def apart(
 
 
 def spread(songs_found: Sequence[SongRef], number: int) -> list[SongRef]:
-    """So many songs_found at most, evenly out of all."""
+    """So many songs at most, evenly out of all."""
     number = min(number, len(songs_found))
     return [songs_found[index * len(songs_found) // number] for index in range(number)]
 
