@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from audiomask.runtime.memory import AdaptiveBatches
 from torch import Tensor
 
 from audiomask.audio.source import MemorySource
@@ -13,7 +14,6 @@ from audiomask.networks.layers.band_features import band_features
 from audiomask.networks.mlm import MaskedLM, build_mlm
 from audiomask.networks.mlm.separation import stem_codes
 from audiomask.networks.vqvae import AnyVQVAE, build_vqvae
-from audiomask.runtime.memory import AdaptiveBatches
 from audiomask.separation import tokens as module
 from audiomask.separation.tokens import TokenSeparator, WienerSeparator
 
@@ -83,7 +83,7 @@ def test_shares_are_as_the_powers_of_what_the_tokens_decode_to(
     gains = {0: 0.5, 1: 0.5**0.5, 2: 0.0, 3: 0.0}
     audio = 0.1 * torch.randn(1, 40 * HOP)
 
-    def decoded(vqvae: AnyVQVAE, codes: Tensor, memory: AdaptiveBatches) -> MemorySource:
+    def decoded(vqvae: AnyVQVAE, codes: Tensor, batches: AdaptiveBatches) -> MemorySource:
         return MemorySource(gains[int(codes[0, 0, 0])] * audio, 44_100)
 
     def predict(audio: Tensor, stems: range) -> Tensor:
@@ -101,7 +101,7 @@ def test_tokens_louder_than_the_mixture_leave_nothing_to_the_rest(
 ) -> None:
     audio = 0.1 * torch.randn(1, 40 * HOP)
     louder = MemorySource(3 * audio, 44_100)
-    monkeypatch.setattr(module, "DecodedSource", lambda vqvae, codes, memory: louder)
+    monkeypatch.setattr(module, "DecodedSource", lambda vqvae, codes, batches: louder)
     shares = wiener.shares(audio)
     assert torch.allclose(shares[:4], torch.full((4, 64, 40), 0.25), atol=1e-4)
     assert shares[4].max() < 1e-4
@@ -198,7 +198,7 @@ def test_windows_of_tokens_meet_without_a_gap(tokens: TokenSeparator) -> None:
         frames = torch.arange(start * per_frame, stop * per_frame) % 32
         return frames.expand(1, 1, 2, -1)
 
-    def decoded(vqvae: AnyVQVAE, codes: Tensor, memory: object) -> MemorySource:
+    def decoded(vqvae: AnyVQVAE, codes: Tensor, batches: object) -> MemorySource:
         taken.append(codes)
         return MemorySource(torch.zeros(1, length), 44100)
 

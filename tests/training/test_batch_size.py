@@ -51,7 +51,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: torch.get_rng_state())
     monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, device: None)
     monkeypatch.setattr(nn.Module, "to", lambda self, device: self)
-    monkeypatch.setattr(fit, "move", lambda batch, device: batch)
+    monkeypatch.setattr(fit, "to_device", lambda batch, device: batch)
     monkeypatch.setattr(torch.random, "fork_rng", lambda devices: forked())
     return memory
 

@@ -141,7 +141,9 @@ def test_what_is_untaught_is_held_too() -> None:
 
 def test_holding_all_is_refused() -> None:
     model = Model()
-    with pytest.raises(ConfigError, match=r"only is 'refiner'.*there are: inward, parts, outward"):
+    with pytest.raises(
+        ConfigError, match=r"trainable_prefix is 'refiner'.*there are: inward, parts, outward"
+    ):
         freeze_except(model, "refiner")
-    with pytest.raises(ConfigError, match="only is 'parts', and no loss depends on that"):
+    with pytest.raises(ConfigError, match="trainable_prefix is 'parts', and no loss depends on that"):
         freeze_except(model, "parts", model.parts.parameters())

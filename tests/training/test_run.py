@@ -114,7 +114,7 @@ def test_the_bundled_models_can_be_gone_on_from(
         found, expected = load_checkpoint(run.out), load_checkpoint(bundled_folder() / kind)
         assert (found.config, found.requires) == (expected.config, expected.requires)
         for name, value in expected.tensors.items():
-            learned = not name.startswith("quantiser.") and "running" not in name
+            learned = not name.startswith("quantizer.") and "running" not in name
             if value.is_floating_point() and learned:
                 again = found.tensors[name].float()
                 torch.testing.assert_close(again, value.float(), rtol=1e-2, atol=1e-4)

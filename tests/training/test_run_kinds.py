@@ -41,7 +41,7 @@ def test_a_vqvae_then_an_mlm_on_its_tokens(options: Callable[..., TrainOptions])
     assert (config.levels, config.codebook_size, config.code_dim) == (2, 8, 4)
     assert (config.hop_length, config.sample_rate, config.window) == (512, 44_100, 40)
     # it embeds the very vectors of the VQ-VAE
-    assert torch.equal(mlm.tensors["codebooks"][1], vqvae.tensors["quantiser.codebooks.1.vectors"])
+    assert torch.equal(mlm.tensors["codebooks"][1], vqvae.tensors["quantizer.codebooks.1.vectors"])
     model = build_mlm(mlm.preset, mlm.config)
     load_weights(model, mlm)
 
@@ -107,7 +107,7 @@ def test_the_default_vqvae_starts_from_the_data(
     options: Callable[..., TrainOptions], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard = []
-    monkeypatch.setattr(VQVAEModel, "start", lambda self, audio: heard.append(audio))
+    monkeypatch.setattr(VQVAEModel, "init_from_pca", lambda self, audio: heard.append(audio))
     train_kind("vqvae", options("a", overrides=VQVAE, steps=1))
     assert len(heard) == 1
     assert heard[0].shape[0] == module.EXAMPLES * module.CROPS

@@ -10,23 +10,23 @@ from audiomask.training.schedule import Schedule, plan_time
 
 def test_the_learning_rate_by_hand() -> None:
     plan = Schedule(steps=110, batch_size=1, learning_rate=1.0, warmup=10)
-    assert [plan.rate(step) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
-    assert plan.rate(10) == pytest.approx(1.0)
-    assert plan.rate(60) == pytest.approx(0.01 + 0.99 / 2)
-    assert plan.rate(110) == pytest.approx(0.01)
-    assert plan.rate(500) == pytest.approx(0.01)
-    falling = [plan.rate(step) for step in range(10, 111)]
+    assert [plan.learning_rate_at(step) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
+    assert plan.learning_rate_at(10) == pytest.approx(1.0)
+    assert plan.learning_rate_at(60) == pytest.approx(0.01 + 0.99 / 2)
+    assert plan.learning_rate_at(110) == pytest.approx(0.01)
+    assert plan.learning_rate_at(500) == pytest.approx(0.01)
+    falling = [plan.learning_rate_at(step) for step in range(10, 111)]
     assert falling == sorted(falling, reverse=True)
 
 
 def test_time_and_steps_whichever_is_further() -> None:
     plan = Schedule(steps=110, batch_size=1, learning_rate=1.0, warmup=10, total_seconds=60)
-    assert plan.rate(4, 0.5) == pytest.approx(0.5 * (0.01 + 0.99 / 2))
-    assert plan.rate(10, 0.5) == pytest.approx(0.01 + 0.99 / 2)
-    assert plan.rate(60, 0.2) == pytest.approx(0.01 + 0.99 / 2)
-    assert plan.rate(20, 1.0) == pytest.approx(0.01)
+    assert plan.learning_rate_at(4, 0.5) == pytest.approx(0.5 * (0.01 + 0.99 / 2))
+    assert plan.learning_rate_at(10, 0.5) == pytest.approx(0.01 + 0.99 / 2)
+    assert plan.learning_rate_at(60, 0.2) == pytest.approx(0.01 + 0.99 / 2)
+    assert plan.learning_rate_at(20, 1.0) == pytest.approx(0.01)
     # nor does it jump where the warm-up ends
-    rates = [plan.rate(step, 0.4) for step in range(5, 15)]
+    rates = [plan.learning_rate_at(step, 0.4) for step in range(5, 15)]
     assert max(abs(a - b) for a, b in itertools.pairwise(rates)) < 0.11
     with pytest.raises(ConfigError, match="total_seconds is 0"):
         Schedule(steps=1, batch_size=1, total_seconds=0)

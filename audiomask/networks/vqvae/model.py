@@ -56,14 +56,14 @@ class VQVAE(nn.Module):
         self.register_buffer("centre", torch.full((bins,), -3.0))
         self.register_buffer("spread", torch.ones(()))
         self.encoder = ConvNeXtStack(3 * bins, config.encoder_dim, config.encoder_blocks, kernel)
-        self.inward = nn.Linear(config.encoder_dim, code_dim)
+        self.to_code = nn.Linear(config.encoder_dim, code_dim)
         # a straight way past the networks: these learn what it cannot say
         self.linear_in = nn.Linear(bins, code_dim)
         self.quantizer = ResidualQuantizer(code_dim, config.levels, config.codebook_size)
         self.linear_out = nn.Linear(code_dim, bins)
         self.decoder = ConvNeXtStack(code_dim, config.decoder_dim, config.decoder_blocks, kernel)
         self.head = nn.Linear(config.decoder_dim, 3 * bins)
-        for parameter in (*self.inward.parameters(), *self.head.parameters()):
+        for parameter in (*self.to_code.parameters(), *self.head.parameters()):
             nn.init.uniform_(parameter, -2e-3, 2e-3)  # see MaskedLM.special: not normal
 
     @torch.no_grad()
@@ -107,7 +107,7 @@ class VQVAE(nn.Module):
 
     def _to_latents(self, projected: Tensor, straight: Tensor) -> Tensor:
         """Latents [B, F, code_dim] of what ``_projected_in`` gives."""
-        return self.inward(self.encoder.body(projected)) + straight  # type: ignore[no-any-return]
+        return self.to_code(self.encoder.body(projected)) + straight  # type: ignore[no-any-return]
 
     def analyze(self, audio: Tensor) -> Spectrum:
         """The spectrum of audio [B, T].
