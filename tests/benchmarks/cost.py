@@ -79,10 +79,11 @@ def separation(engine: Engine, seconds: float) -> Pair:
     """All stems of stereo, beside Open-Unmix."""
     audio = noise(2, seconds, umx.SAMPLE_RATE)
     source = MemorySource(audio, umx.SAMPLE_RATE)
-    peer = umx.separator(umx.build(engine.stems, umx.WIDTH, 2), engine.device)
+    stems = engine.stems()
+    peer = umx.separator(umx.build(stems, umx.WIDTH, 2), engine.device)
 
     def ours() -> None:
-        for _ in engine.separate(source, engine.stems):
+        for _ in engine.separate(source, stems):
             pass
 
     name = f"Open-Unmix, {umx.WIDTH} wide, 1 Wiener step"

@@ -1,4 +1,4 @@
-"""Open-Unmix trained on the data of `audiomask train mlm`, and compared with the MLM trained on it.
+"""Open-Unmix trained on the data of `audiomask train masks`, and compared with what that makes.
 
     python tests/benchmarks/open_unmix.py train DATA... --out DIR --minutes M [--width 256]
     python tests/benchmarks/open_unmix.py compare SONGS... --open-unmix DIR --model MODELS
@@ -9,7 +9,7 @@ error of magnitudes, Adam at 1e-3 with a weight decay of 1e-5, batches of 16 exc
 differs: the published width is 512; the excerpts are mono; and where the recipe multiplies the
 rate by 0.3 on plateaus for as long as it takes, here that happens after 70, 85 and 95 % of a wall
 time that is fixed for all stems together, from where the data are open. The excerpts are those of
-`audiomask train mlm` with the same --data, --seed and --cache but for their length. Each is made
+`audiomask train masks` with the same --data, --seed and --cache but for their length. Each is made
 once for all models. Heavy products are in bf16 where the machine is fast at that, as they are
 there. SIGTERM saves; --resume goes on, and --minutes then counts from the first beginning.
 
@@ -19,7 +19,7 @@ and how many seconds of audio a second each system separates into all stems. Ope
 Separator with one Wiener step over all stems and the residual; its models, trained on one channel,
 see each channel of a song by itself. All systems get a song in memory, as it is in its files, and
 take turns song by song, after one that does not count; songs at other rates than 44.1 kHz are
-resampled for Open-Unmix as they are for the MLM, within the time. "Untrained" rows are there for
+resampled for Open-Unmix as they are for ours, within the time. "Untrained" rows are there for
 speed, on which weights have no bearing: models that see all channels at once, as the published
 ones do, of the width at hand and of the published one.
 """
@@ -49,8 +49,8 @@ from audiomask.evaluation.metrics import SILENCE, level, si_sdr
 from audiomask.evaluation.options import Split
 from audiomask.evaluation.report import SPREAD, Summary, as_json, summarize
 from audiomask.evaluation.separation import ALONE
-from audiomask.evaluation.songs import Choice, Song, find_songs
-from audiomask.networks.mlm.config import STEMS
+from audiomask.evaluation.songs import Choice, Song, find_pieces
+from audiomask.networks.masks.config import STEMS
 from audiomask.runtime.device import choose_device
 
 try:
@@ -187,7 +187,7 @@ def compare(
     data: Annotated[list[Path], typer.Argument(help="As --data of audiomask evaluate separate.")],
     open_unmix: Annotated[Path, typer.Option(help="What train wrote.")],
     model: Annotated[Path | None, typer.Option(help="Checkpoints; else the bundled.")] = None,
-    method: Annotated[list[str] | None, typer.Option(help="Ours: mask, tokens.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="Ours: mask, wiener, tokens.")] = None,
     split: Annotated[Split, typer.Option(help="Songs of this split only.")] = Split.test,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many songs.")] = None,
     seconds: Annotated[float | None, typer.Option(help="Only the middle of every song.")] = None,
@@ -196,7 +196,7 @@ def compare(
     device: Annotated[str, typer.Option()] = "cpu",
     json: Annotated[Path | None, typer.Option(help="Write all that was measured here.")] = None,
 ) -> None:
-    """Compare the MLM's separation with Open-Unmix's and with trivial and ideal ones."""
+    """Compare our separation with Open-Unmix's and with trivial and ideal ones."""
     methods = method or ["mask", "tokens"]
     rows: list[dict[str, Any]] = []
     speeds: dict[str, list[float]] = {}
@@ -204,9 +204,11 @@ def compare(
     try:
         engine = Engine(model, device, threads)
         models, notes = umx.load(open_unmix)
-        stems, width = engine.stems, notes["width"]
-        if set(stems) != set(models):
-            raise DataError(f"{open_unmix}: has {', '.join(models)}; {', '.join(stems)} are needed")
+        stems, width = engine.stems(methods[0]), notes["width"]
+        for known in map(engine.stems, methods):
+            if set(known) != set(models):
+                needed = ", ".join(known)
+                raise DataError(f"{open_unmix}: has {', '.join(models)}; {needed} are needed")
         peer = f"Open-Unmix, width {width}"
         alone = {stem: umx.PerChannel(models[stem]) for stem in stems}
         systems: dict[str, System] = {

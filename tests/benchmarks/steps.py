@@ -25,13 +25,15 @@ from report import note, show
 from torch import nn
 from torch.utils.data import Dataset
 
+from audiomask.networks.masks import build_masks
 from audiomask.networks.mlm import build_mlm
 from audiomask.networks.vqvae import build_vqvae
 from audiomask.training.batches import BatchSource
 from audiomask.training.loop import Run, optimizer_of, train
 from audiomask.training.schedule import Schedule
 from audiomask.training.task import Task
-from audiomask.training.tasks.mlm import MLMTask, Scene
+from audiomask.training.tasks.masks import MasksBatch, MasksTask
+from audiomask.training.tasks.mlm import MLMBatch, MLMTask
 from audiomask.training.tasks.vqvae import VQVAETask
 
 CPU = torch.device("cpu")
@@ -50,25 +52,36 @@ class Same(Dataset[Any]):
 def vqvae() -> tuple[Task, Any, int]:
     """The default VQ-VAE, an item of crops, and how many of them are a batch."""
     torch.manual_seed(0)
-    return VQVAETask(build_vqvae("default", {}), "default", {}), 0.1 * torch.randn(6, 65 * 512), 2
+    return VQVAETask(build_vqvae("default", {}), "default"), 0.1 * torch.randn(6, 65 * 512), 2
 
 
 def mlm() -> tuple[Task, Any, int]:
-    """The default MLM, a scene, and how many of them are a batch."""
+    """The default MLM, an item of tokens, and how many of them are a batch."""
     torch.manual_seed(0)
     belongs = {"levels": 2, "codebook_size": 1024, "code_dim": 16, "hop_length": 512}
     model = build_mlm("default", belongs | {"sample_rate": 44_100})
     config = model.config
-    shape = (config.bands, config.window)
-    item = Scene(
+    item = MLMBatch(
         torch.randint(1024, (2, config.window)),
         torch.randint(1024, (2, config.window)),
         torch.tensor(1),
+        torch.rand(config.bands, config.window // config.band_frames),
+    )
+    return MLMTask(model, "default"), item, 4
+
+
+def masks() -> tuple[Task, Any, int]:
+    """The default mask U-Net, an item of powers in bands, and how many of them are a batch."""
+    torch.manual_seed(0)
+    model = build_masks("default", {})
+    config = model.config
+    shape = (config.bands, config.window)
+    item = MasksBatch(
         torch.rand(shape),
         torch.rand(len(config.stems) + 1, *shape) / 5,
         torch.rand(len(config.stems) + 1, *shape) / 5,
     )
-    return MLMTask(model, "default", {}), item, 4
+    return MasksTask(model, "default"), item, 4
 
 
 def bare(task: Task, item: Any, size: int, steps: int, run: Run) -> float:
@@ -131,8 +144,9 @@ def main(
     torch.set_num_threads(threads)
     run = Run(CPU, precision=precision, quiet=True)
     rows = []
-    made: list[tuple[str, Callable[[], tuple[Task, Any, int]]]] = [("vqvae", vqvae), ("mlm", mlm)]
-    for name, make in made:
+    made: dict[str, Callable[[], tuple[Task, Any, int]]]
+    made = {"vqvae": vqvae, "mlm": mlm, "masks": masks}
+    for name, make in made.items():
         # in turn, so that a machine that slows down slows both
         pairs = [
             (bare(*make(), steps, run), ours(*make(), steps, run)),

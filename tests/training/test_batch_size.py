@@ -75,7 +75,7 @@ def test_the_largest_power_of_two_that_fits(gpu: Any) -> None:
     task.model.bias = nn.Parameter(torch.ones(4))
     before = {name: value.clone() for name, value in task.model.state_dict().items()}
     drawn = torch.get_rng_state()
-    # one row has no spread that batch normalisation could learn in training
+    # one row has no spread that batch normalization could learn in training
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nn.functional, "_verify_batch_size", lambda size: None)
         assert largest(task) == 8

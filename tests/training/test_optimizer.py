@@ -132,7 +132,7 @@ def test_what_is_held_stays(tmp_path: Path) -> None:
         assert torch.equal(one, same)
 
 
-def test_what_is_untaught_is_held_too() -> None:
+def test_unused_parameters_are_held_too() -> None:
     model = Model()
     freeze_except(model, "", model.parts.parameters())
     for name, parameter in model.named_parameters():
