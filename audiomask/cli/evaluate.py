@@ -37,7 +37,7 @@ def evaluate(
     from audiomask.evaluation.run import Evaluation
 
     evaluation = Evaluation(options, common.open_engine())
-    songs = {song.place: song for song in evaluation.songs_found}
+    songs = {song.place: song for song in evaluation.refs}
 
     def work(task: Task, meter: Meter) -> None:
         song = songs[Path(task.input.source)]

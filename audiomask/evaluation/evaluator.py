@@ -39,11 +39,11 @@ class Evaluator(ABC):
         """The stems that songs must have; none where recordings do."""
         return ()
 
-    def fit(self, songs_found: Sequence[SongRef], origin: str) -> None:
+    def fit(self, refs: Sequence[SongRef], origin: str) -> None:
         """Count baselines on songs.
 
         Args:
-            songs_found: none of which will be measured.
+            refs: none of which will be measured.
             origin: where they are from, in words.
         """
         raise AssertionError("asked only of evaluators that fit")

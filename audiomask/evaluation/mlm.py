@@ -88,17 +88,17 @@ class MLMEvaluator(Evaluator):
             engine, **given(rounds=options.rounds), seed=options.seed, shown=not options.quiet
         )
 
-    def fit(self, songs_found: Sequence[SongRef], origin: str) -> None:
+    def fit(self, refs: Sequence[SongRef], origin: str) -> None:
         """Count unigram and bigram on songs; those that cannot be read are named and left out.
 
         Args:
-            songs_found: none of which will be measured.
+            refs: none of which will be measured.
             origin: where they are from, in words.
         """
         songs: list[list[Tensor]] = []
-        for piece in track(songs_found, "counting baselines", self.shown):
+        for ref in track(refs, "counting baselines", self.shown):
             try:
-                song = piece.read()
+                song = ref.read()
             except AudiomaskError as error:
                 logger.warning("%s; not counted", error)
                 continue

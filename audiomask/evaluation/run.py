@@ -27,7 +27,7 @@ logger = logging.getLogger("audiomask")
 
 
 class Evaluation:
-    """One evaluation: its songs wait in ``songs_found``, to be given to ``measure`` one by one.
+    """One evaluation: its songs wait in ``refs``, to be given to ``measure`` one by one.
 
     Args:
         options: what to measure, on what.
@@ -58,16 +58,16 @@ class Evaluation:
             if known:
                 check_stems(known, choice.stems, names_of(sources))
         if evaluator.fits:
-            self.songs_found, fit, origin = apart(sources, choice, open_sources(options.fit))
+            self.refs, fit, origin = apart(sources, choice, open_sources(options.fit))
         else:
-            self.songs_found = find_songs(sources, choice)
+            self.refs = find_songs(sources, choice)
         self.evaluator = evaluator.open(engine, options)
         if evaluator.fits:
             self.evaluator.fit(fit, origin)
         self.measured: list[str] = []
         self.left_out: dict[str, str] = {}
 
-    def measure(self, piece: SongRef) -> str | None:
+    def measure(self, ref: SongRef) -> str | None:
         """Read and measure one song.
 
         Returns:
@@ -76,11 +76,11 @@ class Evaluation:
         Raises:
             AudiomaskError: it cannot be read or measured.
         """
-        reason = self.evaluator.add(piece.read())
+        reason = self.evaluator.add(ref.read())
         if reason is None:
-            self.measured.append(piece.name)
+            self.measured.append(ref.name)
         else:
-            self.left_out[piece.name] = reason
+            self.left_out[ref.name] = reason
         return reason
 
     def report(self) -> Report:
@@ -94,7 +94,7 @@ class Evaluation:
             names = ", ".join(str(folder) for folder in self.options.data)
             raise DataError(f"{names}: no song was measured: {why}")
         known = {*self.measured, *self.left_out}
-        failed = [piece.name for piece in self.songs_found if piece.name not in known]
+        failed = [ref.name for ref in self.refs if ref.name not in known]
         options = self.options
         head: dict[str, Any] = {
             "job": options.job,
@@ -159,34 +159,34 @@ def apart(
     counting = dataclasses.replace(choice, limit=None, seconds=FIT_SECONDS, split=ALL)
     counting = dataclasses.replace(counting, seed=choice.seed + 1)  # other bands
     if others:
-        songs_found = find_songs(sources, choice)
+        refs = find_songs(sources, choice)
         fit = find_songs(others, counting)
-        twice = files_of(songs_found) & files_of(fit)
+        twice = files_of(refs) & files_of(fit)
         if twice:
             raise UsageError(f"--fit: {min(twice)} is measured as well; count on other songs")
-        return songs_found, spread(fit, FIT_SONGS), f"all of {names_of(others)}"
+        return refs, spread(fit, FIT_SONGS), f"all of {names_of(others)}"
     if choice.split not in (TRAIN, ALL):
-        songs_found = find_songs(sources, choice)
+        refs = find_songs(sources, choice)
         try:
             fit = find_songs(sources, dataclasses.replace(counting, split=TRAIN))
         except DataError:
             fit = []
         if fit:
-            return songs_found, spread(fit, FIT_SONGS), "the train split"
+            return refs, spread(fit, FIT_SONGS), "the train split"
     doubled = None if choice.limit is None else 2 * choice.limit
     everything = find_songs(sources, dataclasses.replace(choice, limit=doubled))
     fit = spread(everything[1::2], FIT_SONGS)
     return everything[::2], fit, "every second song, which is not measured"
 
 
-def spread(songs_found: Sequence[SongRef], number: int) -> list[SongRef]:
-    """So many songs_found at most, evenly out of all."""
-    number = min(number, len(songs_found))
-    return [songs_found[index * len(songs_found) // number] for index in range(number)]
+def spread(refs: Sequence[SongRef], number: int) -> list[SongRef]:
+    """So many songs at most, evenly out of all."""
+    number = min(number, len(refs))
+    return [refs[index * len(refs) // number] for index in range(number)]
 
 
-def files_of(songs_found: Sequence[SongRef]) -> set[Path]:
+def files_of(refs: Sequence[SongRef]) -> set[Path]:
     """The files of recorded songs."""
-    tracks = [piece.track for piece in songs_found if isinstance(piece, RecordedSong)]
+    tracks = [ref.track for ref in refs if isinstance(ref, RecordedSong)]
     files = {file.resolve() for track in tracks for group in track.stems.values() for file in group}
     return files | {track.mixture.resolve() for track in tracks if track.mixture is not None}

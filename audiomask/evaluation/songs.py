@@ -202,18 +202,18 @@ def find_songs(sources: Sequence[Source], choice: Choice) -> list[SongRef]:
     split = None if choice.split == ALL else choice.split
     chosen = [source.as_test(split) for source in sources]
     tracks = [(track, source) for source in chosen for track in source.tracks]
-    songs_found: list[SongRef] = [
+    refs: list[SongRef] = [
         RecordedSong(track, source, choice, f"{source.folder.name}/" if len(sources) > 1 else "")
         for track, source in tracks
         if track.stems or not choice.stems
     ]
-    songs_found += draw_bands(chosen, choice)
+    refs += draw_bands(chosen, choice)
     for source in chosen:
         if not source.tracks:
-            songs_found += draw_songs(source, choice)
-    if not songs_found:
+            refs += draw_songs(source, choice)
+    if not refs:
         raise nothing(sources, choice, recorded=bool(tracks))
-    return songs_found[: choice.limit]
+    return refs[: choice.limit]
 
 
 def draw_bands(sources: Sequence[Source], choice: Choice) -> list[DrawnSong]:

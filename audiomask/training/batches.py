@@ -1,4 +1,4 @@
-"""BatchSource: what a training loop reads, and which part of making it is whose."""
+"""Sources of batches: what a training loop reads, and which part of making it is whose."""
 
 from __future__ import annotations
 

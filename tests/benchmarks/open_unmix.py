@@ -215,12 +215,12 @@ def compare(
         }
         untrained: dict[int, dict[str, System]] = {}
         choice = Choice(split.value, limit, seconds, stems=stems, cache=cache)
-        songs_found = find_songs([recognize(folder) for folder in data], choice)
-        for number, piece in enumerate(songs_found):
-            song = piece.read()
+        refs = find_songs([recognize(folder) for folder in data], choice)
+        for number, ref in enumerate(refs):
+            song = ref.read()
             wanted = measured(song, stems)
             words = ", ".join(wanted) or "left out"
-            note(f"{number + 1} of {len(songs_found)}: {song.name}: {words}")
+            note(f"{number + 1} of {len(refs)}: {song.name}: {words}")
             if not wanted:
                 continue
             channels = song.mixture.shape[0]

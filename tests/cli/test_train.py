@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from audiomask.kinds import KINDS
-from audiomask.training.options import LEAST, TrainOptions
+from audiomask.options import options_of
+from audiomask.training.options import TrainOptions
 
 
 def write(folder, text, name="run.toml"):

@@ -21,14 +21,14 @@ from audiomask.evaluation.songs import Choice, SongRef
 from audiomask.kinds import KINDS
 
 
-def names(songs_found: list[SongRef]) -> list[str]:
-    return [piece.name for piece in songs_found]
+def names(refs: list[SongRef]) -> list[str]:
+    return [ref.name for ref in refs]
 
 
 def measured(evaluation: Evaluation) -> dict[str, object]:
     """The data of a report on all songs of an evaluation."""
-    for piece in evaluation.songs_found:
-        evaluation.measure(piece)
+    for ref in evaluation.refs:
+        evaluation.measure(ref)
     return json.loads(as_json(evaluation.report().data))  # type: ignore[no-any-return]
 
 
@@ -66,12 +66,12 @@ def test_songs_that_fail_and_songs_that_are_left_out_are_told(
     evaluation = Evaluation(EvaluateOptions("mlm", (tmp_path / "data",), rounds=1), engine)
     (tmp_path / "data" / "test" / "gone.wav").unlink()
     reasons = {}
-    for piece in evaluation.songs_found:
-        if piece.name == "test/gone":
+    for ref in evaluation.refs:
+        if ref.name == "test/gone":
             with pytest.raises(AudiomaskError, match=r"gone\.wav"):
-                evaluation.measure(piece)
+                evaluation.measure(ref)
         else:
-            reasons[piece.name] = evaluation.measure(piece)
+            reasons[ref.name] = evaluation.measure(ref)
     report = evaluation.report()
     assert reasons["test/good"] is None
     assert report.data["songs"] == ["test/good"]
@@ -85,7 +85,7 @@ def test_nothing_measured_is_an_error(
 ) -> None:
     recording("data/test/short.wav", seconds=0.4)
     evaluation = Evaluation(EvaluateOptions("mlm", (tmp_path / "data",)), engine)
-    evaluation.measure(evaluation.songs_found[0])
+    evaluation.measure(evaluation.refs[0])
     with pytest.raises(DataError, match="no song was measured: shorter than the model's window"):
         evaluation.report()
 
@@ -148,11 +148,11 @@ def test_baselines_are_counted_on_the_train_split(
     for name in ("train/a", "train/b", "test/c", "test/d"):
         recording(f"data/{name}.wav")
     sources = [recognize(tmp_path / "data")]
-    songs_found, fit, origin = apart(sources, Choice("test", seconds=0.5), [])
-    assert (names(songs_found), names(fit)) == (["test/c", "test/d"], ["train/a", "train/b"])
+    refs, fit, origin = apart(sources, Choice("test", seconds=0.5), [])
+    assert (names(refs), names(fit)) == (["test/c", "test/d"], ["train/a", "train/b"])
     assert origin == "the train split"
     # as much of them as there is
-    assert (songs_found[0].seconds, fit[0].seconds) == (0.5, 1.5)
+    assert (refs[0].seconds, fit[0].seconds) == (0.5, 1.5)
 
 
 @pytest.mark.parametrize("split", ["test", "all"])
@@ -162,12 +162,12 @@ def test_without_a_train_split_every_second_song_is_counted(
     for name in "abcde":
         recording(f"data/test/{name}.wav")
     sources = [recognize(tmp_path / "data")]
-    songs_found, fit, origin = apart(sources, Choice(split), [])
-    assert names(songs_found) == ["test/a", "test/c", "test/e"]
+    refs, fit, origin = apart(sources, Choice(split), [])
+    assert names(refs) == ["test/a", "test/c", "test/e"]
     assert names(fit) == ["test/b", "test/d"]
     assert "every second song" in origin
-    songs_found, fit, _ = apart(sources, Choice(split, limit=2), [])
-    assert (names(songs_found), names(fit)) == (["test/a", "test/c"], ["test/b", "test/d"])
+    refs, fit, _ = apart(sources, Choice(split, limit=2), [])
+    assert (names(refs), names(fit)) == (["test/a", "test/c"], ["test/b", "test/d"])
 
 
 def test_baselines_are_counted_on_another_folder_but_never_on_what_is_measured(
@@ -176,8 +176,8 @@ def test_baselines_are_counted_on_another_folder_but_never_on_what_is_measured(
     for name in ("data/test/a", "data/train/b", "fit/c", "fit/d"):
         recording(f"{name}.wav")
     data, fit = (recognize(tmp_path / name) for name in ("data", "fit"))
-    songs_found, counted, origin = apart([data], Choice("all"), [fit])
-    assert (names(songs_found), names(counted)) == (["test/a", "train/b"], ["c", "d"])
+    refs, counted, origin = apart([data], Choice("all"), [fit])
+    assert (names(refs), names(counted)) == (["test/a", "train/b"], ["c", "d"])
     assert str(tmp_path / "fit") in origin
     with pytest.raises(UsageError, match=r"a\.wav is measured as well"):
         apart([data], Choice("test"), [data])

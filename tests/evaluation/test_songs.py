@@ -16,18 +16,18 @@ RATE = 44_100
 BOTH = ("guitar", "bass")
 
 
-def songs_found(folder: Path, choice: Choice) -> list[str]:
-    return [piece.name for piece in find_songs([recognize(folder)], choice)]
+def refs(folder: Path, choice: Choice) -> list[str]:
+    return [ref.name for ref in find_songs([recognize(folder)], choice)]
 
 
 def test_songs_of_a_split(song: Callable[..., Path], tmp_path: Path) -> None:
     for name in ("train/a", "train/b", "validation/c", "test/d"):
         song(f"data/{name}", guitar=1, bass=2)
     folder = tmp_path / "data"
-    assert songs_found(folder, Choice("test")) == ["test/d"]
-    assert songs_found(folder, Choice("train")) == ["train/a", "train/b"]
-    assert songs_found(folder, Choice("train", limit=1)) == ["train/a"]
-    assert len(songs_found(folder, Choice(ALL))) == 4
+    assert refs(folder, Choice("test")) == ["test/d"]
+    assert refs(folder, Choice("train")) == ["train/a", "train/b"]
+    assert refs(folder, Choice("train", limit=1)) == ["train/a"]
+    assert len(refs(folder, Choice(ALL))) == 4
 
 
 def test_a_missing_split_is_told_with_what_there_is(
@@ -35,16 +35,16 @@ def test_a_missing_split_is_told_with_what_there_is(
 ) -> None:
     song("data/a", guitar=1, bass=2)
     with pytest.raises(DataError, match=r"nothing in the split 'test' \(1 in train\).*--split all"):
-        songs_found(tmp_path / "data", Choice("test"))
+        refs(tmp_path / "data", Choice("test"))
 
 
 def test_recordings_have_no_stems_to_separate(
     recording: Callable[..., Path], tmp_path: Path
 ) -> None:
     recording("data/test/a.wav")
-    assert songs_found(tmp_path / "data", Choice("test")) == ["test/a"]
+    assert refs(tmp_path / "data", Choice("test")) == ["test/a"]
     with pytest.raises(DataError, match="recordings alone"):
-        songs_found(tmp_path / "data", Choice("test", stems=BOTH))
+        refs(tmp_path / "data", Choice("test", stems=BOTH))
 
 
 def test_the_middle_of_a_song_and_its_stems(song: Callable[..., Path], tmp_path: Path) -> None:
@@ -72,8 +72,8 @@ def test_the_mixture_is_the_songs_own_and_stems_are_read_when_needed(
 ) -> None:
     folder = song("data/test/a", guitar=1, bass=2)
     soundfile.write(folder / "mixture.wav", np.full((RATE, 1), 0.25), RATE, "FLOAT")
-    (piece,) = find_songs([recognize(tmp_path / "data")], Choice("test"))
-    found = piece.read()
+    (ref,) = find_songs([recognize(tmp_path / "data")], Choice("test"))
+    found = ref.read()
     assert not found.stems
     assert torch.equal(found.mixture, torch.full((1, RATE), 0.25))
 
@@ -81,17 +81,17 @@ def test_the_mixture_is_the_songs_own_and_stems_are_read_when_needed(
 def test_files_that_differ_are_refused(song: Callable[..., Path], tmp_path: Path) -> None:
     folder = song("data/test/a", guitar=1, bass=2)
     soundfile.write(folder / "bass.wav", np.zeros((8000, 1)), 8000)
-    (piece,) = find_songs([recognize(tmp_path / "data")], Choice("test", stems=BOTH))
+    (ref,) = find_songs([recognize(tmp_path / "data")], Choice("test", stems=BOTH))
     with pytest.raises(DataError, match=r"differs from .* in sample rate or channels"):
-        piece.read()
+        ref.read()
 
 
 def test_a_file_that_has_gone_is_named(recording: Callable[..., Path], tmp_path: Path) -> None:
     path = recording("data/test/a.wav")
-    (piece,) = find_songs([recognize(tmp_path / "data")], Choice("test"))
+    (ref,) = find_songs([recognize(tmp_path / "data")], Choice("test"))
     path.unlink()
     with pytest.raises(AudiomaskError, match=r"a\.wav"):
-        piece.read()
+        ref.read()
 
 
 def test_several_folders_tell_their_songs_apart(song: Callable[..., Path], tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_bands_are_arranged_from_a_splits_instruments(tmp_path: Path) -> None:
     source = recognize(tmp_path / "notes")
     choice = Choice("test", limit=3, drawn_seconds=1.5, stems=BOTH)
     found = find_songs([source], choice)
-    assert [piece.name for piece in found] == ["band 1", "band 2", "band 3"]
+    assert [ref.name for ref in found] == ["band 1", "band 2", "band 3"]
     first = found[0].read()
     assert first.mixture.shape == (1, round(1.5 * RATE))
     assert set(first.stems) == {*BOTH, "other"}
@@ -171,7 +171,7 @@ def test_excerpts_of_packed_songs(song: Callable[..., Path], tmp_path: Path) -> 
     source = recognize(tmp_path / "shards")
     choice = Choice("test", limit=2, drawn_seconds=0.5, stems=BOTH)
     found = find_songs([source], choice)
-    assert [piece.name for piece in found] == ["shards/test excerpt 1", "shards/test excerpt 2"]
+    assert [ref.name for ref in found] == ["shards/test excerpt 1", "shards/test excerpt 2"]
     made = found[0].read()
     assert made.mixture.shape == (1, RATE // 2)
     assert torch.allclose(made.mixture, made.stems["guitar"] + made.stems["bass"], atol=1e-5)

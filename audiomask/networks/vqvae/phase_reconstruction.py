@@ -55,7 +55,7 @@ def span(start: int, stop: int, total: int, overlap: int) -> tuple[int, int]:
 
 @torch.no_grad()
 def propagate(magnitude: Tensor, phase_advance: Tensor) -> Tensor:
-    """Unit phasors that phase_advance from frame to frame.
+    """Unit phasors that turn from frame to frame.
 
     Args:
         magnitude: [B, F, bins]; the first frame begins a block.
@@ -178,7 +178,7 @@ def between(
 
 
 def _run(magnitude: Tensor, phase_advance: Tensor, start: Tensor | None) -> Tensor:
-    """Phasors [2, B, F, bins] that phase_advance frame by frame from ``start`` [2, B, bins]."""
+    """Phasors [2, B, F, bins] that turn frame by frame from ``start`` [2, B, bins]."""
     bins = magnitude.shape[-1]
     signs = torch.ones(bins, device=phase_advance.device)
     signs[1::2] = -1
