@@ -21,7 +21,8 @@ from audiomask.infill.detection.exact import EXACT, JOIN, SHORTEST_CLIPPED, SHOR
 from audiomask.infill.gaps import Gap, merge_kinds
 
 Audio = npt.NDArray[np.float64]
-CREST = 40  # samples of the longest crest, where it is compared with a search by sample
+#: samples of the longest crest, where it is compared with a search by sample
+CREST = 40
 
 
 def reference(audio: Audio, shortest: int, kinds: set[str]) -> Found:
