@@ -85,6 +85,7 @@ def run(command: str, folder: Path) -> None:
     assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", range(len(BLOCKS)))
 def test_commands(block: int, reader: Path) -> None:
     for command in commands(BLOCKS[block]):

@@ -237,6 +237,7 @@ def test_damage_in_the_middle_is_told_where(tmp_path: Path) -> None:
         file.read(0, file.frames)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(data=st.data())
 def test_damaged_headers_are_read_or_refused(

@@ -96,6 +96,7 @@ def test_something_is_hidden(hidden: list[str]) -> None:
     assert not {"torch", "numpy", "scipy", "rich"} & set(hidden)
 
 
+@pytest.mark.slow
 def test_every_subcommand_works(plain, tiny) -> None:
     train = ["--data", "songs", "--max-time", "1s", "--set", "warmup=1", "--batch-size", "1"]
     for arguments in (
@@ -125,6 +126,7 @@ def test_every_subcommand_works(plain, tiny) -> None:
         assert done.returncode == 0, f"{arguments}\n{done.stderr}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [

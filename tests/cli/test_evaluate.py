@@ -30,6 +30,7 @@ SONGS = [f"data/{song}/{stem}.wav" for song in ("train/a", "train/b", "test/c", 
          for stem in ("guitar", "bass", "flute")]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_separate_as_json(run, data, tiny):
     data(*SONGS)
     done = run("evaluate", "separate", "--data", "data", "--model", tiny, "--json", "--seconds", 1)
@@ -111,6 +112,7 @@ def test_vqvae_and_infill_on_recordings(call, data, tiny):
     assert again.out == done.out
 
 
+@pytest.mark.slow
 def test_a_broken_song_is_named_and_the_others_are_measured(run, data, tiny, tmp_path):
     data(*SONGS)
     # a header that is in order, and no samples that are

@@ -181,6 +181,7 @@ def test_ended_while_it_starts(tmp_path: Path, tiny: Path, drawn: signal.Signals
         (tmp_path / "in/000.tokens.safetensors").unlink(missing_ok=True)
 
 
+@pytest.mark.slow
 def test_infill_of_100_files(call: Callable[..., Any], tmp_path: Path, tiny: Path) -> None:
     fill_folder(tmp_path / "in", 100, longest=0.03)
     (tmp_path / "in/010.wav").write_text("not audio")

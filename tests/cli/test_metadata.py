@@ -116,6 +116,7 @@ def test_infill_gives_back_every_chunk_in_its_place(invoke, tmp_path, kind):
     assert filled[RATE : RATE + RATE // 10].all()
 
 
+@pytest.mark.slow
 def test_chunks_travel_through_pipes(run, tmp_path):
     """The installed command, whose reader takes the header's word."""
     data = take(sound())
@@ -298,6 +299,7 @@ def test_tags_that_need_ffprobe_are_missed_aloud(invoke, tmp_path, tagged, monke
     assert "install ffprobe" in warning
 
 
+@pytest.mark.slow
 def test_tags_of_m4a_come_through_pipes(run, tagged, probe, tmp_path):
     data = tagged("in.m4a").read_bytes()
     done = run("infill", "-", "-o", "out.flac", "--gap", "1:1.01", "--method", "ar", stdin=data)
@@ -323,6 +325,7 @@ def test_bitrate_is_for_lossy_formats(invoke, wav, tmp_path, peer):
     assert stream["bit_rate"] == "96000"
 
 
+@pytest.mark.slow
 def test_the_installed_command_keeps_a_take(run, tmp_path, peer):
     """With the true models, and sox as the reader."""
     (tmp_path / "take.wav").write_bytes(take(sound()))

@@ -47,6 +47,7 @@ def test_endings_are_counted() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_command_reads_what_strangers_have(
     run: Callable[..., object], tmp_path: Path, strange: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:

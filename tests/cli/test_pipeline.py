@@ -23,6 +23,7 @@ def song(tmp_path):
     return path, samples, rate
 
 
+@pytest.mark.slow
 def test_tokenize_into_detokenize_through_a_pipe(script, song, tmp_path):
     command = shlex.quote(script)
     subprocess.run(
@@ -36,6 +37,7 @@ def test_tokenize_into_detokenize_through_a_pipe(script, song, tmp_path):
     assert (info.frames, info.channels, info.samplerate) == (len(samples), 2, rate)
 
 
+@pytest.mark.slow
 def test_a_middle_stays_in_the_middle_and_mid_side_keeps_the_width(run, song, tmp_path):
     _, samples, rate = song
     sides = {}
@@ -81,6 +83,7 @@ def test_stem_through_pipes(run, song):
     assert stem_rate == rate
 
 
+@pytest.mark.slow
 def test_infill_keeps_what_is_outside_the_gap(run, song, tmp_path):
     path, samples, rate = song
     start, stop = rate, rate + rate // 4

@@ -244,6 +244,7 @@ def test_clipped_stems_are_told_of(call, music, tiny):
 # The installed command
 
 
+@pytest.mark.slow
 def test_any_rate_and_channels_and_one_bad_file_among_them(run, music, tiny, tmp_path):
     songs = {
         "low.wav": (8000, 1, "PCM_16"),
@@ -274,6 +275,7 @@ def test_any_rate_and_channels_and_one_bad_file_among_them(run, music, tiny, tmp
     assert not (tmp_path / "out/live/bad").exists()
 
 
+@pytest.mark.slow
 def test_progress_is_in_seconds_of_audio(script, wav, tiny, tmp_path):
     wav("song.wav", seconds=10.0, channels=1)
     leader, follower = os.openpty()

@@ -95,6 +95,7 @@ def visible(folder: Path) -> list[Path]:
     return [p for p in folder.rglob("*") if p.is_file() and p.name[0] != "."]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "processes", "killed"),
     [
@@ -144,6 +145,7 @@ def test_each_file_is_done_once(
         assert "failed" not in parts
 
 
+@pytest.mark.slow
 def test_lines_of_failures_are_told_by_both(tmp_path: Path, tiny: Path) -> None:
     recordings(tmp_path / "in")
     bad = {f"in/bad{number}.wav" for number in range(4)}

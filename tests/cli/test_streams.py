@@ -44,6 +44,7 @@ def chain(script: str, tmp_path: Path, tiny: Path) -> Callable[[str], str]:
     return run
 
 
+@pytest.mark.slow
 def test_chains_of_peers(chain, peer, tmp_path):
     peer("sox")
     peer("ffmpeg")

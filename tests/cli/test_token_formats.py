@@ -11,6 +11,7 @@ import torch
 from audiomask.tokens import load_tokens
 
 
+@pytest.mark.slow
 def test_an_array_by_its_name_its_format_and_through_a_pipe(run, wav, tiny):
     wav("song.wav")
     common = ("--model", tiny, "--device", "cpu", "-q")

@@ -222,6 +222,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_a_bad_file_is_named_once_by_all_workers(tmp_path: Path, start: str) -> None:
     files = [tmp_path / name for name in ("good.wav", "bad.wav", "missing.wav")]

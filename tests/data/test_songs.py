@@ -264,6 +264,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_an_unreadable_file_is_named_once_by_four_workers(
     write: Write, tmp_path: Path, start: str

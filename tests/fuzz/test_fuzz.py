@@ -33,6 +33,7 @@ def replayed() -> dict[str, dict[str, Any]]:
     return {line["surface"]: line for line in lines}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_hostile_input_is_refused_or_read(replayed: dict[str, Any], name: str) -> None:
     found = replayed[name]

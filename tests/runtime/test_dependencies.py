@@ -48,6 +48,7 @@ def test_an_unknown_extra_brings_nothing() -> None:
     assert requirements_of("nothing") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "failure", ["OSError('undefined symbol: x')", "ImportError('no')", "RuntimeError('CUDA')"]
 )

@@ -94,6 +94,7 @@ def test_a_damaged_run_is_not_gone_on_with(name: str, run: Run, bank: Path, tmp_
     assert run(bank, out, "--steps", "2", "--resume")[0] == 0
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_model(run: Run, bank: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "a", tmp_path / "b"
     assert run(bank, first, "--steps", "1")[0] == 0
@@ -108,6 +109,7 @@ def test_a_checkpoint_of_another_model(run: Run, bank: Path, tmp_path: Path) -> 
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_data_that_goes_while_it_is_trained_on(
     workers: str, run: Run, slakh: Callable[..., Path], tmp_path: Path

@@ -13,6 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+pytestmark = pytest.mark.slow
+
 STEPS = 40
 SETTINGS = {
     "vqvae": "encoder_dim=8 encoder_blocks=1 decoder_dim=8 decoder_blocks=1 levels=2 "

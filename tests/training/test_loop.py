@@ -161,6 +161,7 @@ def test_accumulated_batches_are_one_large_one(tmp_path: Path) -> None:
         assert torch.allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_compiled_blocks_learn_the_same(tmp_path: Path) -> None:
     plain, compiled = Doubling(), Doubling()
     run(plain, tmp_path / "a")

@@ -15,6 +15,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+pytestmark = pytest.mark.slow
+
 VQVAE = "encoder_dim=8 encoder_blocks=1 decoder_dim=8 decoder_blocks=1 levels=2 codebook_size=8"
 SMALL = "dim=8 heads=2 layers=2 bands=16 log_every=1 warmup=3"
 MLM = f"{SMALL} band_stft=1024 window=40"

@@ -103,6 +103,7 @@ def test_training_goes_on_from_a_checkpoint(
         train_kind("masks", options("b", init=tmp_path / "start"))
 
 
+@pytest.mark.slow
 def test_the_bundled_models_can_be_gone_on_from(
     options: Callable[..., TrainOptions], tmp_path: Path
 ) -> None:

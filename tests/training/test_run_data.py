@@ -24,6 +24,7 @@ def test_no_data_is_said_before_anything_is_written(options: Callable[..., Train
     assert not run.out.exists()
 
 
+@pytest.mark.slow
 def test_held_out_songs_and_instruments_validate(
     options: Callable[..., TrainOptions], bank: Path, tmp_path: Path
 ) -> None:
@@ -48,6 +49,7 @@ def test_held_out_songs_and_instruments_validate(
     assert not (third.out / "best").exists()
 
 
+@pytest.mark.slow
 def test_tokens_are_kept_and_trained_on(
     options: Callable[..., TrainOptions], tmp_path: Path
 ) -> None:

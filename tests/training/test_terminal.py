@@ -76,6 +76,7 @@ def saved_step(out: Path) -> int:
     return place["step"]
 
 
+@pytest.mark.slow
 def test_a_closed_terminal_ends_the_run_after_the_step(bank: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with terminal("heard", command(bank, out, "--steps", "100000"), out) as run:
@@ -84,6 +85,7 @@ def test_a_closed_terminal_ends_the_run_after_the_step(bank: Path, tmp_path: Pat
     assert not list(out.rglob(".*"))
 
 
+@pytest.mark.slow
 def test_a_run_that_ignores_sighup_goes_on(bank: Path, tmp_path: Path) -> None:
     """Though nothing can be written to its terminal any more."""
     out = tmp_path / "out"
@@ -92,6 +94,7 @@ def test_a_run_that_ignores_sighup_goes_on(bank: Path, tmp_path: Path) -> None:
     assert saved_step(out) == steps(out) == 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU])
 def test_what_else_ends_it_saves_as_well(
     bank: Path, tmp_path: Path, number: signal.Signals

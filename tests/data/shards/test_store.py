@@ -95,6 +95,7 @@ def test_the_next_shard_comes_in_the_background(packed: Path, tmp_path: Path) ->
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_a_temporary_cache_goes_with_its_process(packed: Path) -> None:
     script = (
         "import sys, os\nfrom audiomask.data.layouts import recognize\n"

@@ -15,6 +15,8 @@ from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.mlm.separation import stem_codes
 from audiomask.training.tasks.mlm import MLMBatch, MLMTask
 
+pytestmark = pytest.mark.slow
+
 
 def unigram_entropy(ids: Tensor) -> float:
     share = torch.bincount(ids.flatten()).float() / ids.numel()
