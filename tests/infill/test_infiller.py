@@ -84,7 +84,7 @@ def test_a_crossfade_is_between_what_is_there_and_what_is_made(
     gap, fade = Gap(10_000, 20_000), round(FADE * RATE)
     audio = 0.1 * noise(1, 40_000)
     # a decoder that says 1000 all over
-    monkeypatch.setattr(vqvae, "between", lambda v, known, *_: torch.full_like(known, 1000.0))
+    monkeypatch.setattr(vqvae, "inpaint", lambda v, known, *_: torch.full_like(known, 1000.0))
     made = fill(infiller(vqvae, mlm, method=InfillMethod.tokens), audio, [gap])[0]
     assert (made.start, made.stop) == (gap.start - fade, gap.stop + fade)
     assert (made.samples[:, fade:-fade] == 1000).all()
@@ -100,7 +100,7 @@ def test_a_crossfade_is_between_what_is_there_and_what_is_made(
 def test_edges_are_what_goes_on_from_the_sides(
     vqvae: AnyVQVAE, mlm: MaskedLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vqvae, "between", lambda vectors, known, *_: torch.zeros_like(known))
+    monkeypatch.setattr(vqvae, "inpaint", lambda vectors, known, *_: torch.zeros_like(known))
     audio = 0.1 * tone([330, 550], 60_000).sum(dim=0, keepdim=True)
     gap = Gap(20_000, 40_000)
     holed = audio.clone()
@@ -140,13 +140,13 @@ def test_the_candidates_go_through_the_model_together(
     vqvae: AnyVQVAE, mlm: MaskedLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    real = module.fill
+    real = module.iterative_decode
 
     def counted(model: MaskedLM, ids: Tensor, *rest: object) -> Decoded:
         sizes.append(len(ids))
         return real(model, ids, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "fill", counted)
+    monkeypatch.setattr(module, "iterative_decode", counted)
     maker = infiller(vqvae, mlm, method=InfillMethod.tokens, temperature=1.0, candidates=3)
     fill(maker, 0.1 * noise(2, 120_000), [Gap(10_000, 16_000), Gap(40_000, 46_000)])
     assert sizes == [6, 6]
@@ -281,7 +281,7 @@ def test_the_likeliest_candidate_is_kept(
 ) -> None:
     seen: list[Decoded] = []
     used: list[Tensor] = []
-    real, between = module.fill, vqvae.between
+    real, between = module.iterative_decode, vqvae.inpaint
 
     def filled_too(*arguments: object) -> Decoded:
         seen.append(real(*arguments))  # type: ignore[arg-type]
@@ -291,8 +291,8 @@ def test_the_likeliest_candidate_is_kept(
         used.append(vectors)
         return between(vectors, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "fill", filled_too)
-    monkeypatch.setattr(vqvae, "between", between_too)
+    monkeypatch.setattr(module, "iterative_decode", filled_too)
+    monkeypatch.setattr(vqvae, "inpaint", between_too)
     options = {"method": InfillMethod.tokens, "temperature": 1.0, "candidates": 4}
     fill(infiller(vqvae, mlm, **options), 0.1 * noise(2, 40_000), [Gap(10_000, 20_000)])
     (filled,), (vectors,) = seen, used

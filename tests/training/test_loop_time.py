@@ -54,7 +54,7 @@ def test_the_learning_rate_falls_with_the_time(tmp_path: Path, clock: Clock) -> 
     plan = {"steps": 500, "learning_rate": 1.0, "max_time": 40.0, "total_seconds": 40.0}
     assert run(clock.task(), tmp_path, **plan) == 41
     by_steps = Schedule(steps=40, batch_size=1, learning_rate=1.0, warmup=3)
-    expected = [by_steps.rate(step, step / 40) for step in range(41)]
+    expected = [by_steps.learning_rate_at(step, step / 40) for step in range(41)]
     assert rates(tmp_path) == pytest.approx(expected)
     assert rates(tmp_path)[-1] == pytest.approx(0.01)
     # no more is to be had without saying so

@@ -132,10 +132,10 @@ def test_the_start_codes_by_principal_components() -> None:
     )  # fmt: skip
     model = VQVAE(config)
     audio = chords(24, 64 * 64) * torch.logspace(-2, 0, 24)[:, None]
-    before = [model.describe(model.latents(s)).log_magnitude for s in [model.analyze(audio)]]
+    before = [model.decode_spectrum(model.latents(s)).log_magnitude for s in [model.analyze(audio)]]
     model.init_from_pca(audio)
     true = model.analyze(audio)
-    found = model.describe(model.latents(true)).log_magnitude
+    found = model.decode_spectrum(model.latents(true)).log_magnitude
     errors = [float((x - true.log_magnitude).square().mean()) for x in (before[0], found)]
     assert errors[1] < 0.2 * errors[0]
     # near the best that six numbers a frame can do
