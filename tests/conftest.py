@@ -18,7 +18,8 @@ from hypothesis import settings
 # pytest runs two workers: each of them, and every command under test, computes on one thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-#: fixtures that several folders of tests share, in tests/making
+#: fixtures that several folders of tests share, in tests/making; what is there to be imported as
+#: well: signals.py makes tones and noise, doubling.py a task to train, toy_songs.py songs to learn
 pytest_plugins = ["sound", "datasets", "models"]
 
 # No deadline: a machine that trains or renders meanwhile is slow, not wrong.

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import soundfile
+from signals import melody
 
 RATE = 44_100
 
@@ -31,18 +32,9 @@ def heard_by_ffmpeg(path: Path, track: int = 0) -> npt.NDArray[np.float32]:
     return soundfile.read(target, dtype="float32", always_2d=True)[0]
 
 
-def tones(seconds: float, channels: int = 2, rate: int = RATE) -> npt.NDArray[np.float64]:
-    """A melody without repetitions: another pitch and loudness every tenth of a second, [T, C]."""
-    steps = np.random.default_rng(5).uniform(0, 1, (round(seconds * 10) + 1, 2))
-    time = np.arange(round(seconds * rate)) / rate
-    pitch, loud = steps[(time * 10).astype(int)].T
-    wave = (0.1 + 0.2 * loud) * np.sin(2 * np.pi * np.cumsum(200 + 800 * pitch) / rate)
-    return np.repeat(wave[:, None], channels, axis=1)
-
-
 def parts(folder: Path, options: str, ending: str, seconds: tuple[float, ...]) -> list[Path]:
     """Files that go on where the one before ends, encoded by ffmpeg one by one."""
-    whole, made, begin = tones(sum(seconds)), [], 0
+    whole, made, begin = melody(sum(seconds)), [], 0
     for number, length in enumerate(seconds):
         source = folder / f"part{number}.wav"
         stop = begin + round(length * RATE)
@@ -79,7 +71,7 @@ def pcm(audio: npt.NDArray[np.float64]) -> bytes:
 
 def dts(folder: Path, seconds: float = 2) -> npt.NDArray[np.uint16]:
     """DTS frames as 16-bit words."""
-    soundfile.write(folder / "for_dts.wav", tones(seconds), RATE)
+    soundfile.write(folder / "for_dts.wav", melody(seconds), RATE)
     options = ["-c:a", "dca", "-strict", "-2", "-b:a", "768k", "-f", "dts"]
     ffmpeg("-i", folder / "for_dts.wav", *options, folder / "a.dts")
     return np.frombuffer((folder / "a.dts").read_bytes(), ">u2")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from signals import noise
 
 from audiomask import Engine, InfillSettings
 from audiomask import engine as module
@@ -20,14 +21,13 @@ from audiomask.infill.gaps import Gap
 KINDS = ("vqvae", "mlm", "masks")
 
 
-def noise(samples: int, channels: int) -> MemorySource:
-    audio = 0.1 * torch.randn(channels, samples, generator=torch.Generator().manual_seed(samples))
-    return MemorySource(audio, 44_100)
+def noise_source(samples: int, channels: int) -> MemorySource:
+    return MemorySource(0.1 * noise(channels, samples, seed=samples), 44_100)
 
 
 def test_a_recording_that_is_all_gap_is_refused(tiny: Path) -> None:
     with pytest.raises(AudiomaskError, match="whole recording"):
-        list(Engine(tiny, "cpu").infill(noise(5000, 1), [Gap(0, 5000)]))
+        list(Engine(tiny, "cpu").infill(noise_source(5000, 1), [Gap(0, 5000)]))
 
 
 def test_threads_share_one_engine(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +72,7 @@ def test_a_device_that_fails_is_named(
     tiny: Path, monkeypatch: pytest.MonkeyPatch, use: str, told: type[AudiomaskError]
 ) -> None:
     engine = Engine(tiny, "cpu")
-    source, gaps = noise(9000, 2), [Gap(4000, 6000)]
+    source, gaps = noise_source(9000, 2), [Gap(4000, 6000)]
     tokens = engine.tokenize(source)
 
     def fail(*arguments: object, **options: object) -> torch.Tensor:

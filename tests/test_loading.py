@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from signals import noise
 
 from audiomask import Engine, InfillSettings
 from audiomask import engine as module
@@ -23,9 +23,7 @@ NONE = "0" * 16
 
 
 def sound() -> MemorySource:
-    return MemorySource(
-        0.1 * torch.randn(1, 9000, generator=torch.Generator().manual_seed(0)), 44100
-    )
+    return MemorySource(0.1 * noise(1, 9000), 44100)
 
 
 def copied(source: Path, folder: Path, *kinds: str) -> Path:

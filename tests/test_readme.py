@@ -14,6 +14,7 @@ import mido
 import numpy as np
 import pytest
 import soundfile
+from signals import note
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,13 +41,12 @@ def reader(tmp_path: Path) -> Path:
     soundfile.write(tmp_path / "tapes" / "side a" / "one.wav", holed, rate)
     (tmp_path / "labels.txt").write_text("0.300000\t0.350000\tdropout\n")
     rng = np.random.default_rng(0)
-    time = np.arange(rate // 2) / rate
     for stem, pitches in {"guitar": (52, 64), "piano": (48, 72), "bass": (33, 45)}.items():
         folder = tmp_path / "notes" / stem / "plain"
         folder.mkdir(parents=True)
         for pitch in pitches:
-            tone = np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * time) * np.exp(-4 * time)
-            soundfile.write(folder / f"{pitch:03d}_v100.ogg", 0.5 * tone, rate)
+            sound = 0.5 * note(pitch, rate // 2, rate=rate)
+            soundfile.write(folder / f"{pitch:03d}_v100.ogg", sound, rate)
     kit = tmp_path / "notes" / "drums" / "kit"
     kit.mkdir(parents=True)
     for piece in ("kick", "snare", "hat"):

@@ -14,6 +14,7 @@ import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from signals import tone, uniform_noise
 
 from audiomask.audio.files import AudioFile, read_audio, write_audio
 from audiomask.audio.writer import AudioWriter
@@ -88,9 +89,8 @@ def test_lossy_files_read_the_same_at_random_as_from_the_start(
     In MP3 this even happens on seeking to where it already is, as soundfile does between blocks.
     """
     path = tmp_path / name
-    time = np.arange(200_001) / rate
-    tone = 0.5 * np.sin(2 * np.pi * 440 * time)[:, None] * np.ones(2 if rate == 48_000 else 1)
-    soundfile.write(path, tone, rate, subtype=subtype)
+    sound = 0.5 * tone(440, 200_001, rate, torch.float64).numpy()[:, None]
+    soundfile.write(path, sound * np.ones(2 if rate == 48_000 else 1), rate, subtype=subtype)
     expected, _ = soundfile.read(path, dtype="float32", always_2d=True)
     random = np.random.default_rng(1)
     with AudioFile(path) as file:
@@ -157,7 +157,7 @@ def test_write_audio_replaces_unless_told_not_to(tmp_path: Path) -> None:
 def broken_files(folder: Path) -> dict[str, bytes | None]:
     """What is no audio, by the words its error must have; None is no file at all."""
     soundfile.write(folder / "ok.wav", np.zeros(100), 8000)
-    soundfile.write(folder / "ok.flac", np.random.default_rng(0).uniform(-1, 1, 50_000), 44_100)
+    soundfile.write(folder / "ok.flac", uniform_noise(50_000, level=1), 44_100)
     whole = (folder / "ok.wav").read_bytes()
     flac = (folder / "ok.flac").read_bytes()
     start = whole.index(b"data")
@@ -229,7 +229,7 @@ def test_nothing_is_said_of_a_sample_dump_among_the_data(
 
 def test_damage_in_the_middle_is_told_where(tmp_path: Path) -> None:
     path = tmp_path / "a.flac"
-    soundfile.write(path, np.random.default_rng(0).uniform(-1, 1, 100_000), 44_100)
+    soundfile.write(path, uniform_noise(100_000, level=1), 44_100)
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 20_000] = bytes(20_000)
     path.write_bytes(data)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+from signals import uniform_noise
 
 from audiomask.audio import mpeg
 from audiomask.audio.links import find_links, may_be_chained
@@ -48,7 +48,7 @@ def test_frames_are_counted_behind_and_between_tags(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", ["ogg", "flac", "opus"])
 def test_links_are_found(tmp_path: Path, ending: str) -> None:
-    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (30_000, 2))
+    noise = uniform_noise(30_000, 2)
     made = []
     for number, length in enumerate((30_000, 20_000)):
         path = tmp_path / f"{number}.{ending}"

@@ -9,6 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import soundfile
+from signals import melody
 
 from audiomask.audio.files import AudioFile
 from audiomask.audio.pipes import temporary_file
@@ -166,7 +167,7 @@ def test_dts_in_place_of_samples_is_decoded(
 def test_ac3_in_place_of_samples_is_decoded(
     tmp_path: Path, bits: str, form: str, strange: ModuleType
 ) -> None:
-    soundfile.write(tmp_path / "a.wav", strange.tones(2), RATE)
+    soundfile.write(tmp_path / "a.wav", melody(2), RATE)
     strange.ffmpeg("-i", tmp_path / "a.wav", "-c:a", "ac3", "-f", form, tmp_path / "a.raw")
     raw = (tmp_path / "a.raw").read_bytes()
     path = strange.put_words(tmp_path / "b.wav", np.frombuffer(raw[: len(raw) & ~3], "<u2"), bits)
@@ -185,7 +186,7 @@ def test_a_bit_stream_that_ffmpeg_does_not_know_is_refused(tmp_path: Path) -> No
 
 
 def test_several_data_chunks_are_read_in_order(tmp_path: Path, strange: ModuleType) -> None:
-    data = strange.pcm(strange.tones(0.5))
+    data = strange.pcm(melody(0.5))
     first, second, third = data[:40_000], data[40_000:44_002], data[44_002:]
     several = [strange.chunk(b"data", part) for part in (b"", first, second + b"", third)]
     listing = strange.chunk(b"LIST", b"INFOabc")
@@ -200,7 +201,7 @@ def test_several_data_chunks_are_read_in_order(tmp_path: Path, strange: ModuleTy
 def test_joined_wav_files_are_read_in_order_if_they_are_alike(
     tmp_path: Path, strange: ModuleType
 ) -> None:
-    data = strange.pcm(strange.tones(0.5))
+    data = strange.pcm(melody(0.5))
     halves = [strange.chunk(b"data", half) for half in (data[:40_000], data[40_000:])]
     path = tmp_path / "joined.wav"
     path.write_bytes(b"".join(map(strange.wav_of, halves)))
@@ -212,7 +213,7 @@ def test_joined_wav_files_are_read_in_order_if_they_are_alike(
 
 def film(strange: ModuleType, target: Path, *options: object, seconds: float = 3) -> Path:
     """A film of a melody; options come before the sound."""
-    soundfile.write(target.with_suffix(".sound.wav"), strange.tones(seconds), RATE)
+    soundfile.write(target.with_suffix(".sound.wav"), melody(seconds), RATE)
     picture = f"testsrc=s=64x64:r=25:d={seconds + 1}"
     strange.ffmpeg(
         *("-f", "lavfi", "-i", picture, *options, "-i", target.with_suffix(".sound.wav")),
@@ -238,8 +239,8 @@ def test_sound_that_begins_late_stays_in_time(
 
 
 def test_the_track_that_plays_by_default_is_read(tmp_path: Path, strange: ModuleType) -> None:
-    soundfile.write(tmp_path / "a.wav", strange.tones(1, 2), RATE)
-    soundfile.write(tmp_path / "b.wav", -strange.tones(1, 1), RATE)
+    soundfile.write(tmp_path / "a.wav", melody(1, 2), RATE)
+    soundfile.write(tmp_path / "b.wav", -melody(1, 1), RATE)
     inputs = ["-i", tmp_path / "a.wav", "-i", tmp_path / "b.wav", "-map", 0, "-map", 1]
     for default, channels in ((0, 2), (1, 1)):
         path = tmp_path / f"{default}.mka"
@@ -256,7 +257,7 @@ def test_a_film_without_sound_and_a_record_with_a_cover(
     strange.ffmpeg("-f", "lavfi", "-i", "testsrc=d=0.5", "-c:v", "mpeg4", tmp_path / "mute.mp4")
     with pytest.raises(AudioFileError, match=r"mute\.mp4: has no sound$"):
         AudioFile(tmp_path / "mute.mp4")
-    soundfile.write(tmp_path / "a.wav", strange.tones(1), RATE)
+    soundfile.write(tmp_path / "a.wav", melody(1), RATE)
     picture = ["-f", "lavfi", "-i", "testsrc=s=64x64:r=25:d=0.04", "-frames:v", 1, "-c:v", "png"]
     cover = ["-map", 0, "-map", 1, "-disposition:v:0", "attached_pic", "-c:a", "alac"]
     strange.ffmpeg("-i", tmp_path / "a.wav", *picture, *cover, tmp_path / "cover.m4a")

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from signals import noise
 from torch import Tensor
 from torchaudio.functional import melscale_fbanks
 
@@ -22,11 +23,6 @@ from audiomask.audio.spectra import (
     to_bands,
 )
 from audiomask.networks.mlm.config import MLMConfig
-
-
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
 
 # The grid
 

@@ -17,12 +17,11 @@ from audiomask.checkpoint.store import (
     load_checkpoint,
     load_weights,
     read_config,
-    restore,
     save_checkpoint,
     sha256,
 )
-from audiomask.errors import CheckpointError, ConfigError
-from audiomask.kinds import KINDS
+from audiomask.errors import CheckpointError
+from models import edit_config
 
 
 def model() -> nn.Module:
@@ -40,17 +39,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "a"
 
 
-def change(folder: Path, **entries: Any) -> None:
-    """Rewrite some of config.json's entries."""
-    file = folder / CONFIG_FILE
-    file.write_text(json.dumps(json.loads(file.read_text()) | entries))
-
-
 def replace_tensors(folder: Path, **tensors: torch.Tensor | None) -> None:
     """Rewrite some of the tensors, and the digest with them."""
     merged = load_file(folder / MODEL_FILE) | tensors
     save_file({name: t for name, t in merged.items() if t is not None}, folder / MODEL_FILE)
-    change(folder, sha256=sha256(folder / MODEL_FILE))
+    edit_config(folder, sha256=sha256(folder / MODEL_FILE))
 
 
 def refusal(folder: Path, kind: str | None = None) -> str:
@@ -109,6 +102,14 @@ def test_a_checkpoint_is_written_over_another(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == [CONFIG_FILE, MODEL_FILE]
 
 
+def test_variances_beyond_half_precision_are_kept(tmp_path: Path) -> None:
+    weights = {"norm.running_var": torch.tensor([1e5, 3e9, 1e-9]), "w": torch.ones(2, 2)}
+    save_checkpoint(tmp_path, "mlm", "default", {}, weights)
+    found = load_checkpoint(tmp_path).tensors
+    assert torch.equal(found["norm.running_var"], weights["norm.running_var"])
+    assert found["w"].dtype == torch.float16
+
+
 # Broken ones
 
 
@@ -136,7 +137,7 @@ def test_a_checkpoint_that_does_not_say_what_it_requires_is_refused(folder: Path
                  {"x" * 129: "0123456789abcdef"}]
 )  # fmt: skip
 def test_what_is_required_is_of_kinds_and_fingerprints(folder: Path, requires: Any) -> None:
-    change(folder, requires=requires)
+    edit_config(folder, requires=requires)
     assert "'requires' is not of kinds and fingerprints" in refusal(folder)
 
 
@@ -169,7 +170,7 @@ def test_one_altered_byte_is_enough(folder: Path, place: int) -> None:
 
 def test_what_is_no_safetensors_is_refused(folder: Path) -> None:
     (folder / MODEL_FILE).write_bytes(b"\x80\x04pickle")
-    change(folder, sha256=sha256(folder / MODEL_FILE))
+    edit_config(folder, sha256=sha256(folder / MODEL_FILE))
     assert "not a safetensors file" in refusal(folder)
 
 
@@ -198,7 +199,7 @@ def test_types_and_shapes_that_pytorch_knows_half_are_refused(folder: Path) -> N
     for header, size in ((overflowing, 0), (four_bits, 12)):
         head = json.dumps(header).encode()
         (folder / MODEL_FILE).write_bytes(len(head).to_bytes(8, "little") + head + bytes(size))
-        change(folder, sha256=sha256(folder / MODEL_FILE))
+        edit_config(folder, sha256=sha256(folder / MODEL_FILE))
         assert "not a safetensors file" in refusal(folder)
 
 
@@ -220,7 +221,7 @@ def test_types_and_shapes_that_pytorch_knows_half_are_refused(folder: Path) -> N
     ],
 )
 def test_an_entry_of_the_wrong_type_is_named(folder: Path, entry: str, value: Any) -> None:
-    change(folder, **{entry: value})
+    edit_config(folder, **{entry: value})
     assert entry in refusal(folder)
 
 
@@ -234,7 +235,7 @@ def test_a_configuration_that_is_no_json_object_is_refused(folder: Path, content
 
 
 def test_a_huge_configuration_is_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    change(folder, card="x" * (1 << 20))
+    edit_config(folder, card="x" * (1 << 20))
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: pytest.fail("it was read"))
     assert "too large" in refusal(folder)
 
@@ -278,88 +279,3 @@ def test_bundled_checkpoints_are_found_in_the_wheel_or_the_repository(
         save_checkpoint(place / kind, kind, "default", {}, {"x": torch.ones(1)})
         assert bundled_folder() == place
         assert read_config(place / kind)["kind"] == kind
-
-
-# Whole models
-
-
-class Tower(nn.Module):
-    """A model of some layers."""
-
-    def __init__(self, layers: int = 2, dim: int = 4) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(dim, dim) for _ in range(layers))
-
-
-def build(preset: str, config: dict[str, Any]) -> Tower:
-    if preset != "default":
-        raise ConfigError(f"no preset '{preset}'")
-    return Tower(**config)
-
-
-@pytest.fixture
-def tower(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    save_checkpoint(tmp_path, "mlm", "default", {"layers": 2, "dim": 4}, Tower().state_dict())
-    return tmp_path
-
-
-def test_a_model_is_restored(tower: Path) -> None:
-    model = restore(load_checkpoint(tower), build)
-    torch.manual_seed(0)
-    for name, value in Tower().state_dict().items():
-        found = model.state_dict()[name]
-        assert found.device.type == "cpu"
-        assert torch.equal(found, value.half().float() if value.dim() > 1 else value)
-
-
-@pytest.mark.parametrize(
-    ("config", "reason"),
-    [
-        ({"layers": 2, "dim": 1 << 24}, "config.json makes it"),  # a PiB a layer
-        ({"layers": 10**12, "dim": 4}, "layers is 1000000000000"),
-        ({"layers": 3, "dim": 4}, "lacks tensor"),
-        ({"layers": 2, "dim": 5}, "config.json makes it"),
-        ({"layers": 2, "dim": -4}, "describes no model"),
-        ({"layers": 2, "dim": "four"}, "describes no model"),
-        ({"layers": None, "dim": 4}, "describes no model"),
-        ({"layers": 2, "colour": 4}, "describes no model"),
-    ],
-)
-def test_a_configuration_that_is_not_the_tensors_is_refused(
-    tower: Path, config: dict[str, Any], reason: str
-) -> None:
-    change(tower, config=config)
-    with pytest.raises(CheckpointError, match=reason) as caught:
-        restore(load_checkpoint(tower), build)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_model_is_built_as_its_kind_says(tiny: Path) -> None:
-    for kind in KINDS:
-        found = load_checkpoint(tiny / kind)
-        restored = restore(found)
-        assert type(restored) is type(KINDS[kind].network(found.preset, found.config))
-        assert restored.state_dict().keys() == found.tensors.keys()
-
-
-def test_a_kind_that_is_not_known_is_refused_with_the_known_ones(tower: Path) -> None:
-    change(tower, kind="wave")
-    with pytest.raises(CheckpointError) as caught:
-        restore(load_checkpoint(tower))
-    known = "vqvae, mlm, masks"
-    assert str(caught.value) == f"{tower}: no kind of model 'wave' (there are: {known})"
-
-
-def test_an_unknown_preset_is_refused(tower: Path) -> None:
-    change(tower, preset="other")
-    with pytest.raises(CheckpointError, match="no preset 'other'"):
-        restore(load_checkpoint(tower), build)
-
-
-def test_variances_beyond_half_precision_are_kept(tmp_path: Path) -> None:
-    weights = {"norm.running_var": torch.tensor([1e5, 3e9, 1e-9]), "w": torch.ones(2, 2)}
-    save_checkpoint(tmp_path, "mlm", "default", {}, weights)
-    found = load_checkpoint(tmp_path).tensors
-    assert torch.equal(found["norm.running_var"], weights["norm.running_var"])
-    assert found["w"].dtype == torch.float16

@@ -170,6 +170,17 @@ def wav(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+@pytest.fixture
+def folder(wav: Callable[..., Path]) -> Callable[..., None]:
+    """``folder("a", "b")``: recordings of those names in the folder ``in``."""
+
+    def fill(*names: str, seconds: float = 0.25) -> None:
+        for name in names:
+            wav(f"in/{name}.wav", seconds=seconds)
+
+    return fill
+
+
 @dataclass(frozen=True)
 class FakeFilling(Patch):
     """What the engine says of a gap's new samples."""

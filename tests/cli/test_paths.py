@@ -69,7 +69,7 @@ def test_the_command_reads_what_strangers_have(
     assert lines[0] == passed
     assert "audiomask: error: album/mute.mp4: has no sound" in lines
     table = [line for line in lines if not line.startswith("audiomask: ")]
-    assert [line[:5] for line in table] == ["1 of ", "-----", "album"]
+    assert [line[:5] for line in table] == ["1 of ", "─────", "album"]
     assert "mpg123" not in done.err
     assert sorted(p.name for p in (tmp_path / "home" / "tokens").iterdir()) == [
         "disc.tokens.txt",

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from signals import tone, uniform_noise
 
 from audiomask.data import mixing
 from audiomask.data.augmentation import NONE, Augmentation
@@ -42,11 +43,11 @@ def levels(excerpts: Sequence[Excerpt]) -> torch.Tensor:
 
 
 def noise(seed: int) -> Audio:
-    return np.random.default_rng(seed).uniform(-0.3, 0.3, (RATE, 1))
+    return uniform_noise(RATE, 1, level=0.3, seed=seed)
 
 
 def sine(hertz: float) -> Audio:
-    return 0.3 * np.sin(2 * np.pi * hertz * np.arange(3 * RATE) / RATE)[:, None]
+    return 0.3 * tone(hertz, 3 * RATE, dtype=torch.float64).numpy()[:, None]
 
 
 def peak_hertz(audio: torch.Tensor) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from signals import tone
 
 from audiomask.data.augmentation import NONE
 from audiomask.data.bands.dataset import BandDataset
@@ -154,8 +155,7 @@ def test_the_same_items_from_the_same_folders(bank: Path, music: Path) -> None:
 
 
 def test_excerpts_have_the_rate_that_is_asked_for(bank: Path, music: Path) -> None:
-    time = np.arange(44_100) / 44_100
-    soundfile.write(music / "a.wav", 0.5 * np.sin(2 * np.pi * 441 * time), 44_100)
+    soundfile.write(music / "a.wav", 0.5 * tone(441, 44_100).numpy(), 44_100)
     sources = [recognize(bank), recognize(music)]
     data = open_data(sources, STEMS, 10_000, 0, sample_rate=22_050, augmentation=NONE)
     assert data.sample_rate == 22_050

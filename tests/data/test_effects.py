@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from signals import noise, tone
 
 from audiomask.data.effects import (
     EQ_POINTS,
@@ -25,7 +26,7 @@ NAMES = ["guitar", "piano", "bass", "drums", "other"]
 def test_effects_keep_the_length_and_follow_their_generator(
     seed: int, length: int, lines: int
 ) -> None:
-    audio = 0.3 * torch.randn(lines, length, generator=torch.Generator().manual_seed(seed))
+    audio = 0.3 * noise(lines, length, seed=seed)
     before = audio.clone()
     first, second = (
         apply_effects(audio, sample_effects(NAMES[:lines], np.random.default_rng(seed), 0.5, RATE))
@@ -86,10 +87,10 @@ def test_an_equaliser_is_heard_as_it_is_drawn() -> None:
     effects = sample_effects(["piano"], np.random.default_rng(0), 0.5, RATE)
     curve = torch.linspace(0.5, 2, EQ_POINTS)[None]
     effects = effects._replace(curve=curve, wet=torch.zeros(1), drive=-torch.ones(1))
-    time = torch.arange(44_100) / 44_100
     for hz in (2_000.0, 11_025.0, 18_000.0):
-        tone = torch.sin(2 * torch.pi * hz * time)[None]
-        ratio = apply_effects(tone, effects)[0, 5_000:-5_000].std() / tone[0, 5_000:-5_000].std()
+        before = tone(hz, 44_100)[None]
+        after = apply_effects(before, effects)
+        ratio = after[0, 5_000:-5_000].std() / before[0, 5_000:-5_000].std()
         assert float(ratio) == pytest.approx(0.5 + 1.5 * hz / 22_050, rel=0.01)
 
 

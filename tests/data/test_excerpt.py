@@ -7,13 +7,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from signals import noise
 
 from audiomask.data.excerpt import generator, mix
 
 
 @given(seed=st.integers(0, 999), gain=st.floats(1e-4, 100))
 def test_a_mix_is_the_sum_at_a_level_between_30_and_12_db_down(seed: int, gain: float) -> None:
-    stems = gain * torch.randn(3, 500, generator=torch.Generator().manual_seed(seed))
+    stems = gain * noise(3, 500, seed=seed)
     mixture, scaled, has_stems = mix(stems, np.random.default_rng(seed))
     assert bool(has_stems)
     assert torch.allclose(mixture, scaled.sum(dim=0), atol=1e-6)

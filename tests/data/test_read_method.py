@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
 import soundfile
 import torch
+from signals import melody, uniform_noise
 
 from audiomask.audio.files import AudioFile
 from audiomask.data.layouts.headers import read_length, read_lengths
@@ -59,14 +59,14 @@ def test_a_variable_bit_rate_without_a_header_is_sought_in_by_ffmpeg(
 
 def test_bit_streams_and_several_data_chunks(tmp_path: Path, strange: ModuleType) -> None:
     check(strange.put_words(tmp_path / "disc.wav", strange.dts(tmp_path)), ReadMethod.whole)
-    data = strange.pcm(strange.tones(1))
+    data = strange.pcm(melody(1))
     chunks = [strange.chunk(b"data", half) for half in (data[:80_000], data[80_000:])]
     (tmp_path / "two.wav").write_bytes(strange.wav_of(*chunks))
     check(tmp_path / "two.wav", ReadMethod.whole)
 
 
 def test_a_film_is_in_time(tmp_path: Path, strange: ModuleType) -> None:
-    soundfile.write(tmp_path / "a.wav", strange.tones(3), RATE)
+    soundfile.write(tmp_path / "a.wav", melody(3), RATE)
     picture = ["-f", "lavfi", "-i", "testsrc=s=64x64:r=25:d=4", "-itsoffset", 0.5]
     coded = ["-map", "0:v", "-map", "1:a", "-c:v", "mpeg4", "-c:a", "pcm_s16le"]
     strange.ffmpeg(*picture, "-i", tmp_path / "a.wav", *coded, tmp_path / "late.mov")
@@ -95,7 +95,7 @@ def test_what_needs_ffmpeg_is_told(
 def test_ordinary_files_are_not_decoded_to_find_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    audio = np.random.default_rng(0).uniform(-0.5, 0.5, (20 * RATE, 1))
+    audio = uniform_noise(20 * RATE, 1)
     read, frames = soundfile.SoundFile.read, []
 
     def spy(self: soundfile.SoundFile, *given: object, **named: object) -> object:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 import soundfile
 import torch
+from signals import tone, uniform_noise
 from torch.utils.data import DataLoader
 
 from audiomask.audio.files import AudioFile
@@ -32,7 +33,7 @@ Write = Callable[..., Track]
 
 
 def noise(samples: int, channels: int = 1, seed: int = 0) -> Audio:
-    return np.random.default_rng(seed).uniform(-0.3, 0.3, (samples, channels))
+    return uniform_noise(samples, channels, level=0.3, seed=seed)
 
 
 def items(
@@ -114,11 +115,11 @@ def test_longer_songs_are_drawn_more_often(write: Write) -> None:
 
 
 def test_rates_and_channels_may_differ_in_a_song(write: Write) -> None:
-    time = np.arange(22_050)[:, None] / 22_050
-    slow = write("slow", rate=22_050, guitar=0.5 * np.sin(2 * np.pi * 440 * time))
-    time = np.arange(48_000)[:, None] / 48_000
-    sine = 0.25 * np.sin(2 * np.pi * 440 * time)
-    fast = write("fast", rate=48_000, bass=np.hstack([sine, sine]))
+    slow_tone, fast_tone = (
+        tone(440, rate, rate, torch.float64).numpy()[:, None] for rate in (22_050, 48_000)
+    )
+    slow = write("slow", rate=22_050, guitar=0.5 * slow_tone)
+    fast = write("fast", rate=48_000, bass=0.25 * np.hstack([fast_tone, fast_tone]))
     track = replace(slow, stems={**slow.stems, **fast.stems})
     item = items([track], samples=20_000, count=1)[0]
     # the same sine at the same time, once resampled

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from signals import noise, tone
 
 from audiomask.data.time_stretch import change_pitch_and_tempo, samples_needed
 
@@ -13,10 +14,6 @@ RATE = 44_100
 SAMPLES = 3 * RATE
 MOVES = [(2.0, 1.0), (-2.0, 1.0), (0.0, 1.12), (0.0, 0.88), (2.0, 0.88), (-2.0, 1.12),
          (1.3, 2 ** (1.3 / 12)), (-0.4, 0.97)]  # fmt: skip
-
-
-def sine(hertz: float, samples: int) -> torch.Tensor:
-    return 0.3 * torch.sin(2 * math.pi * hertz * torch.arange(samples) / RATE)
 
 
 def hertz(audio: torch.Tensor) -> float:
@@ -34,17 +31,19 @@ def decibels(audio: torch.Tensor) -> float:
 @pytest.mark.parametrize(("pitch", "tempo"), MOVES)
 def test_a_sine_is_at_the_new_pitch_as_long_and_as_loud(pitch: float, tempo: float) -> None:
     moved = change_pitch_and_tempo(
-        sine(440, samples_needed(SAMPLES, pitch, tempo))[None], pitch, tempo, SAMPLES
+        0.3 * tone(440, samples_needed(SAMPLES, pitch, tempo))[None], pitch, tempo, SAMPLES
     )
     assert moved.shape == (1, SAMPLES)
     assert hertz(moved[0]) == pytest.approx(440 * 2 ** (pitch / 12), rel=2e-4)
-    level = decibels(sine(440, SAMPLES))
+    level = decibels(0.3 * tone(440, SAMPLES))
     for piece in moved[0].split(4_096):  # everywhere, the ends included
         assert decibels(piece) == pytest.approx(level, abs=1)
 
 
 def test_two_semitones_up_is_494_hertz() -> None:
-    moved = change_pitch_and_tempo(sine(440, samples_needed(SAMPLES, 2, 1))[None], 2, 1, SAMPLES)
+    moved = change_pitch_and_tempo(
+        0.3 * tone(440, samples_needed(SAMPLES, 2, 1))[None], 2, 1, SAMPLES
+    )
     assert hertz(moved[0]) == pytest.approx(493.9, abs=0.1)
 
 
@@ -65,9 +64,8 @@ def test_clicks_come_at_the_new_tempo(pitch: float, tempo: float) -> None:
 @pytest.mark.parametrize(("pitch", "tempo"), MOVES)
 def test_chords_and_noise_keep_their_level(pitch: float, tempo: float) -> None:
     samples = samples_needed(SAMPLES, pitch, tempo)
-    chord = sum(sine(440 * 2 ** (step / 12), samples) for step in (0, 4, 7, 12))
-    assert isinstance(chord, torch.Tensor)
-    rough = torch.randn(samples + 15, generator=torch.Generator().manual_seed(0))
+    chord = 0.3 * tone([440 * 2 ** (step / 12) for step in (0, 4, 7, 12)], samples).sum(dim=0)
+    rough = noise(samples + 15)
     lines = torch.stack([chord, rough.unfold(0, 16, 1).mean(dim=1)])
     moved = change_pitch_and_tempo(lines, pitch, tempo, SAMPLES)
     for line, before in zip(moved, lines, strict=True):
@@ -76,7 +74,10 @@ def test_chords_and_noise_keep_their_level(pitch: float, tempo: float) -> None:
 
 def test_lines_are_moved_apart_from_each_other() -> None:
     lines = torch.stack(
-        [sine(440, samples_needed(SAMPLES, 1, 0.95)), torch.zeros(samples_needed(SAMPLES, 1, 0.95))]
+        [
+            0.3 * tone(440, samples_needed(SAMPLES, 1, 0.95)),
+            torch.zeros(samples_needed(SAMPLES, 1, 0.95)),
+        ]
     )
     moved = change_pitch_and_tempo(lines, 1, 0.95, SAMPLES)
     assert torch.allclose(moved[:1], change_pitch_and_tempo(lines[:1], 1, 0.95, SAMPLES), atol=1e-6)
@@ -85,7 +86,7 @@ def test_lines_are_moved_apart_from_each_other() -> None:
 
 @given(samples=st.integers(1, 3_000))
 def test_no_move_gives_the_very_samples(samples: int) -> None:
-    lines = torch.randn(2, samples, generator=torch.Generator().manual_seed(samples))
+    lines = noise(2, samples, seed=samples)
     assert samples_needed(samples, 0, 1) == samples
     assert torch.equal(change_pitch_and_tempo(lines, 0, 1, samples), lines)
 
@@ -97,7 +98,7 @@ def test_no_move_gives_the_very_samples(samples: int) -> None:
 )
 def test_what_is_needed_is_enough(samples: int, pitch: float, tempo: float) -> None:
     count = samples_needed(samples, pitch, tempo)
-    line = torch.randn(1, count + 5_000, generator=torch.Generator().manual_seed(samples))
+    line = noise(1, count + 5_000, seed=samples)
     moved = change_pitch_and_tempo(line[:, :count], pitch, tempo, samples)
     assert moved.shape == (1, samples)
     # more changes nothing, so no silence has come in at the end

@@ -14,7 +14,13 @@ from audiomask.data.layouts import recognize
 from audiomask.engine import Engine
 from audiomask.errors import AudiomaskError, CheckpointError, DataError, UsageError
 from audiomask.evaluation.evaluator import Evaluator
-from audiomask.evaluation.options import JOBS, SPECIAL, EvaluateOptions, Split, evaluator_of
+from audiomask.evaluation.options import (
+    SPECIAL,
+    EvaluateOptions,
+    Split,
+    evaluator_of,
+    jobs,
+)
 from audiomask.evaluation.report import as_json
 from audiomask.evaluation.run import Evaluation, apart, spread
 from audiomask.evaluation.songs import Choice, SongRef
@@ -32,7 +38,7 @@ def measured(evaluation: Evaluation) -> dict[str, object]:
     return json.loads(as_json(evaluation.report().data))  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize("job", jobs())
 def test_every_job_tells_what_it_takes_to_repeat_it(
     job: str, song: Callable[..., Path], engine: Engine, tmp_path: Path
 ) -> None:
@@ -193,14 +199,14 @@ def test_spread() -> None:
 
 
 def test_every_kind_and_every_task_is_measured() -> None:
-    assert JOBS == ("vqvae", "mlm", "masks", "infill", "separate")
-    for job in JOBS:
+    assert jobs() == ("vqvae", "mlm", "masks", "infill", "separate")
+    for job in jobs():
         assert issubclass(evaluator_of(job), Evaluator)
     assert evaluator_of("masks") is evaluator_of("separate")
 
 
 def test_what_is_special_is_of_an_evaluator_and_of_the_options() -> None:
-    taken = {name for job in JOBS for name in evaluator_of(job).options}
+    taken = {name for job in jobs() for name in evaluator_of(job).options}
     assert taken == set(SPECIAL)
     assert taken <= {field.name for field in fields(EvaluateOptions)}
 
@@ -234,6 +240,6 @@ def test_what_cannot_be_is_refused(changes: dict[str, object], words: str) -> No
 
 
 def test_defaults_pass() -> None:
-    for job in JOBS:
+    for job in jobs():
         EvaluateOptions(job, (Path("."),)).check()
     assert EvaluateOptions("mlm", (Path("."),)).split is Split.test

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from signals import gaussian_noise, tone, uniform_noise
 from torch import Tensor
 
 from audiomask.infill.autoregressive import (
@@ -22,7 +23,7 @@ from audiomask.infill.autoregressive import (
 
 def process(coefficients: list[float], length: int, seed: int = 0) -> Tensor:
     """White noise through an all-pole filter, double [T]."""
-    noise = np.random.default_rng(seed).standard_normal(length)
+    noise = gaussian_noise(length, seed=seed)
     made = np.zeros(length)
     for t in range(length):
         past = sum(a * made[t - j] for j, a in enumerate(coefficients[1:], 1) if t >= j)
@@ -75,21 +76,15 @@ def test_burg_by_hand_and_of_a_known_process() -> None:
 
 @given(seed=st.integers(0, 1000), order=st.integers(1, 30), length=st.integers(40, 200))
 def test_burgs_models_are_stable(seed: int, order: int, length: int) -> None:
-    audio = torch.from_numpy(np.random.default_rng(seed).uniform(-1, 1, length)).cumsum(0)
+    audio = torch.from_numpy(uniform_noise(length, level=1, seed=seed)).cumsum(0)
     roots = np.roots(burg([audio], order).numpy())
     assert np.abs(roots).max() < 1 + 1e-6
 
 
 @pytest.mark.parametrize("length", [1, 20, 200, 2000])
 def test_tones_go_on_through_a_gap(length: int) -> None:
-    time = torch.arange(20_000) / 44_100
-    audio = torch.stack(
-        [
-            0.5 * torch.sin(2 * torch.pi * 440 * time),
-            0.3 * torch.sin(2 * torch.pi * 311 * time)
-            + 0.2 * torch.sin(2 * torch.pi * 2500 * time),
-        ]
-    )
+    a, b, c = tone([440, 311, 2500], 20_000)
+    audio = torch.stack([0.5 * a, 0.3 * b + 0.2 * c])
     start, stop = 9000, 9000 + length
     holed = audio.clone()
     holed[:, start:stop] = math.nan  # what is in the gap does not matter
@@ -148,9 +143,7 @@ def test_what_cannot_be_is_refused(start: int, stop: int, order: int, iterations
 
 
 def test_a_tone_goes_on_and_noise_dies_away() -> None:
-    time = torch.arange(12_000) / 44_100
-    tone = 0.1 * torch.sin(6.283 * 440 * time)
-    audio = torch.stack([tone, 0.1 * torch.randn(12_000)]).float()
+    audio = 0.1 * torch.stack([tone(440, 12_000), torch.randn(12_000)])
     made = extrapolate(audio[:, :10_000], 1000, 200)
     assert made.shape == (2, 1000)
     assert torch.allclose(made[0], audio[0, 10_000:11_000], atol=5e-3)
@@ -168,18 +161,17 @@ def test_little_sound_goes_on_as_far_as_it_can(samples: int) -> None:
 
 @pytest.mark.parametrize("sliver", [0, 7])
 def test_a_gap_at_either_end_goes_on_with_its_longer_side(sliver: int) -> None:
-    tone = 0.1 * torch.sin(torch.arange(4000) * 0.07)[None]
+    audio = 0.1 * tone(491, 4000)[None]
     start, stop = 4000 - sliver - 300, 4000 - sliver
-    last = interpolate(tone, start, stop, 50)
-    assert torch.allclose(last, tone[:, start:stop], atol=0.01)
-    turned = tone.flip(1)
+    last = interpolate(audio, start, stop, 50)
+    assert torch.allclose(last, audio[:, start:stop], atol=0.01)
+    turned = audio.flip(1)
     first = interpolate(turned, 4000 - stop, 4000 - start, 50)
     assert torch.allclose(first.flip(1), last, atol=1e-6)
 
 
 def test_prediction_gain() -> None:
-    time = torch.arange(8000) / 44_100
-    tone, noise = torch.sin(6.283 * 440 * time)[None], torch.randn(1, 8000)
+    sine, noise = tone(440, 8000)[None], torch.randn(1, 8000)
     assert prediction_gain(noise, 20) == pytest.approx(0, abs=0.5)
-    assert prediction_gain(tone + 0.01 * noise, 200) == pytest.approx(37, abs=2)
+    assert prediction_gain(sine + 0.01 * noise, 200) == pytest.approx(37, abs=2)
     assert prediction_gain(torch.zeros(2, 8000), 20) == 0

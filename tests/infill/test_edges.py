@@ -1,8 +1,7 @@
 """Edges of gaps: sound carried on from both sides, as far as there is sound."""
 
-import math
-
 import torch
+from signals import tone
 from torch import Tensor
 
 from audiomask.audio.source import MemorySource
@@ -12,8 +11,8 @@ from audiomask.infill.gaps import Gap
 RATE = 44100
 
 
-def tone(length: int) -> Tensor:
-    return 0.1 * torch.sin(2 * math.pi * 441 * torch.arange(length) / RATE)[None]
+def sine(length: int) -> Tensor:
+    return 0.1 * tone(441, length)[None]
 
 
 def extended(audio: Tensor, gap: Gap, *others: Gap) -> EdgeExtendedSource:
@@ -24,7 +23,7 @@ def extended(audio: Tensor, gap: Gap, *others: Gap) -> EdgeExtendedSource:
 
 
 def test_a_tone_goes_on_into_the_gap() -> None:
-    audio, gap = tone(60_000), Gap(20_000, 40_000)
+    audio, gap = sine(60_000), Gap(20_000, 40_000)
     found = extended(audio, gap)
     length = round(EDGE * RATE)
     assert found.inner == Gap(gap.start + length, gap.stop - length)
@@ -42,15 +41,15 @@ def test_a_tone_goes_on_into_the_gap() -> None:
 
 
 def test_a_short_gap_has_short_edges() -> None:
-    found = extended(tone(30_000), Gap(10_000, 10_300))
+    found = extended(sine(30_000), Gap(10_000, 10_300))
     assert found.before.shape == found.after.shape == (1, 100)
 
 
 def test_no_sound_no_edge() -> None:
-    assert extended(tone(30_000), Gap(0, 10_000)).before.shape == (1, 0)
-    assert extended(tone(30_000), Gap(20_000, 30_000)).after.shape == (1, 0)
+    assert extended(sine(30_000), Gap(0, 10_000)).before.shape == (1, 0)
+    assert extended(sine(30_000), Gap(20_000, 30_000)).after.shape == (1, 0)
     # nor from a sliver between two gaps
-    found = extended(tone(60_000), Gap(20_000, 40_000), Gap(40_050, 45_000))
+    found = extended(sine(60_000), Gap(20_000, 40_000), Gap(40_050, 45_000))
     assert found.after.shape == (1, 0)
     assert found.before.shape[1] > 0
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from signals import noise, tone
 from torch import Tensor
 
 from audiomask.audio.source import MemorySource
@@ -29,10 +30,6 @@ def infiller(vqvae: AnyVQVAE, mlm: MaskedLM, **options: object) -> Infiller:
 
 def fill(maker: Infiller, audio: Tensor, gaps: Sequence[Gap], rate: int = RATE) -> list[Filling]:
     return list(maker.fill(MemorySource(audio, rate), gaps))
-
-
-def noise(length: int, channels: int = 1, seed: int = 0) -> Tensor:
-    return 0.1 * torch.randn(channels, length, generator=torch.Generator().manual_seed(seed))
 
 
 @settings(max_examples=25)
@@ -59,7 +56,7 @@ def test_fillings_keep_to_the_gaps_and_their_crossfades(
     gaps = merge_gaps([Gap(a, min(a + n, length)) for a, n in spans])
     if sum(gap.length for gap in gaps) >= length:
         return
-    audio = noise(length)
+    audio = 0.1 * noise(1, length)
     fade = round(FADE * rate)
     made = fill(infiller(vqvae, mlm, method=method, temperature=temperature_now), audio, gaps, rate)
     assert [filling.gap for filling in made] == gaps
@@ -85,7 +82,7 @@ def test_a_crossfade_is_between_what_is_there_and_what_is_made(
     vqvae: AnyVQVAE, mlm: MaskedLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gap, fade = Gap(10_000, 20_000), round(FADE * RATE)
-    audio = noise(40_000)
+    audio = 0.1 * noise(1, 40_000)
     # a decoder that says 1000 all over
     monkeypatch.setattr(vqvae, "inpaint", lambda v, known, *_: torch.full_like(known, 1000.0))
     made = fill(infiller(vqvae, mlm, method=InfillMethod.tokens), audio, [gap])[0]
@@ -104,9 +101,8 @@ def test_edges_are_what_goes_on_from_the_sides(
     vqvae: AnyVQVAE, mlm: MaskedLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vqvae, "inpaint", lambda vectors, known, *_: torch.zeros_like(known))
-    time = torch.arange(60_000) / RATE
-    audio = torch.stack([0.1 * torch.sin(6.283 * pitch * time) for pitch in (330.0, 550.0)])
-    audio, gap = audio.sum(dim=0, keepdim=True), Gap(20_000, 40_000)
+    audio = 0.1 * tone([330, 550], 60_000).sum(dim=0, keepdim=True)
+    gap = Gap(20_000, 40_000)
     holed = audio.clone()
     holed[:, gap.start : gap.stop] = 0
     made = fill(infiller(vqvae, mlm), holed, [gap])[0]
@@ -135,8 +131,7 @@ def test_edges_are_what_goes_on_from_the_sides(
 def test_the_method_suits_length_and_sound(
     vqvae: AnyVQVAE, mlm: MaskedLM, milliseconds: int, noisy: bool, method: str
 ) -> None:
-    time = torch.arange(40_000) / RATE
-    audio = 0.1 * torch.sin(6.283 * 440 * time)[None] + (0.1 if noisy else 1e-4) * noise(40_000)
+    audio = 0.1 * tone(440, 40_000) + (0.01 if noisy else 1e-5) * noise(1, 40_000)
     gap = Gap(15_000, 15_000 + milliseconds * RATE // 1000)
     assert fill(infiller(vqvae, mlm), audio, [gap])[0].method == method
 
@@ -153,12 +148,12 @@ def test_the_candidates_go_through_the_model_together(
 
     monkeypatch.setattr(module, "iterative_decode", counted)
     maker = infiller(vqvae, mlm, method=InfillMethod.tokens, temperature=1.0, candidates=3)
-    fill(maker, noise(120_000, 2), [Gap(10_000, 16_000), Gap(40_000, 46_000)])
+    fill(maker, 0.1 * noise(2, 120_000), [Gap(10_000, 16_000), Gap(40_000, 46_000)])
     assert sizes == [6, 6]
 
 
 def test_a_channel_is_filled_as_if_it_were_alone(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
-    audio = noise(60_000, 3)
+    audio = 0.1 * noise(3, 60_000)
     gaps = [Gap(10_000, 11_000, (1,)), Gap(10_500, 25_000, (0, 2)), Gap(40_000, 41_000)]
     made = {f.gap: f for f in fill(infiller(vqvae, mlm), audio, gaps)}
     assert list(made) == gaps or sorted(made) == gaps
@@ -177,8 +172,8 @@ def test_a_channel_is_filled_as_if_it_were_alone(vqvae: AnyVQVAE, mlm: MaskedLM)
 
 def test_fillings_come_in_the_order_of_their_first_samples(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
     gaps = [Gap(20_000, 20_100, (0,)), Gap(20_050, 32_000, (1,)), Gap(50_000, 50_100)]
-    made = fill(infiller(vqvae, mlm, method=InfillMethod.tokens), noise(80_000, 2), gaps)
-    short = fill(infiller(vqvae, mlm), noise(80_000, 2), gaps)
+    made = fill(infiller(vqvae, mlm, method=InfillMethod.tokens), 0.1 * noise(2, 80_000), gaps)
+    short = fill(infiller(vqvae, mlm), 0.1 * noise(2, 80_000), gaps)
     for fillings in (made, short):
         assert {filling.gap for filling in fillings} == set(gaps)
         starts = [filling.start for filling in fillings]
@@ -201,7 +196,7 @@ def test_a_constant_offset_goes_on_through_the_gap(
     vqvae: AnyVQVAE, mlm: MaskedLM, method: str, length: int
 ) -> None:
     gap = Gap(100_000, 100_000 + length)
-    sound = 0.05 * noise(220_000, 2)
+    sound = 0.005 * noise(2, 220_000)
     offset = torch.tensor([[0.2], [-0.1]])
     shifted = sound + offset
     shifted[:, gap.start : gap.stop] = 0
@@ -215,7 +210,7 @@ def test_a_constant_offset_goes_on_through_the_gap(
 
 
 def test_same_seed_same_filling_other_seed_another(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
-    audio, gaps = noise(40_000), [Gap(10_000, 25_000)]
+    audio, gaps = 0.1 * noise(1, 40_000), [Gap(10_000, 25_000)]
     first, again, other = (
         fill(infiller(vqvae, mlm, seed=seed, temperature=1.0), audio, gaps)[0].samples
         for seed in (1, 1, 2)
@@ -299,7 +294,7 @@ def test_the_likeliest_candidate_is_kept(
     monkeypatch.setattr(module, "iterative_decode", filled_too)
     monkeypatch.setattr(vqvae, "inpaint", between_too)
     options = {"method": InfillMethod.tokens, "temperature": 1.0, "candidates": 4}
-    fill(infiller(vqvae, mlm, **options), noise(40_000, 2), [Gap(10_000, 20_000)])
+    fill(infiller(vqvae, mlm, **options), 0.1 * noise(2, 40_000), [Gap(10_000, 20_000)])
     (filled,), (vectors,) = seen, used
     scores = filled.score.view(4, 2).mean(dim=1)
     assert len(set(scores.tolist())) > 1

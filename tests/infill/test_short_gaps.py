@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from signals import gaussian_noise, tone
 from torch import Tensor
 
 from audiomask.audio.source import MemorySource
@@ -25,15 +26,13 @@ RATE = 44_100
 
 
 def noise(length: int, seed: int = 0) -> Tensor:
-    return torch.from_numpy(np.random.default_rng(seed).standard_normal(length))
+    return torch.from_numpy(gaussian_noise(length, seed=seed))
 
 
 def tones(seconds: float, rate: int = RATE) -> Tensor:
     """Two channels of different partials, [2, T]."""
-    time = torch.arange(round(seconds * rate)) / rate
-    pairs = [[(0.5, 440.0)], [(0.3, 311.0), (0.2, 2500.0)]]
-    sums = [sum(a * torch.sin(2 * torch.pi * f * time) for a, f in each) for each in pairs]
-    return torch.stack([torch.as_tensor(each) for each in sums]).float()
+    a, b, c = tone([440, 311, 2500], round(seconds * rate), rate)
+    return torch.stack([0.5 * a, 0.3 * b + 0.2 * c])
 
 
 def filled(audio: Tensor, gap: Gap, rate: int = RATE, *others: Gap) -> Tensor:
@@ -102,9 +101,7 @@ def test_any_rate(rate: int) -> None:
 
 def test_at_high_rates_what_only_they_have_is_filled_as_well() -> None:
     rate = 96_000
-    time = torch.arange(rate // 2) / rate
-    audio = 0.3 * torch.sin(2 * torch.pi * 440 * time)[None]
-    audio = audio + 0.3 * torch.sin(2 * torch.pi * 30_000 * time)
+    audio = 0.3 * tone([440, 30_000], rate // 2, rate).sum(dim=0, keepdim=True)
     gap = Gap(24_000, 24_000 + 960)
     assert ratio(filled(audio, gap, rate), audio, gap) > 20
     # less than a sample of the models' own rate

@@ -9,6 +9,7 @@ import soundfile
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from signals import uniform_noise
 
 from audiomask.audio.files import AudioFile
 from audiomask.audio.formats import default_subtype
@@ -40,7 +41,7 @@ def test_only_the_patches_change(
     cuts: list[int], subtype: str, block: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.getbasetemp()
-    noise = np.random.default_rng(0).uniform(-1, 1, (FRAMES, 2))
+    noise = uniform_noise(FRAMES, 2, level=1)
     soundfile.write(folder / "in.wav", noise, 22_050, subtype=subtype)
     with AudioFile(folder / "in.wav") as file:
         expected = file.read_raw(0, FRAMES).copy()

@@ -1,6 +1,7 @@
 """Views: some channels of a recording, and a recording without its constant offset."""
 
 import torch
+from signals import noise, tone
 
 from audiomask.audio.source import MemorySource
 from audiomask.infill.gaps import Gap
@@ -9,12 +10,8 @@ from audiomask.infill.views import ChannelView, dc_offset, without_dc
 RATE = 8000
 
 
-def noise(frames: int, channels: int = 2) -> torch.Tensor:
-    return 0.05 * torch.randn(channels, frames, generator=torch.Generator().manual_seed(0))
-
-
 def test_some_channels() -> None:
-    audio = noise(100, 4)
+    audio = 0.05 * noise(4, 100)
     view = ChannelView(MemorySource(audio, RATE), (1, 3))
     assert (view.channels, view.frames, view.sample_rate) == (2, 100, RATE)
     assert torch.equal(view.read(10, 20), audio[[1, 3], 10:20])
@@ -22,15 +19,13 @@ def test_some_channels() -> None:
 
 
 def test_sound_without_an_offset_is_left_as_it_is() -> None:
-    audio = noise(5 * RATE)
-    time = torch.arange(5 * RATE) / RATE
-    for sound in (audio, audio + 0.5 * torch.sin(6.283 * 31 * time), torch.zeros(1, 5 * RATE)):
+    audio = 0.05 * noise(2, 5 * RATE)
+    for sound in (audio, audio + 0.5 * tone(31, 5 * RATE, RATE), torch.zeros(1, 5 * RATE)):
         assert without_dc(MemorySource(sound, RATE), Gap(20_000, 21_000), []) is None
 
 
 def test_an_offset_is_found_beside_gaps_and_bass() -> None:
-    time = torch.arange(5 * RATE) / RATE
-    audio = noise(5 * RATE) + 0.3 * torch.sin(6.283 * 45 * time)
+    audio = 0.05 * noise(2, 5 * RATE) + 0.3 * tone(45, 5 * RATE, RATE)
     audio[1] += 0.03
     gaps = [Gap(17_000, 18_000), Gap(20_000, 21_000), Gap(22_000, 22_500)]
     for gap in gaps:
@@ -44,7 +39,7 @@ def test_an_offset_is_found_beside_gaps_and_bass() -> None:
 
 
 def test_an_offset_that_changes_is_a_line_in_the_gap() -> None:
-    audio = noise(4 * RATE, 1)
+    audio = 0.05 * noise(1, 4 * RATE)
     gap = Gap(15_000, 16_000)
     audio[:, : gap.start] += 0.1
     audio[:, gap.start :] += 0.3
@@ -61,7 +56,7 @@ def test_an_offset_that_changes_is_a_line_in_the_gap() -> None:
 
 
 def test_a_side_too_short_to_tell_goes_on_as_the_other() -> None:
-    audio = noise(3 * RATE, 1) + 0.1
+    audio = 0.05 * noise(1, 3 * RATE) + 0.1
     view = without_dc(MemorySource(audio, RATE), Gap(100, 900), [])
     assert view is not None
     assert abs(float(view.left) - 0.1) < 0.01

@@ -4,18 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import soundfile
 import yaml
+from signals import note, uniform_noise
 
 RATE = 44_100
-
-
-def tone(pitch: float, seconds: float = 0.6) -> npt.NDArray[np.float64]:
-    """A decaying tone at a MIDI pitch."""
-    time = np.arange(round(seconds * RATE)) / RATE
-    return 0.5 * np.exp(-4 * time) * np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * time)
 
 
 @pytest.fixture(scope="session")
@@ -32,10 +26,11 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for library, pitches in pitched.items():
         (folder / library).mkdir(parents=True)
         for pitch in pitches:
-            soundfile.write(folder / library / f"{pitch}_v100.wav", tone(pitch), RATE)
+            sound = 0.5 * note(pitch, round(0.6 * RATE))
+            soundfile.write(folder / library / f"{pitch}_v100.wav", sound, RATE)
     kit = folder / "drums" / "kit"
     kit.mkdir(parents=True)
-    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 8_000) * np.exp(-np.arange(8_000) / 1_000)
+    noise = uniform_noise(8_000) * np.exp(-np.arange(8_000) / 1_000)
     for piece in ("kick_a", "snare_a", "snare_b", "hat_closed"):
         soundfile.write(kit / f"{piece}.wav", noise, RATE)
     return folder

@@ -1,5 +1,6 @@
 """Tiny models with random weights: inference must be right whatever a model has learned."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from audiomask.checkpoint import save_checkpoint
+from audiomask.checkpoint import CONFIG_FILE, save_checkpoint
 from audiomask.networks.masks import MaskUNet, build_masks
 from audiomask.networks.mlm import MaskedLM, build_mlm
 from audiomask.networks.vqvae import AnyVQVAE, build_vqvae
@@ -80,3 +81,9 @@ def save(folder: Path, kind: str, model: Any, **requires: str) -> str:
     """Write a model of the default preset into a folder's folder of its kind."""
     config, weights = asdict(model.config), model.state_dict()
     return save_checkpoint(folder / kind, kind, "default", config, weights, requires=requires)
+
+
+def edit_config(folder: Path, **entries: Any) -> None:
+    """Rewrite some entries of a checkpoint's config.json."""
+    file = folder / CONFIG_FILE
+    file.write_text(json.dumps(json.loads(file.read_text()) | entries))

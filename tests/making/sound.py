@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import soundfile
+from signals import uniform_noise
 
 
 @pytest.fixture
 def noise() -> npt.NDArray[np.float64]:
     """A third of a second of stereo noise; an odd length, and no multiple of any block."""
-    return np.random.default_rng(0).uniform(-0.5, 0.5, (14_703, 2))
+    return uniform_noise(14_703, 2)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from signals import tone
 from torch import Tensor
 
 from audiomask.audio.source import MemorySource
@@ -74,8 +75,7 @@ def test_shares_that_sum_to_one_give_stems_that_sum_to_the_recording(rate: int) 
 
 @pytest.mark.parametrize("rate", [44100, 48000])
 def test_a_share_acts_on_its_own_band_and_time(rate: int) -> None:
-    time = torch.arange(2 * rate) / rate
-    low, high = (torch.sin(2 * torch.pi * hz * time) for hz in (300.0, 5000.0))
+    low, high = tone([300, 5000], 2 * rate, rate)
     frames = frames_of(2 * rate, rate)
     shares = torch.zeros(1, 64, frames)
     shares[:, :32, : frames // 2] = 1  # the lower bands, in the first second
@@ -88,8 +88,7 @@ def test_a_share_acts_on_its_own_band_and_time(rate: int) -> None:
 
 def test_what_lies_above_the_last_band_follows_it() -> None:
     rate = 96000
-    time = torch.arange(rate) / rate
-    ultrasound = torch.sin(2 * torch.pi * 30000.0 * time)
+    ultrasound = tone(30_000, rate, rate)
     shares = torch.zeros(1, 64, frames_of(rate, rate))
     shares[:, -1] = 0.5
     shared = SharedOut(MemorySource(ultrasound[None], rate), HOP, 22050)
@@ -120,17 +119,15 @@ def test_what_is_audible_by_hand() -> None:
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 32000, 44100, 48000, 96000, 192000])
 @pytest.mark.parametrize("offset", [0.03, -0.5])
 def test_an_offset_is_no_stems(rate: int, offset: float) -> None:
-    time = torch.arange(2 * rate) / rate
-    tone = 0.1 * torch.sin(2 * torch.pi * 220.0 * time)
-    stem = stem_of((tone + offset)[None], rate)[0]
+    sine = 0.1 * tone(220, 2 * rate, rate)
+    stem = stem_of((sine + offset)[None], rate)[0]
     middle = slice(rate // 5, -rate // 5)
-    assert torch.allclose(stem[middle], tone[middle], atol=2e-4)
+    assert torch.allclose(stem[middle], sine[middle], atol=2e-4)
 
 
 @pytest.mark.parametrize("hz", [0.2, 1.0, 3.0])
 def test_a_slow_drift_is_no_stems(hz: float) -> None:
-    time = torch.arange(3 * 44100) / 44100
-    drift = 0.1 * torch.sin(2 * torch.pi * hz * time)
+    drift = 0.1 * tone(hz, 3 * 44100)
     stem = stem_of(drift[None], 44100)[0, 44100:-44100]
     assert float(stem.abs().max()) < 2e-3
 
@@ -138,8 +135,7 @@ def test_a_slow_drift_is_no_stems(hz: float) -> None:
 @pytest.mark.parametrize("rate", [8000, 44100, 48000, 192000])
 @pytest.mark.parametrize("hz", [30.0, 41.2, 100.0])
 def test_low_notes_are_left_as_they_are(rate: int, hz: float) -> None:
-    time = torch.arange(2 * rate) / rate
-    note = 0.1 * torch.sin(2 * torch.pi * hz * time)
+    note = 0.1 * tone(hz, 2 * rate, rate)
     stem = stem_of(note[None], rate)[0]
     middle = slice(rate // 5, -rate // 5)
     assert torch.allclose(stem[middle], note[middle], atol=1e-3)

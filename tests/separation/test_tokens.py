@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from audiomask.runtime.memory import AdaptiveBatches
 from torch import Tensor
 
 from audiomask.audio.source import MemorySource
@@ -14,6 +13,7 @@ from audiomask.networks.layers.band_features import band_features
 from audiomask.networks.mlm import MaskedLM, build_mlm
 from audiomask.networks.mlm.separation import stem_codes
 from audiomask.networks.vqvae import AnyVQVAE, build_vqvae
+from audiomask.runtime.memory import AdaptiveBatches
 from audiomask.separation import tokens as module
 from audiomask.separation.tokens import TokenSeparator, WienerSeparator
 

@@ -145,5 +145,7 @@ def test_holding_all_is_refused() -> None:
         ConfigError, match=r"trainable_prefix is 'refiner'.*there are: inward, parts, outward"
     ):
         freeze_except(model, "refiner")
-    with pytest.raises(ConfigError, match="trainable_prefix is 'parts', and no loss depends on that"):
+    with pytest.raises(
+        ConfigError, match="trainable_prefix is 'parts', and no loss depends on that"
+    ):
         freeze_except(model, "parts", model.parts.parameters())

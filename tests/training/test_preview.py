@@ -12,6 +12,7 @@ import pytest
 import soundfile
 import torch
 from matplotlib.figure import Figure
+from signals import tone
 from torch import Tensor
 
 from audiomask.data.excerpt import Excerpt
@@ -23,8 +24,8 @@ RATE = 44_100
 STEMS = ("guitar", "bass")
 
 
-def sine(hertz: float, level: float, seconds: float = 0.5) -> Tensor:
-    return level * torch.sin(2 * math.pi * hertz * torch.arange(round(seconds * RATE)) / RATE)
+def sine(hertz: float, level: float) -> Tensor:
+    return level * tone(hertz, RATE // 2)
 
 
 def band(index: int, known: bool = True) -> Excerpt:

@@ -104,7 +104,7 @@ def test_songs_on_disk_train_all_models(
         folder = slakh({"S00": (25, False), "S01": (33, False), "S02": (48, False)}, seconds=2.0)
     first = replace(options("vqvae", overrides=VQVAE, workers=1), data=(folder,))
     assert train_kind("vqvae", first) == 2
-    settings = MLM | {"stems": "guitar,bass", "pitch_tempo_prob": "1", "coloured": "1"}
+    settings = MLM | {"stems": "guitar,bass", "pitch_tempo_prob": "1", "effects_prob": "1"}
     second = options("mlm", overrides=settings, vqvae=first.out, workers=1)
     assert train_kind("mlm", replace(second, data=(folder,))) == 2
     assert tuple(load_checkpoint(second.out).config["stems"]) == ("guitar", "bass")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from signals import tone
 
 from audiomask.training.spectrogram import (
     COLORS,
@@ -21,7 +22,7 @@ RATE = 44_100
 
 
 def sine(hertz: float, seconds: float = 1.0, rate: int = RATE, level: float = 0.5) -> torch.Tensor:
-    return level * torch.sin(2 * math.pi * hertz * torch.arange(round(seconds * rate)) / rate)
+    return level * tone(hertz, round(seconds * rate), rate)
 
 
 #: the darkest colour and the lightest

@@ -14,6 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from recordings import png
+from signals import tone
 
 from audiomask.audio.files import AudioFile
 from audiomask.audio.metadata.model import Layout, Metadata, Picture
@@ -109,10 +110,9 @@ def test_every_channel_of_ogg_reaches_its_loudspeaker(
     tmp_path: Path, peer: Callable[[str], str], subtype: str, channels: int
 ) -> None:
     peer("ffmpeg")
-    time = torch.arange(24_000) / 48_000
     # deep ones, as the channel for those carries no others
     pitches = [40 + 20 * n for n in range(channels)]
-    sound = torch.stack([0.2 * torch.sin(2 * torch.pi * pitch * time) for pitch in pitches])
+    sound = 0.2 * tone(pitches, 24_000, 48_000)
     path = write(tmp_path / "a.ogg", None, sound, subtype=subtype, bitrate=64_000 * channels)
     theirs = np.frombuffer(heard_by_ffmpeg(path), "<i2").reshape(-1, channels)
     with AudioFile(path) as file:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pytest
 import soundfile
 import webdataset
+from signals import tone, uniform_noise
 
 from audiomask.data.layouts import recognize
 from audiomask.data.shards.manifest import Manifest, Segment
@@ -76,8 +77,7 @@ def test_every_sample_of_every_stem_comes_back(songs: Path, tmp_path: Path) -> N
 
 
 def test_24_bits_stay_and_floats_get_them(save: Save, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    fine = rng.uniform(-0.5, 0.5, (48_000, 2))
+    fine = uniform_noise(48_000, 2)
     folder = tmp_path / "musdb" / "train" / "A Song"
     for name in ("mixture", "drums", "bass", "vocals"):
         file = save(folder / f"{name}.wav", fine, "PCM_24", 48_000)
@@ -94,7 +94,7 @@ def test_24_bits_stay_and_floats_get_them(save: Save, tmp_path: Path) -> None:
 
 
 def test_what_goes_beyond_full_scale_is_not_clipped(save: Save, tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).uniform(-1, 1, (RATE, 1))
+    noise = uniform_noise(RATE, 1, level=1)
     noise[:2, 0] = (-1, 1)
     for number in (1, 2, 3):
         save(tmp_path / "in" / "song" / f"guitar {number}.wav", noise)
@@ -112,9 +112,8 @@ def test_what_goes_beyond_full_scale_is_not_clipped(save: Save, tmp_path: Path) 
 
 
 def test_rates_and_channels_that_differ_in_a_song(save: Save, tmp_path: Path) -> None:
-    time = np.arange(RATE) / RATE
-    save(tmp_path / "in" / "song" / "guitar.wav", 0.5 * np.sin(440 * 2 * np.pi * time)[:, None])
-    slow = 0.5 * np.sin(440 * 2 * np.pi * time[: RATE // 2] * 2)[:, None]
+    fast, slow = (0.5 * tone(440, n, n).numpy()[:, None] for n in (RATE, RATE // 2))
+    save(tmp_path / "in" / "song" / "guitar.wav", fast)
     surround = np.tile(slow, 6) * [0.0, 0.2, 0.1, 0.4, 0.2, 0.6]
     save(tmp_path / "in" / "song" / "bass.wav", surround, "PCM_24", RATE // 2)
     made = pack([recognize(tmp_path / "in")], tmp_path / "out")
@@ -156,7 +155,7 @@ def test_webdataset_reads_them(packed: Path) -> None:
 
 
 def test_recordings(save: Save, tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (3 * RATE, 2))
+    noise = uniform_noise(3 * RATE, 2)
     file = save(tmp_path / "in" / "a b.c.wav", noise)
     save(tmp_path / "in" / "lossy.ogg", noise, "VORBIS")
     made = pack([recognize(tmp_path / "in")], tmp_path / "out", seconds=1.0)
@@ -298,7 +297,7 @@ def test_an_unreadable_song_is_named_once_and_left_out(
 ) -> None:
     for number in range(3):
         for stem in ("guitar", "bass"):
-            noise = np.random.default_rng(number).uniform(-0.3, 0.3, (2 * RATE, 1))
+            noise = uniform_noise(2 * RATE, 1, level=0.3, seed=number)
             save(tmp_path / "in" / f"song {number}" / f"{stem}.wav", noise)
     source = recognize(tmp_path / "in")
     bad = break_song(source, 1)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from signals import tone
 
 from audiomask.audio.slices import Slice
 from audiomask.data.layouts import recognize
@@ -213,13 +214,12 @@ def test_only_what_is_asked_for_is_read(packed: Path) -> None:
 def test_members_come_at_one_rate_and_at_their_level(
     tmp_path: Path, save: Callable[..., Path]
 ) -> None:
-    time = np.arange(22_050) / 22_050
-    sine = np.sin(2 * np.pi * 440 * time)[:, None]
-    save(tmp_path / "in" / "song" / "guitar.wav", 3 * sine, "FLOAT", 22_050)
+    sound = 3 * tone(440, 22_050, 22_050).numpy()[:, None]
+    save(tmp_path / "in" / "song" / "guitar.wav", sound, "FLOAT", 22_050)
     pack([recognize(tmp_path / "in")], tmp_path / "out")
     shards = shards_at(tmp_path / "out")
     (member,) = shards.manifest.shards[0].segments[0].stems["guitar"]
     assert member.gain == 4
     audio = MemberReader(FolderStore(shards.address), shards.address).read(member, 0, 44_100)
-    expected = 3 * np.sin(2 * np.pi * 440 * np.arange(44_100) / 44_100)
+    expected = 3 * tone(440, 44_100).numpy()
     assert np.abs(audio[0].numpy() - expected)[500:-500].max() < 1e-3

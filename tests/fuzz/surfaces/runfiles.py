@@ -27,7 +27,7 @@ KINDS: dict[bytes, tuple[str, Any]] = {
 }
 WORDS = (
     b"[model]\n", b"[schedule]\n", b"[augmentation]\n", b"[origin]\n", b"levels", b"dim", b"stems",
-    b"channels", b"learning_rate", b"moved", b"max-time", b"data", b"batch-size", b"kind",
+    b"channels", b"learning_rate", b"pan_prob", b"max-time", b"data", b"batch-size", b"kind",
     b"steps", b" = ", b"[", b"]", b'"', b"'''", b"nan", b"inf", b"1e309", b"true", b"{", b"}",
     b"1979-05-27T07:32:00Z", b"0x7fffffffffffffff", b'"9m"', b'"~"', b'"../.."', b"\\u0000", b"#",
 )  # fmt: skip
@@ -51,7 +51,7 @@ def seeds() -> list[bytes]:
         'max-time = "1h30m"\ncompile = false\nworkers = 2\nbatch-size = "auto"\nshard = true\n'
     )
     vqvae = options + "[model]\nlevels = 3\ncode_dim = 8\n[schedule]\nlearning_rate = 3e-4\n"
-    more = "[augmentation]\nmoved = 0.5\n[origin]\nkind = 'vqvae'\n"
+    more = "[augmentation]\npan_prob = 0.5\n[origin]\nkind = 'vqvae'\n"
     mlm = 'steps = 3\n[model]\nstems = ["guitar"]\nlayers = 2\nbands = 32\nseparated = 0.5\n'
     masks = 'steps = 3\n[model]\nstems = ["guitar"]\nchannels = [4, 8]\nbands = 32\n'
     paper = "seed = 7\n[model]\nblocks = 2\nstft_size = 32\ncommitment = 0.1\n"

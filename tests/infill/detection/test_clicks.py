@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from signals import gaussian_noise, tone
 
 from audiomask.infill.detection.clicks import LONGEST, ClickDetector
 
@@ -9,9 +11,8 @@ RATE = 44_100
 
 
 def music(seconds: int) -> np.ndarray:
-    time = np.arange(seconds * RATE) / RATE
-    tones = sum(0.1 * np.sin(2 * np.pi * pitch * time) for pitch in (220, 331, 1250))
-    return (tones + np.random.default_rng(0).normal(0, 0.003, len(time))).astype(np.float32)
+    tones = tone([220, 331, 1250], seconds * RATE, dtype=torch.float64).sum(dim=0).numpy()
+    return (0.1 * tones + 0.003 * gaussian_noise(seconds * RATE)).astype(np.float32)
 
 
 def clicks(audio: np.ndarray, block: int = 30_000) -> list[tuple[int, int]]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from signals import gaussian_noise
 
 from audiomask.audio.source import MemorySource
 from audiomask.infill.detection.dropouts import Dip, DipDetector, exact_edges
@@ -11,7 +12,7 @@ RATE = 44_100
 
 
 def noise(frames: int, channels: int = 2, level: float = 0.1) -> np.ndarray:
-    return np.random.default_rng(0).normal(0, level, (frames, channels)).astype(np.float32)
+    return (level * gaussian_noise(frames, channels)).astype(np.float32)
 
 
 def dips(audio: np.ndarray, block: int = 10_000, longest: float = 1.0) -> list[Dip]:

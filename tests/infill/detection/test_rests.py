@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from signals import gaussian_noise
 
 from audiomask.audio.source import MemorySource
 from audiomask.infill.detection.rests import edge, is_dropout, is_rest
@@ -13,7 +14,7 @@ START, STOP = RATE, RATE + 4410
 
 def source(before: np.ndarray | float = 1.0, after: np.ndarray | float = 1.0) -> MemorySource:
     """Noise with a silence in it, its sides by so much softer."""
-    audio = np.random.default_rng(0).normal(0, 0.1, (2, 3 * RATE))
+    audio = 0.1 * gaussian_noise(2, 3 * RATE)
     audio[:, :START] *= before
     audio[:, STOP:] *= after
     audio[:, START:STOP] = 0

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from toy_paper import TINY
 
 from audiomask.networks.vqvae.config import VQVAEConfig
 from audiomask.networks.vqvae.model import VQVAE
+from audiomask.networks.vqvae.paper import PaperVQVAE
 
 
 @pytest.fixture(autouse=True)
@@ -34,3 +36,9 @@ def vqvae(seed: None, tiny: VQVAEConfig) -> VQVAE:
     model = VQVAE(tiny)
     model(0.1 * torch.randn(4, 64 * 64))
     return model.eval()
+
+
+@pytest.fixture
+def paper(seed: None) -> PaperVQVAE:
+    """A model of the paper preset, its weights as they are drawn."""
+    return PaperVQVAE(TINY)

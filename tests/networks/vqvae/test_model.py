@@ -1,10 +1,10 @@
 """The default VQ-VAE: shapes, windows, the loss, and that it learns."""
 
-import math
 from dataclasses import replace
 
 import pytest
 import torch
+from signals import tone
 from torch import Tensor
 
 from audiomask.errors import ConfigError
@@ -15,9 +15,8 @@ from audiomask.networks.vqvae.phase_reconstruction import BLOCK
 
 
 def chords(batch: int, samples: int) -> Tensor:
-    time = torch.arange(samples) / 44_100
-    pitch = 200 * 2 ** torch.arange(batch * 3).view(batch, 3, 1).div(5)
-    return 0.1 * torch.sin(2 * math.pi * pitch * time).sum(dim=1)
+    pitches = [200 * 2 ** (number / 5) for number in range(3 * batch)]
+    return 0.1 * tone(pitches, samples).view(batch, 3, samples).sum(dim=1)
 
 
 # Shapes

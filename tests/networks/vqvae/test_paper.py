@@ -1,52 +1,16 @@
-"""The paper preset: every loss term by hand, the shape rule, the gradient path, the windows."""
+"""The paper preset: settings, shapes, layers, the start of the codebook, windows, training."""
 
-import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
-import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
+from toy_paper import TINY, backpropagate, noisy_sines
 
 from audiomask.errors import ConfigError
 from audiomask.networks.vqvae.output import VQVAEOutput
-from audiomask.networks.vqvae.paper import (
-    PaperConfig,
-    PaperVQVAE,
-    codebook_loss,
-    commitment_loss,
-    nearest_code,
-    reconstruction_loss,
-    spectral_loss,
-    straight_through,
-)
+from audiomask.networks.vqvae.paper import PaperConfig, PaperVQVAE
 from audiomask.networks.vqvae.usage import perplexity
-
-TINY = PaperConfig(blocks=2, channels=8, codebook_size=16, code_dim=4, stft_size=32)
-
-
-@pytest.fixture(autouse=True)
-def seed() -> None:
-    torch.manual_seed(0)
-
-
-@pytest.fixture
-def model(seed: None) -> PaperVQVAE:
-    return PaperVQVAE(TINY)
-
-
-def backpropagate(loss: Tensor, gradient: Tensor | None = None) -> None:
-    torch.autograd.backward(loss, gradient)
-
-
-def noisy_sines(batch: int, samples: int) -> Tensor:
-    time = torch.arange(samples) / 44100
-    pitch = torch.linspace(500, 2000, batch).unsqueeze(1)
-    return 0.5 * torch.sin(2 * math.pi * pitch * time) + 0.05 * torch.randn(batch, samples)
-
 
 # The configuration
 
@@ -82,108 +46,6 @@ def test_a_value_out_of_range_is_refused_by_name(field: str, value: object) -> N
         replace(TINY, **{field: value})
 
 
-# The loss, each term by hand
-
-
-def test_reconstruction_loss_by_hand() -> None:
-    audio = torch.tensor([[1.0, 2.0], [0.0, -1.0]])
-    other = torch.tensor([[0.0, 2.0], [2.0, -4.0]])
-    assert reconstruction_loss(audio, other).item() == (1 + 0 + 4 + 9) / 4
-
-
-@pytest.mark.parametrize("term", [codebook_loss, commitment_loss])
-def test_codebook_and_commitment_loss_by_hand(term: Callable[[Tensor, Tensor], Tensor]) -> None:
-    latents = torch.tensor([[[1.0, 0.0], [2.0, 2.0]]])
-    quantized = torch.tensor([[[0.0, 0.0], [0.0, 5.0]]])
-    assert term(latents, quantized).item() == (1 + 0 + 4 + 9) / 4
-
-
-def test_spectral_loss_of_a_click_by_hand() -> None:
-    # Window 4, hop 1: the Hann window is 0, 1/2, 1, 1/2. A click of height a is in four of the 9
-    # frames, there weighted by one value of the window, so |STFT| is a times that in all 3 bins.
-    click = F.one_hot(torch.tensor([4]), 8).float()
-    expected = 3 * (0.5**2 + 1**2 + 0.5**2) / (9 * 3)
-    assert spectral_loss(3 * click, 2 * click, 4).item() == pytest.approx(expected)
-
-
-def test_spectral_loss_of_a_constant_by_hand() -> None:
-    # A frame of ones has the window's transform: 2, 1, 0 in its 3 bins. At the ends zeros cut the
-    # window (0, 1/2, 1, 1/2) to 1, 1/2 in the first frame, 1/2, 1 in the last but one and 1/2 in
-    # the last; in the second they fall on the window's 0.
-    length = 64
-    cut = [1.5, math.hypot(1, 0.5), 0.5]
-    ends: list[list[float]] = [cut, [2, 1, 0], cut, [0.5, 0.5, 0.5]]
-    total = (length + 1 - 4) * (2**2 + 1**2) + sum(value**2 for frame in ends for value in frame)
-    ones = torch.ones(1, length)
-    expected = total / ((length + 1) * 3)
-    assert spectral_loss(ones, 0 * ones, 4).item() == pytest.approx(expected)
-
-
-def test_spectral_loss_ignores_the_phase_and_short_audio_is_fine() -> None:
-    audio = torch.randn(2, 16)
-    assert spectral_loss(audio, -audio, 1024).item() == 0
-    assert spectral_loss(audio, 2 * audio, 1024).item() > 0
-
-
-def test_spectral_loss_of_silence_has_a_finite_gradient() -> None:
-    silence = torch.zeros(1, 64, requires_grad=True)
-    backpropagate(spectral_loss(torch.randn(1, 64), silence, 16))
-    assert silence.grad is not None
-    assert silence.grad.isfinite().all()
-
-
-def test_the_loss_is_the_weighted_sum_of_the_four_terms() -> None:
-    model = PaperVQVAE(replace(TINY, commitment=0.3))
-    audio = noisy_sines(2, 256)
-    output = model(audio)
-    assert set(output.losses) == {"reconstruction", "codebook", "commitment", "spectral"}
-    assert all(term.shape == () and term.item() > 0 for term in output.losses.values())
-    expected = sum(
-        output.losses[name].item() * weight
-        for name, weight in [
-            ("reconstruction", 1),
-            ("codebook", 1),
-            ("commitment", 0.3),
-            ("spectral", 1),
-        ]
-    )
-    assert output.loss.item() == pytest.approx(expected, rel=1e-6)
-    assert output.losses["reconstruction"].item() == pytest.approx(
-        (audio - model.decode(model.encode(audio))).square().mean().item()
-    )
-    assert output.losses["spectral"].item() == pytest.approx(
-        spectral_loss(audio, model.decode(model.encode(audio)), 32).item()
-    )
-
-
-# Codes
-
-
-def test_nearest_code_by_hand() -> None:
-    codebook = torch.tensor([[0.0, 0.0], [10.0, 0.0], [4.0, 3.0]])
-    latents = torch.tensor([[[1.0, 1.0], [7.1, 0.0]], [[4.0, 9.0], [3.0, 1.0]]])
-    assert nearest_code(latents, codebook).tolist() == [[0, 1], [2, 2]]
-
-
-@settings(deadline=None, max_examples=30)
-@given(seed=st.integers(0, 2**32 - 1), offset=st.sampled_from([0.0, 1.0, 1000.0]))
-def test_nearest_code_is_brute_force(seed: int, offset: float) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    codebook = torch.randn(37, 5, generator=generator) + offset
-    latents = torch.randn(3, 11, 5, generator=generator) + offset
-    difference = latents.double()[:, :, None] - codebook.double()
-    distances = difference.square().sum(-1)
-    chosen = distances.gather(-1, nearest_code(latents, codebook)[..., None]).squeeze(-1)
-    # The distance, not the index, is compared: float32 may tell no difference between two.
-    assert torch.allclose(chosen, distances.amin(-1), atol=1e-5)
-
-
-def test_nearest_code_keeps_full_precision_under_autocast() -> None:
-    codebook = 1 + 1e-4 * torch.arange(8.0).unsqueeze(1)  # all alike in bfloat16
-    with torch.autocast("cpu", torch.bfloat16):
-        assert nearest_code(codebook, codebook).tolist() == list(range(8))
-
-
 # Shapes
 
 
@@ -204,91 +66,32 @@ def test_a_frame_is_two_to_the_k_samples(blocks: int, frames: int) -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 7), (1, 0), (8,), (1, 1, 8)])
-def test_other_audio_is_refused(model: PaperVQVAE, shape: tuple[int, ...]) -> None:
-    for method in (model.encode, model):
+def test_other_audio_is_refused(paper: PaperVQVAE, shape: tuple[int, ...]) -> None:
+    for method in (paper.encode, paper):
         with pytest.raises(ValueError, match="multiple of 4"):
             method(torch.zeros(shape))
 
 
 @pytest.mark.parametrize("codes", [torch.zeros(1, 3), torch.zeros(1, 2, 3), torch.zeros(1, 1, 0)])
-def test_codes_of_another_shape_are_refused(model: PaperVQVAE, codes: Tensor) -> None:
+def test_codes_of_another_shape_are_refused(paper: PaperVQVAE, codes: Tensor) -> None:
     with pytest.raises(ValueError, match="shape"):
-        model.decode(codes.long())
+        paper.decode(codes.long())
 
 
 @pytest.mark.parametrize("code", [-1, 16])
-def test_a_code_that_does_not_exist_is_refused(model: PaperVQVAE, code: int) -> None:
+def test_a_code_that_does_not_exist_is_refused(paper: PaperVQVAE, code: int) -> None:
     with pytest.raises(ValueError, match="0 to 15"):
-        model.decode(torch.tensor([[[0, code]]]))
+        paper.decode(torch.tensor([[[0, code]]]))
 
 
-def test_decode_of_encode_is_the_forward_pass(model: PaperVQVAE) -> None:
+def test_decode_of_encode_is_the_forward_pass(paper: PaperVQVAE) -> None:
     audio = noisy_sines(2, 256)
-    found = float(model(audio).losses["reconstruction"].detach())
-    error = (model.decode(model.encode(audio)) - audio).square().mean()
+    found = float(paper(audio).losses["reconstruction"].detach())
+    error = (paper.decode(paper.encode(audio)) - audio).square().mean()
     assert float(error.detach()) == pytest.approx(found, rel=1e-5)
-    assert torch.equal(model.codebooks()[0], model.codebook)
-    assert model.codebooks().shape == (1, 16, 4)
-    assert not model.codebooks().requires_grad
-
-
-# The gradient path
-
-
-def test_straight_through_hands_the_gradient_on_and_has_the_quantised_value() -> None:
-    latents = torch.randn(2, 3, 4, requires_grad=True)
-    quantized = torch.randn(2, 3, 4, requires_grad=True)
-    joined = straight_through(latents, quantized)
-    assert torch.allclose(joined, quantized)
-    gradient = torch.randn(2, 3, 4)
-    backpropagate(joined, gradient)
-    assert latents.grad is not None
-    assert torch.equal(latents.grad, gradient)
-    assert quantized.grad is None
-
-
-def test_the_encoders_output_gets_the_decoders_gradient(model: PaperVQVAE) -> None:
-    seen: dict[str, Tensor] = {}
-
-    def keep(name: str, tensor: Tensor) -> None:
-        tensor.retain_grad()
-        seen[name] = tensor
-
-    model.encoder.register_forward_hook(lambda module, inputs, output: keep("h", output))
-    model.decoder.register_forward_pre_hook(lambda module, inputs: keep("e", inputs[0]))
-    model.eval()  # no initialisation, which would run the encoder twice
-    model.zero_grad()
-    output = model(noisy_sines(2, 256))
-    backpropagate(output.losses["reconstruction"] + output.losses["spectral"])
-    assert seen["h"].grad is not None
-    assert seen["h"].grad.abs().sum() > 0
-    assert seen["e"].grad is not None
-    assert torch.equal(seen["h"].grad, seen["e"].grad)
-    assert model.codebook.grad is None  # the decoder's gradient passes the codebook by
-
-
-def test_sg_stops_the_codebook_term_at_the_encoder(model: PaperVQVAE) -> None:
-    backpropagate(model(noisy_sines(2, 256)).losses["codebook"])
-    assert model.codebook.grad is not None
-    assert model.codebook.grad.abs().sum() > 0
-    assert all(weight.grad is None for weight in model.encoder.parameters())
-    assert all(weight.grad is None for weight in model.decoder.parameters())
-
-
-def test_sg_stops_the_commitment_term_at_the_codebook(model: PaperVQVAE) -> None:
-    backpropagate(model(noisy_sines(2, 256)).losses["commitment"])
-    assert model.codebook.grad is None
-    assert all(weight.grad is not None for weight in model.encoder.parameters())
-    assert all(weight.grad is None for weight in model.decoder.parameters())
-
-
-def test_the_codebook_terms_gradient_by_hand() -> None:
-    latents = torch.tensor([[1.0, 0.0]], requires_grad=True)
-    quantized = torch.tensor([[3.0, -1.0]], requires_grad=True)
-    backpropagate(codebook_loss(latents, quantized))  # mean of (e - h)^2 over two elements
-    assert quantized.grad is not None
-    assert quantized.grad.tolist() == [[2.0, -1.0]]
-    assert latents.grad is None
+    assert torch.equal(paper.codebooks()[0], paper.codebook)
+    assert paper.codebooks().shape == (1, 16, 4)
+    assert not paper.codebooks().requires_grad
 
 
 # The layers
@@ -330,42 +133,42 @@ def test_every_parameter_is_in_use_and_none_is_missing(blocks: int) -> None:
 # The codebook's start
 
 
-def test_the_first_batch_standardises_the_latents_and_sets_the_codebook(model: PaperVQVAE) -> None:
+def test_the_first_batch_standardises_the_latents_and_sets_the_codebook(paper: PaperVQVAE) -> None:
     audio = noisy_sines(4, 1024)
-    output = model(audio)
-    assert model.initialised
-    latents = model.encoder(audio.unsqueeze(1)).transpose(0, 1).flatten(1)
+    output = paper(audio)
+    assert paper.initialised
+    latents = paper.encoder(audio.unsqueeze(1)).transpose(0, 1).flatten(1)
     assert torch.allclose(latents.mean(1), torch.zeros(4), atol=1e-4)
     assert torch.allclose(latents.std(1, unbiased=False), torch.ones(4), atol=1e-4)
-    nearest = torch.cdist(model.codebook, latents.T).amin(1)
+    nearest = torch.cdist(paper.codebook, latents.T).amin(1)
     assert nearest.max() < 0.1  # every code is a latent, but for the noise
     assert torch.unique(output.codes).numel() == 16
-    codebook = model.codebook.clone()
-    model(noisy_sines(4, 1024))
-    assert torch.equal(model.codebook, codebook)  # only the first batch does so
+    codebook = paper.codebook.clone()
+    paper(noisy_sines(4, 1024))
+    assert torch.equal(paper.codebook, codebook)  # only the first batch does so
 
 
-def test_fewer_latents_than_codes_still_give_distinct_codes(model: PaperVQVAE) -> None:
-    model(noisy_sines(1, 24))  # 6 latents for 16 codes
-    assert model.initialised
-    assert torch.unique(model.codebook.detach(), dim=0).shape[0] == 16
+def test_fewer_latents_than_codes_still_give_distinct_codes(paper: PaperVQVAE) -> None:
+    paper(noisy_sines(1, 24))  # 6 latents for 16 codes
+    assert paper.initialised
+    assert torch.unique(paper.codebook.detach(), dim=0).shape[0] == 16
 
 
-def test_silence_and_evaluation_do_not_start_the_codebook(model: PaperVQVAE) -> None:
-    before = model.codebook.clone()
-    assert model(torch.zeros(2, 256)).loss.isfinite()
-    model.eval()
-    model(noisy_sines(2, 256))
-    assert not model.initialised
-    assert torch.equal(model.codebook, before)
+def test_silence_and_evaluation_do_not_start_the_codebook(paper: PaperVQVAE) -> None:
+    before = paper.codebook.clone()
+    assert paper(torch.zeros(2, 256)).loss.isfinite()
+    paper.eval()
+    paper(noisy_sines(2, 256))
+    assert not paper.initialised
+    assert torch.equal(paper.codebook, before)
 
 
-def test_a_loaded_model_keeps_its_codebook(model: PaperVQVAE) -> None:
-    model(noisy_sines(2, 256))
+def test_a_loaded_model_keeps_its_codebook(paper: PaperVQVAE) -> None:
+    paper(noisy_sines(2, 256))
     loaded = PaperVQVAE(TINY)
-    loaded.load_state_dict(model.state_dict())
+    loaded.load_state_dict(paper.state_dict())
     loaded(noisy_sines(2, 512))
-    assert torch.equal(loaded.codebook, model.codebook)
+    assert torch.equal(loaded.codebook, paper.codebook)
 
 
 def test_the_same_seed_starts_the_same_model() -> None:

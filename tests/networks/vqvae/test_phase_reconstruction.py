@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from signals import tone as sine
 from torch import Tensor
 
 from audiomask.audio.spectra import istft, stft
@@ -24,8 +25,7 @@ SIZE, HOP, RATE = 256, 64, 44_100
 
 def tone(frames: int, *pitches: float) -> Tensor:
     """Steady partials [1, frames * HOP]."""
-    time = torch.arange(frames * HOP, dtype=torch.float64) / RATE
-    return sum(0.1 * torch.sin(2 * math.pi * pitch * time) for pitch in pitches).float()[None]  # type: ignore[union-attr]
+    return 0.1 * sine(pitches, frames * HOP).sum(dim=0, keepdim=True)
 
 
 def described(audio: Tensor) -> tuple[Tensor, Tensor]:

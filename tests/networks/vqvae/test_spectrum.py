@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from signals import tone
 
 from audiomask.audio.spectra import stft
 from audiomask.networks.vqvae import spectrum as module
@@ -28,8 +29,7 @@ def test_magnitudes_are_those_of_the_stft() -> None:
 
 @pytest.mark.parametrize("pitch", [440.0, 1000.0, 5003.0])
 def test_the_advance_of_a_partial_is_its_distance_from_the_bin(pitch: float) -> None:
-    audio = torch.sin(2 * math.pi * pitch * torch.arange(30 * HOP, dtype=torch.float64) / RATE)
-    spectrum = analyze(audio.float()[None], SIZE, HOP)
+    spectrum = analyze(tone(pitch, 30 * HOP)[None], SIZE, HOP)
     place = pitch * SIZE / RATE
     peak = round(place)
     assert int(spectrum.log_magnitude[0, 15].argmax()) == peak

@@ -1,10 +1,10 @@
 """A step of the VQ-VAE: crops of mixtures and stems, and a checkpoint that loads."""
 
-import math
 from pathlib import Path
 
 import pytest
 import torch
+from signals import tone
 
 from audiomask.checkpoint import load_checkpoint, load_weights
 from audiomask.data.excerpt import Excerpt
@@ -21,10 +21,10 @@ SETTINGS = {
 
 def songs(index: int = 0, separated: bool = True, number: int = 1) -> Excerpt:
     """Excerpts whose mixture is 0.6 and whose two sounding stems are 0.4 and 0.2."""
-    place = torch.sin(2 * math.pi * torch.arange(5_000) / 100)
+    place = tone(1 / 100, 5_000, rate=1)
     stems = torch.tensor([0.4, 0.0, 0.2])[:, None] * place
     if index % 2:  # a stem of another shape, to tell it apart whatever its gain
-        stems[2] = 0.2 * torch.sin(2 * math.pi * torch.arange(5_000) / 50)
+        stems[2] = 0.2 * tone(1 / 50, 5_000, rate=1)
     stems = stems.expand(number, -1, -1)
     return Excerpt(stems.sum(dim=1), stems, torch.full((number,), separated))
 
@@ -120,9 +120,7 @@ def test_a_step(task: VQVAETask) -> None:
 
 
 def test_the_loss_falls_on_a_tiny_set(task: VQVAETask) -> None:
-    time = torch.arange(4_096) / 44_100
-    pitch = torch.tensor([220.0, 330.0, 440.0])[:, None]
-    batch = 0.3 * torch.sin(2 * math.pi * pitch * time)[None]
+    batch = 0.3 * tone([220, 330, 440], 4_096)[None]
     task.model.train()
     optimizer = torch.optim.AdamW(task.model.parameters(), lr=2e-3)
     losses = []
