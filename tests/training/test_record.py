@@ -178,7 +178,7 @@ def test_what_makes_it_another_run_is_named(
         {"schedule": Schedule(200, 8, save_every=3, validate_every=4, log_every=2)},
         {"max_time": 5.0, "device": "cpu", "threads": 3, "quiet": True},
         {"workers": 5, "compile": True, "tensorboard": True, "shard": True},
-        {"data": (Path("pitch_tempo_prob/notes"), Path("elsewhere/midi")), "cache": Path("c")},
+        {"data": (Path("moved/notes"), Path("elsewhere/midi")), "cache": Path("c")},
         # the same batch in other processes
         {"schedule": Schedule(100, 4), "origin": {"processes": 2}},
     ],

@@ -112,7 +112,7 @@ def test_a_time_may_be_a_number_of_seconds(read: Callable[..., RunFile]) -> None
         ("blocks = 1", "no setting 'blocks'; did you mean 'blocks' in [model]?"),
         ("levels = 1", "no setting 'levels'; did you mean 'levels' in [model]?"),
         ("gain = 1", "no setting 'gain'; did you mean 'gain' in [augmentation]?"),
-        ("pitch_tempo_prob = 1", "no setting 'moved'; it is called 'pitch_tempo_prob' now"),
+        ("moved = 1", "no setting 'moved'; it is called 'pitch_tempo_prob' now"),
         ("overrides = 1", None),
         ("files = 1", None),
         ("resume = true", "--resume is for the command line only"),
