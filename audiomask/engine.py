@@ -150,8 +150,9 @@ class Engine:
                 resolve(entry.check)(model.config, required)
             except ConfigError as error:
                 raise CheckpointError(f"{checkpoint.folder}: {error}") from error
-        if isinstance(model, MaskUNet):
-            model.fuse()
+        fuse = getattr(model, "fuse", None)
+        if fuse is not None:  # some are faster in a form that cannot be trained
+            fuse()
         with device_errors(self.device):
             return model.to(self.device)
 
