@@ -34,6 +34,15 @@ if hasattr(signal, "SIGQUIT"):
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
+#: files that take minutes: begun first, so that no worker is left alone with one at the end
+LONGEST = ("test_readme.py", "test_processes.py", "test_base_install.py", "test_kill.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the order is else as it was."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @pytest.fixture(scope="session")
 def strange() -> ModuleType:
     """``tests/strange.py``, which makes files of the kinds that strangers have."""
