@@ -114,6 +114,7 @@ def test_a_model_that_has_no_room_on_the_device(
             getattr(engine, name)
 
 
+@pytest.mark.slow
 def test_loading_leaves_the_compiler_alone(tiny: Path) -> None:
     """Checking a checkpoint's shapes must not import what takes torch a second to import."""
     code = (

@@ -100,6 +100,7 @@ def test_pictures_and_playlists_are_no_audio(
             AudioFile(tmp_path / name)
 
 
+@pytest.mark.slow
 def test_pydub_is_imported_only_when_it_is_needed() -> None:
     """It takes its time, and needs a module that Python 3.13 no longer has."""
     check = "import sys, audiomask.audio.files; sys.exit('pydub' in sys.modules)"

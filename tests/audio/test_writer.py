@@ -198,6 +198,7 @@ for name in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     """A limit on the size of files stands in for the disk; both fail in the same calls."""
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
@@ -226,6 +227,7 @@ with AudioFile("-") as file:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("way", "options"), [("| cat >", ""), (">", ""), (">>", ""), ("| cat >", "told")]
 )

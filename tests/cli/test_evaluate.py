@@ -95,6 +95,7 @@ def test_mlm_says_what_its_baselines_were_counted_on(call, data, tiny):
     assert "all levels" in out
 
 
+@pytest.mark.slow
 def test_vqvae_and_infill_on_recordings(call, data, tiny):
     data("music/one.wav", "music/two.wav", "music/three.wav")
     common = ("--data", "music", "--model", tiny, "--split", "all", "--limit", 2)

@@ -85,6 +85,7 @@ def hidden(where: Path) -> set[Path]:
     return {path for path in where.rglob("*") if path.name[0] == "." or path.parent.name == "tmp"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_ended_at_any_moment(
     tmp_path: Path,

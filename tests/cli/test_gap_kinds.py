@@ -185,6 +185,7 @@ def test_clicks_are_found_when_asked_for(call, tmp_path):
         assert entry["seconds"] < 0.002
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["ar", "tokens", "auto"])
 def test_an_offset_goes_on(call, tiny, tmp_path, method):
     audio = 0.5 * song(4) + 0.1

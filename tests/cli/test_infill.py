@@ -251,6 +251,7 @@ def raw(path, subtype):
     return soundfile.read(path, dtype="float64" if subtype == "FLOAT" else "int32")[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "subtype", "rate", "channels"),
     [

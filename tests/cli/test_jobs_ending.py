@@ -147,6 +147,7 @@ def test_a_worker_that_cannot_be_woken_is_left_behind(monkeypatch, caplog):
     assert not workers.any_left_behind()
 
 
+@pytest.mark.slow
 def test_a_command_does_not_wait_for_a_worker_left_behind(folder, script, tmp_path, monkeypatch):
     """A named pipe that nobody writes to; the other file was done, and nothing half-written is."""
     monkeypatch.chdir(tmp_path)

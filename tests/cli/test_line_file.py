@@ -30,6 +30,7 @@ for number in range(rounds):
 """
 
 
+@pytest.mark.slow
 def test_four_processes_at_once(tmp_path: Path) -> None:
     rounds = 60
     writers = [

@@ -82,6 +82,7 @@ def test_the_command_reads_what_strangers_have(
     assert (refused.status, "download it first" in refused.error_line()) == (2, True)
 
 
+@pytest.mark.slow
 def test_warnings_of_decoders_do_not_come_through(
     run: Callable[..., object], tmp_path: Path
 ) -> None:

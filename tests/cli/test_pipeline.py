@@ -59,6 +59,7 @@ def test_a_middle_stays_in_the_middle_and_mid_side_keeps_the_width(run, song, tm
     assert 0.7 < sides["song", "mid-side"] / width < 1.4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["mask", "wiener"])
 def test_stems_and_residual_sum_to_the_song(run, song, tmp_path, method):
     done = run("separate", "song.wav", "--residual", "--method", method)
@@ -74,6 +75,7 @@ def test_stems_and_residual_sum_to_the_song(run, song, tmp_path, method):
     assert np.abs(total - samples).max() <= 1
 
 
+@pytest.mark.slow
 def test_stem_through_pipes(run, song):
     path, samples, rate = song
     done = run("separate", "-", "--stem", "guitar", "-o", "-", stdin=path.read_bytes())
@@ -99,6 +101,7 @@ def test_infill_keeps_what_is_outside_the_gap(run, song, tmp_path):
     assert np.abs(filled[start:stop]).max() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [

@@ -86,6 +86,7 @@ def test_what_is_wrong_in_a_file_is_one_line(invoke, runs, folders, text, reason
     assert not runs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -11,6 +11,7 @@ from audiomask.runtime.memory import AdaptiveBatches
 CPU = torch.device("cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["default", "paper"])
 def test_chunks_equal_one_pass(
     preset: str, vqvae: AnyVQVAE, monkeypatch: pytest.MonkeyPatch

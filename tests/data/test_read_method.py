@@ -65,6 +65,7 @@ def test_bit_streams_and_several_data_chunks(tmp_path: Path, strange: ModuleType
     check(tmp_path / "two.wav", ReadMethod.whole)
 
 
+@pytest.mark.slow
 def test_a_film_is_in_time(tmp_path: Path, strange: ModuleType) -> None:
     soundfile.write(tmp_path / "a.wav", melody(3), RATE)
     picture = ["-f", "lavfi", "-i", "testsrc=s=64x64:r=25:d=4", "-itsoffset", 0.5]

@@ -57,6 +57,7 @@ def only(**settings: float) -> Augmentation:
     return replace(NONE, **settings)
 
 
+@pytest.mark.slow
 def test_as_recorded_it_is_the_files_own_samples(write: Write) -> None:
     parts = {part: noise(RATE, 1 + number % 2, number) for number, part in
              enumerate(("guitar", "bass", "drums", "voice"))}  # fmt: skip
@@ -114,6 +115,7 @@ def test_longer_songs_are_drawn_more_often(write: Write) -> None:
         DurationWeightedSampler([replace(tracks[0], seconds=0.0)])
 
 
+@pytest.mark.slow
 def test_rates_and_channels_may_differ_in_a_song(write: Write) -> None:
     slow_tone, fast_tone = (
         tone(440, rate, rate, torch.float64).numpy()[:, None] for rate in (22_050, 48_000)
@@ -151,6 +153,7 @@ def test_a_silent_song_stays_silent(write: Write) -> None:
         assert torch.isfinite(item.stems).all()
 
 
+@pytest.mark.slow
 def test_plain_recordings(write: Write) -> None:
     tracks = [write("plain", mixture=0.25), write("song", guitar=0.5)]
     for mixture, stems, has_stems in items(tracks, count=40):
@@ -192,6 +195,7 @@ def test_an_item_is_its_seed_and_index(write: Write) -> None:
     assert all(not torch.equal(a, b) for n, a in enumerate(different) for b in different[:n])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 def test_any_number_of_workers_gives_the_same_batches(write: Write) -> None:
     tracks = [

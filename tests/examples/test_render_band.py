@@ -89,6 +89,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fluidsynth")
 def test_songs_have_slakhs_layout(script: ModuleType, font: Path, tmp_path: Path) -> None:
     out = tmp_path / "band"
@@ -130,6 +131,7 @@ def test_songs_have_slakhs_layout(script: ModuleType, font: Path, tmp_path: Path
     assert all(track.mixture == out / track.name / "mix.flac" for track in source.tracks)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fluidsynth")
 def test_same_seed_same_songs_and_finished_ones_are_kept(
     script: ModuleType, font: Path, tmp_path: Path
@@ -152,6 +154,7 @@ def test_same_seed_same_songs_and_finished_ones_are_kept(
     assert not mark.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fluidsynth")
 def test_one_mix_as_wav_with_gaps(script: ModuleType, font: Path, tmp_path: Path) -> None:
     whole, gappy = tmp_path / "whole.wav", tmp_path / "gappy.wav"

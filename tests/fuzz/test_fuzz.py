@@ -87,6 +87,7 @@ for kind in {kinds!r}:
 """
 
 
+@pytest.mark.slow
 def test_the_watch_sees_every_kind_of_defect() -> None:
     code = SURFACE.format(here=str(HERE), kinds=list(SPOILT))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -32,6 +32,7 @@ def fill(maker: Infiller, audio: Tensor, gaps: Sequence[Gap], rate: int = RATE) 
     return list(maker.fill(MemorySource(audio, rate), gaps))
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(
     st.data(),
@@ -119,6 +120,7 @@ def test_edges_are_what_goes_on_from_the_sides(
     assert not plain.samples[:, gap.start - plain.start :][:, : gap.length].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("milliseconds", "noisy", "method"),
     [
@@ -152,6 +154,7 @@ def test_the_candidates_go_through_the_model_together(
     assert sizes == [6, 6]
 
 
+@pytest.mark.slow
 def test_a_channel_is_filled_as_if_it_were_alone(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
     audio = 0.1 * noise(3, 60_000)
     gaps = [Gap(10_000, 11_000, (1,)), Gap(10_500, 25_000, (0, 2)), Gap(40_000, 41_000)]
@@ -190,6 +193,7 @@ def test_fillings_come_in_the_order_of_their_first_samples(vqvae: AnyVQVAE, mlm:
     assert [(next(ordered).start, len(asked)) for _ in range(3)] == [(90, 2), (100, 2), (500, 3)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [InfillMethod.auto, InfillMethod.tokens, InfillMethod.ar])
 @pytest.mark.parametrize("length", [1000, 12_000])
 def test_a_constant_offset_goes_on_through_the_gap(
@@ -252,6 +256,7 @@ def test_a_gap_longer_than_the_window(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
         assert part.abs().max() > 0
 
 
+@pytest.mark.slow
 def test_what_the_gap_holds_does_not_matter(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
     audio, gap = 0.1 * torch.randn(1, 40_000), Gap(10_000, 12_000)
     silent, broken = audio.clone(), audio.clone()
@@ -261,6 +266,7 @@ def test_what_the_gap_holds_does_not_matter(vqvae: AnyVQVAE, mlm: MaskedLM) -> N
     assert torch.equal(one, two)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [8000, 48000])
 def test_other_rates(vqvae: AnyVQVAE, mlm: MaskedLM, rate: int) -> None:
     patch = fill(infiller(vqvae, mlm), 0.1 * torch.randn(2, rate), [Gap(2000, 4000)], rate)[0]

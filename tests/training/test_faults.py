@@ -60,6 +60,7 @@ def assert_intact(out: Path, step: int) -> None:
     assert not list(out.glob(".audiomask-*"))
 
 
+@pytest.mark.slow
 def test_a_full_disk(run: Run, bank: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     assert run(bank, out, "--steps", "2")[0] == 0
@@ -73,6 +74,7 @@ def test_a_full_disk(run: Run, bank: Path, tmp_path: Path) -> None:
     assert_intact(out, 4)
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written(run: Run, bank: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     status, told = run(bank, tmp_path / "file" / "run", "--steps", "1")
@@ -81,6 +83,7 @@ def test_a_folder_that_cannot_be_written(run: Run, bank: Path, tmp_path: Path) -
     assert len(told.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["state.safetensors", "run.toml"])
 def test_a_damaged_run_is_not_gone_on_with(name: str, run: Run, bank: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"

@@ -77,6 +77,7 @@ def test_everything_is_written(tmp_path: Path) -> None:
     assert sorted(folder.iterdir()) == sorted(written)
 
 
+@pytest.mark.slow
 def test_six_excerpts_unless_asked_otherwise(tmp_path: Path) -> None:
     asked: list[int] = []
 
@@ -199,6 +200,7 @@ def test_silence_throughout_is_shown_as_such(tmp_path: Path) -> None:
     assert Page(tmp_path / "index.html").texts.count("silent") == 4
 
 
+@pytest.mark.slow
 def test_a_second_preview_replaces_the_first(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     write_preview(band, STEMS, tmp_path, number=2)
@@ -221,6 +223,7 @@ def refuse(folder: Path, reason: str) -> None:
     assert "name another folder" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     refuse(tmp_path / "file", "cannot be written: File exists")

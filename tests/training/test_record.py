@@ -228,6 +228,7 @@ def test_a_run_of_another_kind_is_refused(tmp_path: Path) -> None:
 # Writing
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match=r"cannot write run\.toml"):

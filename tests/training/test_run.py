@@ -21,6 +21,7 @@ from audiomask.training.state import seconds_spent
 from audiomask.training.tasks.vqvae import VQVAETask
 
 
+@pytest.mark.slow
 def test_the_plan_of_a_run_by_time_is_kept_and_replaced(
     options: Callable[..., TrainOptions],
 ) -> None:
@@ -124,6 +125,7 @@ def test_the_bundled_models_can_be_gone_on_from(
         train_kind("mlm", options("b", init=Path("bundled"), vqvae=tmp_path / "other"))
 
 
+@pytest.mark.slow
 def test_a_dry_run_shows_and_trains_nothing(
     options: Callable[..., TrainOptions], capsys: pytest.CaptureFixture[str]
 ) -> None:

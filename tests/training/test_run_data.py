@@ -78,6 +78,7 @@ def test_tokens_are_kept_and_trained_on(
             train_kind(kind, options("d", keep_tokens=3))
 
 
+@pytest.mark.slow
 def test_songs_are_packed_and_trained_on(
     options: Callable[..., TrainOptions], slakh: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -86,7 +86,7 @@ def test_options_that_are_settings_of_the_schedule() -> None:
         ({"model": {"levels": True}}, "levels is True, not a whole number"),
         ({"schedule": {"learning_rate": "fast"}}, "learning_rate is 'fast', not a number"),
         (
-            {"augmentation": {"pitch_tempo_prob": 1}},
+            {"augmentation": {"moved": 1}},
             "no setting 'moved' in [augmentation]; it is called 'pitch_tempo_prob' now",
         ),
         (

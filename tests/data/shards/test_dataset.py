@@ -116,6 +116,7 @@ def same(one: Sequence[Excerpt], two: Sequence[Excerpt]) -> bool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 def test_any_number_of_workers_gives_the_same_batches(packed: Path) -> None:
     data = opened(packed, Augmentation())
@@ -126,6 +127,7 @@ def test_any_number_of_workers_gives_the_same_batches(packed: Path) -> None:
     assert not same(batches(opened(packed, Augmentation(), seed=1), 0), alone)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 @pytest.mark.parametrize("workers", [0, 3])
 def test_a_resumed_run_goes_on_where_it_was(packed: Path, workers: int) -> None:
@@ -136,6 +138,7 @@ def test_a_resumed_run_goes_on_where_it_was(packed: Path, workers: int) -> None:
         assert same(resumed, uninterrupted[first // 4 :])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 @pytest.mark.parametrize(("workers", "window", "times"), [(0, 2, 2), (2, 8, 1)])
 def test_a_stream_gives_the_same_batches_as_a_folder(
@@ -243,6 +246,7 @@ def test_what_cannot_be_trained_on_is_refused(packed: Path) -> None:
         open_data([some], STEMS, SAMPLES, 0, split="test")
 
 
+@pytest.mark.slow
 def test_it_can_be_handed_to_a_spawned_worker(packed: Path) -> None:
     data = opened(f"pipe:cat {packed}/", Augmentation())
     loader = DataLoader(

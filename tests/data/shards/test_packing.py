@@ -214,6 +214,7 @@ def test_interrupted_packing_goes_on_to_the_same_bytes(
     assert sorted(told) == told
 
 
+@pytest.mark.slow
 def test_a_kill_leaves_whole_shards(songs: Path, packed: Path, tmp_path: Path) -> None:
     script = (
         "import sys, time\nfrom pathlib import Path\n"

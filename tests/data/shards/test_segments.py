@@ -29,6 +29,7 @@ def test_a_short_end_belongs_to_the_segment_before() -> None:
     assert cuts(1.2, 0.5) == [(0, 0.5), (0.5, pytest.approx(0.7))]
 
 
+@pytest.mark.slow
 @given(st.floats(0.01, 5_000), st.floats(0.1, 100))
 def test_all_of_a_song_is_cut(seconds: float, length: float) -> None:
     found = cuts(seconds, length)

@@ -218,6 +218,7 @@ def test_many_channels_and_the_blocks_as_they_are() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_one_read_of_every_sample_in_flat_memory() -> None:
     """However long the recording and whatever is wrong with it."""
 

@@ -66,6 +66,7 @@ def test_quiet_sound_of_8_bits_rests_on_larger_steps(tmp_path: Path) -> None:
     assert found == [(2000, 2500, "silence", REST), (6000, 7000, "silence", REST)]
 
 
+@pytest.mark.slow
 def test_lossy_files_allow_for_the_coding(tmp_path: Path) -> None:
     time = np.arange(88_200) / 44_100
     audio = np.stack([np.sin(2 * np.pi * f * time) for f in (440, 445)], 1) * 0.7

@@ -149,6 +149,7 @@ def test_the_start_codes_by_principal_components() -> None:
     assert ratio == pytest.approx(float(sizes[0] / sizes[5]) ** 0.5, rel=0.5)
 
 
+@pytest.mark.slow
 def test_the_loss_falls_and_every_part_learns(tiny: VQVAEConfig) -> None:
     audio = chords(4, 64 * 64)
     model = VQVAE(tiny)

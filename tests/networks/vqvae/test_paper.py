@@ -228,6 +228,7 @@ def test_context_is_the_reach_of_the_layers_and_no_more(blocks: int) -> None:
 # Training
 
 
+@pytest.mark.slow
 def test_a_few_dozen_steps_lower_the_loss_and_keep_codes_in_use() -> None:
     torch.manual_seed(0)
     model = PaperVQVAE(replace(TINY, channels=16, codebook_size=32, code_dim=8))

@@ -119,6 +119,7 @@ def test_its_repeated_parts_are_the_transformers_layers() -> None:
 # Learning
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_it_gives_each_stem_its_bands() -> None:
     task = masks_task(dim=16, heads=2)
