@@ -68,6 +68,26 @@ def test_stems_sum_to_the_mixture_and_all_of_them_play(data: InterleavedDataset)
     assert (heard[:4] >= 6).all()
 
 
+def test_voices_sing_every_other_melody_and_change_nothing_else(bank: Path, tmp_path: Path) -> None:
+    choir = tmp_path / "bank"
+    shutil.copytree(bank, choir)
+    shutil.copytree(bank / "other" / "flute", choir / "vocals" / "choir")
+    plain, voices = (
+        BandDataset(NoteBank(find_libraries(folder)), STEMS, SAMPLES, 3) for folder in (bank, choir)
+    )
+    sung = played = 0
+    for index in range(120):
+        found, without = (
+            players.arrange(np.random.default_rng([3, index]), 5.0) for players in (voices, plain)
+        )
+        assert "vocals" not in without
+        sung, played = sung + ("vocals" in found), played + ("other" in found)
+        if "vocals" in found:
+            found["other"] = found.pop("vocals")
+        assert found == without
+    assert min(sung, played) >= 8
+
+
 def test_stems_that_are_not_asked_for_are_the_rest(bank: Path) -> None:
     few = band(bank, ("drums",))
     heard = [few.excerpt(index).stems.abs().amax(dim=1) > 1e-4 for index in range(4)]
