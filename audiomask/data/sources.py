@@ -150,7 +150,7 @@ class Source(ABC):
         Raises:
             DataError: nothing can be drawn from them.
         """
-        raise NotImplementedError(f"{self.layout} have no songs")
+        raise DataError(f"{self.where}: {self.layout} have no songs to draw from")
 
     def as_test(self, split: str | None) -> Self:
         """What it holds in one split, or in any for None; of a band's parts, as its test split."""

@@ -26,7 +26,7 @@ WINDOW_HOPS = 4
 SILENT, AUDIBLE = 12.0, 20.0
 
 
-class SharedOut:
+class MaskApplier:
     """A recording's stems, from the share that each has of every band.
 
     The recording's own STFT is masked, so that phase, stereo image and bandwidth stay its own.

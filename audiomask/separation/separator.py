@@ -15,7 +15,7 @@ from audiomask.networks.layers.band_features import band_features
 from audiomask.networks.masks import MaskUNet
 from audiomask.runtime.device import fast
 from audiomask.separation.band_power import BandPower
-from audiomask.separation.masking import SharedOut
+from audiomask.separation.masking import MaskApplier
 
 
 class Separator(ABC):
@@ -101,7 +101,7 @@ class ShareSeparator(Separator):
 
         pieces = blend_windows(windows, overlap, compute)
         hop_seconds = self.hop_length / self.sample_rate
-        yield from SharedOut(source, hop_seconds, self.sample_rate / 2).stems(pieces)
+        yield from MaskApplier(source, hop_seconds, self.sample_rate / 2).stems(pieces)
 
 
 class MaskSeparator(ShareSeparator):

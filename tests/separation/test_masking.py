@@ -7,7 +7,7 @@ from torch import Tensor
 
 from audiomask.audio.source import MemorySource
 from audiomask.separation import masking as module
-from audiomask.separation.masking import SharedOut, audible, smooth
+from audiomask.separation.masking import MaskApplier, audible, smooth
 
 HOP = 512 / 44100
 #: that of the bundled model
@@ -35,7 +35,7 @@ def test_a_share_of_one_gives_the_recording_back(rate: int, channels: int) -> No
     torch.manual_seed(0)
     audio = torch.randn(channels, int(rate * 1.3) + 17)
     shares = torch.ones(1, 64, frames_of(audio.shape[1], rate))
-    shared = SharedOut(MemorySource(audio, rate), HOP, 22050)
+    shared = MaskApplier(MemorySource(audio, rate), HOP, 22050)
     together = torch.cat(list(shared.stems(pieces(shares, 30))), dim=-1)
     assert together.shape == (1, *audio.shape)
     assert torch.allclose(together[0], audio, atol=2e-5)
@@ -45,7 +45,7 @@ def test_a_share_of_one_gives_the_recording_back(rate: int, channels: int) -> No
 @pytest.mark.parametrize("samples", [1, 2, 511, 512, 513, 5000])
 def test_short_recordings_keep_their_length(samples: int) -> None:
     audio = torch.randn(2, samples)
-    shared = SharedOut(MemorySource(audio, 44100), HOP, 22050)
+    shared = MaskApplier(MemorySource(audio, 44100), HOP, 22050)
     shares = torch.ones(1, 64, frames_of(samples, 44100))
     together = torch.cat(list(shared.stems(pieces(shares, 4))), dim=-1)
     assert torch.allclose(together[0], audio, atol=2e-5)
@@ -55,7 +55,7 @@ def test_how_the_shares_arrive_makes_no_difference() -> None:
     torch.manual_seed(0)
     audio = torch.randn(2, 60_000)
     shares = torch.rand(3, 64, frames_of(60_000, 44100))
-    shared = SharedOut(MemorySource(audio, 44100), HOP, 22050)
+    shared = MaskApplier(MemorySource(audio, 44100), HOP, 22050)
     whole = torch.cat(list(shared.stems(pieces(shares, 1000))), dim=-1)
     for size in (1, 7, 64):
         parts = torch.cat(list(shared.stems(pieces(shares, size))), dim=-1)
@@ -68,7 +68,7 @@ def test_shares_that_sum_to_one_give_stems_that_sum_to_the_recording(rate: int) 
     torch.manual_seed(0)
     audio = torch.randn(2, rate)
     shares = torch.randn(4, 64, frames_of(rate, rate)).softmax(dim=0)
-    shared = SharedOut(MemorySource(audio, rate), HOP, 22050)
+    shared = MaskApplier(MemorySource(audio, rate), HOP, 22050)
     together = torch.cat(list(shared.stems(pieces(shares, 50))), dim=-1)
     assert torch.allclose(together.sum(dim=0), audio, atol=5e-5)
 
@@ -79,7 +79,7 @@ def test_a_share_acts_on_its_own_band_and_time(rate: int) -> None:
     frames = frames_of(2 * rate, rate)
     shares = torch.zeros(1, 64, frames)
     shares[:, :32, : frames // 2] = 1  # the lower bands, in the first second
-    shared = SharedOut(MemorySource((low + high)[None], rate), HOP, 22050)
+    shared = MaskApplier(MemorySource((low + high)[None], rate), HOP, 22050)
     stem = torch.cat(list(shared.stems(pieces(shares, 40))), dim=-1)[0, 0]
     first, second = slice(rate // 10, rate * 9 // 10), slice(rate * 11 // 10, rate * 19 // 10)
     assert torch.allclose(stem[first], low[first], atol=0.02)
@@ -91,7 +91,7 @@ def test_what_lies_above_the_last_band_follows_it() -> None:
     ultrasound = tone(30_000, rate, rate)
     shares = torch.zeros(1, 64, frames_of(rate, rate))
     shares[:, -1] = 0.5
-    shared = SharedOut(MemorySource(ultrasound[None], rate), HOP, 22050)
+    shared = MaskApplier(MemorySource(ultrasound[None], rate), HOP, 22050)
     stem = torch.cat(list(shared.stems(pieces(shares, 40))), dim=-1)[0, 0]
     middle = slice(rate // 10, rate * 9 // 10)
     assert torch.allclose(stem[middle], 0.5 * ultrasound[middle], atol=0.01)
@@ -107,7 +107,7 @@ def test_smooth_numbers_have_small_factors() -> None:
 def stem_of(audio: Tensor, rate: int) -> Tensor:
     """The only stem, which has a share of one."""
     frames = -(-audio.shape[1] * 44100 // (rate * 1024))
-    shared = SharedOut(MemorySource(audio, rate), LONG_HOP, 22050)
+    shared = MaskApplier(MemorySource(audio, rate), LONG_HOP, 22050)
     return torch.cat(list(shared.stems(iter([torch.ones(1, 256, frames)]))), dim=-1)[0]
 
 
