@@ -1,13 +1,13 @@
-"""What networks read of a mixture's spectrum."""
+"""Band features: the input that networks take of a mixture's spectrum."""
 
 from torch import Tensor
 
 
 def band_features(power: Tensor) -> Tensor:
-    """What the model reads of a mixture's spectrum: log power, relative to the window's level.
+    """Log power of each band, relative to the window's mean power.
 
     Args:
-        power: sum over each band, [B, bands, F].
+        power: summed over each band, [B, bands, F].
 
     Returns:
         [B, bands, F], about zero mean and unit range.
