@@ -1,1 +1,1 @@
-"""Sound in files, pipes and memory, and its spectra. Knows nothing of models."""
+"""Audio in files, pipes and memory, and its spectra. Independent of models."""

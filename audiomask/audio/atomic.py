@@ -19,39 +19,37 @@ try:
 except ImportError:  # not on Windows
     flock = None  # type: ignore[assignment]
 
-# Hidden files there may be, and what we hold them by (None: not yet known to be ours). A signal's
-# exception can come between any two steps and so slip past the removal of one: what it leaves goes
-# when the process ends.
+# Hidden files of this process and their locks (None: not yet known to be ours). A signal can skip
+# the removal of one by its exception: these are removed at exit.
 _unfinished: dict[Path, int | None] = {}
-# Hidden files that claim_outputs holds for AtomicFiles to come.
+# Hidden files that claim_outputs has locked for later AtomicFiles.
 _claimed: dict[Path, int] = {}
 
 
 class AtomicFile:
-    """A hidden file beside the wanted one that takes its place when all went well.
+    """A hidden file beside the target that replaces it when it is complete.
 
-    Use it as a context manager: it gives the path to write to. A clean exit renames it, an
-    exception removes it; a kill leaves the old file or none. What a kill leaves of the hidden
-    file, the next to write the wanted one takes over. A device or named pipe cannot be replaced
-    (and must not be), so there the path itself is written.
+    A context manager that gives the path to write to. A clean exit renames the file, an exception
+    removes it; a kill leaves the old target or none. The next writer of the target takes over a
+    hidden file that a kill left. Devices and named pipes are written directly.
 
     Without ``overwrite`` the file gets its name by a hard link, which fails where the name is
-    taken: of two writers the second to finish is refused, at whatever moment. File systems
-    without hard links leave a moment between the last look and the renaming.
+    taken: of two writers the second to finish is always refused. On file systems without hard
+    links there is a race between the last check and the renaming.
 
     Args:
-        path: the wanted file. Missing folders above it are made.
+        path: the target. Missing parent folders are made.
         overwrite: whether an existing file may be replaced.
 
     Raises:
-        OutputExistsError: the file exists and may not be replaced (on leaving, too).
+        OutputExistsError: the file exists and may not be replaced (on exit, too).
         UsageError: it is a folder.
         AudioFileError: (on entering) the folder cannot be written to.
     """
 
     def __init__(self, path: Path, overwrite: bool = False) -> None:
         self.path = path
-        # A link stays a link: what it points to is replaced.
+        # A link stays a link: its target is replaced.
         self._target = Path(os.path.realpath(path))
         self._overwrite = overwrite
         self.special = _is_special(self._target)
@@ -66,7 +64,7 @@ class AtomicFile:
             self._target.parent.mkdir(parents=True, exist_ok=True)
             self._lock = _claimed.pop(self.temporary, None)
             if self._lock is None:
-                with suppress(BlockingIOError):  # somebody else is writing the same file
+                with suppress(BlockingIOError):  # another process is writing the same file
                     self._lock = _claim(self.temporary)
             if self._lock is None:
                 self.temporary = _hidden(self._target, secrets.token_hex(8))
@@ -97,7 +95,7 @@ class AtomicFile:
         except OSError as failed:
             raise write_error(self.path, failed) from failed
         finally:
-            if not done:  # else what is there now under that name is somebody else's
+            if not done:  # otherwise the name may be another process's by now
                 self.temporary.unlink(missing_ok=True)
             _unfinished.pop(self.temporary, None)
             if self._lock is not None:
@@ -105,20 +103,20 @@ class AtomicFile:
                 self._lock = None
 
     def _name_if_free(self) -> None:
-        """Give the file its name, unless another has it by now."""
+        """Give the file its name, unless that is taken by now."""
         try:
             os.link(self.temporary, self._target)
         except FileExistsError:
-            # NFS may have done it, lost its answer, and asked again
+            # NFS may have made the link, lost the answer, and retried
             if not os.path.samefile(self.temporary, self._target):
                 raise self._exists() from None
-        except OSError:  # a file system without hard links, or a real error, which comes again
+        except OSError:  # a file system without hard links, or a real error, which recurs
             os.replace(self.temporary, self._target)
             return
         self.temporary.unlink()
 
     def _check(self) -> None:
-        """Refuse to replace what must not be replaced; it may have come while we worked."""
+        """Refuse to replace what must not be replaced; checked on entry and exit."""
         if self._target.is_dir():
             raise UsageError(f"{self.path}: is a folder, not a file to write")
         if not self._overwrite and not self.special and self._target.exists():
@@ -130,40 +128,39 @@ class AtomicFile:
 
 @contextmanager
 def claim_outputs(paths: Iterable[Path]) -> Iterator[bool]:
-    """Hold the names of files to be written for this process, all of them or none.
+    """Lock the names of files to be written for this process, all of them or none.
 
-    The hidden file beside each is locked (flock), which a killed process cannot go on doing, and
-    AtomicFiles made meanwhile take the locks over. Processes of one machine see each other so,
-    and on NFS those of several machines (Linux from 2.6.12 on, with a lock service). Where
-    nothing can be locked (Windows; Lustre without ``-o flock``; NFS with ``nolock`` or
-    ``local_lock``, between machines) nobody is kept away: two processes may do the same work, and
-    the first to finish gives the file its name.
+    The hidden file beside each is locked (flock) until the process ends, and AtomicFiles made
+    meanwhile take over the locks. Locks work between processes of one machine, and on NFS between
+    machines (Linux from 2.6.12 on, with a lock service). Without locks (Windows; Lustre without
+    ``-o flock``; NFS with ``nolock`` or ``local_lock``, between machines) two processes may do the
+    same work, and the first to finish gives the file its name.
 
     Args:
-        paths: the files; devices and named pipes are left out.
+        paths: the files; devices and named pipes are not locked.
 
     Yields:
-        False where another process is writing one of them, and none is held.
+        False where another process is writing one of them; none is locked then.
 
     Raises:
         AudioFileError: a folder cannot be written to.
     """
-    held = _claim_all(sorted({Path(os.path.realpath(path)) for path in paths}))
-    _claimed.update(held or {})
+    locks = _claim_all(sorted({Path(os.path.realpath(path)) for path in paths}))
+    _claimed.update(locks or {})
     try:
-        yield held is not None
+        yield locks is not None
     finally:
-        for path, lock in (held or {}).items():
+        for path, lock in (locks or {}).items():
             if _claimed.pop(path, None) is not None:  # no AtomicFile took it over
-                _give_back(path, lock)
+                _release(path, lock)
 
 
 def _claim_all(targets: Iterable[Path]) -> dict[Path, int] | None:
-    """Hold the hidden files of all targets; None, and none held, where another has one.
+    """Lock the hidden files of all targets; None, and no lock, where another process has one.
 
-    All processes ask in one order, so that of several that want the same files one gets them.
+    All processes lock in the same order, so that of several that want the same files one succeeds.
     """
-    held: dict[Path, int] = {}
+    locks: dict[Path, int] = {}
     try:
         for target in targets:
             if _is_special(target):
@@ -172,11 +169,11 @@ def _claim_all(targets: Iterable[Path]) -> dict[Path, int] | None:
             hidden = _hidden(target)
             lock = _claim(hidden)
             if lock is not None:
-                held[hidden] = lock
-        return held
+                locks[hidden] = lock
+        return locks
     except BaseException as error:
-        for path, lock in held.items():
-            _give_back(path, lock)
+        for path, lock in locks.items():
+            _release(path, lock)
         if isinstance(error, BlockingIOError):
             return None
         if isinstance(error, OSError):
@@ -185,30 +182,30 @@ def _claim_all(targets: Iterable[Path]) -> dict[Path, int] | None:
 
 
 def remove_leftover(path: Path) -> None:
-    """Remove what a killed process left of a file that is complete by now, if it left anything."""
+    """Remove the hidden file that a killed process left beside a complete one, if there is one."""
     hidden = _hidden(Path(os.path.realpath(path)))
     with suppress(OSError):
         if hidden.exists() and (lock := _claim(hidden)) is not None:
-            _give_back(hidden, lock)
+            _release(hidden, lock)
 
 
-def _give_back(path: Path, lock: int) -> None:
-    """Remove a hidden file that nothing was written to, and let go of it."""
+def _release(path: Path, lock: int) -> None:
+    """Remove an empty hidden file and its lock."""
     path.unlink(missing_ok=True)
     _unfinished.pop(path, None)
     os.close(lock)
 
 
 def _hidden(target: Path, name: str | None = None) -> Path:
-    """The hidden file beside a target: the one that all writers know, or one of that name."""
+    """The hidden file beside a target, with a name derived from the target's, or ``name``."""
     name = name or hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
     return target.with_name(f".audiomask-{name}.part")
 
 
 def lock_file(descriptor: int) -> None:
-    """Wait until no other process holds an open file, and hold it until it is closed.
+    """Lock an open file until it is closed, waiting for other processes.
 
-    Where files cannot be locked it is not held.
+    Does nothing where files cannot be locked.
     """
     if flock is not None:
         with suppress(OSError):
@@ -217,10 +214,10 @@ def lock_file(descriptor: int) -> None:
 
 @atexit.register
 def remove_unfinished() -> None:
-    """Remove the hidden files of this process, as when it ends: what a signal left behind."""
-    for path, held in list(_unfinished.items()):
+    """Remove the hidden files that a signal's exception left; called at exit."""
+    for path, lock in list(_unfinished.items()):
         with suppress(OSError):
-            if held is not None or _claim(path) is not None:
+            if lock is not None or _claim(path) is not None:
                 path.unlink(missing_ok=True)
 
 
@@ -230,48 +227,47 @@ def write_error(name: Path | str, error: OSError) -> AudioFileError:
 
 
 def _claim(path: Path) -> int | None:
-    """Make an empty file for us alone, be it of what a killed process left under that name.
+    """Create and lock an empty file, or take over the one that a killed process left.
 
     Returns:
-        A descriptor that holds the file as long as it is open and the process lives; None where
-        files cannot be held.
+        A descriptor that holds the lock while it is open; None where files cannot be locked.
 
     Raises:
-        BlockingIOError: a living process has it, which may be this one.
+        BlockingIOError: a living process, maybe this one, has the lock.
     """
     if flock is None:
         return None
     while True:
         _unfinished.setdefault(path, None)
-        held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            flock(held, LOCK_EX | LOCK_NB)
-            # until just now, another may have written it and given it its name
-            mine = os.fstat(held)
+            flock(descriptor, LOCK_EX | LOCK_NB)
+            # between opening and locking, another process may have renamed it
+            mine = os.fstat(descriptor)
             if not os.path.samestat(mine, os.stat(path)):
                 pass
-            elif mine.st_nlink > 1:  # killed when it had its name: what it holds is in use
+            elif mine.st_nlink > 1:  # of a process killed after linking: the content is in use
                 path.unlink()
             else:
-                _unfinished[path] = held
-                os.ftruncate(held, 0)
-                return held
+                _unfinished[path] = descriptor
+                os.ftruncate(descriptor, 0)
+                return descriptor
         except FileNotFoundError:
             pass
         except BlockingIOError:
-            os.close(held)
-            if _unfinished.get(path) is None:  # a process has it that is not this one
+            os.close(descriptor)
+            if _unfinished.get(path) is None:  # the lock is another process's
                 _unfinished.pop(path, None)
             raise
         except OSError:  # a file system without locks
             path.unlink(missing_ok=True)
             _unfinished.pop(path, None)
-            os.close(held)
+            os.close(descriptor)
             return None
         except BaseException:
-            os.close(held)
+            os.close(descriptor)
             raise
-        os.close(held)
+        os.close(descriptor)
 
 
 def _is_special(path: Path) -> bool:

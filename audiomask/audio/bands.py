@@ -1,8 +1,8 @@
-"""Bands and bins beside each other: sums into mel-spaced bands, and masks to_bins over bins.
+"""Sums of bins into mel-spaced bands, and interpolation of bands onto bins, in blocks.
 
-A bin belongs to two bands, so that a matrix of all bins by all bands is nearly all zeros. Here it
-is cut into blocks: neighbouring bins with the few bands that they belong to. Spectra lie frame by
-frame, each bin's real and imaginary part beside each other, as transforms leave them.
+A bin belongs to two bands, so that the matrix of all bins by all bands is nearly all zeros. It is
+cut into blocks of neighbouring bins and their few bands. Spectra are frame by frame, each bin's
+real and imaginary part next to each other, as FFTs return them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-#: bands of a block at most: products of so few cost little, and so do so few products
+#: most bands of a block: small products, and few of them
 BLOCK_BANDS = 32
 
 
@@ -21,9 +21,9 @@ class BandBlock:
     """Neighbouring bins and the bands that they belong to.
 
     Attributes:
-        parts: where the bins' real and imaginary parts lie in a frame.
-        bands: where the bands lie.
-        weights: of each band in each part, [bands, parts].
+        parts: range of the bins' real and imaginary parts in a frame.
+        bands: range of the bands.
+        weights: [bands, parts].
     """
 
     parts: slice
@@ -32,7 +32,7 @@ class BandBlock:
 
 
 class Bands:
-    """How bins share bands, as quick as it can be.
+    """The weights of bins in bands, as blocks.
 
     Args:
         weights: [bins, bands], as ``band_weights`` gives them: a bin's bands are neighbours.
@@ -56,9 +56,9 @@ class Bands:
                         break
                     low, high = lower, upper
                 end += 1
-            some = slice(min(low, high), high)
-            own = weights[begin:end, some].T.repeat_interleave(2, dim=1).contiguous()
-            self.blocks.append(BandBlock(slice(2 * begin, 2 * end), some, own))
+            bands = slice(min(low, high), high)
+            block = weights[begin:end, bands].T.repeat_interleave(2, dim=1).contiguous()
+            self.blocks.append(BandBlock(slice(2 * begin, 2 * end), bands, block))
             begin = end
 
     def to_bins(self, values: Tensor, out: Tensor) -> None:
@@ -66,7 +66,7 @@ class Bands:
 
         Args:
             values: [F, bands].
-            out: written to, [F, 2 * bins].
+            out: receives the result, [F, 2 * bins].
         """
         for block in self.blocks:
             torch.mm(values[:, block.bands], block.weights, out=out[:, block.parts])
@@ -80,10 +80,10 @@ class Bands:
 
 
 def as_parts(spectrum: Tensor) -> Tensor:
-    """Real and imaginary parts [..., 2 * bins] of a contiguous spectrum [..., bins], in place."""
+    """View of a contiguous spectrum [..., bins] as real and imaginary parts [..., 2 * bins]."""
     return torch.view_as_real(spectrum).flatten(-2)
 
 
 def as_complex(parts: Tensor) -> Tensor:
-    """The spectrum [..., bins] that contiguous real and imaginary parts [..., 2 * bins] are."""
+    """View of contiguous real and imaginary parts [..., 2 * bins] as a spectrum [..., bins]."""
     return torch.view_as_complex(parts.view(*parts.shape[:-1], -1, 2))

@@ -1,4 +1,4 @@
-"""Bitrates of lossy formats, as the settings that libsndfile's encoders take."""
+"""Bitrates of lossy formats as settings of libsndfile's encoders."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 from audiomask.errors import UsageError
 
-# What LAME encodes at: its lowest and highest bitrate at rates from the first on.
+# LAME: sample rate from which the lowest and highest bitrate apply.
 _MP3 = ((32_000, 32_000, 320_000), (16_000, 8_000, 160_000), (0, 8_000, 64_000))
-# Opus, a channel
+# Opus: lowest and highest bitrate of a channel.
 _OPUS = (6_000, 256_000)
-# Vorbis knows qualities alone, 0 to 10. These are the thousands of bits a second and channel that
-# each aims at, at 44.1 kHz and above: for stereo, whose channels share some, and for all others.
+# Vorbis has qualities 0 to 10. These are their nominal kbit/s a channel, at 44.1 kHz and above: of
+# stereo, whose channels are coupled, and of all others.
 _VORBIS_STEREO = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 250)
 _VORBIS_OTHERS = (48, 60, 70, 80, 86, 96, 110, 120, 140, 160, 240)
 
@@ -21,7 +21,7 @@ def encoder_settings(
 ) -> dict[str, Any]:
     """Arguments for ``soundfile.SoundFile``.
 
-    MP3 is coded at a constant bitrate. Opus and Vorbis vary theirs with the music, about that one.
+    MP3 gets a constant bitrate, Opus and Vorbis a variable one with that average.
 
     Args:
         subtype: ``MPEG_LAYER_III``, ``VORBIS`` or ``OPUS``; others have no bitrate.
@@ -30,7 +30,7 @@ def encoder_settings(
         channels: number of channels.
 
     Raises:
-        UsageError: the format has no bitrate, or not that one.
+        UsageError: the format has no bitrate, or not this one.
     """
     if bitrate is None:
         return {}
@@ -52,7 +52,7 @@ def encoder_settings(
 
 
 def parse_bitrate(text: str) -> int:
-    """Bits a second from ``192k``, ``192`` (thousands, as is usual) or ``192000``.
+    """Bits a second from ``192k``, ``192`` (thousands) or ``192000``.
 
     Raises:
         UsageError: it is none of these.
@@ -65,7 +65,7 @@ def parse_bitrate(text: str) -> int:
 
 
 def _share(bitrate: int, low: int, high: int) -> float:
-    """How far a bitrate lies below the highest: 0 to 1."""
+    """Position of a bitrate between the highest, 0, and the lowest, 1; raises UsageError."""
     if not low <= bitrate <= high:
         raise UsageError(
             f"--bitrate {bitrate / 1000:g}k: this format and sample rate take"

@@ -1,7 +1,7 @@
-"""Bit streams: DTS and AC-3 that lie in a file as if they were PCM samples.
+"""Bit streams: DTS and AC-3 stored in a file as if they were PCM samples.
 
-CDs with DTS, and recordings of a digital output (S/PDIF), are copied to WAV or FLAC files whose
-header says PCM. Played as that they are loud noise.
+CDs with DTS, and recordings of a digital output (S/PDIF), become WAV or FLAC files with a header of
+PCM. Read as PCM they are loud noise.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from audiomask.audio.pcm import BITS
 Samples = npt.NDArray[np.int32]
 Words = npt.NDArray[np.uint16]
 
-#: samples per channel looked through, behind the silence that a file begins with
-_LOOKED_AT = 1 << 14
-#: what DTS frames begin with, as 16-bit samples: of 16 bits a word and of 14, in both byte orders
+#: samples per channel that are searched, after a file's leading silence
+_SEARCHED = 1 << 14
+#: sync words of DTS frames, as 16-bit samples: 16 and 14 bits a word, in both byte orders
 _DTS = ((0x7FFE, 0x8001), (0xFE7F, 0x0180), (0x1FFF, 0xE800), (0xFF1F, 0x00E8))
-#: what bursts of IEC 61937 begin with, in both byte orders
+#: sync words of IEC 61937 bursts, in both byte orders
 _BURST, _BURST_SWAPPED = (0xF872, 0x4E1F), (0x72F8, 0x1F4E)
-#: the same in words of 20 and 24 bits (SMPTE 337M), and the bits of a sample that count
+#: the same in words of 20 and 24 bits (SMPTE 337M), and the mask of significant bits
 _WIDE_BURSTS = (((0x6F872000, 0x54E1F000), 0xFFFFF000), ((0x96F87200, 0xA54E1F00), 0xFFFFFF00))
 _AC3 = 0x0B77
-#: AC-3's bit rates / 1000 by half the code of a frame's size; a frame's words by rate's code
+#: AC-3's bit rates / 1000 by half the frame size code
 _AC3_RATES = (
     *(32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640),
 )
 
 
 class BitStream(NamedTuple):
-    """What lies in a file in place of samples.
+    """A bit stream stored in place of samples.
 
     Attributes:
-        name: what to call it in messages.
-        demuxer: what ffmpeg reads it with; empty where it cannot.
-        swapped: whether the bytes of every word change places on the way there.
+        name: for messages.
+        demuxer: ffmpeg's demuxer; empty where it has none.
+        swapped: whether the bytes of every word must be swapped for ffmpeg.
         lead: samples per channel before it begins.
     """
 
@@ -49,10 +49,9 @@ class BitStream(NamedTuple):
 
 
 def find_bitstream(file: soundfile.SoundFile) -> BitStream | None:
-    """Look whether a file's samples are the words of a bit stream. The file is read from its start.
+    """The bit stream that a file's samples are, if they are one. The file is read from its start.
 
-    A stream begins soon behind the digital silence that the file begins with, and goes on: what
-    looks like its beginning once is chance.
+    Sync words must recur soon after the file's leading silence; a single match is chance.
     """
     if BITS.get(file.subtype, 0) < 16:
         return None
@@ -64,7 +63,7 @@ def find_bitstream(file: soundfile.SoundFile) -> BitStream | None:
 
     for sync in _DTS:
         places = _pairs(words, sync)
-        # three at one distance: discs pad frames to a fixed size
+        # three at equal distances: discs pad frames to a fixed size
         if len(places) > 2 and np.bincount(np.diff(places)).max() > 1:
             return found("DTS", "dts", False, places[0])
     for sync, swapped in ((_BURST, False), (_BURST_SWAPPED, True)):
@@ -81,17 +80,17 @@ def find_bitstream(file: soundfile.SoundFile) -> BitStream | None:
 
 
 def to_bytes(samples: Samples, stream: BitStream) -> bytes:
-    """The bytes of a bit stream that lie in int32 samples [n, C], as ffmpeg reads them."""
+    """A bit stream's bytes, for ffmpeg, of int32 samples [n, C]."""
     words = (samples.reshape(-1) >> 16).astype("<u2")
     return (words.byteswap() if stream.swapped else words).tobytes()
 
 
 def _first_sound(file: soundfile.SoundFile) -> tuple[int, Samples]:
-    """Samples of silence that a file begins with, and interleaved samples of what follows."""
+    """Number of leading silent samples, and the interleaved samples after them."""
     lead = 0
     if file.tell():
         file.seek(0)
-    while len(block := file.read(_LOOKED_AT, dtype="int32", always_2d=True)):
+    while len(block := file.read(_SEARCHED, dtype="int32", always_2d=True)):
         loud = np.flatnonzero(block.any(axis=1))
         if len(loud):
             more = file.read(int(loud[0]), dtype="int32", always_2d=True)
@@ -102,13 +101,13 @@ def _first_sound(file: soundfile.SoundFile) -> tuple[int, Samples]:
 
 
 def _pairs(words: npt.NDArray[np.generic], pair: tuple[int, int]) -> list[int]:
-    """Where two words stand one behind the other."""
+    """Positions of two consecutive words."""
     found = np.flatnonzero((words[:-1] == pair[0]) & (words[1:] == pair[1]))
     return [int(place) for place in found]
 
 
 def _find_ac3(words: Words) -> int | None:
-    """Where two AC-3 frames follow each other, the first of which agrees with its checksum."""
+    """Position of two consecutive AC-3 frames, the first with a valid checksum; None for none."""
     for place in map(int, np.flatnonzero(words == _AC3)):
         if place + 3 > len(words):
             break
@@ -118,14 +117,14 @@ def _find_ac3(words: Words) -> int | None:
         bits = _AC3_RATES[code // 2]
         size = (2 * bits, 320 * bits // 147 + code % 2, 3 * bits)[rate]
         follows = place + size < len(words) and words[place + size] == _AC3
-        # the first checksum is of five eighths of the frame
+        # the first checksum covers five eighths of the frame
         if follows and not _checksum(words[place + 1 : place + (size >> 1) + (size >> 3)]):
             return place
     return None
 
 
 def _checksum(words: Words) -> int:
-    """The cyclic redundancy check (x^16 + x^15 + x^2 + 1) of words, their first bits first."""
+    """The CRC (x^16 + x^15 + x^2 + 1) of words, most significant bits first."""
     value = 0
     for word in map(int, words):
         value ^= word

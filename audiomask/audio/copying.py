@@ -1,4 +1,4 @@
-"""A recording copied byte for byte."""
+"""Copies of recordings, byte for byte."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from audiomask.audio.formats import ENDINGS
 from audiomask.errors import AudioFileError
 
 _BLOCK = 1 << 20
-#: libsndfile's names of one container's kinds
+#: libsndfile's names of variants of a container
 _KINDS = {"WAVEX": "WAV", "RF64": "WAV"}
 
 
 def is_same_format(source: AudioFile, ending: str) -> bool:
-    """Whether a file with that ending is one of the source's format.
+    """Whether a file name's ending stands for the source's format.
 
     Args:
         source: an open file.
@@ -32,7 +32,7 @@ def is_same_format(source: AudioFile, ending: str) -> bool:
 
 
 def copy_file(source: AudioFile, place: Path | str, overwrite: bool = False) -> None:
-    """Copy a recording as it came.
+    """Copy a recording's bytes.
 
     Args:
         source: an open file.

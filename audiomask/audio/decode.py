@@ -1,7 +1,7 @@
-"""Decoding: temporary copies of what cannot be read at random as it is.
+"""Decoding of files without exact random access into temporary copies.
 
-libsndfile finds its way in uncompressed files, FLAC and ALAC, but seeks inexactly in MP3 and
-Ogg: those are decoded once from start to end. What it cannot read at all, ffmpeg decodes.
+libsndfile seeks exactly in uncompressed files, FLAC and ALAC, but not in MP3 and Ogg: those are
+decoded once from start to end. Files that it cannot read are decoded by ffmpeg.
 """
 
 from __future__ import annotations
@@ -33,27 +33,29 @@ _ENCODERS = {
 
 
 class _SequentialFile(soundfile.SoundFile):  # type: ignore[misc]
-    """A file read from its start to its end. soundfile seeks after every read where it thinks it
-    can, which is where MP3 goes wrong and where FLAC of unknown length fails."""
+    """A file read from start to end. soundfile seeks after every read of a seekable file, which
+    goes wrong in MP3 and fails in FLAC of unknown length."""
 
     def seekable(self) -> bool:
         return False
 
 
 def decode_sequentially(path: Path, target: Path, links: Sequence[Span] = ()) -> bool:
-    """Decode what libsndfile can read, from start to end, into a W64 that can be read at random.
+    """Decode a file by libsndfile, from start to end, into a W64 with random access.
 
-    Whole numbers stay whole numbers; everything else becomes float32, which is what the lossy
-    decoders compute in.
+    Integer samples stay integers; others become float32, in which lossy decoders compute.
 
     Args:
         path: the file.
-        target: where the decoded copy goes.
-        links: the streams that lie in it one behind the other, if it is not one alone.
+        target: the decoded copy.
+        links: the chained streams in it, if there are several.
 
     Returns:
-        Whether all links could be read and have one sample rate and number of channels. Of one
-        stream alone it is true; what libsndfile says against it is raised.
+        Whether all links could be read and have one sample rate and number of channels; always
+        true for a single stream.
+
+    Raises:
+        soundfile.LibsndfileError: a single stream cannot be read.
     """
     with path.open("rb") as file, quiet_decoders():
         if len(links) < 2:
@@ -88,7 +90,7 @@ def _w64(target: Path, source: soundfile.SoundFile) -> soundfile.SoundFile:
 
 def _copy(source: soundfile.SoundFile, out: soundfile.SoundFile) -> None:
     dtype = "int32" if out.subtype in BITS else "float32"
-    # libsndfile leaves the channels of Vorbis and Opus in an order of their own
+    # libsndfile leaves the channels of Vorbis and Opus in their own order
     order = CHANNEL_ORDER.get(source.channels) if source.format == "OGG" else None
     back = None if order is None else [order.index(n) for n in range(len(order))]
     while len(block := source.read(_BLOCK, dtype=dtype, always_2d=True)):
@@ -96,7 +98,7 @@ def _copy(source: soundfile.SoundFile, out: soundfile.SoundFile) -> None:
 
 
 def leading_bytes(path: Path) -> bytes:
-    """The first bytes of a file, behind an ID3 tag if there is one."""
+    """The first 4096 bytes of a file, after its ID3 tag if there is one."""
     with path.open("rb") as stream:
         head = stream.read(10)
         start = 0
@@ -110,14 +112,14 @@ def leading_bytes(path: Path) -> bytes:
 
 
 def looks_like_text(path: Path) -> bool:
-    """Whether a file begins as readable text (behind an ID3 tag, if there is one)."""
+    """Whether a file begins with readable text (after an ID3 tag, if there is one)."""
     head = leading_bytes(path)
     if not head or any(byte < 32 and byte not in b"\t\n\v\f\r\x1b" for byte in head):
         return False
     try:
         head.decode("utf-8")
     except UnicodeDecodeError as error:
-        return error.start >= len(head) - 3  # a character cut by the end of the block
+        return error.start >= len(head) - 3  # a character cut off at the end of the block
     return True
 
 
@@ -129,22 +131,22 @@ def decode(
     delay: float = 0.0,
     form: tuple[int, int] | None = None,
 ) -> Sound:
-    """Decode the audio track that plays by default, of any file ffmpeg knows, into a WAV.
+    """Decode the default audio track of any file that ffmpeg reads into a WAV.
 
-    Sound that begins later than the picture is put behind as much silence. Where its sample rate
-    or its channels change on the way, all of it gets one form.
+    A track that begins later than the video gets leading silence. A track whose sample rate or
+    channels change is converted to one format.
 
     Args:
         path: the file.
-        target: where the decoded copy goes.
-        name: what to call the file in errors.
-        demuxer: what ffmpeg shall read it as, where that is known.
-        delay: seconds of silence to begin with, beyond those that the file asks for.
-        form: sample rate and channels of all of it; what ffmpeg finds at its beginning when None.
+        target: the decoded copy.
+        name: the file's name in errors.
+        demuxer: ffmpeg's demuxer, where it is known.
+        delay: seconds of leading silence, besides the file's own.
+        form: sample rate and channels of the copy; those at the file's beginning when None.
 
     Returns:
-        What was decoded. The subtype of a lossless file is libsndfile's (``PCM_16`` …) and the
-        copy holds the same samples.
+        The track. Of a lossless file the copy holds the same samples, and its subtype is
+        libsndfile's (``PCM_16`` …).
 
     Raises:
         AudioFileError: it is not audio, has no sound, or ffmpeg or pydub is missing.
@@ -178,17 +180,17 @@ def check_decodable(path: Path, name: str) -> None:
 def read_command(
     path: Path, name: str, *before: str, track: int = 0, demuxer: str | None = None
 ) -> list[str]:
-    """How ffmpeg is called to read an audio track of a file, and nothing that the file points to.
+    """The ffmpeg command to read an audio track of a file, but no file that it refers to.
 
     Args:
         path: the file.
-        name: what to call the file in errors.
+        name: the file's name in errors.
         before: options of the input, such as ``-ss`` and ``-t``.
         track: the audio track's number, from 0.
-        demuxer: what ffmpeg shall read it as, where that is known.
+        demuxer: ffmpeg's demuxer, where it is known.
 
     Returns:
-        The beginning of a command; how to encode and where to write is to be added.
+        The beginning of a command, to be completed by encoder and output.
 
     Raises:
         AudioFileError: the file is text, or ffmpeg or pydub is missing.
@@ -199,21 +201,21 @@ def read_command(
 
 
 def _filters(delay: float) -> str:
-    """Filters that take samples as they come, whatever their times say, behind some silence."""
-    running = "asetpts=N/SR/TB"  # the times of joined files begin anew
-    return f"{running},adelay=delays={1000 * delay:.6f}:all=1" if delay > 0 else running
+    """ffmpeg filters that renumber timestamps by sample, and add ``delay`` seconds of silence."""
+    renumber = "asetpts=N/SR/TB"  # timestamps of joined files restart
+    return f"{renumber},adelay=delays={1000 * delay:.6f}:all=1" if delay > 0 else renumber
 
 
 def ffmpeg_error(stderr: bytes, path: Path, name: str) -> AudioFileError:
-    """The error of a file that ffmpeg did not decode, by what it wrote."""
+    """The error of a file that ffmpeg did not decode, from its messages."""
     if b"matches no streams" in stderr:
         return AudioFileError(f"{name}: has no sound")
-    words = ffmpeg_message(stderr, path)
-    return AudioFileError(f"{name}: is not audio that libsndfile or ffmpeg can read{words}")
+    reason = ffmpeg_message(stderr, path)
+    return AudioFileError(f"{name}: is not audio that libsndfile or ffmpeg can read{reason}")
 
 
 def ffmpeg_message(stderr: bytes, path: Path) -> str:
-    """Ffmpeg's last words, on one line and without the (temporary) file's name."""
+    """The last line of ffmpeg's messages, in brackets and without the (temporary) file's name."""
     lines = stderr.decode("utf-8", "replace").replace(f"file:{path.absolute()}", "").splitlines()
     words = " ".join(lines[-1].split()).strip(" :") if lines else ""
     return f" ({words[:200]})" if words else ""

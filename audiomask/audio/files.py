@@ -1,4 +1,4 @@
-"""Audio files: anything that holds sound, read at random and bit for bit."""
+"""Audio files of any format, with exact random access."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ RATES = range(1_000, 1_000_001)
 
 
 class AudioFile:
-    """An audio source on disk or from standard input. Use it as a context manager.
+    """An audio source on disk or from standard input; a context manager.
 
     Pipes, compressed files without exact seeking and files with unfinished headers are copied to
-    a temporary file first, which disappears with the object or the process. Reading needs memory
-    for what is asked for, never for the file.
+    a temporary file first, which is removed with the object or the process. Memory use is that of
+    the samples read.
 
     Args:
         path: the file, or ``"-"`` for standard input.
-        check: called before samples are read; what it raises ends the reading.
+        check: called before samples are read; may raise to interrupt reading.
 
     Attributes:
-        path: what it was opened with.
-        name: what to call it in messages.
+        path: as it was given.
+        name: for messages.
         sample_rate: samples a second.
         channels: number of channels.
         frames: samples per channel, at least 1.
         format: the container, as libsndfile (``WAV``) or ffmpeg (``MOV``) names it.
         subtype: how the samples are stored (``PCM_16``, ``FLOAT``, ``VORBIS``, ``AAC`` …).
-        nonfinite: whether ``read`` has met samples that are not finite numbers.
-        location: the file with its bytes as they came: the named one or, for a pipe, a spool
-            that can be opened by this name only while the object is being made.
-        notes: what there is to know about how it is read, a phrase each (``audio track 2 of 2``).
-        warnings: what is wrong with it although it can be read, a phrase each.
+        nonfinite: whether ``read`` has found samples that are not finite.
+        location: the original file or, for a pipe, its spool, which has this name only while the
+            object is being constructed.
+        notes: phrases on how it is read (``audio track 2 of 2``).
+        warnings: phrases on damage in spite of which it can be read.
 
     Raises:
         AudioFileError: it is missing, empty, a folder, not audio, damaged, or has no samples.
@@ -72,7 +72,7 @@ class AudioFile:
             self.notes, self.warnings = tuple(opening.notes), tuple(opening.warnings)
             self._check(self.location)
             for copy in self._temporary:
-                pipes.discard(copy)  # stays readable while it is open, gone if we are killed
+                pipes.discard(copy)  # readable while open, and gone even if the process is killed
             self._temporary = [copy for copy in self._temporary if copy.exists()]
         except BaseException:
             self.close()
@@ -80,13 +80,13 @@ class AudioFile:
 
     @property
     def lossy(self) -> bool:
-        """Whether the samples were decoded from a lossy coding."""
+        """Whether the subtype is a lossy coding."""
         return is_lossy(self.subtype)
 
     def read(self, start: int, stop: int) -> Tensor:
         """Samples [start, stop) as float32 [C, stop - start]; zeros outside the file.
 
-        Samples that are not finite numbers read as 0 and set ``nonfinite``.
+        Samples that are not finite are read as 0 and set ``nonfinite``.
         """
         first, last = max(start, 0), min(stop, self.frames)
         out = torch.zeros(self.channels, stop - start)
@@ -105,7 +105,7 @@ class AudioFile:
         """Samples [start, stop) exactly as stored, [stop - start, C].
 
         Returns:
-            int32 with the value in the upper bits for whole-number subtypes, else float64.
+            left-justified int32 for integer subtypes, else float64.
 
         Raises:
             ValueError: the span is not inside the file.
@@ -116,15 +116,15 @@ class AudioFile:
 
     @property
     def spooled(self) -> bool:
-        """Whether it came through a pipe, so that no path leads to it."""
+        """Whether it came through a pipe and so has no path."""
         return self._spool is not None
 
     @contextmanager
     def open_original(self) -> Iterator[BinaryIO]:
-        """All bytes of the file as it came, from the first one on.
+        """The original file as a stream, at its start.
 
         Raises:
-            AudioFileError: it is gone, or cannot be read any longer.
+            AudioFileError: it cannot be read any longer.
         """
         if self._spool is not None:
             self._spool.seek(0)
@@ -138,7 +138,7 @@ class AudioFile:
             yield stream
 
     def close(self) -> None:
-        """Close the file and remove its temporary copies. Closing twice is fine."""
+        """Close the file and remove its temporary copies. May be called twice."""
         if self._spool is not None:
             self._spool.close()
         if self._file is not None:
@@ -174,7 +174,7 @@ class AudioFile:
         return path
 
     def _check(self, location: Path) -> None:
-        """Refuse headers that promise what is not there."""
+        """Read the header, and refuse it if its last sample is missing."""
         file = self._opened
         self.sample_rate, self.channels = int(file.samplerate), int(file.channels)
         self.frames = int(file.frames)
@@ -243,7 +243,7 @@ def write_audio(
 
     Args:
         path: the file, or ``"-"`` for WAV on standard output.
-        audio: float Tensor [C, T], full scale at 1; what is beyond is clipped.
+        audio: float Tensor [C, T], clipped to full scale, ±1.
         sample_rate: samples a second.
         subtype: libsndfile's name; the format's usual one when None.
         overwrite: whether an existing file may be replaced.

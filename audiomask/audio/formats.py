@@ -1,4 +1,4 @@
-"""Formats: what an ending stands for, and what of a recording it can hold."""
+"""Formats: containers and subtypes by file name ending."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import soundfile
 from audiomask.audio.pcm import BITS, FLOATING
 from audiomask.errors import UsageError
 
-#: the container and usual subtype behind a file name's ending
+#: container and default subtype by ending
 ENDINGS = {
     "wav": ("WAV", "PCM_16"),
     "flac": ("FLAC", "PCM_16"),
@@ -27,18 +27,18 @@ ENDINGS = {
 
 
 def default_subtype(source_subtype: str | None, format: str) -> str:
-    """How to store what came from ``source_subtype`` in ``format``, losing nothing if possible.
+    """The subtype of an output in ``format``, without loss if possible.
 
     Args:
         source_subtype: the input's subtype, if there is one.
         format: an ending or container name.
 
     Returns:
-        The input's subtype where the format holds it; its nearest relative (FLAC has no
-        PCM_32: PCM_24); PCM_16 for lossy inputs; the only choice of lossy formats.
+        The input's subtype where the format has it, else the nearest one (FLAC has no PCM_32:
+        PCM_24); PCM_16 for lossy inputs; the only subtype of lossy formats.
     """
     container, usual = _known(format)
-    held = soundfile.available_subtypes(container)
+    available = soundfile.available_subtypes(container)
     if source_subtype is None or usual not in BITS:
         return usual
     bits = BITS.get(source_subtype)
@@ -50,7 +50,7 @@ def default_subtype(source_subtype: str | None, format: str) -> str:
         wanted = ["PCM_U8", "PCM_S8"]
     else:
         wanted = [f"PCM_{16 if bits == 16 else 32 if bits == 32 else 24}", "PCM_24"]
-    return next((subtype for subtype in wanted if subtype in held), usual)
+    return next((subtype for subtype in wanted if subtype in available), usual)
 
 
 def _known(format: str) -> tuple[str, str]:
@@ -61,7 +61,7 @@ def _known(format: str) -> tuple[str, str]:
 
 
 def choose_format(path: Path | str, format: str | None, streamed: bool) -> tuple[str, str]:
-    """Container and usual subtype of a file to be written.
+    """Container and default subtype of a file to be written.
 
     Args:
         path: the file.
@@ -69,7 +69,7 @@ def choose_format(path: Path | str, format: str | None, streamed: bool) -> tuple
         streamed: whether it is a stream, which is WAV unless an ending is given.
 
     Raises:
-        UsageError: the ending is none that can be written.
+        UsageError: files with this ending cannot be written.
     """
     if format is not None:
         return _known(format)

@@ -1,7 +1,7 @@
-"""Links: streams that lie in one file one behind the other, each with a beginning of its own.
+"""Links: the streams of a file that holds several, one after the other.
 
 Chained Ogg files (radio recordings) and FLAC files joined with ``cat`` are such files. libsndfile
-reads the first of their streams and takes its end for the file's.
+reads the first stream only.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-#: a part of a file, in bytes: where it begins, and where what follows does
+#: bytes [start, stop) of a file
 Span = tuple[int, int]
 
 #: the flag of pages that begin a stream
 _FIRST = 2
 _PAGE = struct.Struct("<4sBBqIIIB")
-#: no page is longer; what is read at once to find one
+#: bytes of the longest page
 _LONGEST = 27 + 255 + 255 * 255
-#: where the last frame of a FLAC file is looked for: it is shorter
+#: bytes at a FLAC file's end in which its last frame begins
 _FLAC_TAIL = 1 << 18
-# how a FLAC file begins: its mark, and the head of the block that tells its form, maybe its last
+# the beginning of a FLAC file: its mark and the header of STREAMINFO, which may be the last block
 _MARKS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
 
 
 class _Page(NamedTuple):
-    """The head of an Ogg page: where it and the next begin, its flags, stream and time."""
+    """The header of an Ogg page: its bytes [start, stop), flags, time and stream."""
 
     start: int
     stop: int
@@ -38,7 +38,7 @@ class _Page(NamedTuple):
 
 
 def find_links(path: Path) -> list[Span]:
-    """The links of a file, by walking through all of it; one or none for all other files."""
+    """The links of a file, which is read to its end; at most one for files without several."""
     with path.open("rb") as source:
         if source.read(4) not in (b"OggS", b"fLaC"):
             return []
@@ -48,9 +48,9 @@ def find_links(path: Path) -> list[Span]:
 
 
 def may_be_chained(path: Path) -> bool:
-    """Whether a file could have several links, told from a little of it.
+    """Whether a file could have several links, judging by a few parts of it.
 
-    Whether it has ``find_links`` finds out, which reads all of the file.
+    ``find_links`` reads all of the file to make sure.
     """
     with path.open("rb") as source:
         mark = source.read(4)
@@ -61,8 +61,8 @@ def may_be_chained(path: Path) -> bool:
 
 
 def _may_be_ogg_chain(data: mmap.mmap) -> bool:
-    """At its end and at places between, an Ogg file of one link has pages of the streams that it
-    begins with, of ever later times.
+    """Whether pages at places in an Ogg file are of other streams than its first, or of earlier
+    times than pages before them.
     """
     known: set[int] = set()
     for page in _pages(data, 0, 2 * _LONGEST):
@@ -77,13 +77,13 @@ def _may_be_ogg_chain(data: mmap.mmap) -> bool:
             seen = page.stop
             if page.serial not in known or 0 <= page.granule < times.get(page.serial, 0):
                 return True
-            if page.granule >= 0:  # otherwise no packet ends on the page
+            if page.granule >= 0:  # negative: no packet ends on the page
                 times[page.serial] = page.granule
     return False
 
 
 def _may_be_flac_chain(data: mmap.mmap) -> bool:
-    """The last frame of a FLAC file of one link ends with the sample that its head tells of."""
+    """Whether a FLAC file's last frame ends with another sample than its header says."""
     size, total = int.from_bytes(data[10:12], "big"), int.from_bytes(data[21:26], "big")
     total &= (1 << 36) - 1
     place = len(data)
@@ -95,16 +95,16 @@ def _may_be_flac_chain(data: mmap.mmap) -> bool:
 
 
 def _flac_frame_end(head: bytes, size: int) -> int | None:
-    """The number of the sample behind a FLAC frame; None if none begins with these bytes.
+    """The number of the sample after a FLAC frame; None if these bytes begin no frame.
 
     Args:
-        head: the 16 bytes that it would begin with.
-        size: samples of a frame where all have as many.
+        head: 16 bytes.
+        size: samples of a frame, in files of a fixed block size.
     """
     if len(head) < 16 or head[1] & 0xFE != 0xF8:
         return None
     code = head[2] >> 4
-    extra = max(8 - (head[4] ^ 0xFF).bit_length() - 1, 0)  # bytes behind the number's first
+    extra = max(8 - (head[4] ^ 0xFF).bit_length() - 1, 0)  # bytes after the number's first
     number = head[4] & (0x7F if not extra else (1 << (6 - extra)) - 1)
     for byte in head[5 : 5 + extra]:
         number = number << 6 | byte & 0x3F
@@ -127,7 +127,7 @@ def _flac_frame_end(head: bytes, size: int) -> int | None:
 
 
 def _ogg_starts(data: mmap.mmap) -> list[int]:
-    """Where links begin: with pages that begin streams, behind others that do not."""
+    """Starts of links: pages that begin a stream, after pages that do not."""
     starts, beginning = [], False
     for page in _pages(data, 0, len(data)):
         first = bool(page.flags & _FIRST)
@@ -144,7 +144,7 @@ def _pages(data: mmap.mmap, place: int, end: int) -> Iterator[_Page]:
         if len(head) < _PAGE.size:
             return
         _, version, flags, granule, serial, _, _, segments = _PAGE.unpack(head)
-        if version or flags > 7:  # the mark within the sound
+        if version or flags > 7:  # the mark by chance, within audio data
             place += 1
             continue
         body = place + _PAGE.size
@@ -158,7 +158,7 @@ def _mark(data: mmap.mmap, place: int, end: int) -> int:
 
 
 def _flac_starts(data: mmap.mmap) -> list[int]:
-    """Where FLAC streams begin, the first of which does so at once."""
+    """Starts of FLAC streams, of which the first is 0."""
     starts, place = [0], _behind_blocks(data)
     while found := [at for mark in _MARKS if (at := data.find(mark, place)) >= 0]:
         starts.append(min(found))
@@ -167,7 +167,7 @@ def _flac_starts(data: mmap.mmap) -> list[int]:
 
 
 def _behind_blocks(data: mmap.mmap) -> int:
-    """Where the sound of a FLAC file begins: a picture in its head may hold anything."""
+    """Start of a FLAC file's audio frames; its metadata may contain marks by chance."""
     place, last = 4, False
     while not last and place + 4 <= len(data):
         last = bool(data[place] & 0x80)

@@ -1,8 +1,7 @@
-"""MPEG audio (MP1, MP2, MP3): how much sound a file's frames hold, found by walking through them.
+"""MPEG audio (MP1, MP2, MP3): the true length of a file, from its frames.
 
-libsndfile believes an MP3's first header, or guesses the length where there is none, and reads
-nothing beyond: of files joined one behind the other, and of those without a header of their
-length, it leaves the rest out. Frames tell how long they are themselves.
+libsndfile takes an MP3's length from its Xing, Info or VBRI header, or estimates it, and reads no
+further: it misses part of joined files and of files without such a header.
 """
 
 from __future__ import annotations
@@ -27,20 +26,20 @@ _SAMPLE_RATES = {
     2: (22_050, 24_000, 16_000),
     0: (11_025, 12_000, 8000),
 }
-#: frames that must follow each other before what looks like one is believed to be one
+#: consecutive frames that make sure that frame headers are no chance
 _MIN_RUN = 3
-#: what headers of a stream's length, and tags between streams, begin with
+#: marks of length headers, and of tags between streams
 _NAMES, _TAGS = (b"Xing", b"Info", b"VBRI"), (b"ID3", b"APETAGEX")
-#: samples that decoders may leave away at both ends: what the encoder added there
+#: samples of encoder padding that decoders may remove
 _PADDING = 4608
-#: the longest frame, in bytes
+#: bytes of the longest frame
 _LONGEST = 2881
-#: how far behind other data the first frame is looked for
+#: bytes after the tags in which the first frame is searched for
 _NEAR = 1 << 20
 
 
 class _Frame(NamedTuple):
-    """What the second and third byte of a frame tell: bytes, samples, samples a second, kind."""
+    """The second and third byte of a frame decoded: bytes, samples, sample rate, kind."""
 
     size: int
     samples: int
@@ -53,50 +52,50 @@ class Stream:
     """The frames of a file.
 
     Attributes:
-        seconds: how long they sound.
-        samples: per channel, at the first frame's rate if that never changes.
-        promised: samples that the first header promises; None where there is no such header.
-        joined: whether another stream's header follows somewhere behind the first frames.
-        alike: whether all frames have one sample rate and number of channels.
+        seconds: their duration.
+        samples: per channel, whatever the sample rates.
+        declared: samples according to the length header; None where there is none.
+        joined: whether another length header follows later.
+        uniform: whether all frames have one sample rate and number of channels.
     """
 
     seconds: float
     samples: int
-    promised: int | None
+    declared: int | None
     joined: bool
-    alike: bool
+    uniform: bool
 
     @property
     def missing(self) -> int:
-        """Samples that the header promises and that are not there."""
-        promised = self.promised or 0
-        return promised - self.samples if promised - self.samples > _PADDING else 0
+        """Declared samples that are not in the file."""
+        declared = self.declared or 0
+        return declared - self.samples if declared - self.samples > _PADDING else 0
 
     def exceeds(self, samples: int) -> bool:
-        """Whether a decoder that gives so many samples leaves sound out, or cannot but do so."""
-        return self.joined or not self.alike or self.samples - samples > _PADDING
+        """Whether a decoder that returns that many samples misses some of the file."""
+        return self.joined or not self.uniform or self.samples - samples > _PADDING
 
 
-def is_ordinary(path: Path) -> bool:
-    """Whether a file's first header tells its length, and nothing follows what it tells of.
+def has_exact_header(path: Path) -> bool:
+    """Whether a file has a length header, and ends where that says.
 
-    Only the beginning and the end of the file are read. Such a file is read to its end by
-    libsndfile; others need not be, which ``scan_frames`` finds out.
+    libsndfile reads such a file to its end. Only the beginning and the end of the file are read;
+    ``scan_frames`` examines others.
     """
     with path.open("rb") as source, _view(source.fileno()) as data:
         end = _without_tags(data)
         start = _first(data, end)
         if start is None:
             return False
-        promised = _promised(data, start)
-        return promised is not None and end <= start + promised[1] + 2 * _LONGEST
+        declared = _declared(data, start)
+        return declared is not None and end <= start + declared[1] + 2 * _LONGEST
 
 
 def scan_frames(path: Path) -> Stream | None:
-    """Walk through all frames of a file.
+    """Read the headers of all frames of a file.
 
     Returns:
-        What they hold; None where there are none that tell their length (free bit rate).
+        Their totals; None where there are no frames of known length (free bit rate).
     """
     with path.open("rb") as source, _view(source.fileno()) as data:
         end = _without_tags(data)
@@ -106,7 +105,7 @@ def scan_frames(path: Path) -> Stream | None:
 
 def _walk(data: mmap.mmap, start: int, end: int) -> Stream:
     known = _frames()
-    head = _promised(data, start)
+    head = _declared(data, start)
     samples, seconds, joined = 0, 0.0, False
     forms: dict[tuple[int, bool], int] = {}
     kind = known[data[start + 1] << 8 | data[start + 2]].kind
@@ -120,19 +119,19 @@ def _walk(data: mmap.mmap, start: int, end: int) -> Stream:
             continue
         if place + frame.size > end:
             break
-        joined = joined or (place > start and _promised(data, place) is not None)
+        joined = joined or (place > start and _declared(data, place) is not None)
         if place > start or head is None:
             samples += frame.samples
             seconds += frame.samples / frame.rate
             form = (frame.rate, data[place + 3] >> 6 == 3)
             forms[form] = forms.get(form, 0) + 1
         place += frame.size
-    alike = sum(number >= _MIN_RUN for number in forms.values()) < 2
-    return Stream(seconds, samples, None if head is None else head[0], joined, alike)
+    uniform = sum(number >= _MIN_RUN for number in forms.values()) < 2
+    return Stream(seconds, samples, None if head is None else head[0], joined, uniform)
 
 
-def _promised(data: mmap.mmap, place: int) -> tuple[int, int] | None:
-    """Samples and bytes that a frame promises as the header of a stream; None for other frames."""
+def _declared(data: mmap.mmap, place: int) -> tuple[int, int] | None:
+    """Samples and bytes according to a frame's length header; None for other frames."""
     frame = _frames()[data[place + 1] << 8 | data[place + 2]]
     mono = data[place + 3] >> 6 == 3
     first = data[place + 1] >> 3 & 3 == 3
@@ -155,12 +154,12 @@ def _promised(data: mmap.mmap, place: int) -> tuple[int, int] | None:
 
 
 def _first(data: mmap.mmap, end: int) -> int | None:
-    """Where the first frame begins, behind tags; None where there is none."""
+    """Start of the first frame, after tags; None where there is none."""
     return _next(data, 0, min(end, _behind_tags(data, 0, end) + _NEAR))
 
 
 def _next(data: mmap.mmap, place: int, end: int) -> int | None:
-    """The next place, this one included, where frames follow each other or the file ends."""
+    """The next start, from ``place`` on, of consecutive frames; None where there is none."""
     while place + 4 <= end:
         behind = _behind_tags(data, place, end)
         if behind > place:
@@ -177,7 +176,7 @@ def _next(data: mmap.mmap, place: int, end: int) -> int | None:
 
 
 def _is_run(data: mmap.mmap, place: int, end: int) -> bool:
-    """Whether ``_MIN_RUN`` frames of one kind begin here, or as many as there are until the end."""
+    """Whether ``_MIN_RUN`` frames of one kind begin here, or fewer up to the end."""
     known = _frames()
     kind = None
     for number in range(_MIN_RUN):
@@ -194,7 +193,7 @@ def _is_run(data: mmap.mmap, place: int, end: int) -> bool:
 
 
 def _behind_tags(data: mmap.mmap, place: int, end: int) -> int:
-    """The place behind the tags that begin here; the same where none does."""
+    """The end of the tags that begin at ``place``; ``place`` itself where none does."""
     while True:
         head = data[place : place + 32]
         if head[:3] == b"ID3" and len(head) >= 10 and max(head[6:10]) < 128:
@@ -210,7 +209,7 @@ def _behind_tags(data: mmap.mmap, place: int, end: int) -> int:
 
 
 def _without_tags(data: mmap.mmap) -> int:
-    """Where the sound ends: what follows are tags (ID3v1, APE, Lyrics3)."""
+    """The end of the frames, before trailing tags (ID3v1, APE, Lyrics3)."""
     end = len(data)
     while True:
         tail = data[max(end - 128, 0) : end]
@@ -233,7 +232,7 @@ def _view(number: int) -> mmap.mmap:
 
 @functools.cache
 def _frames() -> dict[int, _Frame]:
-    """What the second and third byte of every frame that tells its length stand for."""
+    """All valid second and third bytes of frames of known length, decoded."""
     found = {}
     for code in range(0xE000, 0x10000):
         version, layer = code >> 11 & 3, 4 - (code >> 9 & 3)

@@ -1,8 +1,7 @@
-"""Opening: all of a file's sound, through temporary copies where libsndfile would miss some of it.
+"""Opening of audio files so that all of their sound can be read, with exact random access.
 
-libsndfile finds its way in uncompressed files, FLAC and ALAC. What it seeks in inexactly is decoded
-once from start to end. What it cannot read, stops early in or takes for something else, ffmpeg
-decodes.
+Files in which libsndfile seeks inexactly are decoded once from start to end into a temporary copy.
+Files that it cannot read, reads in part or misinterprets are decoded by ffmpeg.
 """
 
 from __future__ import annotations
@@ -22,30 +21,30 @@ from audiomask.audio.probe import Sound, ffmpeg_path
 from audiomask.audio.quiet import quiet_decoders
 from audiomask.errors import AudioFileError, why
 
-# What libsndfile seeks in exactly; everything else is decoded once from start to end.
+# Subtypes in which libsndfile seeks exactly; others are decoded once from start to end.
 _SEEKABLE = (*BITS, *FLOATING, "ULAW", "ALAW")
-# A container that stores whole numbers in blocks, in whose last one it cannot seek.
+# A container of blocks, in the last of which libsndfile cannot seek.
 _BLOCKS = ("PAF",)
-# How a MIDI sample dump begins. libsndfile loses its last samples, and prints what is wrong with it
-# on standard output, among the data.
+# First bytes of a MIDI sample dump. libsndfile loses its last samples, and prints its faults on
+# standard output, among the data.
 _SAMPLE_DUMP = b"\xf0\x7e"
-# libsndfile's frame count of a stream that does not tell its length
+# libsndfile's frame count of a stream of unknown length
 _ENDLESS = 2**62
 _BLOCK = 1 << 16
 
 
 class Opening:
-    """How one file is opened.
+    """Opens one file.
 
     Args:
-        name: what to call it in errors.
+        name: for errors.
         new_copy: makes an empty temporary file, which the caller removes.
 
     Attributes:
         format: (once it is open) the container.
         subtype: how the samples are stored.
-        notes: what there is to know about how it is read, a phrase each.
-        warnings: what is wrong with it, a phrase each.
+        notes: phrases on how it is read.
+        warnings: phrases on damage.
     """
 
     def __init__(self, name: str, new_copy: Callable[[], Path]) -> None:
@@ -55,14 +54,14 @@ class Opening:
         self.warnings: list[str] = []
 
     def open(self, location: Path) -> soundfile.SoundFile:
-        """Open a file so that all of it can be read at random.
+        """Open a file with random access to all of it.
 
         Raises:
             AudioFileError: it is not audio, is damaged, or cannot be read without ffmpeg.
         """
         try:
             if (misread := wav.find_misread(location)) is not None:
-                if not misread.alike:
+                if not misread.uniform:
                     raise AudioFileError(
                         f"{self.name}: is several WAV files of different formats joined: cut it"
                     )
@@ -114,7 +113,7 @@ class Opening:
             )
         form = (opened.samplerate, opened.channels)
         made = self._decoded(self._decode(location, form=form)[0])
-        if frames is None or not frames.alike:
+        if frames is None or not frames.uniform:
             many = f"{made.samplerate} Hz and {made.channels} channels"
             self.notes.append(f"is made of streams of different forms, all read as {many}")
         if frames is not None:
@@ -128,10 +127,12 @@ class Opening:
     def _decode_bitstream(
         self, opened: soundfile.SoundFile, stream: BitStream
     ) -> soundfile.SoundFile:
-        """Have ffmpeg decode what lies in the file in place of samples."""
+        """Decode the bit stream in the file by ffmpeg."""
         if not stream.demuxer or ffmpeg_path() is None:
-            mend = "; install ffmpeg to have it decoded" if stream.demuxer else ""
-            raise AudioFileError(f"{self.name}: holds a bit stream ({stream.name}), not PCM{mend}")
+            advice = "; install ffmpeg to have it decoded" if stream.demuxer else ""
+            raise AudioFileError(
+                f"{self.name}: holds a bit stream ({stream.name}), not PCM{advice}"
+            )
         raw = self._new_copy()
         opened.seek(0)
         with raw.open("wb") as out:
@@ -155,7 +156,7 @@ class Opening:
         delay: float = 0.0,
         form: tuple[int, int] | None = None,
     ) -> tuple[Path, Sound]:
-        """Have ffmpeg decode a file into a temporary copy; what is not usual about it is noted."""
+        """Decode a file by ffmpeg into a temporary copy, with notes on its track and delay."""
         target = self._new_copy()
         sound = decode.decode(location, target, self.name, demuxer, delay, form)
         if sound.tracks > 1:
@@ -175,8 +176,9 @@ class Opening:
 
 def open_sound(path: Path) -> soundfile.SoundFile | None:
     """Open with libsndfile; None when it does not know the format or finds it malformed."""
+    # .raw: soundfile would require parameters
     if path.suffix.lower() == ".raw" or wav.is_misread_w64(path):
-        return None  # soundfile would ask for its parameters; libsndfile would read noise
+        return None
     if decode.leading_bytes(path)[:2] == _SAMPLE_DUMP:
         return None
     try:
@@ -184,14 +186,14 @@ def open_sound(path: Path) -> soundfile.SoundFile | None:
             opened = soundfile.SoundFile(soundfile_name(path))
     except soundfile.LibsndfileError:
         return None
-    if opened.format == "RAW":  # by the name's ending alone, whatever the content
+    if opened.format == "RAW":  # by the ending alone
         opened.close()
         return None
     return opened
 
 
 def error_reason(error: Exception) -> str:
-    """An error's reason on one line, without libsndfile's prefix and our temporary names."""
+    """An error's reason on one line, without libsndfile's prefix and temporary names."""
     if isinstance(error, OSError):
         return why(error)
     return str(getattr(error, "error_string", error)).strip().rstrip(".")

@@ -1,8 +1,8 @@
-"""Sample formats: what a subtype can hold, and rounding onto its grid.
+"""Sample formats, and rounding of samples to them.
 
 A *subtype* is libsndfile's name for how one sample is stored (``PCM_16``, ``FLOAT``, ``VORBIS``).
-Whole-number subtypes hold ``n / 2**(bits - 1)`` for integers n; they are carried as int32 with
-the value in the upper bits, which is how libsndfile reads and writes them without loss.
+Integer subtypes hold ``n / 2**(bits - 1)`` for integers n. Their samples are read and written as
+left-justified int32, without loss.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-#: bits a sample of every subtype that stores whole numbers without loss
+#: bits a sample of every integer subtype
 BITS = {
     "PCM_S8": 8,
     "PCM_U8": 8,
@@ -33,20 +33,20 @@ Int32 = npt.NDArray[np.int32]
 
 
 def is_lossy(subtype: str) -> bool:
-    """Whether the subtype is a lossy coding, so that its samples lie on no grid to return to."""
+    """Whether the subtype is a lossy coding."""
     return subtype not in BITS and subtype not in FLOATING
 
 
 def quantize(audio: Tensor, subtype: str) -> Tensor:
-    """Round samples to what ``subtype`` can store.
+    """Round samples to values that ``subtype`` can store.
 
     Args:
         audio: float Tensor of any shape, full scale at 1.
         subtype: libsndfile's name; lossy ones and DOUBLE leave the samples as they are.
 
     Returns:
-        A tensor of the same shape and type. Whole-number subtypes round half to even and clip;
-        what is not a number becomes 0.
+        A tensor of the same shape and type. Integer subtypes round half to even and clip; NaN
+        becomes 0.
     """
     if subtype == "FLOAT":
         return audio.to(torch.float32).to(audio.dtype)
@@ -61,25 +61,25 @@ def to_integers(audio: Tensor, subtype: str) -> Int32:
 
     Args:
         audio: float Tensor [C, T], full scale at 1.
-        subtype: a whole-number subtype.
+        subtype: an integer subtype.
 
     Returns:
         int32 array [T, C]; writing ``quantize(audio)`` gives the same integers.
 
     Raises:
-        ValueError: the subtype does not store whole numbers.
+        ValueError: the subtype does not store integers.
     """
     if subtype not in BITS:
-        raise ValueError(f"{subtype} does not store whole numbers")
+        raise ValueError(f"{subtype} does not store integers")
     bits = BITS[subtype]
     left = _whole(audio, bits).to(torch.int64) << (32 - bits)
     return np.ascontiguousarray(left.to(torch.int32).T.cpu().numpy())
 
 
 def requantize(raw: Int32, subtype: str) -> Int32:
-    """Round left-justified integers to a (perhaps narrower) whole-number subtype.
+    """Round left-justified integers to a (perhaps narrower) integer subtype, half to even.
 
-    Samples that already lie on its grid come back unchanged; others round half to even.
+    Samples that the subtype can store stay unchanged.
     """
     shift = 32 - BITS[subtype]
     if shift == 0 or not np.any(raw & np.int32((1 << shift) - 1)):
@@ -93,14 +93,14 @@ def requantize(raw: Int32, subtype: str) -> Int32:
 
 
 def to_floats(raw: Raw) -> Raw:
-    """Left-justified integers as float64 of full scale 1; floating samples as they are."""
+    """Left-justified integers as float64 of full scale 1; floating samples unchanged."""
     return raw / 2.0**31 if raw.dtype == np.int32 else raw
 
 
 def count_clipped(audio: Tensor, subtype: str) -> int:
-    """How many samples lie beyond full scale and would be clipped by writing them as ``subtype``.
+    """Number of samples beyond full scale, which ``subtype`` clips.
 
-    Exactly 1 counts as full scale, although the largest whole number is one step below it.
+    Exactly 1 counts as full scale, although the largest integer is one step below it.
     """
     if subtype in FLOATING:
         return 0
@@ -108,7 +108,7 @@ def count_clipped(audio: Tensor, subtype: str) -> int:
 
 
 def _whole(audio: Tensor, bits: int) -> Tensor:
-    """Samples as float64 whole numbers within the range of ``bits``."""
+    """Samples as integers within the range of ``bits``, in float64."""
     scale = 2.0 ** (bits - 1)
     exact = torch.nan_to_num(audio.double(), nan=0.0, posinf=torch.inf, neginf=-torch.inf)
     return exact.mul_(scale).round_().clamp_(-scale, scale - 1)

@@ -1,4 +1,4 @@
-"""Pipes: a stream kept in a temporary file, so that what cannot seek can be read as a file."""
+"""Pipes and standard streams; a pipe is spooled to a temporary file, which can seek."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def temporary_file(suffix: str = "") -> Path:
 
 
 def discard(path: Path) -> None:
-    """Remove a temporary file; on systems that keep open files this may have to wait."""
+    """Remove a temporary file; Windows keeps an open one until it is closed."""
     try:
         path.unlink(missing_ok=True)
     except PermissionError:
@@ -40,7 +40,7 @@ def spool(stream: BinaryIO, name: str) -> Path:
 
     Args:
         stream: read to its end.
-        name: what to call it in errors.
+        name: for errors.
 
     Raises:
         AudioFileError: it is empty, cannot be read, or the temporary folder is full.
@@ -78,7 +78,7 @@ def stdout_stream(binary: bool = True) -> BinaryIO:
     """Standard output as bytes.
 
     Args:
-        binary: whether what is to be written would make a mess of a terminal.
+        binary: whether the data is not for a terminal.
 
     Raises:
         UsageError: it is closed, or a terminal and ``binary``.
@@ -92,9 +92,9 @@ def stdout_stream(binary: bool = True) -> BinaryIO:
 
 
 def can_seek(stream: BinaryIO) -> bool:
-    """Whether what was written to an open stream can be gone back to and changed.
+    """Whether written data of an open stream can be changed by seeking back.
 
-    A file opened for appending (``>>``) can be seeked but not changed.
+    Not in a file opened for appending (``>>``), although it can seek.
     """
     try:
         handle = stream.fileno()
@@ -104,7 +104,7 @@ def can_seek(stream: BinaryIO) -> bool:
         return stream.seekable()
     try:
         import fcntl
-    except ImportError:  # Windows has neither the module nor such streams
+    except ImportError:  # Windows
         return stream.seekable()
     return not fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_APPEND
 

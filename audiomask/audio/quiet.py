@@ -1,4 +1,4 @@
-"""Quiet: what decoders print on standard error by themselves is kept from the terminal."""
+"""Suppression of messages that decoders print on standard error."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ _kept: int | None = None
 
 @contextmanager
 def quiet_decoders() -> Iterator[None]:
-    """Send the process's file number 2 nowhere for a while; any number of threads may ask for it.
+    """Redirect file descriptor 2 to the null device; may be nested and used by several threads.
 
-    libsndfile's MP3 decoder writes its warnings there whatever the caller wants. The command line
-    writes its own messages through another number (see ``cli.exits.separate_stderr``): they come
-    through all the while.
+    libsndfile's MP3 decoder always prints warnings there. The command line's own messages use
+    another descriptor (see ``cli.exits.separate_stderr``).
     """
     global _inside, _kept
     with _lock:
@@ -37,7 +36,7 @@ def quiet_decoders() -> Iterator[None]:
 
 
 def _turn_off() -> int | None:
-    """Point file number 2 nowhere; returns a copy of what it was, None where it was closed."""
+    """Redirect descriptor 2; returns a copy of the old one, None where it was closed."""
     try:
         kept = os.dup(2)
     except OSError:

@@ -1,4 +1,4 @@
-"""Slices: parts of a file, read as files of their own."""
+"""Slices: parts of a file as files."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from typing import BinaryIO
 
 
 class Slice(io.RawIOBase):
-    """A part of an open file, as a file: only what is asked for is read."""
+    """A read-only view of bytes [offset, offset + size) of an open file."""
 
     def __init__(self, file: BinaryIO, offset: int, size: int) -> None:
         self.file, self.offset, self.size, self.place = file, offset, size, 0
 
     def readable(self) -> bool:
-        """It is."""
+        """True."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
+        """True."""
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move; returns the new place."""
+        """Move to a position; returns it."""
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self.place, os.SEEK_END: self.size}[whence]
         self.place = start + offset
         return self.place
 
     def tell(self) -> int:
-        """The place."""
+        """The position."""
         return self.place
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        """Read as much as there is, and as the buffer holds."""
+        """Fill the buffer, or read to the end; returns the number of bytes."""
         most = max(0, min(len(buffer), self.size - self.place))
         self.file.seek(self.offset + self.place)
         data = self.file.read(most)

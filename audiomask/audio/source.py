@@ -1,7 +1,6 @@
-"""Audio source: random access to sound of known rate and length, wherever it lies.
+"""Audio sources: random access to audio of known rate and length.
 
-Everything that reads audio asks a source for the samples it needs, so that an hour costs no
-more memory than a minute.
+All readers take only the samples they need, so that an hour needs no more memory than a minute.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from torch import Tensor
 
 
 class AudioSource(Protocol):
-    """What can be read: a file, a pipe's spool, samples in memory, a resampled other source."""
+    """A file, samples in memory, a resampled source, or anything else that can be read."""
 
     @property
     def sample_rate(self) -> int:
@@ -34,7 +33,7 @@ class AudioSource(Protocol):
 
 
 class MemorySource:
-    """Samples held in memory.
+    """Samples in memory.
 
     Args:
         audio: float Tensor [C, T].
@@ -60,13 +59,13 @@ class MemorySource:
 
 
 class ResampledSource:
-    """Another source at another rate; any excerpt equals the same part of the whole resampled.
+    """A source at another rate; any excerpt equals the same part of the whole resampled.
 
-    The resampler (soxr, high quality) is run on excerpts that start where both rates have a
-    sample at the same instant, with a margin longer than its filter on both sides.
+    The resampler (soxr, high quality) runs on excerpts that start where both rates have a sample
+    at the same time, with a margin longer than its filter on both sides.
     """
 
-    #: seconds read beyond both ends; soxr's HQ filter rings for far less
+    #: seconds read beyond both ends; soxr's HQ filter is far shorter
     MARGIN = 0.1
 
     def __init__(self, source: AudioSource, sample_rate: int) -> None:
@@ -86,9 +85,9 @@ class ResampledSource:
         first = math.floor(start / self._unit_out) - margin
         last = math.ceil(stop / self._unit_out) + margin
         audio = self.source.read(first * self._unit_in, last * self._unit_in)
-        moved = resample(audio, self.source.sample_rate, self.sample_rate)
+        resampled = resample(audio, self.source.sample_rate, self.sample_rate)
         offset = start - first * self._unit_out
-        out = moved[:, offset : offset + stop - start]
+        out = resampled[:, offset : offset + stop - start]
         if start < 0:
             out[:, : min(-start, stop - start)] = 0
         if stop > self.frames:
@@ -97,7 +96,7 @@ class ResampledSource:
 
 
 def resampled_length(frames: int, old_rate: int, new_rate: int) -> int:
-    """Samples after resampling: the duration kept, rounded up."""
+    """Samples after resampling, rounded up."""
     return -(-frames * new_rate // old_rate)
 
 
@@ -105,5 +104,5 @@ def resample(audio: Tensor, old_rate: int, new_rate: int) -> Tensor:
     """Resample [C, T] to [C, about T * new / old] with soxr's high-quality filter."""
     if old_rate == new_rate:
         return audio
-    moved = soxr.resample(audio.T.contiguous().numpy(), old_rate, new_rate)
-    return torch.from_numpy(moved).float().reshape(-1, audio.shape[0]).T.contiguous()
+    resampled = soxr.resample(audio.T.contiguous().numpy(), old_rate, new_rate)
+    return torch.from_numpy(resampled).float().reshape(-1, audio.shape[0]).T.contiguous()

@@ -1,7 +1,7 @@
 """Spectra on one frame grid: STFT and inverse, mel magnitudes, and mel-spaced bands for masks.
 
-Frame f of hop H covers the samples [f H, (f + 1) H) and its window is centred on them, so that
-T samples give exactly T / H frames and back, whatever the window.
+Frame f of hop H is centred on the samples [f H, (f + 1) H), so that T samples give exactly T / H
+frames and back, for any window.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from torch import Tensor
 
 from audiomask.runtime.dependencies import torchaudio_functional
 
-#: least sum of squared windows that is divided by
+#: lower bound of the sum of squared windows, by which is divided
 MIN_WEIGHT = 1e-8
 
 
 @lru_cache(maxsize=32)
 def _hann(size: int, device: torch.device) -> Tensor:
-    # a cached tensor must not be one that training refuses, though inference asked for it first
+    # a cached inference tensor could not be used in training later
     with torch.inference_mode(False):
         return torch.hann_window(size, device=device)
 
 
 @lru_cache(maxsize=32)
 def analysis_window(size: int, device: torch.device) -> Tensor:
-    """The window of :func:`frame_spectra` [size]: Hann's, of energy one."""
+    """The window of :func:`frame_spectra` [size]: a Hann window of energy one."""
     with torch.inference_mode(False):
         window = _hann(size, device)
         return window / window.square().sum().sqrt()
@@ -36,9 +36,9 @@ def analysis_window(size: int, device: torch.device) -> Tensor:
 
 @lru_cache(maxsize=32)
 def synthesis_window(size: int, hop: int, device: torch.device) -> Tensor:
-    """The window [size] with which frames of endless sound add up to it again.
+    """The window [size] for overlap-add of frames, normalized for a steady number of frames.
 
-    It undoes :func:`analysis_window`: all division is in the window, where enough frames overlap.
+    It inverts :func:`analysis_window` except near the ends, see :func:`finish_overlap_add`.
     """
     with torch.inference_mode(False):
         window = _hann(size, device)
@@ -47,7 +47,7 @@ def synthesis_window(size: int, hop: int, device: torch.device) -> Tensor:
 
 
 def _steady_weight(size: int, hop: int, device: torch.device) -> Tensor:
-    """The sum of the squared windows of endlessly many frames, over one hop [hop]."""
+    """The sum of overlapping squared windows away from the ends, over one hop [hop]."""
     parts = -(-size // hop)
     square = F.pad(_hann(size, device).square(), (0, parts * hop - size))
     return square.view(parts, hop).sum(dim=0).clamp_min(MIN_WEIGHT)
@@ -57,7 +57,7 @@ def stft(audio: Tensor, size: int, hop: int) -> Tensor:
     """Complex spectrogram on the frame grid.
 
     Args:
-        audio: [..., T], T a multiple of ``hop``; silence is assumed outside.
+        audio: [..., T], T a multiple of ``hop``; zeros are assumed outside.
         size: window and transform length in samples.
         hop: samples between frames.
 
@@ -68,21 +68,18 @@ def stft(audio: Tensor, size: int, hop: int) -> Tensor:
 
 
 def centered(audio: Tensor, size: int, hop: int) -> Tensor:
-    """Audio [..., T] with the silence around it that its frames' windows reach into."""
+    """Audio [..., T] padded with the zeros that its frames' windows reach into."""
     pad = size - hop
     return F.pad(audio, (pad // 2, pad - pad // 2))
 
 
 def frames_per_chunk(device: torch.device, rows: int) -> int:
-    """How many frames, of so many rows each, are best worked on at once.
-
-    A CPU is fastest with what its caches hold, a GPU with much.
-    """
+    """Frames, of ``rows`` rows each, to compute at once: few for a CPU's caches, many for a GPU."""
     return max((1 << 12 if device.type == "cuda" else 128) // rows, 1)
 
 
 def frame_spectra(audio: Tensor, size: int, hop: int) -> Tensor:
-    """Spectra, frame by frame, of audio that brings what is around its frames.
+    """Spectra, frame by frame, of padded audio (see :func:`centered`).
 
     Args:
         audio: [..., (F - 1) * hop + size].
@@ -114,14 +111,14 @@ def istft(spectrum: Tensor, size: int, hop: int) -> Tensor:
 def overlap_add_buffer(
     others: Sequence[int], number: int, size: int, hop: int, device: torch.device
 ) -> Tensor:
-    """Zeros to add so many frames to, [*others, number + ceil(size / hop) - 1, hop]."""
+    """Zeros to overlap-add frames to, [*others, number + ceil(size / hop) - 1, hop]."""
     return torch.zeros(*others, number + -(-size // hop) - 1, hop, device=device)
 
 
 def finish_overlap_add(total: Tensor, size: int, hop: int) -> Tensor:
-    """Audio [..., F * hop] of all its frames' sum (see :func:`overlap_add`).
+    """Audio [..., F * hop] of the sum of all its frames (see :func:`overlap_add`).
 
-    Near the ends fewer windows overlap than the synthesis window reckons with.
+    Trims the padding, and corrects the gain near the ends, where fewer windows overlap.
     """
     hops = -(-size // hop)
     number = total.shape[-2] - hops + 1
@@ -141,7 +138,7 @@ def overlap_add(total: Tensor, frames: Tensor, window: Tensor) -> None:
     """Add windowed frames, each beginning a hop after the one before, to ``total``.
 
     Args:
-        total: what they are added to, hop by hop, [..., F + ceil(size / hop) - 1, hop].
+        total: the sum, [..., F + ceil(size / hop) - 1, hop].
         frames: [..., F, size].
         window: [size].
     """
@@ -155,14 +152,14 @@ def overlap_add(total: Tensor, frames: Tensor, window: Tensor) -> None:
 
 @lru_cache(maxsize=32)
 def _end_gain(size: int, hop: int, number: int, device: torch.device) -> Tensor:
-    """What so few frames' sum lacks of an endless one's, as a gain [number * hop]."""
+    """The steady sum of squared windows over that of so few frames, [number * hop]."""
     with torch.inference_mode(False):
         square = _hann(size, device).square()
         total = square.new_zeros(number + -(-size // hop) - 1, hop)
         overlap_add(total, square.expand(number, size), torch.ones_like(square))
         left = (size - hop) // 2
-        endless = _steady_weight(size, hop, device).roll(-(left % hop)).repeat(number)
-        return endless / total.flatten()[left : left + number * hop].clamp_min(MIN_WEIGHT)
+        steady = _steady_weight(size, hop, device).roll(-(left % hop)).repeat(number)
+        return steady / total.flatten()[left : left + number * hop].clamp_min(MIN_WEIGHT)
 
 
 @lru_cache(maxsize=32)
@@ -212,11 +209,10 @@ def mel_distance(
 
 @lru_cache(maxsize=32)
 def band_weights(num_bins: int, max_hz: float, bands: int, top_hz: float) -> Tensor:
-    """How bins share mel-spaced bands: [num_bins, bands], every row sums to one.
+    """Weights of bins in mel-spaced bands, [num_bins, bands]; every row sums to one.
 
-    Band centres are equally spaced in mel from 0 to ``top_hz``; a bin between two centres
-    belongs to both in proportion (linear interpolation in mel), one above ``top_hz`` to the
-    last band.
+    Band centres are equally spaced in mel from 0 to ``top_hz``. A bin between two centres is split
+    by linear interpolation in mel; one above ``top_hz`` belongs to the last band.
 
     Args:
         num_bins: bins from 0 to ``max_hz``.

@@ -1,7 +1,7 @@
-"""WAV: a writer that streams, to pipes too, and mending of headers that were never finished.
+"""WAV: a streaming writer, for pipes too, and repair of unfinished headers.
 
-libsndfile writes WAV only where it can seek, stamps the time of day into float files, and stops
-reading at 4 GiB when a pipe's header does not tell the length. Those are the reasons for this file.
+libsndfile writes WAV to seekable files only, stores the time of day in float files, and stops
+reading at 4 GiB when a pipe's header has no length. Those are the reasons for this file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from audiomask.audio.metadata.model import Chunk, Layout, Place
 from audiomask.audio.metadata.riff import arrange, extensible, pack
 from audiomask.audio.pcm import Raw
 
-#: bytes a sample of the subtypes this writer knows
+#: bytes a sample of the writer's subtypes
 WIDTHS = {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 #: RIFF sizes have 32 bits; beyond this the file becomes RF64
 LIMIT = 2**32 - 1
@@ -31,16 +31,16 @@ class WavStream:
     """Write samples as WAV into a binary stream.
 
     Args:
-        stream: where to write; where it cannot seek the header is never touched again.
-        sample_rate: samples a second.
+        stream: the output.
+        sample_rate: in Hz.
         channels: number of channels.
         subtype: one of ``WIDTHS``.
-        frames: samples per channel to come, when known: a pipe's header is then right too.
-        seekable: whether the header may be completed at the end.
-        chunks: what else goes into the file, each in its place. Where no length can be told,
-            neither before nor after, all of them come before the samples.
-        layout: the loudspeakers of the channels; makes the header one of WAVE_FORMAT_EXTENSIBLE.
-        wide: whether to write RF64 however short the sound is.
+        frames: samples per channel to come, if known: a pipe's header then has the right length.
+        seekable: whether the header can be completed at the end.
+        chunks: further chunks, each in its place; all before the samples where the header cannot
+            have a length.
+        layout: the loudspeakers of the channels, for a header of WAVE_FORMAT_EXTENSIBLE.
+        wide: whether to write RF64 for any length.
     """
 
     def __init__(
@@ -56,22 +56,22 @@ class WavStream:
         wide: bool = False,
     ) -> None:
         self.stream, self.sample_rate, self.channels = stream, sample_rate, channels
-        self.subtype, self.promised, self.seekable = subtype, frames, seekable
+        self.subtype, self.expected_frames, self.seekable = subtype, frames, seekable
         self.frames = 0
         self._layout, self._wide = layout, wide
         self._start = stream.tell() if seekable else 0
         self._width = WIDTHS[subtype] * channels
-        # Room for RF64's 64-bit sizes, unless it is known that they will not be needed.
+        # Space for RF64's 64-bit sizes, unless they are known to be unnecessary.
         others = sum(len(chunk.content) + 9 for chunk in chunks)
-        self._roomy = frames is None or frames * self._width + others > LIMIT - 1024
-        chunks = arrange(chunks, wide or self._roomy)
+        self._reserve_rf64 = frames is None or frames * self._width + others > LIMIT - 1024
+        chunks = arrange(chunks, wide or self._reserve_rf64)
         self._first = pack(chunks, Place.BEFORE_FORMAT)
         self._before = pack(chunks, Place.BEFORE_DATA)
         self._after = pack(chunks, Place.AFTER_DATA)
         if frames is None and not seekable:
             self._before, self._after = self._before + self._after, b""
-        # The header goes out together with the first samples: sox, which looks at the beginning of
-        # a pipe and steps back, loses what came in a read of its own.
+        # The header is written together with the first samples: sox, which peeks at the beginning
+        # of a pipe, loses a header that comes alone.
         self._head = self._header(frames)
 
     def write(self, samples: Raw) -> None:
@@ -81,21 +81,21 @@ class WavStream:
         self.frames += len(samples)
 
     def close(self) -> None:
-        """Pad the data and, where possible, complete the header. The stream stays open.
+        """Pad the data and, if seekable, complete the header. The stream stays open.
 
         Raises:
-            ValueError: a pipe was promised another number of frames than were written.
+            ValueError: the header of a pipe gave another number of frames than were written.
         """
         self.stream.write(self._head + bytes(self.frames * self._width % 2) + self._after)
         self._head = b""
-        if self.promised != self.frames:
+        if self.expected_frames != self.frames:
             if self.seekable:
                 end = self.stream.tell()
                 self.stream.seek(self._start)
                 self.stream.write(self._header(self.frames))
                 self.stream.seek(end)
-            elif self.promised is not None:
-                raise ValueError(f"promised {self.promised} frames but wrote {self.frames}")
+            elif self.expected_frames is not None:
+                raise ValueError(f"promised {self.expected_frames} frames but wrote {self.frames}")
         self.stream.flush()
 
     def _header(self, frames: int | None) -> bytes:
@@ -115,10 +115,10 @@ class WavStream:
         data = frames * self._width
         if self._wide:
             return container(body, data, False, len(self._after), frames)
-        return container(body, data, self._roomy, len(self._after))
+        return container(body, data, self._reserve_rf64, len(self._after))
 
     def _format(self, code: int) -> bytes:
-        """The content of the ``fmt`` chunk; ``code`` is 1 for whole numbers, 3 for floating."""
+        """The content of the ``fmt`` chunk; ``code`` is 1 for integers, 3 for floating point."""
         bits = 8 * WIDTHS[self.subtype]
         fmt = struct.pack(
             "<HHIIHH",
@@ -131,28 +131,28 @@ class WavStream:
         )
         if self._layout is not None:
             return extensible(fmt, self._layout)
-        # what is not whole numbers says how long its extension is: there is none
+        # floating point formats have an extension, here of length 0
         return fmt + bytes(2) if code == 3 else fmt
 
 
 def container(
-    body: bytes, data: int, roomy: bool, after: int = 0, frames: int | None = None
+    body: bytes, data: int, reserve_rf64: bool, after: int = 0, frames: int | None = None
 ) -> bytes:
-    """All that stands before the samples: RIFF or, for what it cannot count, RF64.
+    """Everything before the samples: RIFF or, beyond 4 GiB, RF64.
 
     Args:
         body: the chunks before the data, ``fmt`` among them.
         data: bytes of samples.
-        roomy: keep room for RF64's sizes even when they are not needed.
-        after: bytes of the chunks behind the data.
-        frames: samples per channel, for RF64 in any case.
+        reserve_rf64: reserve space for RF64's sizes even when they are not needed.
+        after: bytes of the chunks after the data.
+        frames: samples per channel, to force RF64.
     """
-    riff = 4 + (36 if roomy else 0) + len(body) + 8 + data + data % 2 + after
+    riff = 4 + (36 if reserve_rf64 else 0) + len(body) + 8 + data + data % 2 + after
     if riff <= LIMIT and frames is None:
-        room = _chunk(b"JUNK", bytes(28)) if roomy else b""
+        room = _chunk(b"JUNK", bytes(28)) if reserve_rf64 else b""
         head = b"RIFF" + struct.pack("<I", riff) + b"WAVE" + room + body
         return head + b"data" + struct.pack("<I", data)
-    riff += 0 if roomy else 36
+    riff += 0 if reserve_rf64 else 36
     sizes = _chunk(b"ds64", struct.pack("<QQQI", riff, data, frames or 0, 0))
     head = b"RF64" + struct.pack("<I", UNKNOWN) + b"WAVE" + sizes + body
     return head + b"data" + struct.pack("<I", UNKNOWN)
@@ -160,17 +160,17 @@ def container(
 
 @dataclass(frozen=True)
 class Misread:
-    """A WAV that libsndfile reads the wrong part of.
+    """A WAV of which libsndfile reads too little or too much.
 
     Attributes:
         fmt: its ``fmt`` chunk.
-        spans: where samples begin and end, in bytes; several are to be read in order.
-        alike: whether all spans have the format that ``fmt`` tells.
+        spans: bytes [start, stop) of samples; several are read in order.
+        uniform: whether all spans have the format of ``fmt``.
     """
 
     fmt: bytes
     spans: tuple[tuple[int, int], ...]
-    alike: bool = True
+    uniform: bool = True
 
     @property
     def size(self) -> int:
@@ -179,18 +179,17 @@ class Misread:
 
 
 def find_misread(path: Path) -> Misread | None:
-    """Look for a WAV whose samples are not where libsndfile looks for them.
+    """The true samples of a WAV whose header misleads libsndfile; None for all other files.
 
-    Recorders that crashed and programs that wrote into a pipe leave 0 or a placeholder where the
-    length belongs. Others go on in a second ``data`` chunk; and files are joined with ``cat``.
-    None stands for all other files: libsndfile reads those as well as can be.
+    Crashed recorders and programs that wrote to a pipe leave 0 or a placeholder as the length. Some
+    programs write a second ``data`` chunk; and files are joined with ``cat``.
     """
     with path.open("rb") as source:
         head = source.read(12)
         if len(head) < 12 or head[:4] not in (b"RIFF", b"RF64") or head[8:] != b"WAVE":
             return None
         wide, end = head[:4] == b"RF64", source.seek(0, 2)
-        fmt, first, promised, alike = b"", b"", 0, True
+        fmt, first, data_size, uniform = b"", b"", 0, True
         spans: list[tuple[int, int]] = []
         for name, start, size in _chunks(source, 12, end):
             if name == b"fmt " and size <= 4096:
@@ -198,22 +197,22 @@ def find_misread(path: Path) -> Misread | None:
                 fmt = _chunk(b"fmt ", source.read(size))
             elif name == b"ds64" and size >= 16:
                 source.seek(start + 8)
-                promised = int.from_bytes(source.read(8), "little")
+                data_size = int.from_bytes(source.read(8), "little")
             elif name == b"data":
-                true = promised if wide and size == UNKNOWN and not spans else size
+                true = data_size if wide and size == UNKNOWN and not spans else size
                 if fmt and not spans and _is_wrong(source, start, true, end, wide):
                     return Misread(fmt, ((start, end),))
-                first, alike = first or fmt, alike and fmt == (first or fmt)
+                first, uniform = first or fmt, uniform and fmt == (first or fmt)
                 spans.append((start, min(start + true, end)))
         if first and len(spans) > 1:
-            return Misread(first, tuple(_whole_frames(first, spans)), alike)
+            return Misread(first, tuple(_whole_frames(first, spans)), uniform)
     return None
 
 
 def repair_header(path: Path, found: Misread, target: Path) -> None:
-    """Copy a misread WAV to ``target`` under a header that tells what it holds."""
+    """Copy a misread WAV to ``target`` with a correct header."""
     with path.open("rb") as source, target.open("wb") as out:
-        out.write(container(found.fmt, found.size, roomy=False))
+        out.write(container(found.fmt, found.size, reserve_rf64=False))
         for start, stop in found.spans:
             source.seek(start)
             for at in range(start, stop, _BLOCK):
@@ -223,9 +222,9 @@ def repair_header(path: Path, found: Misread, target: Path) -> None:
 
 
 def is_misread_w64(path: Path) -> bool:
-    """Whether libsndfile would take a float W64 for whole numbers, so for loud noise.
+    """Whether a file is a float W64 that libsndfile would read as integers, as loud noise.
 
-    It overlooks the extensible header that ffmpeg writes.
+    It ignores the extensible header that ffmpeg writes.
     """
     with path.open("rb") as source:
         head = source.read(4096)
@@ -237,7 +236,7 @@ def is_misread_w64(path: Path) -> bool:
 
 
 def _whole_frames(fmt: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """The spans without the beginnings of frames at their ends."""
+    """The spans without incomplete frames at their ends."""
     width = max(int.from_bytes(fmt[20:22], "little"), 1)
     for start, stop in spans:
         if (stop - start) // width:
@@ -247,11 +246,11 @@ def _whole_frames(fmt: bytes, spans: list[tuple[int, int]]) -> Iterator[tuple[in
 def _is_wrong(source: BinaryIO, start: int, size: int, end: int, wide: bool) -> bool:
     placeholder = size == 0 or 0x7FFF0000 <= size <= 0x7FFFFFFF or size >= 0xFFFF0000
     if start + size > end:
-        # libsndfile reads to the end of the file, but not past 4 GiB of RIFF, nor past lies in RF64
+        # libsndfile reads to the end of the file, but not past 4 GiB of RIFF nor false RF64 sizes
         return (wide and size >= 2**63) or (not wide and end - start > LIMIT)
     if start + size + size % 2 >= end or not (placeholder or end - start > LIMIT):
         return False
-    # Something follows: the rest of the sound, or further chunks that end where the file ends.
+    # The rest of the sound follows, or further chunks that end with the file.
     last = start + size + size % 2
     for name, begin, length in _chunks(source, last, end):
         if not all(32 <= byte < 127 for byte in name):
@@ -261,7 +260,7 @@ def _is_wrong(source: BinaryIO, start: int, size: int, end: int, wide: bool) -> 
 
 
 def _chunks(source: BinaryIO, position: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and size of every chunk from ``position`` on; a bounded number of them."""
+    """Name, start and size of every chunk from ``position`` on, at most 4096."""
     for _ in range(4096):
         source.seek(position)
         head = source.read(8)

@@ -1,4 +1,4 @@
-"""Windows: covering a long sequence of frames with overlapping windows, and blending them."""
+"""Overlapping windows over a long sequence of frames, and their cross-fading."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from torch import Tensor
 
 
 def plan_windows(frames: int, window: int, overlap: int) -> list[tuple[int, int]]:
-    """Windows [start, stop) over all ``frames``, each overlapping the next by ``overlap`` at least.
+    """Windows [start, stop) over all ``frames``, each overlapping the next by ``overlap`` or more.
 
-    All are ``window`` long when there are that many frames: the last one moves back to end with
-    them.
+    All are ``window`` long if there are that many frames; the last one ends with them.
 
     Raises:
         ValueError: the overlap is more than half a window, so that three would meet.
@@ -28,22 +27,21 @@ def plan_windows(frames: int, window: int, overlap: int) -> list[tuple[int, int]
 def blend_windows(
     windows: list[tuple[int, int]], overlap: int, compute: Callable[[int, int], Tensor]
 ) -> Iterator[Tensor]:
-    """Results of overlapping windows as one stream, each fading into the next.
+    """Results of overlapping windows as one stream, each cross-faded with the next.
 
     Args:
         windows: as ``plan_windows`` gives them.
-        overlap: frames of the fade, the last ones of the earlier window.
+        overlap: frames of the crossfade, the last ones of the earlier window.
         compute: the result [..., stop - start] of window (start, stop).
 
     Yields:
-        Consecutive pieces [..., n] that cover every frame once; one window is held at a time.
+        Consecutive parts [..., n] that cover every frame once, one window in memory at a time.
     """
-    pending: Tensor | None = None  # what of the last window is not yet settled
+    pending: Tensor | None = None  # the tail of the last window, which fades out
     position = 0  # its first frame
     for number, (start, stop) in enumerate(windows):
         values = compute(start, stop)
         if pending is not None:
-            # `pending` is exactly the tail that fades out
             fade = torch.arange(1, pending.shape[-1] + 1, device=values.device) / (
                 pending.shape[-1] + 1
             )
@@ -51,7 +49,7 @@ def blend_windows(
             yield torch.lerp(pending, fresh, fade.to(values.dtype))
             position += pending.shape[-1]
         last = number == len(windows) - 1
-        settled = stop if last else stop - overlap
-        yield values[..., position - start : settled - start]
-        position = settled
-        pending = None if last else values[..., settled - start :]
+        final = stop if last else stop - overlap
+        yield values[..., position - start : final - start]
+        position = final
+        pending = None if last else values[..., final - start :]

@@ -1,4 +1,4 @@
-"""Audio writer: files that are written as a stream and appear complete or not at all."""
+"""Audio writer: files written block by block that appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ from audiomask.audio.pcm import (
 from audiomask.audio.wav import LIMIT, WIDTHS, WavStream
 from audiomask.errors import AudioFileError, UsageError
 
-# libsndfile's Vorbis encoder overflows the stack when it is given long blocks at once.
+# libsndfile's Vorbis encoder overflows the stack on longer blocks.
 _BLOCK_SAMPLES = 1 << 14
-# Containers that count bytes in 32 bits, and which libsndfile would let overflow.
+# Containers of 32-bit sizes, which libsndfile lets overflow.
 _SMALL = ("AIFF", "AU")
 _WAVE = ("WAV", "RF64")
 
 
 class AudioWriter:
-    """Write sound block by block. Use it as a context manager.
+    """Write audio block by block; a context manager.
 
-    A file is written under a hidden name beside the wanted one, renamed on a clean exit and
-    removed on an exception. ``"-"`` and named pipes take a WAV stream, whose header tells the
-    length when ``frames`` is given or the stream is a file.
+    A file is written under a hidden name beside its own, renamed on a clean exit and removed on an
+    exception. ``"-"`` and named pipes take a WAV stream, whose header has the length if ``frames``
+    is given or the stream is a file.
 
     Args:
         path: the file, or ``"-"`` for standard output. Missing folders are made.
@@ -57,15 +57,15 @@ class AudioWriter:
         format: an ending such as ``"wav"`` or ``"flac"``; taken from the path when None.
         overwrite: whether an existing file may be replaced.
         frames: samples per channel to come, if known.
-        metadata: what else belongs to the recording, as far as the format can hold it.
-        bitrate: bits a second of a lossy format; its usual one when None.
+        metadata: of the recording; stored as far as the format can.
+        bitrate: bits a second of a lossy format; the encoder's default when None.
 
     Attributes:
         clipped: samples so far that lay beyond full scale and were clipped.
         frames: samples per channel written so far.
         format: the container.
         subtype: how samples are stored.
-        lost: what of the metadata the format could not hold, known on exit; ``""`` for nothing.
+        lost: on exit, which metadata the format could not hold; ``""`` for none.
 
     Raises:
         UsageError: the file exists and may not be replaced, or format, subtype or bitrate is
@@ -101,8 +101,8 @@ class AudioWriter:
         if streamed and not self._ours:
             raise UsageError(f"{self.name}: takes only WAV with one of {', '.join(WIDTHS)}")
         if not soundfile.check_format(self.format, self.subtype):
-            held = ", ".join(soundfile.available_subtypes(self.format))
-            raise UsageError(f"{self.format} cannot store {self.subtype}; choose one of {held}")
+            known = ", ".join(soundfile.available_subtypes(self.format))
+            raise UsageError(f"{self.format} cannot store {self.subtype}; choose one of {known}")
         self._settings = encoder_settings(self.subtype, bitrate, sample_rate, channels)
         self._order = CHANNEL_ORDER.get(channels) if self.format == "OGG" else None
         self._out: WavStream | soundfile.SoundFile | None = None
@@ -130,7 +130,7 @@ class AudioWriter:
         trace: TracebackType | None,
     ) -> None:
         try:
-            # Completed before the stack unwinds, so that a failure removes the file.
+            # Before the stack unwinds, so that a failure removes the file.
             if kind is None and self._out is not None:
                 self._out.close()
                 self._add_metadata()
@@ -141,7 +141,7 @@ class AudioWriter:
         self._unwind(kind, error, trace)
 
     def write(self, audio: Tensor) -> None:
-        """Append samples, clipping what is beyond full scale unless the subtype is floating.
+        """Append samples, clipped to full scale unless the subtype is floating.
 
         Args:
             audio: float Tensor [C, n].
@@ -160,7 +160,7 @@ class AudioWriter:
     def write_raw(self, samples: Raw) -> None:
         """Append samples as ``AudioFile.read_raw`` gives them, [n, C].
 
-        They are stored bit for bit when the subtype can hold them, else rounded to it.
+        They are stored bit for bit if the subtype can hold them, else rounded.
         """
         if samples.ndim != 2 or samples.shape[1] != self.channels:
             raise ValueError(f"expected [n, {self.channels}], not {samples.shape}")
@@ -202,8 +202,8 @@ class AudioWriter:
             )
 
     def _check_end(self) -> None:
-        """Read the last sample back: FLAC's and Ogg's last bytes are written when the file is
-        closed, and libsndfile does not tell that there was no room for them."""
+        """Read the last sample back: libsndfile writes the last bytes of FLAC and Ogg on closing,
+        and reports no error when the disk is full."""
         if self._ours or self._atomic is None or not self.frames:
             return
         with soundfile.SoundFile(soundfile_name(self._atomic.temporary)) as written:
@@ -253,10 +253,10 @@ class AudioWriter:
         except (OSError, soundfile.LibsndfileError) as failed:
             if kind is None:
                 raise self._failed(failed) from failed
-            # What could not be flushed is being thrown away anyway; the first error counts.
+            # The file is being removed anyway; the first error counts.
 
     def _failed(self, error: BaseException) -> BaseException:
-        """The error to raise for one met while writing; a reader that left passes through."""
+        """The error to raise for one met while writing; BrokenPipeError passes through."""
         if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
             return write_error(self.name, error)
         if isinstance(error, soundfile.LibsndfileError | AssertionError):

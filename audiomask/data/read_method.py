@@ -62,7 +62,7 @@ def _find_read_method(file: Path, size: int, time: int) -> Readable:
     if opened is None:
         if looks_like_text(file):
             return Readable(ReadMethod.pipe, None)
-        seconds, anew = probe.measure(file, str(file))
+        seconds, anew = probe.measure_duration(file, str(file))
         return _whole(file) if anew or _is_chained(file) else Readable(ReadMethod.pipe, seconds)
     with opened:
         frames, rate = int(opened.frames), int(opened.samplerate)
@@ -74,9 +74,9 @@ def _find_read_method(file: Path, size: int, time: int) -> Readable:
     if misread is not None:  # its header was never finished; ffmpeg goes by the file's length
         width = int.from_bytes(misread.fmt[16:20], "little")  # bytes a second
         return Readable(ReadMethod.pipe, misread.size / width if width else None)
-    if opened.format == "MP3" and not mpeg.is_ordinary(file):
+    if opened.format == "MP3" and not mpeg.has_exact_header(file):
         stream = mpeg.scan_frames(file)
-        if stream is not None and (stream.joined or not stream.alike):
+        if stream is not None and (stream.joined or not stream.uniform):
             return _whole(file)
         if stream is not None:
             return Readable(
@@ -86,7 +86,7 @@ def _find_read_method(file: Path, size: int, time: int) -> Readable:
         return _whole(file)
     if 0 < frames < ENDLESS:
         return Readable(ReadMethod.seek, frames / rate if rate in RATES else None)
-    return Readable(ReadMethod.pipe, probe.measure(file, str(file))[0])
+    return Readable(ReadMethod.pipe, probe.measure_duration(file, str(file))[0])
 
 
 def _is_chained(file: Path) -> bool:

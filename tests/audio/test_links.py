@@ -31,7 +31,7 @@ def test_any_bytes_are_looked_at_without_harm(
     may_be_chained(path)
     stream = mpeg.scan_frames(path)
     assert stream is None or stream.samples >= 0
-    mpeg.is_ordinary(path)
+    mpeg.has_exact_header(path)
 
 
 def test_frames_are_counted_behind_and_between_tags(tmp_path: Path) -> None:
@@ -40,8 +40,8 @@ def test_frames_are_counted_behind_and_between_tags(tmp_path: Path) -> None:
     path.write_bytes(tag + FRAME * 5 + tag + FRAME * 7 + b"TAG" + bytes(125))
     stream = mpeg.scan_frames(path)
     assert stream is not None
-    assert (stream.samples, stream.promised, stream.joined) == (12 * 1152, None, False)
-    assert not mpeg.is_ordinary(path)
+    assert (stream.samples, stream.declared, stream.joined) == (12 * 1152, None, False)
+    assert not mpeg.has_exact_header(path)
     assert stream.exceeds(0)
     assert not stream.exceeds(12 * 1152)
 

@@ -144,7 +144,7 @@ def test_long_pipes_are_mended_to_rf64(tmp_path: Path) -> None:
         found = find_misread(path)
         assert found is not None
         assert (found.spans[0][0], found.size) == (44, 5 * 2**30)
-        header = wav.container(found.fmt, 5 * 2**30, roomy=False)
+        header = wav.container(found.fmt, 5 * 2**30, reserve_rf64=False)
         with path.open("wb") as file:
             file.write(header)
             file.truncate(len(header) + 5 * 2**30)

@@ -12,7 +12,7 @@ from audiomask.audio.metadata.moving import make_room
 
 STREAMINFO, PADDING, APPLICATION, SEEKTABLE, COMMENTS, CUESHEET, PICTURES = range(7)
 #: blocks that hold for the sound that was coded, not for what is made of it
-_OF_THE_CODING = (STREAMINFO, PADDING, SEEKTABLE)
+_CODING_BLOCKS = (STREAMINFO, PADDING, SEEKTABLE)
 _LARGEST = (1 << 24) - 1
 _MASK = "WAVEFORMATEXTENSIBLE_CHANNEL_MASK"
 #: the loudspeakers that FLAC's numbers of channels stand for
@@ -34,12 +34,14 @@ def read_flac(stream: BinaryIO, start: int = 0) -> Metadata:
             pictures.append(picture)
         elif kind == STREAMINFO and len(chunk.content) >= 13:
             channels = (chunk.content[12] >> 1 & 7) + 1
-        if kind not in _OF_THE_CODING:
+        if kind not in _CODING_BLOCKS:
             kept.append(chunk)
     told = [value for name, value in tags if name == _MASK]
     others, inside = vorbis.take_pictures(tuple(tag for tag in tags if tag[0] != _MASK))
     layout = _layout(told[0] if told else "", channels)
-    return Metadata(vorbis.usual_names(others), (*pictures, *inside), layout, "FLAC", tuple(kept))
+    return Metadata(
+        vorbis.description_to_comment(others), (*pictures, *inside), layout, "FLAC", tuple(kept)
+    )
 
 
 def write_flac(file: BinaryIO, metadata: Metadata, channels: int) -> str:

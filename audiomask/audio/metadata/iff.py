@@ -21,7 +21,7 @@ _CAF_NAMES = {
 }
 #: Core Audio's mark of a layout that is told as a mask of loudspeakers
 _BITMAP = 0x10000
-_MOST = 65_536
+_MAX_CHUNKS = 65_536
 
 
 def read_iff(stream: BinaryIO) -> Metadata:
@@ -100,7 +100,7 @@ def _spans(stream: BinaryIO, caf: bool) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and size of the chunks that lie wholly inside a file."""
     end = stream.seek(0, os.SEEK_END)
     position, width = (8, 12) if caf else (12, 8)
-    for _ in range(_MOST):
+    for _ in range(_MAX_CHUNKS):
         stream.seek(position)
         head = stream.read(width)
         size = int.from_bytes(head[4:], "big")

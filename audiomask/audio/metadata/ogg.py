@@ -61,7 +61,7 @@ def read_ogg(stream: BinaryIO) -> Metadata:
         return Metadata(container="OGG")
     tags, pictures = vorbis.take_pictures(vorbis.read_comments(content)[1])
     layout = Layout(_MASKS[channels]) if channels in _MASKS else None
-    return Metadata(vorbis.usual_names(tags), pictures, layout, "OGG")
+    return Metadata(vorbis.description_to_comment(tags), pictures, layout, "OGG")
 
 
 def write_ogg(file: BinaryIO, metadata: Metadata) -> None:

@@ -18,7 +18,7 @@ _NAMES = {
     **{"DESCRIPTION": "DESCRIPTION", "SORT_NAME": "TITLESORT", "SORT_ARTIST": "ARTISTSORT"},
 }
 #: what describes the container
-_OF_THE_CODING = (
+_CODING_TAGS = (
     *("MAJOR_BRAND", "MINOR_VERSION", "COMPATIBLE_BRANDS", "HANDLER_NAME", "VENDOR_ID", "DURATION"),
     *("ITUNSMPB", "CREATION_TIME", "DEVICECONFORMANCETEMPLATE", "WMFSDKVERSION", "WMFSDKNEEDED"),
     *("ISVBR", "NUMBER_OF_BYTES", "NUMBER_OF_FRAMES", "BPS", "MEDIAFOUNDATIONVERSION", "LANGUAGE"),
@@ -62,7 +62,7 @@ def _tags(found: dict[str, Any]) -> Tags:
     for key, value in found.items():
         name = str(key).upper()
         text = str(value).strip()
-        if text and name not in _OF_THE_CODING:
+        if text and name not in _CODING_TAGS:
             tags.setdefault(_NAMES.get(name, name), text)
     return tuple(tags.items())
 

@@ -33,7 +33,7 @@ from audiomask.audio.metadata.wav_texts import (
 )
 
 #: what says how the samples are stored, only fills, or was measured on these very samples
-_OF_THE_CODING = (
+_CODING_CHUNKS = (
     *(b"fmt ", b"data", b"ds64", b"fact", b"JUNK", b"junk", b"FLLR", b"PAD ", b"MEXT"),
     *(b"PEAK", b"levl", b"LEVL", b"MD5 "),
 )
@@ -43,8 +43,8 @@ _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")
 _W64_LIST = b"list" + bytes.fromhex("2f91cf11a5d628db04c10000")
 _W64_RIFF = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
 _AMBISONIC = bytes.fromhex("00002107d3118644c8c1ca000000")
-_MOST = 65_536
-_MOST_LOOPS = 1000
+_MAX_CHUNKS = 65_536
+_MAX_LOOPS = 1000
 
 Span = tuple[bytes, int, int]
 
@@ -63,7 +63,7 @@ def read_riff(stream: BinaryIO) -> Metadata:
             place = Place.BEFORE_DATA
             stream.seek(start)
             layout = _layout(stream.read(min(size, 40)))
-        elif name in _OF_THE_CODING:
+        elif name in _CODING_CHUNKS:
             held -= size
         elif held > LIMIT:
             held -= size
@@ -135,7 +135,7 @@ def arrange(chunks: tuple[Chunk, ...], wide: bool) -> tuple[Chunk, ...]:
         size = len(chunk.content)
         if chunk.name == b"smpl":
             loops = int.from_bytes(chunk.content[28:32], "little")
-            return size != 36 + 24 * loops or loops > _MOST_LOOPS
+            return size != 36 + 24 * loops or loops > _MAX_LOOPS
         return (wide and size % 2 == 1) or (chunk.name == b"acid" and size != 24)
 
     return tuple(replace(c, place=Place.AFTER_DATA) if misleads(c) else c for c in chunks)
@@ -215,7 +215,7 @@ def _spans(stream: BinaryIO) -> Iterator[Span]:
         yield from _w64_spans(stream, end)
         return
     wide, true, position = head[:4] != b"RIFF", 0, 12
-    for _ in range(_MOST):
+    for _ in range(_MAX_CHUNKS):
         stream.seek(position)
         name, size = _head(stream.read(8))
         if not name or position + 8 > end:
@@ -251,7 +251,7 @@ def _chunks_to_end(stream: BinaryIO, position: int, end: int) -> bool:
 
 def _w64_spans(stream: BinaryIO, end: int) -> Iterator[Span]:
     position = 40
-    for _ in range(_MOST):
+    for _ in range(_MAX_CHUNKS):
         stream.seek(position)
         head = stream.read(24)
         size = int.from_bytes(head[16:], "little") - 24

@@ -9,7 +9,7 @@ from audiomask.audio.metadata.model import Cursor, Picture, Tags
 
 #: a picture among comments
 PICTURE_TAG = "METADATA_BLOCK_PICTURE"
-_MOST = 65_536
+_MAX_COMMENTS = 65_536
 
 
 def read_comments(data: bytes) -> tuple[bytes, Tags]:
@@ -19,7 +19,7 @@ def read_comments(data: bytes) -> tuple[bytes, Tags]:
     vendor = b""
     try:
         vendor = cursor.take(cursor.number())
-        for _ in range(min(cursor.number(), _MOST)):
+        for _ in range(min(cursor.number(), _MAX_COMMENTS)):
             name, equals, value = cursor.take(cursor.number()).partition(b"=")
             if equals and name:
                 tags.append((name.decode("ascii", "replace").upper(), _text(value)))
@@ -80,7 +80,7 @@ def take_pictures(tags: Tags) -> tuple[Tags, tuple[Picture, ...]]:
     return tuple(tag for tag in tags if tag[0] != PICTURE_TAG), tuple(pictures)
 
 
-def usual_names(tags: Tags) -> Tags:
+def description_to_comment(tags: Tags) -> Tags:
     """The tags with a description as the comment, which it is for ffmpeg.
 
     Beside a time code it is the description of a broadcast file.
