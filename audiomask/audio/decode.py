@@ -13,6 +13,7 @@ from pathlib import Path
 import soundfile
 
 from audiomask.audio.links import Span
+from audiomask.audio.metadata.id3 import tag_size
 from audiomask.audio.metadata.ogg import CHANNEL_ORDER
 from audiomask.audio.names import soundfile_name
 from audiomask.audio.pcm import BITS
@@ -100,14 +101,7 @@ def _copy(source: soundfile.SoundFile, out: soundfile.SoundFile) -> None:
 def leading_bytes(path: Path) -> bytes:
     """The first 4096 bytes of a file, after its ID3 tag if there is one."""
     with path.open("rb") as stream:
-        head = stream.read(10)
-        start = 0
-        if head[:3] == b"ID3" and len(head) == 10:
-            size = 0
-            for byte in head[6:10]:
-                size = size << 7 | byte & 127
-            start = 10 + size
-        stream.seek(start)
+        stream.seek(tag_size(stream.read(10)))
         return stream.read(4096)
 
 

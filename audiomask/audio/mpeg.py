@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from audiomask.audio.metadata.id3 import tag_size
+
 # bits a second / 1000 by version (1, or 2 and 2.5) and layer, at indices 1 to 14
 _RATES = {
     (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -196,9 +198,8 @@ def _behind_tags(data: mmap.mmap, place: int, end: int) -> int:
     """The end of the tags that begin at ``place``; ``place`` itself where none does."""
     while True:
         head = data[place : place + 32]
-        if head[:3] == b"ID3" and len(head) >= 10 and max(head[6:10]) < 128:
-            size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
-            place += 10 + size + (10 if head[5] & 0x10 else 0)
+        if size := tag_size(head):
+            place += size
         elif head[:8] == b"APETAGEX" and len(head) == 32:
             size = int.from_bytes(head[12:16], "little")
             place += 32 + (size if head[23] & 0x20 else 0)

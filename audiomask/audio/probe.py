@@ -106,7 +106,7 @@ def probe(path: Path, name: str, demuxer: str | None = None) -> Sound:
         "format=format_name,duration:stream=codec_type,codec_name,sample_fmt,duration,start_time"
     )
     shown += ",bits_per_raw_sample:stream_disposition=default,attached_pic"
-    output = _run_ffprobe(path, ["-of", "json", "-show_entries", shown], demuxer)
+    output = run_ffprobe(path, ["-of", "json", "-show_entries", shown], demuxer)
     try:
         info: Mapping[str, Any] = json.loads(output)
         streams = [s for s in info["streams"] if s.get("codec_type") in ("audio", "video")]
@@ -157,7 +157,7 @@ def measure_duration(path: Path, name: str) -> tuple[float | None, bool]:
         shown = ["-select_streams", f"a:{sound.track}"]
         shown += ["-show_entries", "packet=pts_time,duration_time", "-of", "csv=p=0"]
         lengths, last = 0.0, -math.inf
-        for line in _run_ffprobe(path, shown, None).decode("ascii", "ignore").splitlines():
+        for line in run_ffprobe(path, shown).decode("ascii", "ignore").splitlines():
             time, _, length = line.partition(",")
             lengths += _number(length.strip(",")) or 0.0
             now = _number(time)
@@ -167,7 +167,7 @@ def measure_duration(path: Path, name: str) -> tuple[float | None, bool]:
     return (seconds if seconds and seconds < math.inf else None), restarts
 
 
-def _run_ffprobe(path: Path, options: list[str], demuxer: str | None) -> bytes:
+def run_ffprobe(path: Path, options: list[str], demuxer: str | None = None) -> bytes:
     """ffprobe's output; empty where it is missing or cannot read the file."""
     program = ffprobe_path()
     if program is None:

@@ -1,1 +1,1 @@
-"""What belongs to a recording besides its samples: tags, pictures, time code, cues, layout."""
+"""Metadata of recordings: tags, pictures, time code, cues, speaker layout."""

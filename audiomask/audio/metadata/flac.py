@@ -1,4 +1,4 @@
-"""FLAC's metadata blocks: read, and replaced in a finished file."""
+"""FLAC's metadata blocks: reading, and replacing them in a finished file."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ import os
 from typing import BinaryIO
 
 from audiomask.audio.metadata import vorbis
-from audiomask.audio.metadata.model import LIMIT, Chunk, Layout, Metadata, Picture
+from audiomask.audio.metadata.model import (
+    LIMIT,
+    SPEAKER_MASKS,
+    Chunk,
+    Layout,
+    Metadata,
+    Picture,
+)
 from audiomask.audio.metadata.moving import make_room
 
 STREAMINFO, PADDING, APPLICATION, SEEKTABLE, COMMENTS, CUESHEET, PICTURES = range(7)
-#: blocks that hold for the sound that was coded, not for what is made of it
+#: blocks that describe the coded audio, and are not copied
 _CODING_BLOCKS = (STREAMINFO, PADDING, SEEKTABLE)
 _LARGEST = (1 << 24) - 1
 _MASK = "WAVEFORMATEXTENSIBLE_CHANNEL_MASK"
-#: the loudspeakers that FLAC's numbers of channels stand for
-_USUAL = {3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x70F, 8: 0x63F}
 
 
 def read_flac(stream: BinaryIO, start: int = 0) -> Metadata:
@@ -36,19 +41,19 @@ def read_flac(stream: BinaryIO, start: int = 0) -> Metadata:
             channels = (chunk.content[12] >> 1 & 7) + 1
         if kind not in _CODING_BLOCKS:
             kept.append(chunk)
-    told = [value for name, value in tags if name == _MASK]
+    masks = [value for name, value in tags if name == _MASK]
     others, inside = vorbis.take_pictures(tuple(tag for tag in tags if tag[0] != _MASK))
-    layout = _layout(told[0] if told else "", channels)
+    layout = _layout(masks[0] if masks else "", channels)
     return Metadata(
         vorbis.description_to_comment(others), (*pictures, *inside), layout, "FLAC", tuple(kept)
     )
 
 
 def write_flac(file: BinaryIO, metadata: Metadata, channels: int) -> str:
-    """Put tags, pictures and other blocks into a finished FLAC file, open for reading and writing.
+    """Replace the metadata blocks of a finished FLAC file, open for reading and writing.
 
     Returns:
-        What did not fit, or ``""``.
+        A sentence on what did not fit, or ``""``.
     """
     old, audio = _blocks(file, 0, LIMIT)
     given = metadata.chunks_for("FLAC")
@@ -58,7 +63,7 @@ def write_flac(file: BinaryIO, metadata: Metadata, channels: int) -> str:
     if COMMENTS not in kinds:
         tags = metadata.tags
         layout = metadata.layout
-        if layout is not None and layout.mask and layout.mask != _USUAL.get(channels):
+        if layout is not None and layout.mask and layout.mask != SPEAKER_MASKS.get(channels):
             tags = (*tags, (_MASK, f"0x{layout.mask:04X}"))
         blocks.insert(0, (COMMENTS, vorbis.write_comments(vendor, tags)))
     if PICTURES not in kinds:
@@ -79,13 +84,13 @@ def write_flac(file: BinaryIO, metadata: Metadata, channels: int) -> str:
 
 
 def _blocks(stream: BinaryIO, start: int, limit: int) -> tuple[list[Chunk], int]:
-    """All blocks within a limit, and where the sound begins."""
+    """All blocks up to ``limit`` bytes in all, and the start of the audio frames."""
     end = stream.seek(0, os.SEEK_END)
     stream.seek(start)
     chunks: list[Chunk] = []
     if stream.read(4) != b"fLaC":
         return chunks, start
-    position, held = start + 4, 0
+    position, total = start + 4, 0
     while position + 4 <= end:
         stream.seek(position)
         head = stream.read(4)
@@ -93,19 +98,19 @@ def _blocks(stream: BinaryIO, start: int, limit: int) -> tuple[list[Chunk], int]
         position += 4 + size
         if position > end:
             break
-        held += size
-        if held <= limit and head[0] & 0x7F != PADDING:
+        total += size
+        if total <= limit and head[0] & 0x7F != PADDING:
             chunks.append(Chunk(bytes([head[0] & 0x7F]), stream.read(size)))
         if head[0] & 0x80:
             break
     return chunks, position
 
 
-def _layout(told: str, channels: int) -> Layout | None:
+def _layout(tag: str, channels: int) -> Layout | None:
     try:
-        mask = int(told, 16)
+        mask = int(tag, 16)
     except ValueError:
         mask = 0
     if 0 < mask < 1 << 32:
         return Layout(mask)
-    return Layout(_USUAL[channels]) if channels in _USUAL else None
+    return Layout(SPEAKER_MASKS[channels]) if channels in SPEAKER_MASKS else None

@@ -1,6 +1,6 @@
-"""ID3: tags of MP3, and as a chunk of WAV and AIFF. Reads 1, 2.2, 2.3 and 2.4; writes 2.4.
+"""ID3 tags of MP3, WAV and AIFF. Reads 1, 2.2, 2.3 and 2.4; writes 2.4.
 
-2.4 alone holds dates as such, several values of one tag, and UTF-8.
+Only 2.4 has date frames, several values of a tag, and UTF-8.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OLD = {
     **{"TP3": "TPE3", "TP4": "TPE4", "TXT": "TEXT", "TKE": "TKEY", "TLE": "TLEN", "TXX": "TXXX"},
     **{"COM": "COMM", "ULT": "USLT", "PIC": "APIC", "TDA": "TDAT", "TCP": "TCMP"},
 }
-# what numbers stand for, in order
+# ID3v1's genres, by number
 _GENRE_NAMES = (
     "Blues|Classic Rock|Country|Dance|Disco|Funk|Grunge|Hip-Hop|Jazz|Metal|New Age|Oldies|"
     "Other|Pop|R&B|Rap|Reggae|Rock|Techno|Industrial|Alternative|Ska|Death Metal|Pranks|"
@@ -44,14 +44,14 @@ _UTF8 = b"\3"
 
 
 def tag_size(head: bytes) -> int:
-    """Bytes of the ID3v2 tag that begins with these ten; 0 when none does."""
+    """Size in bytes of the ID3v2 tag that begins with these ten; 0 when none does."""
     if len(head) < 10 or head[:3] != b"ID3" or max(head[6:10]) > 127:
         return 0
     return 10 + _synchsafe(head[6:10]) + (10 if head[5] & 0x10 else 0)
 
 
 def read_id3(data: bytes) -> tuple[Tags, tuple[Picture, ...]]:
-    """Tags and pictures of an ID3v2 tag; what is malformed, compressed or encrypted is left out."""
+    """Tags and pictures of an ID3v2 tag, without malformed, compressed or encrypted frames."""
     if not tag_size(data[:10]):
         return (), ()
     tags: list[tuple[str, str]] = []
@@ -87,7 +87,7 @@ def read_id3(data: bytes) -> tuple[Tags, tuple[Picture, ...]]:
 
 
 def write_id3(tags: Tags, pictures: tuple[Picture, ...]) -> bytes:
-    """An ID3v2.4 tag; ``b""`` for nothing."""
+    """An ID3v2.4 tag; ``b""`` when there is nothing to store."""
     body = b""
     for name in dict.fromkeys(name for name, _ in tags):
         values = [value.replace("\0", " ") for key, value in tags if key == name]
@@ -123,7 +123,7 @@ def read_id3v1(data: bytes) -> Tags:
 
 
 def _frames(version: int, flags: int, body: bytes) -> Iterator[tuple[str, bytes]]:
-    """Names (those of today) and contents of all frames that can be read."""
+    """Names (as of ID3v2.3 and later) and contents of all readable frames."""
     if flags & 0x80 and version < 4:
         body = body.replace(b"\xff\0", b"\xff")
     cursor = Cursor(body, "big")
@@ -173,7 +173,7 @@ def _read_picture(content: bytes, old: bool) -> Picture | None:
 
 
 def _cut(data: bytes, encoding: int) -> tuple[str, bool, bytes]:
-    """Text up to its end mark, whether there is one, and the bytes behind it."""
+    """Text up to its terminator, whether there is one, and the bytes after it."""
     wide = encoding in (1, 2)
     at = 0
     while True:

@@ -1,4 +1,4 @@
-"""AIFF and CAF: their chunks, read, and appended to a finished file."""
+"""AIFF and CAF chunks: reading, and appending them to a finished file."""
 
 from __future__ import annotations
 
@@ -8,8 +8,16 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from audiomask.audio.metadata.id3 import read_id3, write_id3
-from audiomask.audio.metadata.model import LIMIT, Chunk, Cursor, Layout, Metadata, Picture, Tags
-from audiomask.audio.metadata.wav_texts import decode
+from audiomask.audio.metadata.model import (
+    LIMIT,
+    Chunk,
+    Cursor,
+    Layout,
+    Metadata,
+    Picture,
+    Tags,
+    decode_text,
+)
 
 _AIFF_CODING = (b"COMM", b"SSND", b"FVER", b"PEAK")
 _CAF_CODING = (b"desc", b"data", b"kuki", b"pakt", b"free", b"ovvw", b"peak", b"edct")
@@ -19,25 +27,25 @@ _CAF_NAMES = {
     **{"TRACK": "TRACKNUMBER", "ALBUM_ARTIST": "ALBUMARTIST", "COMMENTS": "COMMENT"},
     **{"TEMPO": "BPM", "ENCODING APPLICATION": "ENCODER"},
 }
-#: Core Audio's mark of a layout that is told as a mask of loudspeakers
+#: Core Audio's tag of a layout given as a bitmap of loudspeakers
 _BITMAP = 0x10000
 _MAX_CHUNKS = 65_536
 
 
 def read_iff(stream: BinaryIO) -> Metadata:
-    """Everything in an AIFF, AIFC or CAF that is not its sound."""
+    """All metadata of an AIFF, AIFC or CAF."""
     stream.seek(0)
     caf = stream.read(4) == b"caff"
     coding = _CAF_CODING if caf else _AIFF_CODING
     chunks: list[Chunk] = []
-    lost, held = "", 0
+    lost, total = "", 0
     for name, start, size in _spans(stream, caf):
         if name in coding:
             continue
-        if held + size > LIMIT:
+        if total + size > LIMIT:
             lost = f"its chunk {name.decode('latin-1')!r} is too large to be kept"
             continue
-        held += size
+        total += size
         stream.seek(start)
         chunks.append(Chunk(name, stream.read(size)))
     tags: list[tuple[str, str]] = []
@@ -46,7 +54,7 @@ def read_iff(stream: BinaryIO) -> Metadata:
     for chunk in chunks:
         found: Tags = ()
         if chunk.name in _TEXTS and not caf:
-            found = ((_TEXTS[chunk.name], decode(chunk.content)),)
+            found = ((_TEXTS[chunk.name], decode_text(chunk.content)),)
         elif chunk.name in (b"ID3 ", b"id3 "):
             found, more = read_id3(chunk.content)
             pictures = (*pictures, *more)
@@ -97,7 +105,7 @@ def write_caf(file: BinaryIO, metadata: Metadata) -> None:
 
 
 def _spans(stream: BinaryIO, caf: bool) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and size of the chunks that lie wholly inside a file."""
+    """Name, start and size of a file's complete chunks."""
     end = stream.seek(0, os.SEEK_END)
     position, width = (8, 12) if caf else (12, 8)
     for _ in range(_MAX_CHUNKS):

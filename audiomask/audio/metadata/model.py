@@ -1,8 +1,8 @@
 """Metadata as plain values, the same for every container.
 
-Tags carry the names that Vorbis comments use (``TITLE``, ``ARTIST``, ``TRACKNUMBER`` …): every
-container's own names are mapped to these. What a container holds beyond tags and pictures is kept
-as *chunks*, bytes that only the same container can take back.
+Tags have the names of Vorbis comments (``TITLE``, ``ARTIST``, ``TRACKNUMBER`` …), to which other
+containers' names are mapped. *Chunks* are a container's own metadata as bytes, which only the same
+kind of container can store.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-#: bytes of metadata that are held in memory for one file; what lies beyond is passed over
+#: most bytes of metadata read of one file; the rest is skipped
 LIMIT = 64 << 20
+#: the usual loudspeakers by number of channels, in FLAC, Vorbis and Opus
+SPEAKER_MASKS = {3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x70F, 8: 0x63F}
 
 Tags = tuple[tuple[str, str], ...]
 
 
 class Place(IntEnum):
-    """Where a chunk stands in a RIFF file."""
+    """The position of a chunk in a RIFF file."""
 
     BEFORE_FORMAT = 0
     BEFORE_DATA = 1
@@ -26,13 +28,13 @@ class Place(IntEnum):
 
 @dataclass(frozen=True)
 class Chunk:
-    """A part of a container that is neither its samples nor what describes their format.
+    """A part of a container other than its samples and their format.
 
     Attributes:
-        name: four characters; of W64 chunks that no RIFF chunk corresponds to, the 16 bytes of
-            their GUID; of FLAC, one byte with the block's type.
+        name: four characters; of W64 chunks without a RIFF equivalent, the 16 bytes of the GUID; of
+            FLAC, one byte with the block's type.
         content: its bytes, without header and padding.
-        place: where it stands; only RIFF heeds that.
+        place: its position, used by RIFF only.
     """
 
     name: bytes
@@ -45,11 +47,11 @@ class Picture:
     """A cover or another picture.
 
     Attributes:
-        data: the file, as JPEG or PNG for instance.
+        data: the image file, such as JPEG or PNG.
         mime: its type, such as ``image/jpeg``.
-        kind: number of its meaning in ID3 and FLAC; 3 is the front cover.
-        description: a few words.
-        size: width and height in pixels, bits a pixel, colours of a palette; 0 for unknown.
+        kind: picture type in ID3 and FLAC; 3 is the front cover.
+        description: text.
+        size: width and height in pixels, bits a pixel, colors of a palette; 0 for unknown.
     """
 
     data: bytes
@@ -61,12 +63,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Layout:
-    """Which loudspeaker each channel is for, as WAVE_FORMAT_EXTENSIBLE tells it.
+    """The loudspeakers of the channels, as in WAVE_FORMAT_EXTENSIBLE.
 
     Attributes:
-        mask: a bit a loudspeaker, in the order of the channels; 0 for none in particular.
+        mask: a bit for each loudspeaker, in the order of the channels; 0 for unassigned channels.
         valid_bits: bits of each sample that are used; 0 for all.
-        family: the last 14 bytes of the subformat's GUID. Ambisonic files have one of their own.
+        family: the last 14 bytes of the subformat's GUID, which differ in ambisonic files.
     """
 
     mask: int
@@ -76,15 +78,15 @@ class Layout:
 
 @dataclass(frozen=True)
 class Metadata:
-    """All that belongs to a recording.
+    """A recording's metadata.
 
     Attributes:
-        tags: names in capitals and values, in order; a name may come several times.
+        tags: names in capitals and values, in order; a name may have several values.
         pictures: its pictures.
-        layout: of its channels, if that is told.
+        layout: of its channels, if known.
         container: ``RIFF`` (WAV, RF64 and W64), ``AIFF``, ``CAF``, ``FLAC``, ``MP3``, ``OGG``, or
-            ``""`` for others. It says what may take the chunks.
-        chunks: what the container holds, tags and pictures included, as bytes.
+            ``""`` for others; the kind that can store the chunks.
+        chunks: the container's metadata as bytes, tags and pictures included.
         lost: a sentence on what could not be read, or ``""``.
     """
 
@@ -100,12 +102,21 @@ class Metadata:
         return next((value for key, value in self.tags if key == name), "")
 
     def chunks_for(self, container: str) -> tuple[Chunk, ...]:
-        """The chunks, if that container can take them."""
+        """The chunks, if that container can store them."""
         return self.chunks if container == self.container else ()
 
 
+def decode_text(data: bytes) -> str:
+    """Text up to a null byte: UTF-8 or, from older programs, Windows-1252."""
+    data = data.split(b"\0")[0]
+    try:
+        return data.decode().strip()
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace").strip()
+
+
 class Cursor:
-    """Bytes read from front to back; what is missing raises ``ValueError``, never more."""
+    """A reader of bytes from front to back; raises ``ValueError`` at their end."""
 
     def __init__(self, data: bytes, order: str = "little") -> None:
         self.data, self.at = data, 0
@@ -119,10 +130,10 @@ class Cursor:
         return self.data[self.at - count : self.at]
 
     def number(self, width: int = 4) -> int:
-        """The next bytes as a whole number without sign."""
+        """The next ``width`` bytes as an unsigned integer."""
         taken = self.take(width)
         return int.from_bytes(taken, "big" if self._order == "big" else "little")
 
     def rest(self) -> bytes:
-        """Everything that is left."""
+        """The remaining bytes."""
         return self.take(len(self.data) - self.at)

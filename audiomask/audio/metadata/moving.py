@@ -1,4 +1,4 @@
-"""Room in front of what a file holds: made in place, so that there is never a second copy."""
+"""Insertion and removal of bytes within a file, in place."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def make_room(file: BinaryIO, position: int, shift: int) -> None:
 
     Args:
         file: open for reading and writing.
-        position: where what is moved begins.
-        shift: how far, towards the end; towards the start when negative.
+        position: the first byte to move.
+        shift: how far, towards the end; negative towards the start.
     """
     end = file.seek(0, os.SEEK_END)
     starts = range(position, end, _BLOCK)

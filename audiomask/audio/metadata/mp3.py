@@ -1,4 +1,4 @@
-"""MP3: the ID3 tags before and behind its frames."""
+"""MP3: the ID3 tags before and after its frames."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _OLD_SIZE = 128
 
 
 def read_mp3(stream: BinaryIO) -> Metadata:
-    """Tags and pictures of a file that ID3 tags enclose."""
+    """Tags and pictures of a file with ID3 tags at its start and end."""
     end = stream.seek(0, os.SEEK_END)
     stream.seek(0)
     chunks: list[Chunk] = []
@@ -38,9 +38,9 @@ def read_mp3(stream: BinaryIO) -> Metadata:
 
 
 def write_mp3(file: BinaryIO, metadata: Metadata) -> None:
-    """Put ID3 tags around a finished MP3, open for reading and writing.
+    """Replace the ID3 tags of a finished MP3, open for reading and writing.
 
-    The frames stay as they are, among them the first, which tells the true length.
+    All frames stay, with the first, which has the true length.
     """
     file.seek(0)
     there = id3.tag_size(file.read(10))

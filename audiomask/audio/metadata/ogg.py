@@ -1,6 +1,6 @@
-"""Ogg: the comment packet of Vorbis, Opus and FLAC streams, read, and replaced in a finished file.
+"""Ogg: reading the comment packet of Vorbis, Opus and FLAC, and replacing it in a finished file.
 
-A longer comment takes more pages, so that every page behind it gets another number and checksum.
+A longer comment takes more pages; every page after it then gets another number and checksum.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from audiomask.audio.metadata import vorbis
-from audiomask.audio.metadata.model import LIMIT, Layout, Metadata
+from audiomask.audio.metadata.model import LIMIT, SPEAKER_MASKS, Layout, Metadata
 from audiomask.audio.metadata.moving import make_room
 
 _VORBIS, _OPUS = b"\x03vorbis", b"OpusTags"
-#: by their number of channels, the place in WAV's order of each channel of Vorbis and Opus
+#: by number of channels, the position in WAV's order of each channel of Vorbis and Opus
 CHANNEL_ORDER = {
     3: (0, 2, 1),
     5: (0, 2, 1, 3, 4),
@@ -24,13 +24,12 @@ CHANNEL_ORDER = {
     7: (0, 2, 1, 5, 6, 4, 3),
     8: (0, 2, 1, 6, 7, 4, 5, 3),
 }
-_MASKS = {3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x70F, 8: 0x63F}
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 @dataclass(frozen=True)
 class _Page:
-    """Where a page lies, and its head: 27 bytes and the table of its segments' sizes."""
+    """The start of a page, and its header: 27 bytes and the table of segment sizes."""
 
     start: int
     head: bytes
@@ -60,15 +59,15 @@ def read_ogg(stream: BinaryIO) -> Metadata:
     else:
         return Metadata(container="OGG")
     tags, pictures = vorbis.take_pictures(vorbis.read_comments(content)[1])
-    layout = Layout(_MASKS[channels]) if channels in _MASKS else None
+    layout = Layout(SPEAKER_MASKS[channels]) if channels in SPEAKER_MASKS else None
     return Metadata(vorbis.description_to_comment(tags), pictures, layout, "OGG")
 
 
 def write_ogg(file: BinaryIO, metadata: Metadata) -> None:
-    """Put tags and pictures into a finished Ogg file, open for reading and writing.
+    """Replace tags and pictures of a finished Ogg file, open for reading and writing.
 
     Raises:
-        ValueError: it does not begin as a Vorbis or Opus stream.
+        ValueError: its first stream is neither Vorbis nor Opus.
     """
     packets, audio = _headers(file, 3)
     tags = (*metadata.tags, *map(vorbis.picture_tag, metadata.pictures))
@@ -109,11 +108,11 @@ def _pages(stream: BinaryIO, stop: int, start: int = 0) -> Iterator[_Page]:
 
 
 def _headers(stream: BinaryIO, count: int) -> tuple[list[bytes], int]:
-    """The first packets of the first stream, and where the page after them begins."""
+    """The first packets of the first stream, and the start of the page after them."""
     end = stream.seek(0, os.SEEK_END)
     packets: list[bytes] = []
     parts: list[bytes] = []
-    held, serial, after = 0, None, 0
+    total, serial, after = 0, None, 0
     for page in _pages(stream, end):
         serial = page.serial if serial is None else serial
         if page.serial != serial:
@@ -125,26 +124,26 @@ def _headers(stream: BinaryIO, count: int) -> tuple[list[bytes], int]:
         for size in page.head[27:]:
             parts.append(body[at : at + size])
             at += size
-            held += size
+            total += size
             if size < 255:
                 packets.append(b"".join(parts))
                 parts = []
                 if len(packets) == count:
                     return packets, after
-        if held > LIMIT:
+        if total > LIMIT:
             break
     return packets, after
 
 
 def _paginate(packets: list[bytes], serial: bytes) -> Iterator[bytes]:
-    """Pages for header packets, from number 1 on."""
+    """Pages of header packets, numbered from 1."""
     sizes: list[int] = []
     for packet in packets:
         sizes += [255] * (len(packet) // 255) + [len(packet) % 255]
     content, at, continued = b"".join(packets), 0, False
     for number, first in enumerate(range(0, len(sizes), 255), 1):
         table = sizes[first : first + 255]
-        # the position in the sound is 0, or none where no packet ends on the page
+        # granule position 0, or -1 where no packet ends on the page
         granule = bytes(8) if any(size < 255 for size in table) else b"\xff" * 8
         head = b"OggS\0" + bytes([int(continued)]) + granule + serial
         head += number.to_bytes(4, "little") + bytes(4) + bytes([len(table)]) + bytes(table)
@@ -167,10 +166,7 @@ def _renumber(file: BinaryIO, start: int, shift: int) -> None:
 
 
 def _signed(head: bytes, body: bytes) -> bytes:
-    """A page with its checksum.
-
-    Ogg's is zlib's with every byte and the sum mirrored, and without zlib's inversions.
-    """
+    """A page with its checksum: zlib's, bytes and sum bit-reversed, without its inversions."""
     page = head[:22] + bytes(4) + head[26:] + body
     mirrored = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return page[:22] + mirrored.to_bytes(4, "little").translate(_MIRRORED)[::-1] + page[26:]

@@ -1,23 +1,23 @@
-"""What ffprobe tells of files that neither libsndfile nor our own readers know: m4a, mkv, wma …"""
+"""Metadata by ffprobe, of files without a reader here: m4a, mkv, wma …"""
 
 from __future__ import annotations
 
-import shutil
+import json
 import subprocess
-import warnings
 from pathlib import Path
 from typing import Any
 
+from audiomask.audio import probe
 from audiomask.audio.metadata.model import Layout, Metadata, Picture, Tags
 
-#: bytes of a cover that is taken
+#: bytes of the largest cover
 _LARGEST_PICTURE = 16 << 20
 _NAMES = {
     **{"TRACK": "TRACKNUMBER", "ALBUM_ARTIST": "ALBUMARTIST", "DISC": "DISCNUMBER"},
     **{"YEAR": "DATE", "WM/YEAR": "DATE", "PUBLISHER": "ORGANIZATION", "TMPO": "BPM"},
     **{"DESCRIPTION": "DESCRIPTION", "SORT_NAME": "TITLESORT", "SORT_ARTIST": "ARTISTSORT"},
 }
-#: what describes the container
+#: tags that describe the container, and are not copied
 _CODING_TAGS = (
     *("MAJOR_BRAND", "MINOR_VERSION", "COMPATIBLE_BRANDS", "HANDLER_NAME", "VENDOR_ID", "DURATION"),
     *("ITUNSMPB", "CREATION_TIME", "DEVICECONFORMANCETEMPLATE", "WMFSDKVERSION", "WMFSDKNEEDED"),
@@ -32,22 +32,16 @@ _PICTURES = {"png": "image/png", "mjpeg": "image/jpeg", "bmp": "image/bmp", "gif
 
 
 def read_with_ffprobe(path: Path) -> Metadata:
-    """Tags, cover and layout as ffprobe names them.
-
-    Without ffprobe the answer holds nothing but a sentence on what is lost.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydub's, on programs it misses
-        from pydub.utils import get_prober_name, mediainfo_json
-
-        if shutil.which(str(get_prober_name())) is None:
-            return Metadata(lost="its tags are lost: install ffprobe, which comes with ffmpeg")
-        try:
-            info: dict[str, Any] = mediainfo_json(f"file:{path.absolute()}")
-            streams = [s for s in info["streams"] if isinstance(s, dict)]
-            general = dict(info["format"].get("tags", {}))
-        except (OSError, LookupError, ValueError, TypeError, AttributeError):
-            return Metadata(lost="its tags are lost: ffprobe cannot read them")
+    """Tags, cover and layout; without ffprobe, only a sentence on what is lost."""
+    if probe.ffprobe_path() is None:
+        return Metadata(lost="its tags are lost: install ffprobe, which comes with ffmpeg")
+    output = probe.run_ffprobe(path, ["-of", "json", "-show_format", "-show_streams"])
+    try:
+        info: dict[str, Any] = json.loads(output)
+        streams = [s for s in info["streams"] if isinstance(s, dict)]
+        general = dict(info["format"].get("tags", {}))
+    except (LookupError, ValueError, TypeError, AttributeError):
+        return Metadata(lost="its tags are lost: ffprobe cannot read them")
     sound = next((s for s in streams if s.get("codec_type") == "audio"), {})
     mask = _MASKS.get(str(sound.get("channel_layout", "")))
     return Metadata(
@@ -68,7 +62,7 @@ def _tags(found: dict[str, Any]) -> Tags:
 
 
 def _pictures(path: Path, streams: list[dict[str, Any]]) -> tuple[Picture, ...]:
-    """The first picture that is attached."""
+    """The first attached picture."""
     for stream in streams:
         mime = _PICTURES.get(str(stream.get("codec_name")))
         if mime and dict(stream.get("disposition", {})).get("attached_pic"):
@@ -78,12 +72,12 @@ def _pictures(path: Path, streams: list[dict[str, Any]]) -> tuple[Picture, ...]:
 
 
 def _extract(path: Path, index: int) -> bytes:
-    """The bytes of a stream, as far as a cover may go."""
+    """The bytes of a stream, up to the largest cover's size."""
     from audiomask.audio.decode import read_command
     from audiomask.errors import AudioFileError
 
     try:
-        command = read_command(path, str(path))[:-2]  # without its choice of the sound
+        command = read_command(path, str(path))[:-2]  # without its choice of the audio track
     except AudioFileError:
         return b""
     command += ["-map", f"0:{index}", "-c", "copy", "-frames:v", "1"]

@@ -1,4 +1,4 @@
-"""Metadata of any file, found by its content."""
+"""Reading of metadata, by a file's content."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _WAVE = (b"RIFF", b"RF64", b"BW64")
 
 
 def read_metadata(source: AudioFile) -> Metadata:
-    """All that belongs to a recording besides its samples.
+    """A recording's metadata, without malformed parts.
 
-    Malformed parts are passed over. Memory is bounded by the file's size, and by 64 MiB.
+    Memory is bounded by the file's size, and by 64 MiB.
 
     Args:
-        source: an open file, also one that came through a pipe.
+        source: an open file, which may be a pipe's.
     """
     with source.open_original() as stream:
         found = parse(stream)
         if found is not None:
             return found
         if source.format in soundfile.available_formats() and source.format != "MP3":
-            return Metadata()  # containers that hold none, or none that others know
+            return Metadata()  # containers without metadata, or with none that others can store
         if not source.spooled:
             return read_with_ffprobe(Path(source.path))
         copy = pipes.temporary_file()
@@ -50,7 +50,7 @@ def read_metadata(source: AudioFile) -> Metadata:
 
 
 def parse(stream: BinaryIO) -> Metadata | None:
-    """Metadata of the containers that are read without help; None for others."""
+    """Metadata of the containers with a reader here; None for others."""
     stream.seek(0)
     head = stream.read(40)
     if (head[:4] in _WAVE and head[8:12] == b"WAVE") or head[:4] == b"riff":
@@ -70,7 +70,7 @@ def parse(stream: BinaryIO) -> Metadata | None:
 
 
 def _enclosed(stream: BinaryIO) -> Metadata | None:
-    """MP3 and its kin; None where only ffprobe finds tags, those that APE made."""
+    """Metadata of MP3 and other MPEG audio; None where only ffprobe can read it (APE tags)."""
     found = read_mp3(stream)
     end = stream.seek(0, os.SEEK_END)
     stream.seek(max(end - 160, 0))

@@ -1,4 +1,4 @@
-"""Chunks of WAV, RF64, BW64 and W64: read, and made from tags."""
+"""Chunks of WAV, RF64, BW64 and W64: reading, and making them from tags."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from audiomask.audio.metadata.model import (
     Picture,
     Place,
     Tags,
+    decode_text,
 )
 from audiomask.audio.metadata.moving import make_room
 from audiomask.audio.metadata.wav_texts import (
@@ -24,7 +25,6 @@ from audiomask.audio.metadata.wav_texts import (
     INFO_NAMES,
     TIME_REFERENCE,
     bext_names,
-    decode,
     encode,
     info_items,
     read_bext,
@@ -32,12 +32,12 @@ from audiomask.audio.metadata.wav_texts import (
     write_info,
 )
 
-#: what says how the samples are stored, only fills, or was measured on these very samples
+#: chunks of the sample format, padding, and measurements of the samples, which are not copied
 _CODING_CHUNKS = (
     *(b"fmt ", b"data", b"ds64", b"fact", b"JUNK", b"junk", b"FLLR", b"PAD ", b"MEXT"),
     *(b"PEAK", b"levl", b"LEVL", b"MD5 "),
 )
-# bits a sample, how many of them are valid, and the mask: where, and how many bytes
+# offset and bytes of bits a sample, valid bits, and channel mask
 _FIELDS = ((14, 2), (18, 2), (20, 4))
 _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")
 _W64_LIST = b"list" + bytes.fromhex("2f91cf11a5d628db04c10000")
@@ -50,25 +50,25 @@ Span = tuple[bytes, int, int]
 
 
 def read_riff(stream: BinaryIO) -> Metadata:
-    """Everything in a WAV, RF64, BW64 or W64 that is not its sound."""
-    place, layout, held = Place.BEFORE_FORMAT, None, 0
+    """All metadata of a WAV, RF64, BW64 or W64."""
+    place, layout, total = Place.BEFORE_FORMAT, None, 0
     chunks: list[Chunk] = []
     lost = ""
     for name, start, size in _spans(stream):
         if name == b"data":
             place = Place.AFTER_DATA
             continue
-        held += size
         if name == b"fmt " and place is Place.BEFORE_FORMAT:
+            total += size
             place = Place.BEFORE_DATA
             stream.seek(start)
             layout = _layout(stream.read(min(size, 40)))
         elif name in _CODING_CHUNKS:
-            held -= size
-        elif held > LIMIT:
-            held -= size
+            continue
+        elif total + size > LIMIT:
             lost = f"its chunk {name.decode('latin-1')!r} is too large to be kept"
         else:
+            total += size
             stream.seek(start)
             chunk = Chunk(name, stream.read(size), place)
             if chunk.content[:4] != b"wavl" or name != b"LIST":
@@ -78,7 +78,7 @@ def read_riff(stream: BinaryIO) -> Metadata:
 
 
 def read_tags(chunks: list[Chunk]) -> tuple[Tags, tuple[Picture, ...]]:
-    """Tags and pictures that chunks hold; of two places, the first to name a tag counts."""
+    """Tags and pictures in chunks; of a tag in several chunks, the first counts."""
     tags: list[tuple[str, str]] = []
     pictures: tuple[Picture, ...] = ()
     for chunk in chunks:
@@ -87,7 +87,7 @@ def read_tags(chunks: list[Chunk]) -> tuple[Tags, tuple[Picture, ...]]:
             found = tuple(
                 (INFO[key], text)
                 for key, value in info_items(chunk.content)
-                if key in INFO and (text := decode(value))
+                if key in INFO and (text := decode_text(value))
             )
         elif chunk.name in (b"id3 ", b"ID3 "):
             found, more = read_id3(chunk.content)
@@ -100,9 +100,9 @@ def read_tags(chunks: list[Chunk]) -> tuple[Tags, tuple[Picture, ...]]:
 
 
 def make_chunks(metadata: Metadata) -> tuple[Chunk, ...]:
-    """The chunks for a WAV: the recording's own if it is one, else made from its tags.
+    """The chunks for a WAV: the recording's own if it is a WAV, else made from its tags.
 
-    INFO holds what it has names for; an ``id3`` chunk is added where that is not everything.
+    INFO has the tags that it has names for; an ``id3`` chunk is added if there are others.
     """
     if metadata.container == "RIFF":
         return metadata.chunks
@@ -123,12 +123,12 @@ def make_chunks(metadata: Metadata) -> tuple[Chunk, ...]:
 
 
 def arrange(chunks: tuple[Chunk, ...], wide: bool) -> tuple[Chunk, ...]:
-    """The chunks with those behind the samples that libsndfile cannot pass on its way to them.
+    """The chunks, those moved after the samples that libsndfile cannot skip on its way to them.
 
     Args:
         chunks: of a recording.
-        wide: whether they go into RF64, where it loses its way behind every chunk of odd length;
-            in others only behind malformed loops and beats.
+        wide: whether they go into RF64, where it cannot skip chunks of odd length; in others only
+            malformed ``smpl`` and ``acid`` chunks.
     """
 
     def misleads(chunk: Chunk) -> bool:
@@ -142,7 +142,7 @@ def arrange(chunks: tuple[Chunk, ...], wide: bool) -> tuple[Chunk, ...]:
 
 
 def pack(chunks: tuple[Chunk, ...], *places: Place) -> bytes:
-    """The chunks of some places as a RIFF file holds them."""
+    """The chunks of some places, with headers and padding, as bytes of a RIFF file."""
     return b"".join(
         chunk.name
         + struct.pack("<I", len(chunk.content))
@@ -154,11 +154,11 @@ def pack(chunks: tuple[Chunk, ...], *places: Place) -> bytes:
 
 
 def write_w64(file: BinaryIO, metadata: Metadata) -> None:
-    """Put the chunks into a finished W64 file, open for reading and writing.
+    """Insert chunks into a finished W64 file, open for reading and writing.
 
-    All of them go before the samples: libsndfile takes the first bytes of what follows for sound.
-    What fills them up to whole eights counts as theirs, for behind a large chunk it looks for the
-    next one where this one ends.
+    All go before the samples: libsndfile reads the first bytes after the samples as sound. The
+    padding to a multiple of 8 bytes is counted in a chunk's size, as libsndfile does not skip it
+    after large chunks.
     """
     spans = {name: (start, size) for name, start, size in _spans(file)}
     (fmt, size), (data, _) = spans[b"fmt "], spans[b"data"]
@@ -167,7 +167,7 @@ def write_w64(file: BinaryIO, metadata: Metadata) -> None:
     head = file.read(size)
     layout = metadata.layout
     packed = b""
-    if layout is not None and head[:2] == b"\1\0":  # libsndfile knows it of whole numbers alone
+    if layout is not None and head[:2] == b"\1\0":  # libsndfile supports it for integers only
         body = extensible(head[:16], layout)
         packed += b"fmt " + _W64_TAIL + struct.pack("<Q", 24 + len(body)) + body
         data = fmt - 24
@@ -188,9 +188,9 @@ def extensible(fmt: bytes, layout: Layout) -> bytes:
     """A ``fmt`` chunk's content with a layout.
 
     Args:
-        fmt: its 16 bytes without one: format code, channels, rate, bytes a second, bytes a frame,
-            bits a sample.
-        layout: what is added.
+        fmt: the 16 bytes of a plain one: format code, channels, rate, bytes a second, bytes a
+            frame, bits a sample.
+        layout: the layout to add.
     """
     bits = fmt[14]
     valid = layout.valid_bits if bits - 8 < layout.valid_bits < bits else bits
@@ -207,7 +207,7 @@ def _layout(fmt: bytes) -> Layout | None:
 
 
 def _spans(stream: BinaryIO) -> Iterator[Span]:
-    """Name, start and size of the chunks that lie wholly inside a file."""
+    """Name, start and size of a file's complete chunks."""
     end = stream.seek(0, os.SEEK_END)
     stream.seek(0)
     head = stream.read(40)
@@ -226,20 +226,20 @@ def _spans(stream: BinaryIO) -> Iterator[Span]:
         if name == b"data":
             size = true if wide and size == 0xFFFFFFFF else size
             if start + size > end or (size == 0 and not _chunks_to_end(stream, start, end)):
-                return  # the sound goes on to the end, whatever its header says
+                return  # the samples extend to the end, whatever the header says
         elif start + size > end:
             return
         yield name, start, size
         position = start + size + size % 2
         stream.seek(position)
         if size % 2 and not _head(stream.read(8))[0]:
-            stream.seek(position - 1)  # some programs leave the filling byte out
+            stream.seek(position - 1)  # some programs omit the padding byte
             if _head(stream.read(8))[0]:
                 position -= 1
 
 
 def _chunks_to_end(stream: BinaryIO, position: int, end: int) -> bool:
-    """Whether nothing but chunks follows: a data chunk of length 0 may be one never finished."""
+    """Whether only chunks follow; otherwise a data chunk of length 0 is an unfinished one."""
     while position < end:
         stream.seek(position)
         name, size = _head(stream.read(8))
@@ -265,7 +265,7 @@ def _w64_spans(stream: BinaryIO, end: int) -> Iterator[Span]:
 
 
 def _head(head: bytes) -> tuple[bytes, int]:
-    """A chunk's name, empty if it cannot be one, and its size."""
+    """A chunk's name, empty if it is invalid, and its size."""
     if len(head) < 8 or not all(32 <= byte < 127 for byte in head[:4]):
         return b"", 0
     return head[:4], int.from_bytes(head[4:], "little")

@@ -1,4 +1,4 @@
-"""What of a song's metadata still holds for a part of it, such as the guitar alone."""
+"""Metadata for a stem of a song."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from audiomask.audio.metadata.flac import CUESHEET
 from audiomask.audio.metadata.id3 import write_id3
 from audiomask.audio.metadata.model import Chunk, Metadata, Tags
 
-#: Tags that are true of the song's own sound or file alone, in capitals without other signs: how
-#: loud it is, how it was coded and measured, and by what a fingerprint or a database knows it.
-#: A name that ends with * stands for all that begin so.
+#: Tags of the song's own audio or file, letters and digits in capitals: loudness, coding,
+#: measurements, fingerprints and database ids. A name that ends with * stands for a prefix.
 NOT_FOR_STEMS = (
     *("REPLAYGAIN*", "R128*", "MP3GAIN*", "LOUDNESS*", "ITUNNORM", "ITUNPGAP", "ITUNSMPB"),
     *("ENCODER*", "ENCODEDBY", "ENCODING*", "LENGTH", "TLEN", "MD5*", "PEAK*"),
@@ -26,7 +25,7 @@ def for_stem(metadata: Metadata, stem: str, track: str) -> Metadata:
     """Metadata for one stem of a recording.
 
     The title gets the stem's name in brackets: ``My Song (guitar)``. A recording with tags but
-    without a title lends its file's name; one without tags gets none.
+    without a title uses its file's name; one without tags gets no title.
 
     Args:
         metadata: the recording's.
@@ -61,27 +60,27 @@ def _titled(tags: Tags, title: str) -> Tags:
 
 
 def _stem_chunks(metadata: Metadata, title: str, tags: Tags) -> tuple[Chunk, ...]:
-    """A WAV's chunks with the new title, without what does not hold any longer."""
+    """A WAV's chunks with the new title, without data of the song's own audio."""
     chunks = []
-    informed = False
+    has_info = False
     for chunk in metadata.chunks:
         content = chunk.content
         if chunk.name == b"LIST" and content[:4] == b"INFO":
-            content = _stem_info(content, "" if informed else title)
-            informed = True
+            content = _stem_info(content, "" if has_info else title)
+            has_info = True
         elif chunk.name in (b"id3 ", b"ID3 "):
             content = write_id3(tags, metadata.pictures)
         elif chunk.name == b"bext" and len(content) >= 602:
             content = _stem_bext(content)
         if content:
             chunks.append(replace(chunk, content=content))
-    if title and not informed and any(tag[0] in wav_texts.INFO.values() for tag in tags):
+    if title and not has_info and any(tag[0] in wav_texts.INFO.values() for tag in tags):
         chunks.append(Chunk(b"LIST", wav_texts.write_info([(b"INAM", wav_texts.encode(title))])))
     return tuple(chunks)
 
 
 def _stem_info(content: bytes, title: str) -> bytes:
-    """INFO with the new title, in the old one's place and the others' encoding."""
+    """INFO with the new title, in the old title's place and the other items' encoding."""
     items = [
         (name, value)
         for name, value in wav_texts.info_items(content)
@@ -101,7 +100,7 @@ def _stem_info(content: bytes, title: str) -> bytes:
 
 
 def _stem_bext(content: bytes) -> bytes:
-    """Time code and origin without the identity of the material and its loudness."""
+    """A bext chunk without UMID and loudness."""
     version = int.from_bytes(content[346:348], "little")
     if version < 1:
         return content

@@ -1,4 +1,4 @@
-"""Vorbis comments and pictures as FLAC and Ogg hold them."""
+"""Vorbis comments and pictures, as in FLAC and Ogg."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import binascii
 
 from audiomask.audio.metadata.model import Cursor, Picture, Tags
 
-#: a picture among comments
+#: the tag of a picture
 PICTURE_TAG = "METADATA_BLOCK_PICTURE"
 _MAX_COMMENTS = 65_536
 
 
 def read_comments(data: bytes) -> tuple[bytes, Tags]:
-    """A comment block's vendor and tags; what is malformed is left out."""
+    """A comment block's vendor and tags, without malformed ones."""
     cursor = Cursor(data)
     tags = []
     vendor = b""
@@ -22,7 +22,7 @@ def read_comments(data: bytes) -> tuple[bytes, Tags]:
         for _ in range(min(cursor.number(), _MAX_COMMENTS)):
             name, equals, value = cursor.take(cursor.number()).partition(b"=")
             if equals and name:
-                tags.append((name.decode("ascii", "replace").upper(), _text(value)))
+                tags.append((name.decode("ascii", "replace").upper(), _decode(value)))
     except ValueError:
         pass
     return vendor, tuple(tags)
@@ -45,12 +45,12 @@ def read_picture(data: bytes) -> Picture | None:
     try:
         kind = cursor.number()
         mime = cursor.take(cursor.number()).decode("ascii", "replace")
-        description = _text(cursor.take(cursor.number()))
-        width, height, depth, colours = (cursor.number() for _ in range(4))
+        description = _decode(cursor.take(cursor.number()))
+        width, height, depth, colors = (cursor.number() for _ in range(4))
         image = cursor.take(cursor.number())
     except ValueError:
         return None
-    return Picture(image, mime, kind, description, (width, height, depth, colours))
+    return Picture(image, mime, kind, description, (width, height, depth, colors))
 
 
 def write_picture(picture: Picture) -> bytes:
@@ -67,7 +67,7 @@ def write_picture(picture: Picture) -> bytes:
 
 
 def take_pictures(tags: Tags) -> tuple[Tags, tuple[Picture, ...]]:
-    """The tags without those that hold pictures, and the pictures."""
+    """The tags other than pictures, and the pictures."""
     pictures = []
     for name, value in tags:
         if name == PICTURE_TAG:
@@ -81,9 +81,9 @@ def take_pictures(tags: Tags) -> tuple[Tags, tuple[Picture, ...]]:
 
 
 def description_to_comment(tags: Tags) -> Tags:
-    """The tags with a description as the comment, which it is for ffmpeg.
+    """The tags with DESCRIPTION renamed COMMENT, as ffmpeg uses it.
 
-    Beside a time code it is the description of a broadcast file.
+    Unless there is a comment, or a time code: then it describes a broadcast file.
     """
     names = {name for name, _ in tags}
     if "COMMENT" in names or "TIME_REFERENCE" in names:
@@ -96,8 +96,8 @@ def picture_tag(picture: Picture) -> tuple[str, str]:
     return PICTURE_TAG, base64.b64encode(write_picture(picture)).decode()
 
 
-def _text(data: bytes) -> str:
-    """Text that is to be UTF-8; from programs that did not know, Latin text of Windows."""
+def _decode(data: bytes) -> str:
+    """UTF-8 text or, from programs that ignore the standard, Windows-1252."""
     try:
         return data.decode()
     except UnicodeDecodeError:

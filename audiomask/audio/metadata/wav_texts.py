@@ -1,13 +1,13 @@
-"""The chunks of a WAV that hold texts: INFO, and bext with its time code."""
+"""The text chunks of WAV: INFO, and bext with its time code."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
 
-from audiomask.audio.metadata.model import Cursor, Metadata, Tags
+from audiomask.audio.metadata.model import Cursor, Metadata, Tags, decode_text
 
-#: tags by their names in INFO
+#: tags by INFO names
 INFO = {
     **{b"INAM": "TITLE", b"IART": "ARTIST", b"IPRD": "ALBUM", b"ICRD": "DATE"},
     **{b"ITRK": "TRACKNUMBER", b"IPRT": "TRACKNUMBER", b"IGNR": "GENRE", b"ICMT": "COMMENT"},
@@ -16,7 +16,7 @@ INFO = {
     **{b"IKEY": "KEYWORDS", b"ISBJ": "SUBJECT", b"ISMP": "TIMECODE", b"IMED": "MEDIA"},
 }
 INFO_NAMES = {name: key for key, name in INFO.items() if key != b"IPRT"}
-#: fields of a bext chunk that hold text: name, start, stop
+#: text fields of a bext chunk: name, start, stop
 _BEXT = (
     *(("DESCRIPTION", 0, 256), ("ORIGINATOR", 256, 288), ("ORIGINATOR_REFERENCE", 288, 320)),
     *(("ORIGINATION_DATE", 320, 330), ("ORIGINATION_TIME", 330, 338)),
@@ -25,7 +25,7 @@ TIME_REFERENCE = "TIME_REFERENCE"
 
 
 def info_items(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Names and values, with their end marks, of a LIST chunk of type INFO."""
+    """Names and values, with their terminators, of a LIST chunk of type INFO."""
     cursor = Cursor(content)
     try:
         cursor.take(4)
@@ -46,30 +46,21 @@ def write_info(items: list[tuple[bytes, bytes]]) -> bytes:
     )
 
 
-def decode(value: bytes) -> str:
-    """Text of an INFO chunk: UTF-8 or, from older programs, Windows' Latin characters."""
-    value = value.split(b"\0")[0]
-    try:
-        return value.decode().strip()
-    except UnicodeDecodeError:
-        return value.decode("cp1252", "replace").strip()
-
-
 def encode(text: str) -> bytes:
-    """Text for an INFO chunk, with its end mark."""
+    """Text for an INFO chunk, with its terminator."""
     return text.replace("\0", " ").encode("utf-8", "replace") + b"\0"
 
 
 def bext_names() -> set[str]:
-    """The tags that a bext chunk holds."""
+    """The tags of a bext chunk."""
     return {TIME_REFERENCE, *(name for name, _, _ in _BEXT)}
 
 
 def read_bext(content: bytes) -> Tags:
-    """Texts and time code of a bext chunk; nothing of one that is cut short."""
+    """Texts and time code of a bext chunk; none of a truncated one."""
     if len(content) < 346:
         return ()
-    tags = [(name, decode(content[start:stop])) for name, start, stop in _BEXT]
+    tags = [(name, decode_text(content[start:stop])) for name, start, stop in _BEXT]
     tags.append((TIME_REFERENCE, str(int.from_bytes(content[338:346], "little"))))
     return tuple(tag for tag in tags if tag[1])
 

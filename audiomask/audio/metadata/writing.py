@@ -1,6 +1,6 @@
-"""Metadata put into a finished file that libsndfile wrote.
+"""Writing of metadata into a finished file of libsndfile's.
 
-All of it is done in place: the samples' bytes are moved, never coded again.
+The samples' bytes are moved in place, never coded again.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from audiomask.audio.metadata.riff import write_w64
 
 
 def add_metadata(path: Path, format: str, metadata: Metadata, channels: int) -> str:
-    """Add what belongs to a recording to the file at ``path``.
+    """Add metadata to the file at ``path``.
 
     Args:
         path: a finished file that nobody else uses.
-        format: its container, as libsndfile names it; AU and others hold nothing.
-        metadata: what to add.
+        format: its container, as libsndfile names it; AU and others have no metadata.
+        metadata: the metadata to add.
         channels: its number of channels.
 
     Returns:
-        What the container could not hold, or ``""``.
+        A sentence on what the container could not hold, or ``""``.
 
     Raises:
         OSError: it cannot be written.
