@@ -1,7 +1,7 @@
-"""Training data: layouts on disk, and the excerpts that are drawn from them.
+"""Training data: layouts on disk, and excerpts drawn from them.
 
-Imports nothing, so that the command line may ask for a part that needs no torch.
+This file imports nothing, so that the command line can import modules that need no torch.
 """
 
-#: samples a second, where no model says otherwise
+#: samples a second, unless a model has another rate
 DEFAULT_SAMPLE_RATE = 44100

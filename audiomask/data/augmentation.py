@@ -1,4 +1,4 @@
-"""Augmentation: how much recorded tracks are varied from one visit to the next."""
+"""Augmentation of recorded tracks."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from audiomask.errors import ConfigError
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Settings of the excerpts taken from recorded stems; ``--set`` changes each by its name.
+    """Settings of excerpts from recorded stems, each an option of ``--set``.
 
-    Bands played from a note bank vary by themselves and follow none of these.
+    Bands rendered from a note bank have their own variation and ignore these.
 
     Attributes:
-        random_mixing: share of excerpts whose stems come from different songs.
-        stem_dropout: chance that a stem is left out of an excerpt.
-        gain: largest change of a stem's level, dB either way.
-        polarity_prob: chance that a stem is inverted.
-        pan_prob: chance that a stem is panned anew before the excerpt becomes mono.
-        pitch_tempo_prob: share of excerpts whose pitch and tempo are changed.
-        pitch: largest change of pitch, semitones either way.
-        tempo: largest change of tempo, share of it either way. Half of the changes follow the
-            pitch instead, as a faster tape does.
-        effects_prob: chance that a stem gets another equalizer, drive and room.
+        random_mixing: probability that an excerpt's stems come from different songs.
+        stem_dropout: probability that a stem is left out.
+        gain: largest change of a stem's level, in dB up or down.
+        polarity_prob: probability that a stem is inverted.
+        pan_prob: probability that a stem is panned anew before the mix to mono.
+        pitch_tempo_prob: probability that an excerpt's pitch and tempo are changed.
+        pitch: largest change of pitch, in semitones up or down.
+        tempo: largest relative change of tempo. Half of the changes are varispeed instead, with
+            the tempo following the pitch.
+        effects_prob: probability that a stem gets an equalizer, drive and reverb.
 
     Raises:
-        ConfigError: a chance is not between 0 and 1, or a change is too large or negative.
+        ConfigError: a probability is not between 0 and 1, or a change is too large or negative.
     """
 
     random_mixing: float = 0.5
@@ -47,7 +47,7 @@ class Augmentation:
                 raise ConfigError(f"{field.name} is {value:g}; it must be from 0 to {limit:g}")
 
 
-#: settings that had another name once: what they are called now
+#: today's names of settings, by their former names
 RENAMED_SETTINGS = {
     "moved": "pitch_tempo_prob",
     "dropped": "stem_dropout",
@@ -57,5 +57,5 @@ RENAMED_SETTINGS = {
     "optimiser": "optimizer",
     "only": "trainable_prefix",
 }
-#: everything as it was recorded, for validation and tests
+#: no augmentation, for validation and tests
 NONE = Augmentation(*(0.0,) * 9)

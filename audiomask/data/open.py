@@ -1,4 +1,4 @@
-"""Opening: one data set of all sources."""
+"""One data set of all sources."""
 
 from __future__ import annotations
 
@@ -34,24 +34,23 @@ def open_data(
 ) -> InterleavedDataset:
     """The excerpts of one split of all sources.
 
-    What bands are made of becomes one data set: the instruments of all sources play the MIDI songs
-    of all sources and the project's own patterns. The songs of each source, on disk or packed into
-    shards, give excerpts of themselves. Each data set is drawn from as often as any other.
+    Band material becomes one data set: the instruments of all sources play the MIDI songs of all
+    sources and the project's own patterns. The songs of each source, on disk or in shards, become
+    one data set each. All data sets are drawn from equally often.
 
     Args:
-        sources: what ``layouts.recognize`` found.
-        stems: the stems to tell apart.
+        sources: as ``layouts.recognize`` returns them.
+        stems: the stems to distinguish.
         samples: length of an excerpt.
-        seed: decides everything, together with the index of an excerpt.
-        sample_rate: of the excerpts: the model's.
+        seed: of the excerpts; an excerpt is decided by (seed, index).
+        sample_rate: of the excerpts, in Hz.
         split: ``train``, ``validation`` or ``test``.
-        augmentation: of recorded tracks; the usual one by default.
-        cache: where decoded notes, the notes of SoundFonts, and for a while shards that come as
-            streams, are kept.
-        need_stems: refuse recordings whose parts are unknown, and sources that hide a stem.
+        augmentation: of recorded tracks; ``Augmentation()`` when None.
+        cache: folder of decoded notes, rendered SoundFonts and, temporarily, streamed shards.
+        need_stems: refuse recordings without stems, and sources that lack a stem.
 
     Raises:
-        DataError: there is nothing of this split, or it lacks what is needed.
+        DataError: the split is empty, or lacks what is needed.
     """
     if need_stems:
         check_stems(sources, stems)
@@ -99,7 +98,7 @@ def check_stems(sources: Sequence[Source], stems: Sequence[str]) -> None:
     """Refuse sources from which these stems cannot be learned.
 
     Raises:
-        DataError: recordings alone, a stem that no source has, or one that a source hides.
+        DataError: a source has no stems, or mixes one with others; or no source has a stem.
     """
     for source in sources:
         source.check_stems(stems)

@@ -1,9 +1,8 @@
-"""How a file is read in spans without missing any of its sound, found out once a process.
+"""How spans of a file are read without missing any of its sound, determined once a process.
 
-Most files libsndfile reads by seeking. It stops early in some (MP3s that do not tell their length,
-or are joined; chained Ogg), and takes some for what they are not (DTS in a WAV); others it cannot
-read at all. A little of a file tells which it is: none is decoded to find out, but those of the
-rare kinds that have to be decoded as a whole.
+libsndfile reads most files by seeking. It stops early in some (MP3s without a length header, joined
+MP3s, chained Ogg), misinterprets some (DTS in a WAV), and cannot read others. Which it is can be
+determined without decoding, except for the rare files that must be decoded as a whole.
 """
 
 from __future__ import annotations
@@ -21,9 +20,8 @@ from audiomask.audio.decode import looks_like_text
 from audiomask.audio.files import RATES, AudioFile
 from audiomask.audio.links import find_links, may_be_chained
 from audiomask.audio.opening import open_sound
-from audiomask.errors import AudioFileError
 
-#: libsndfile's frame count of a stream that does not tell its length
+#: libsndfile's frame count of a stream of unknown length
 ENDLESS = 2**62
 
 
@@ -32,18 +30,18 @@ class ReadMethod(Enum):
 
     seek = "libsndfile seeks"
     pipe = "ffmpeg seeks"
-    whole = "decoded as a whole, and kept for a while"
+    whole = "decoded as a whole, and cached"
 
 
 class Readable(NamedTuple):
-    """How a file is read, and how long it is in seconds; None where nothing tells."""
+    """How a file is read, and its duration in seconds; None if unknown."""
 
     method: ReadMethod
     seconds: float | None
 
 
 def find_read_method(file: Path) -> Readable:
-    """How spans of a file are read; asked again only when the file has changed.
+    """How spans of a file are read; cached until the file changes.
 
     Raises:
         OSError: it cannot be read.
@@ -62,16 +60,17 @@ def _find_read_method(file: Path, size: int, time: int) -> Readable:
     if opened is None:
         if looks_like_text(file):
             return Readable(ReadMethod.pipe, None)
-        seconds, anew = probe.measure_duration(file, str(file))
-        return _whole(file) if anew or _is_chained(file) else Readable(ReadMethod.pipe, seconds)
+        seconds, restarts = probe.measure_duration(file, str(file))
+        whole = restarts or _is_chained(file)
+        return _whole(file) if whole else Readable(ReadMethod.pipe, seconds)
     with opened:
         frames, rate = int(opened.frames), int(opened.samplerate)
         try:
             if frames < ENDLESS and find_bitstream(opened) is not None:
                 return _whole(file)
         except soundfile.LibsndfileError:
-            pass  # damaged: to be told where a span of it is read
-    if misread is not None:  # its header was never finished; ffmpeg goes by the file's length
+            pass  # damaged: reported when a span is read
+    if misread is not None:  # an unfinished header; ffmpeg reads to the end of the file
         width = int.from_bytes(misread.fmt[16:20], "little")  # bytes a second
         return Readable(ReadMethod.pipe, misread.size / width if width else None)
     if opened.format == "MP3" and not mpeg.has_exact_header(file):
@@ -96,8 +95,3 @@ def _is_chained(file: Path) -> bool:
 def _whole(file: Path) -> Readable:
     with AudioFile(file) as source:
         return Readable(ReadMethod.whole, source.frames / source.sample_rate)
-
-
-def needs_ffmpeg(error: AudioFileError) -> bool:
-    """Whether an error is about ffmpeg, which is not installed."""
-    return "install ffmpeg" in str(error)

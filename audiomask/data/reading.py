@@ -1,8 +1,8 @@
-"""Reading: a span of an audio file, at the cost of the span and not of the file.
+"""Reading of spans of audio files at the cost of the span.
 
-Training takes a few seconds here and there out of thousands of files. Unlike
-``audiomask.audio.files.AudioFile``, which is exact to the sample and therefore decodes an MP3 or
-Ogg from its start, this seeks in everything: a few samples more or less do not matter here.
+Training reads a few seconds at a time of thousands of files. ``audiomask.audio.files.AudioFile`` is
+exact to the sample and therefore decodes an MP3 or Ogg from its start. Readers here seek in all
+formats, and may be off by a few samples.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from torch import Tensor
 
 from audiomask.audio import decode, probe
 from audiomask.audio.files import RATES, AudioFile
-from audiomask.audio.opening import open_sound
+from audiomask.audio.opening import error_reason, open_sound
 from audiomask.audio.pcm import is_lossy
 from audiomask.audio.quiet import quiet_decoders
 from audiomask.audio.source import ResampledSource
@@ -37,14 +37,14 @@ from audiomask.errors import AudioFileError, DataError, why
 
 Audio = npt.NDArray[np.float32]
 
-#: seconds that ffmpeg decodes before a span: AAC and MP3 need what came before
+#: seconds that ffmpeg decodes before a span, for decoders with memory (AAC, MP3)
 PREROLL = 0.5
 
 logger = logging.getLogger("audiomask")
 
 
 class SeekingSource:
-    """What libsndfile can read, by seeking: an AudioSource of an open file."""
+    """An AudioSource of a file in which libsndfile seeks."""
 
     def __init__(self, file: soundfile.SoundFile, name: str) -> None:
         self.file, self.name = file, name
@@ -55,7 +55,7 @@ class SeekingSource:
         """Samples [start, stop) as float32 [C, stop - start]; zeros beyond the ends.
 
         Raises:
-            DataError: the file is damaged there, or ends before its header says so.
+            DataError: the file is damaged there, or truncated.
         """
         first, last = max(start, 0), min(stop, self.frames)
         if first >= last:
@@ -65,10 +65,9 @@ class SeekingSource:
                 self.file.seek(first)
                 samples = self.file.read(last - first, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            reason = str(error.error_string).strip().rstrip(".")
-            seconds = first / self.sample_rate
-            raise DataError(f"{self.name}: is damaged near {seconds:.1f} s: {reason}") from error
-        # an MP3's length may be an estimate; everything else promises what it holds
+            where = f"{self.name}: is damaged near {first / self.sample_rate:.1f} s"
+            raise DataError(f"{where}: {error_reason(error)}") from error
+        # an MP3's length may be an estimate
         if len(samples) < last - first and not is_lossy(self.file.subtype):
             seconds = (first + len(samples)) / self.sample_rate
             raise DataError(f"{self.name}: is cut short at {seconds:.1f} s")
@@ -76,14 +75,14 @@ class SeekingSource:
 
 
 class PipedSource:
-    """What ffmpeg reads, one process a span: an AudioSource of unknown length."""
+    """An AudioSource of a file that ffmpeg reads, one process a span; of unknown length."""
 
     frames = ENDLESS
 
     def __init__(self, file: Path) -> None:
         self.path = file
         self.sample_rate, self.channels, self.track, delay = pipe_format(file)
-        #: samples of silence before the sound, which begins later than the picture
+        #: samples of silence before a track that begins later than the video
         self.delay = round(delay * self.sample_rate)
 
     def read(self, start: int, stop: int) -> Tensor:
@@ -95,7 +94,7 @@ class PipedSource:
         if stop <= self.delay:
             return torch.zeros(self.channels, stop - start)
         begin = start - math.ceil(PREROLL * self.sample_rate)
-        # seeking to where the sound begins would drop the packet before it, which AAC begins with
+        # seeking to the track's start would drop AAC's priming packet
         begin, origin = (begin, begin) if begin > self.delay else (0, self.delay)
         seconds = (begin / self.sample_rate, (stop - begin) / self.sample_rate + PREROLL)
         _, samples = decode_span(self.path, *seconds, self.track)
@@ -104,14 +103,14 @@ class PipedSource:
 
 
 class WholeSource:
-    """What is read right only when it is decoded from start to end: an AudioSource.
+    """An AudioSource of a file that must be decoded from start to end.
 
-    The last few such files stay decoded, as temporary files: training comes back to them.
+    The last few such files stay decoded, as temporary files.
     """
 
     def __init__(self, file: Path) -> None:
         try:
-            # what a process forked from this one read through the same file would get mixed up
+            # by process: forked processes would share the position in the file
             self.file = decoded(file, os.getpid())
         except AudioFileError as error:
             raise DataError(str(error)) from error
@@ -134,7 +133,7 @@ def decoded(file: Path, process: int) -> AudioFile:
 
 
 def pad_to(samples: Audio, offset: int, length: int) -> Tensor:
-    """Samples [C, n] at an offset in silence of a length [C, length]; what is no number is 0."""
+    """Samples [C, n] at an offset in zeros [C, length]; what is not finite becomes 0."""
     out = torch.zeros(len(samples), length)
     finite = torch.nan_to_num(torch.from_numpy(samples), nan=0.0, posinf=0.0, neginf=0.0)
     out[:, offset : offset + samples.shape[1]] = finite
@@ -143,9 +142,9 @@ def pad_to(samples: Audio, offset: int, length: int) -> Tensor:
 
 @functools.lru_cache(maxsize=4096)
 def pipe_format(file: Path) -> tuple[int, int, int, float]:
-    """What ffmpeg makes of a file: sample rate, channels, track, and the seconds it begins late.
+    """Sample rate, channels, default track and its delay in seconds, as ffmpeg decodes a file.
 
-    Asked once a process.
+    Cached by process.
     """
     try:
         sound = probe.probe(file, str(file))
@@ -156,22 +155,22 @@ def pipe_format(file: Path) -> tuple[int, int, int, float]:
 
 
 def decode_span(file: Path, start: float, seconds: float, track: int = 0) -> tuple[int, Audio]:
-    """Have ffmpeg decode a span.
+    """Decode a span by ffmpeg.
 
     Returns:
-        The sample rate and the samples [C, n], fewer than asked for where the file ends.
+        The sample rate and the samples [C, n], fewer than requested where the file ends.
 
     Raises:
         DataError: it is not audio, or ffmpeg is missing.
     """
     span = ["-t", f"{seconds:.6f}"]
-    if start > 0:  # seeking to 0 would drop the packet before it, which AAC begins with
+    if start > 0:  # seeking to 0 would drop AAC's priming packet
         span += ["-ss", f"{start:.6f}"]
     try:
         command = decode.read_command(file, str(file), *span, track=track)
     except (AudioFileError, OSError) as error:
         raise DataError(str(error)) from error
-    # AU's header, unlike WAV's, has all that is needed at fixed places
+    # AU's header, unlike WAV's, has a fixed layout
     command += ["-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
     if done.returncode or len(done.stdout) < 24:
@@ -184,13 +183,12 @@ def decode_span(file: Path, start: float, seconds: float, track: int = 0) -> tup
 
 
 def read_span(file: Path, start: int, stop: int, sample_rate: int = DEFAULT_SAMPLE_RATE) -> Tensor:
-    """Samples [start, stop) of a file, reading only what they need.
+    """Samples [start, stop) of a file, reading only these.
 
     Args:
         file: any audio file that libsndfile or ffmpeg reads.
-        start: first sample, counted at ``sample_rate``; may lie before the beginning.
-        stop: the sample after the last; may lie beyond the end.
-        sample_rate: what to resample to.
+        start, stop: samples at ``sample_rate``; may lie beyond the file's ends.
+        sample_rate: to resample to, in Hz.
 
     Returns:
         float32 [C, stop - start]; zeros beyond the ends, and where samples are not finite.
@@ -230,14 +228,14 @@ def open_source(file: Path) -> Iterator[SeekingSource | PipedSource | WholeSourc
 
 
 class Reader:
-    """``read_span`` for a data set: a file that cannot be read is named once, then left out.
+    """``read_span`` for a data set: an unreadable file is logged once, then skipped.
 
-    The list of unreadable files lies in memory that all workers of a loader share, forked or
-    spawned, so that each is named by one of them only.
+    The list of unreadable files is in memory shared by all workers of a loader, forked or spawned,
+    so that only one of them logs each.
 
     Args:
-        files: all that will be asked for.
-        sample_rate: what to resample to.
+        files: all files to be read.
+        sample_rate: to resample to, in Hz.
     """
 
     def __init__(self, files: Iterable[Path], sample_rate: int = DEFAULT_SAMPLE_RATE) -> None:
@@ -245,7 +243,7 @@ class Reader:
         self._number = {file: number for number, file in enumerate(dict.fromkeys(files))}
         self._bad = torch.zeros(len(self._number), dtype=torch.uint8)
         self._bad.share_memory_()  # type: ignore[no-untyped-call]
-        # one made for forked workers could not be handed to spawned ones
+        # a lock of the fork context could not be passed to spawned workers
         self._lock = multiprocessing.get_context("spawn").Lock()
 
     def read(self, file: Path, start: int, stop: int) -> Tensor | None:

@@ -1,4 +1,4 @@
-"""Recorded sources: songs and recordings that lie on disk as files."""
+"""Recorded sources: songs and recordings as files on disk."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class RecordedSource(Source):
         return Counter(track.split for track in self.tracks)
 
     def identity(self) -> Iterator[bytes]:
-        """What changes when a file does."""
+        """Names, sizes and times of its files."""
         return identity_of(
             (track.split, file)
             for track in self.tracks
@@ -73,5 +73,5 @@ class RecordedSource(Source):
         return dataclasses.replace(self, tracks=kept)
 
     def tracks_to_pack(self) -> tuple[Track, ...]:
-        """All of them."""
+        """All tracks."""
         return self.tracks

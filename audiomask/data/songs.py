@@ -1,7 +1,7 @@
-"""Songs: an endless set of excerpts of tracks on disk, varied from visit to visit.
+"""Songs: an endless data set of excerpts of tracks on disk, with augmentation.
 
 An item is decided by (seed, index) alone, so that any number of workers gives the same data and a
-resumed run repeats none. Only what an item needs is read.
+resumed run repeats none. Only the samples that an item needs are read.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from audiomask.data.reading import Reader
 from audiomask.data.tracks import Track
 from audiomask.errors import DataError
 
-#: how many draws of one item may meet unreadable files
+#: most draws for one item, of tracks that turn out unreadable
 ATTEMPTS = 100
 
 
 class DurationWeightedSampler:
-    """Tracks to draw from, each as often as it is long.
+    """Draws tracks with probabilities proportional to their durations.
 
     Raises:
-        DataError: all of them last no time.
+        DataError: all durations are 0.
     """
 
     def __init__(self, tracks: Sequence[Track]) -> None:
@@ -47,18 +47,18 @@ class DurationWeightedSampler:
 class TrackDataset(Dataset[Excerpt]):
     """Excerpts of tracks: mixture and stems, mono.
 
-    A file that cannot be read is named once, and its song's excerpts are replaced by others.
+    An unreadable file is logged once, and its song's excerpts are replaced by others.
 
     Args:
         tracks: songs with stems, plain recordings, or both.
-        stems: the stems to tell apart; a track's others are summed in the last place.
+        stems: the stems to distinguish; a track's others are summed in the last place.
         samples: length of an excerpt.
-        seed: with the index, decides everything.
-        augmentation: how excerpts are varied; with ``NONE`` they keep their level as well.
-        sample_rate: of the excerpts.
+        seed: an excerpt is decided by (seed, index).
+        augmentation: of the excerpts; with ``NONE`` they keep their level as well.
+        sample_rate: of the excerpts, in Hz.
 
     Raises:
-        DataError: the tracks last no time; while reading, nothing of them can be read.
+        DataError: all durations are 0; when reading, no track can be read.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class TrackDataset(Dataset[Excerpt]):
         self.folder = os.path.commonpath([file.parent for file in files])
         read = Reader(files, sample_rate).read
         self.mixer: Mixer[Path] = Mixer(stems, samples, augmentation, read, sample_rate)
-        # who has what for each place, for random mixing
+        # tracks that have files for each place, for random mixing
         slots = range(len(stems) + 1)
         owners = [[track for track in tracks if self.mixer.files(track, slot)] for slot in slots]
         self.owners = [DurationWeightedSampler(found) if found else None for found in owners]
@@ -94,6 +94,6 @@ class TrackDataset(Dataset[Excerpt]):
         raise DataError(f"nothing in {self.folder} could be read, {ATTEMPTS} times in a row")
 
     def other_song(self, slot: int, rng: np.random.Generator) -> Track | None:
-        """A track that has something for a place; None when no track has."""
+        """A track with files for a place; None when there is none."""
         owners = self.owners[slot]
         return None if owners is None else owners.draw(rng)

@@ -1,8 +1,7 @@
-"""Sources: what one ``--data`` folder or address holds, behind one interface.
+"""Sources: the contents of one ``--data`` folder or address, behind one interface.
 
-A layout finds a folder's files and makes one of the subclasses of them: ``RecordedSource`` of songs
-on disk, ``BankSource`` of what bands are made of, ``ShardSource`` of packed songs. What reads the
-data asks the source alone.
+Each layout returns one of the subclasses: ``RecordedSource`` for songs on disk, ``BankSource`` for
+band material, ``ShardSource`` for packed songs.
 """
 
 from __future__ import annotations
@@ -25,16 +24,16 @@ from audiomask.errors import DataError, why
 
 @dataclass(frozen=True)
 class ExcerptConfig:
-    """Which excerpts are drawn from songs.
+    """Settings of excerpts drawn from songs.
 
     Attributes:
-        stems: the stems to tell apart.
+        stems: the stems to distinguish.
         samples: length of an excerpt.
-        seed: decides everything, together with the index of an excerpt.
-        augmentation: how excerpts are varied.
-        sample_rate: theirs.
-        cache: a folder where what comes as a stream is kept for a while.
-        every: only every so many indices are of the data set, one of each so many in a row.
+        seed: an excerpt is decided by (seed, index).
+        augmentation: of the excerpts.
+        sample_rate: of the excerpts, in Hz.
+        cache: folder for streamed shards.
+        every: number of data sets that share the indices; this one gets every ``every``-th.
     """
 
     stems: Sequence[str]
@@ -47,7 +46,7 @@ class ExcerptConfig:
 
 
 class BandMaterial(NamedTuple):
-    """What bands are made of: folders of single notes, MIDI songs and SoundFonts."""
+    """Band material: folders of single notes, MIDI songs and SoundFonts."""
 
     libraries: tuple[Path, ...] = ()
     songs: tuple[Path, ...] = ()
@@ -55,15 +54,14 @@ class BandMaterial(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """One kind of thing that a source holds.
+    """A summary of a source's items of one kind.
 
     Attributes:
-        layout: what it is, in words.
+        layout: the layout's name.
         unit: what is counted, in the plural.
-        splits: how many there are in each split.
-        seconds: how long they are together; infinity for endless ones, None for those that do not
-            sound by themselves.
-        stems: how many have each stem.
+        splits: number of items by split.
+        seconds: total duration; infinity for endless data, None for items without sound.
+        stems: number of items by stem.
     """
 
     layout: str
@@ -75,14 +73,14 @@ class Contents(NamedTuple):
 
 @dataclass(frozen=True)
 class Source(ABC):
-    """What was found in one folder or at one address.
+    """The contents of one folder or address.
 
     Attributes:
-        folder: the folder; of an address, what comes before the names of its files.
-        layout: what it was recognized as, in words (``Slakh2100``, ``note bank`` …).
-        complete: whether a stem that a song does not name is silent in it. MUSDB18-HQ's
-            ``other`` hides guitars and pianos: there it is not.
-        problems: one line for everything that had to be left out.
+        folder: the folder; of an address, the part before its files' names.
+        layout: the layout's name (``Slakh2100``, ``note bank`` …).
+        complete: whether a stem that a song does not have is silent in it. Not in MUSDB18-HQ, whose
+            ``other`` contains guitars and pianos.
+        problems: lines about files that are left out.
     """
 
     folder: Path
@@ -92,7 +90,7 @@ class Source(ABC):
 
     @property
     def where(self) -> str:
-        """What to call it in messages."""
+        """Its name in messages."""
         return str(self.folder)
 
     @property
@@ -102,65 +100,65 @@ class Source(ABC):
 
     @property
     def knows_stems(self) -> bool:
-        """Whether ``stems`` is all there is."""
+        """Whether ``stems`` is complete."""
         return True
 
     @property
     def has_instruments(self) -> bool:
-        """Whether bands can be played with what it holds."""
+        """Whether it has instruments for bands."""
         return False
 
     @property
     def tracks(self) -> tuple[Track, ...]:
-        """Its songs, where they lie on disk as whole files."""
+        """Its songs, if they are whole files on disk."""
         return ()
 
     @property
     def is_empty(self) -> bool:
-        """Whether the layout was recognized, and yet nothing of it can be used."""
+        """Whether the layout was recognized but nothing is usable."""
         return False
 
     @abstractmethod
     def contents(self) -> list[Contents]:
-        """What it holds, an entry for each kind of thing."""
+        """Summaries of its items by kind."""
 
     @abstractmethod
     def counts(self) -> Counter[str]:
-        """How much that can be heard each split has."""
+        """Number of sounding items by split."""
 
     @abstractmethod
     def identity(self) -> Iterator[bytes]:
-        """What changes when its files do.
+        """Bytes that change when its files do.
 
         Raises:
-            DataError: a file has gone since it was found.
+            DataError: a file no longer exists.
         """
 
     def band(self, split: str) -> BandMaterial:
-        """What it has of a split for bands."""
+        """Its band material of a split."""
         return BandMaterial()
 
     def has_excerpts(self, split: str) -> bool:
-        """Whether excerpts of its songs can be drawn from a split."""
+        """Whether it has songs in a split."""
         return False
 
     def open(self, split: str, config: ExcerptConfig) -> Dataset[Excerpt]:
-        """Excerpts of its songs; only where ``has_excerpts``.
+        """A data set of excerpts of a split's songs.
 
         Raises:
-            DataError: nothing can be drawn from them.
+            DataError: there are none, or they are too short.
         """
         raise DataError(f"{self.where}: {self.layout} have no songs to draw from")
 
     def as_test(self, split: str | None) -> Self:
-        """What it holds in one split, or in any for None; of a band's parts, as its test split."""
+        """Its items of one split, or of all for None; band material becomes the test split."""
         return self
 
     def check_stems(self, stems: Sequence[str]) -> None:
-        """Refuse to learn stems that its songs do not tell apart.
+        """Refuse stems that its songs do not distinguish.
 
         Raises:
-            DataError: it has recordings alone, or hides one of the stems.
+            DataError: it has no stems, or mixes one of them with others.
         """
         if not self.stems:
             raise DataError(
@@ -187,10 +185,10 @@ class Source(ABC):
 
 
 def identity_of(files: Iterable[tuple[str, Path]]) -> Iterator[bytes]:
-    """What changes with files, each with its split: their names, sizes and times.
+    """Splits, names, sizes and times of files, as bytes.
 
     Raises:
-        DataError: a file has gone.
+        DataError: a file no longer exists.
     """
     for split, file in files:
         try:
@@ -201,10 +199,10 @@ def identity_of(files: Iterable[tuple[str, Path]]) -> Iterator[bytes]:
 
 
 def signature(sources: Sequence[Source]) -> str:
-    """A name for the data as it is: other files, sizes, times or splits give another.
+    """A fingerprint of the data: of its files' names, sizes, times and splits.
 
     Raises:
-        DataError: a file has gone since it was found.
+        DataError: a file no longer exists.
     """
     known = hashlib.sha256()
     for source in sources:

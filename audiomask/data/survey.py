@@ -1,4 +1,4 @@
-"""Survey: a table of what was found in the folders of training data."""
+"""Survey: a table of the contents of training data."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from rich.text import Text
 from audiomask.data.sources import Source
 from audiomask.data.tracks import SPLITS
 
-#: so many stems are listed; folders of songs may name hundreds
+#: most stems in a row; folders of songs may have hundreds
 LISTED = 12
 NONE = "–"
 
 
 def table(sources: Sequence[Source]) -> Table:
-    """What was found: a row for each source, and for each kind of thing when it has several.
+    """A table with a row for each kind of items of each source.
 
-    A row has the folder's name, the layout, how many tracks (instruments of a note bank, MIDI
-    songs, SoundFonts) each split has, the hours of sound, and every stem with the number of
-    tracks or instruments that have it. What bands play has no length.
+    A row has the folder's name, the layout, the number of items (tracks, instruments, MIDI songs,
+    SoundFonts) by split, the hours of sound, and the number of items by stem. Band material has no
+    duration.
     """
     found = Table(box=None, pad_edge=False, header_style="bold")
     found.add_column("data", overflow="fold")
@@ -55,7 +55,7 @@ def rows(source: Source) -> list[tuple[str, ...]]:
 
 
 def hours_of(seconds: float | None) -> str:
-    """Hours in few digits, ``145.2``, ``0.34``, ``0.0012``; or that there is no end, or none."""
+    """Hours in few digits, ``145.2``, ``0.34``, ``0.0012``; "endless" for infinity."""
     if seconds is None:
         return NONE
     if seconds == math.inf:
@@ -65,7 +65,7 @@ def hours_of(seconds: float | None) -> str:
 
 
 def listing(stems: Counter[str]) -> str:
-    """Stems with their numbers, the most frequent first: ``drums 1,289, guitar 812``."""
+    """Numbers by stem, the most frequent first: ``drums 1,289, guitar 812``."""
     ordered = sorted(stems.items(), key=lambda item: (-item[1], item[0]))
     names = [f"{name} {number:,}" for name, number in ordered[:LISTED]]
     if len(ordered) > LISTED:
@@ -74,7 +74,7 @@ def listing(stems: Counter[str]) -> str:
 
 
 def show(sources: Sequence[Source], console: Console) -> None:
-    """Print the table, then a line for everything that had to be left out."""
+    """Print the table, then the sources' problems."""
     console.print(table(sources))
     for source in sources:
         for problem in source.problems:

@@ -1,4 +1,4 @@
-"""Tracks: songs on disk as a layout names them, and the splits that they are in."""
+"""Tracks: songs on disk, and the names of splits."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Track:
     Attributes:
         name: its path below the source's folder, for messages and for choosing its split.
         split: ``train``, ``validation`` or ``test``.
-        stems: the files of each stem, several of which are summed; empty for a plain recording.
-        mixture: the file of the whole song, for recordings whose parts are unknown.
-        seconds: how long it is; the shortest of its files where they differ.
+        stems: files by stem, several of which are summed; empty for a plain recording.
+        mixture: the file of the whole song, for recordings without stems.
+        seconds: duration of its shortest file.
     """
 
     name: str

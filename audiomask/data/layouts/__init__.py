@@ -1,4 +1,4 @@
-"""Layouts: what a folder of training data is, told from what lies in it."""
+"""Layouts: recognition of a folder of training data by its contents."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from audiomask.data.places import is_address
 from audiomask.data.sources import Source
 from audiomask.errors import DataError, why
 
-#: in this order: the more a layout asks for, the earlier it is tried
+#: from the most specific layout to the most general, in the order in which they are tried
 LAYOUTS = (
     shards.LAYOUT,
     slakh.LAYOUT,
@@ -31,10 +31,10 @@ LAYOUTS = (
 
 
 def recognize(data: Path | str) -> Source:
-    """What a folder of training data holds, or the shards at an address.
+    """The source in a folder of training data, or the shards at an address.
 
     Args:
-        data: a folder, or what ``shards.address`` understands: ``https://host/shards/``,
+        data: a folder, or an address for ``shards.address``: ``https://host/shards/``,
             ``pipe:ssh host cat /shards/``, ``shards/train/{000000..000099}.tar`` …
 
     Raises:
@@ -58,7 +58,7 @@ def recognize(data: Path | str) -> Source:
         where = error.filename or folder
         raise DataError(f"{where}: cannot be read ({why(error)})") from error
     if found is None:
-        # people have their own layouts; ours, the first, is told last
+        # the project's own layout, shards, comes last
         known = ", ".join(one.known_as for one in (*LAYOUTS[1:], LAYOUTS[0]))
         raise DataError(
             f"{folder}: holds no audio, MIDI songs, SoundFonts or notes; known layouts: {known}; "

@@ -1,4 +1,4 @@
-"""Banks: note banks, MIDI songs and SoundFonts, which bands are made of."""
+"""Banks: note banks, MIDI songs and SoundFonts, the material of bands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from audiomask.audio.names import is_audio
 from audiomask.data.bands.notes import PIECES, STAND_INS, find_libraries, is_note
 from audiomask.data.bands.source import BANK, FONTS, SONGS, BankSource
 from audiomask.data.layouts.layout import Layout
-from audiomask.data.layouts.problems import relative_names, summarize
+from audiomask.data.layouts.problems import summarize
 from audiomask.data.layouts.splits import (
     assign,
     assign_libraries,
@@ -20,15 +20,15 @@ from audiomask.data.layouts.walk import walk_files
 
 MIDI_SUFFIXES = (".mid", ".midi")
 FONT_SUFFIXES = (".sf2", ".sf3")
-#: what a drum's file name begins with
+#: first words of drums' file names
 DRUMS = frozenset(PIECES.values()).union(STAND_INS, *STAND_INS.values())
 
 
 def find(folder: Path) -> BankSource | None:
     """The instrument libraries, MIDI songs and SoundFonts of a folder, as one source.
 
-    None when there are none of them, or MIDI songs and SoundFonts beside audio that is no
-    instrument's notes: that audio is what counts.
+    None when there are none, or only MIDI songs and SoundFonts beside audio that is not notes: then
+    the audio counts.
 
     Raises:
         DataError: a folder cannot be read.
@@ -48,7 +48,8 @@ def find(folder: Path) -> BankSource | None:
         songs=tuple((file, named[file.relative_to(folder).as_posix()]) for file in songs),
         fonts=split_fonts(folder, fonts, libraries),
         problems=summarize(
-            relative_names(folder, others),
+            folder,
+            others,
             "audio file is not named as a note of a library and is left out",
             "audio files are not named as notes of a library and are left out",
         ),
@@ -69,8 +70,8 @@ def find_scores(folder: Path) -> tuple[list[Path], list[Path]]:
 def split_libraries(folder: Path) -> dict[Path, str]:
     """The instrument libraries of a folder and of its subfolders for splits, with their splits.
 
-    A folder ``drums`` with a folder of songs in it looks much like a drum kit. Unless there is a
-    library of pitched notes, one of drums has to have a piece that is known.
+    A folder of songs within a folder ``drums`` resembles a drum kit. Unless there is a library of
+    pitched notes, one of drums must have a known drum.
     """
     found = assign_libraries(find_libraries(folder))
     for part in sorted(path for path in folder.iterdir() if path.is_dir()):
@@ -81,7 +82,7 @@ def split_libraries(folder: Path) -> dict[Path, str]:
 
 
 def is_library(folder: Path) -> bool:
-    """Whether ``<stem>/<library>`` holds notes beyond doubt."""
+    """Whether ``<stem>/<library>`` certainly holds notes."""
     if folder.parent.name != "drums":
         return True
     return any(
@@ -97,9 +98,9 @@ def is_placed(file: Path, libraries: dict[Path, str]) -> bool:
 def split_fonts(
     folder: Path, fonts: list[Path], libraries: dict[Path, str]
 ) -> tuple[tuple[Path, str], ...]:
-    """SoundFonts with their splits: a subfolder's, or that of the notes rendered from the font.
+    """SoundFonts with their splits: a subfolder's, or that of notes rendered from the font.
 
-    Those of no folder and without notes are given to ``splits.assign`` by their names.
+    Others get theirs from ``splits.assign`` by name.
     """
     rendered = {library_key(library): split for library, split in libraries.items()}
     hashed = assign(font.stem for font in fonts)

@@ -1,4 +1,4 @@
-"""Headers: which audio files can be read, and how long they are, without decoding any."""
+"""Headers: which audio files are readable, and their durations, without decoding."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ import soundfile
 from audiomask.audio import probe
 from audiomask.audio.decode import looks_like_text
 from audiomask.audio.opening import open_sound
-from audiomask.data.layouts.problems import relative_names, summarize
+from audiomask.data.layouts.problems import summarize
 from audiomask.data.read_method import ReadMethod, find_read_method
 from audiomask.data.tracks import Track
 from audiomask.errors import AudioFileError, DataError
 
-#: what libsndfile reads without help, as a rule
+#: endings that libsndfile usually reads
 OPENED = (".wav", ".wave", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".au", ".snd")
-#: headers read at a time: on a network drive each is a wait
+#: headers read in parallel, for network drives
 THREADS = 16
 
 
 def measure(tracks: Iterable[Track], folder: Path) -> tuple[tuple[Track, ...], tuple[str, ...]]:
-    """Find out how long tracks are, and leave out what cannot be read.
+    """Measure the durations of tracks, and leave out unreadable files.
 
     Args:
         tracks: with any ``seconds``.
-        folder: that of their source, to name files by their paths below it.
+        folder: their source's, to which file names are relative.
 
     Returns:
-        The tracks of which something can be read, with the ``seconds`` of their shortest file,
-        and a line of problems for each way in which files cannot be read.
+        The tracks with readable files, their ``seconds`` that of the shortest one, and a line of
+        problems for each reason why files are unreadable.
     """
     tracks = list(tracks)
     files = {file for track in tracks for group in track.stems.values() for file in group}
@@ -59,10 +59,10 @@ def measure(tracks: Iterable[Track], folder: Path) -> tuple[tuple[Track, ...], t
 def read_lengths(
     files: Collection[Path], folder: Path
 ) -> tuple[dict[Path, float], tuple[str, ...]]:
-    """The lengths of files in seconds, and problems that name those left out.
+    """Durations of files in seconds, and problems that name those left out.
 
-    Files are left out that neither libsndfile nor ffmpeg can read; so are files without samples
-    and those that do not tell their length.
+    Left out are files that neither libsndfile nor ffmpeg can read, files without samples, and those
+    of unknown duration.
     """
     ordered = sorted(files)
     equipped = probe.ffmpeg_path() is not None and probe.ffprobe_path() is not None
@@ -74,12 +74,14 @@ def read_lengths(
     unreadable = [file for file in broken if file not in set(waiting)]
     return lengths, (
         *summarize(
-            relative_names(folder, unreadable),
+            folder,
+            unreadable,
             "file cannot be read and is left out",
             "files cannot be read and are left out",
         ),
         *summarize(
-            relative_names(folder, waiting),
+            folder,
+            waiting,
             "file needs ffmpeg, which is not installed, and is left out",
             "files need ffmpeg, which is not installed, and are left out",
         ),
@@ -87,7 +89,7 @@ def read_lengths(
 
 
 def read_length(file: Path) -> float | None:
-    """The length of a file in seconds; None when it is not audio, does not tell, or lacks ffmpeg.
+    """A file's duration in seconds; None when it is not audio, unknown, or needs ffmpeg.
 
     Raises:
         DataError: pydub cannot be imported.
@@ -108,7 +110,7 @@ def read_length(file: Path) -> float | None:
 
 
 def may_need_ffmpeg(file: Path) -> bool:
-    """Whether a file that could not be read is none of those that libsndfile alone reads."""
+    """Whether ffmpeg might read a file that could not be read."""
     try:
         return not looks_like_text(file) and (
             open_sound(file) is not None or file.suffix.lower() not in OPENED

@@ -1,4 +1,4 @@
-"""A layout: one way in which training data lies in a folder."""
+"""A layout: one way to arrange training data in a folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Layout(NamedTuple):
     Attributes:
         known_as: its name with an example, for the list of known layouts in errors.
         find: the source of a folder in this layout; None when the folder has another.
-        leftovers: what else may lie in the folder and is not used: each gives the lines about it.
+        leftovers: functions that return lines about unused files of a folder.
     """
 
     known_as: str

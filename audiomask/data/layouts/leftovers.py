@@ -1,4 +1,4 @@
-"""Leftovers: files that lie in a folder of songs and are none of them."""
+"""Leftovers: files in a folder of songs that are not used."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 
 from audiomask.audio.names import AUDIO_ENDINGS, ending_counts
 from audiomask.data.layouts.banks import FONT_SUFFIXES, MIDI_SUFFIXES, find_scores
-from audiomask.data.layouts.problems import relative_names, summarize
+from audiomask.data.layouts.problems import summarize
 from audiomask.data.layouts.walk import walk_files
 
 
 def non_audio(folder: Path) -> tuple[str, ...]:
-    """A line about the files that are no audio by their names, if there are any."""
+    """A line about files that are not audio by their endings, if there are any."""
     known = (*AUDIO_ENDINGS, *MIDI_SUFFIXES, *FONT_SUFFIXES)
     others = walk_files(folder, lambda file: file.suffix.lower() not in known)
     if not others:
@@ -21,10 +21,11 @@ def non_audio(folder: Path) -> tuple[str, ...]:
 
 
 def scores_beside_audio(folder: Path) -> tuple[str, ...]:
-    """A line about the MIDI songs and SoundFonts that lie beside audio, if there are any."""
+    """A line about MIDI songs and SoundFonts beside audio, if there are any."""
     songs, fonts = find_scores(folder)
     return summarize(
-        relative_names(folder, sorted(songs + fonts)),
+        folder,
+        sorted(songs + fonts),
         "MIDI file or SoundFont lies beside the audio and is left out; give it its own folder",
         "MIDI files and SoundFonts lie beside the audio and are left out; give them their own "
         "folder",

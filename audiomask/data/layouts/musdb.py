@@ -8,7 +8,7 @@ from pathlib import Path
 from audiomask.data.layouts.headers import measure
 from audiomask.data.layouts.layout import Layout
 from audiomask.data.layouts.leftovers import scores_beside_audio
-from audiomask.data.layouts.problems import relative_names, summarize
+from audiomask.data.layouts.problems import summarize
 from audiomask.data.layouts.splits import TRAIN, VALIDATION, folder_split
 from audiomask.data.layouts.walk import walk_files
 from audiomask.data.recorded import RecordedSource
@@ -17,9 +17,9 @@ from audiomask.data.tracks import Track
 NAME = "MUSDB18-HQ"
 STEMS = ("drums", "bass", "other", "vocals")
 MIXTURE = "mixture"
-#: sums of the stems that the musdb package writes beside them
+#: sums of stems that the musdb package writes beside them
 SUMS = {"accompaniment", "linear_mixture"}
-#: the songs of ``train`` that are kept for validation: ``validation_tracks`` in
+#: the songs of ``train`` for validation: ``validation_tracks`` in
 #: ``musdb/configs/mus.yaml`` of the musdb package (https://github.com/sigsep/sigsep-mus-db)
 VALIDATION_SONGS = frozenset(
     {
@@ -44,9 +44,8 @@ VALIDATION_SONGS = frozenset(
 def find(folder: Path) -> RecordedSource | None:
     """The songs of a folder in the layout of MUSDB18-HQ; None when it has another.
 
-    One song with all five files is enough to recognize it, unless a song has further stems. Of
-    other songs, what is there is taken. ``other`` is all that is none of the other three, guitars
-    and pianos included: the source is not complete.
+    It needs one song with all five files, and no song with further stems. Other songs may lack
+    files. The source is not complete: ``other`` includes guitars and pianos.
 
     Raises:
         DataError: a folder cannot be read.
@@ -72,9 +71,10 @@ def find(folder: Path) -> RecordedSource | None:
         tracks.append(Track(name, split_of_song(path), stems, files.get(MIXTURE), 0.0))
     measured, problems = measure(tracks, folder)
     problems = (
-        *summarize(relative_names(folder, missing), "file is missing", "files are missing"),
+        *summarize(folder, missing, "file is missing", "files are missing"),
         *summarize(
-            relative_names(folder, outside),
+            folder,
+            outside,
             "audio file lies outside the songs and is left out",
             "audio files lie outside the songs and are left out",
         ),

@@ -1,4 +1,4 @@
-"""Parts: files that are stems or mixtures of songs, put together to a source of tracks."""
+"""Stem and mixture files, assembled to a source of tracks."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from audiomask.data.layouts.headers import measure
-from audiomask.data.layouts.problems import relative_names, summarize
+from audiomask.data.layouts.problems import summarize
 from audiomask.data.layouts.splits import assign_songs
 from audiomask.data.layouts.stem_names import is_complete, mixture_rank, stem_name
 from audiomask.data.recorded import RecordedSource
 from audiomask.data.tracks import Track
 
-#: of a file in several formats, the first of these is taken
+#: preferred formats of a file that exists in several
 BEST = (".wav", ".wave", ".flac", ".aif", ".aiff")
 
 
 class StemFile(NamedTuple):
-    """One file of a song: the song's name, the stem's or mixture's as people write it, the file."""
+    """One file of a song: the song's name, the stem's or mixture's name as written, the file."""
 
     song: str
     name: str
@@ -28,16 +28,16 @@ class StemFile(NamedTuple):
 def assemble(
     folder: Path, layout: str, parts: Iterable[StemFile], problems: Sequence[str]
 ) -> RecordedSource:
-    """A source of the songs that parts make up.
+    """A source of the songs that files belong to.
 
-    Several files of one stem, such as ``guitar 1.wav`` and ``guitar 2.wav``, are all its files.
-    Where they differ in format alone they are copies, of which one is taken.
+    A stem may have several files, such as ``guitar 1.wav`` and ``guitar 2.wav``. Of files that
+    differ only in format, one is taken.
 
     Args:
         folder: the source's.
         layout: the source's.
-        parts: of all songs, in any order.
-        problems: lines about what was left out already.
+        parts: files of all songs, in any order.
+        problems: lines about files already left out.
     """
     songs: dict[str, dict[str, list[Path]]] = {}
     mixtures: dict[str, list[tuple[int, Path]]] = {}
@@ -65,7 +65,8 @@ def assemble(
     problems = (
         *problems,
         *summarize(
-            relative_names(folder, copies),
+            folder,
+            copies,
             "file is there in another format too and is left out",
             "files are there in another format too and are left out",
         ),
@@ -75,7 +76,7 @@ def assemble(
 
 
 def without_copies(parts: Iterable[StemFile]) -> tuple[list[StemFile], list[Path]]:
-    """The parts, one of those that differ in their file's format alone; and the other files."""
+    """The files, one of those that differ only in format; and the other files."""
     best: dict[Path, StemFile] = {}
     copies = []
     for part in sorted(parts, key=lambda part: quality(part.file)):

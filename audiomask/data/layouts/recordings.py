@@ -1,4 +1,4 @@
-"""Recordings: a folder of audio files whose parts are unknown."""
+"""Recordings: a folder of audio files without stems."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ NAME = "recordings"
 def find(folder: Path) -> RecordedSource | None:
     """All audio files below a folder, each a track without stems; None when there are none.
 
-    A file's name is its path without the suffix: the same song in two formats is in one split.
+    A track's name is the file's path without the suffix, so that a song in two formats is in one
+    split.
 
     Raises:
         DataError: a folder cannot be read.

@@ -1,4 +1,4 @@
-"""Shards: a folder that ``audiomask train --pack`` wrote, or the address of one elsewhere."""
+"""Shards: a folder written by ``audiomask train --pack``, or the address of one elsewhere."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def find(folder: Path) -> ShardSource | None:
 
 
 def find_at(address: Address | str) -> ShardSource:
-    """The shards at an address; those on this machine are looked at, others are taken on trust.
+    """The shards at an address; the sizes of local ones are checked.
 
     Raises:
         DataError: as ``find``, or the address cannot be read.

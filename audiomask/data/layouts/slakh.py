@@ -13,39 +13,39 @@ import yaml
 from audiomask.audio.names import is_audio
 from audiomask.data.layouts.headers import measure
 from audiomask.data.layouts.layout import Layout
-from audiomask.data.layouts.problems import relative_names, summarize
+from audiomask.data.layouts.problems import summarize
 from audiomask.data.layouts.splits import TEST, TRAIN, VALIDATION, assign, folder_split
 from audiomask.data.layouts.walk import walk_files
 from audiomask.data.recorded import RecordedSource
 from audiomask.data.tracks import Track
 
 NAME = "Slakh2100"
-#: stem -> General MIDI programs
+#: General MIDI programs by stem
 GROUPS = {"piano": range(0, 8), "guitar": range(24, 32), "bass": range(32, 40)}
-#: the program that stands for percussion
+#: the program of percussion
 DRUMS = 128
-#: the folder of tracks that the authors left out of the redux edition
+#: the folder of tracks omitted from the redux edition
 OMITTED = "omitted"
 NUMBERED = re.compile(r"^Track(\d{5})$")
-#: the last track of a split in the original numbering; what follows is for tests
+#: the last track of a split in the original numbering; later ones are the test split
 LAST_TRAIN, LAST_VALIDATION = 1500, 1875
-#: the flac of the originals, and what people convert it to
+#: the original format, and that of conversions
 SUFFIXES = (".flac", ".wav")
-#: a broken file of metadata raises one of these
+#: errors of broken metadata
 BROKEN = (yaml.YAMLError, OSError, LookupError, TypeError, AttributeError, ValueError)
-# the same as yaml.SafeLoader, ten times as fast, where libyaml is there
+# like yaml.SafeLoader, ten times as fast, if libyaml is installed
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass
 class Entries:
-    """What one track's metadata lists.
+    """The stems in one track's metadata.
 
     Attributes:
-        stems: the files that are there, by stem.
-        missing: the files that should be there and are not.
-        rendered_here: whether a SoundFont played it, as in ``examples/render_band.py``'s songs,
-            whose numbers are not those of Slakh2100.
+        stems: existing files, by stem.
+        missing: listed files that do not exist.
+        rendered_here: whether it was rendered by a SoundFont, as the songs of
+            ``examples/render_band.py``, whose numbers are not Slakh2100's.
     """
 
     stems: dict[str, list[Path]] = field(default_factory=dict)
@@ -56,9 +56,9 @@ class Entries:
 def find(folder: Path) -> RecordedSource | None:
     """The tracks below a folder in the layout of Slakh2100; None when there are none.
 
-    The original and the redux edition keep tracks in ``train``, ``validation`` and ``test``
-    (``omitted`` is passed over). Tracks outside such folders are split by their numbers, as in
-    the original; those of other names, or played by SoundFonts, by ``splits.assign``.
+    The original and the redux edition have tracks in ``train``, ``validation`` and ``test``;
+    ``omitted`` is skipped. Tracks outside such folders are split by their numbers, as in the
+    original; those of other names, or rendered by SoundFonts, by ``splits.assign``.
 
     Raises:
         DataError: a folder cannot be read.
@@ -71,7 +71,7 @@ def find(folder: Path) -> RecordedSource | None:
         try:
             listed[file.parent] = read_entries(file)
         except BROKEN:
-            if (file.parent / "stems").is_dir():  # otherwise it is another program's
+            if (file.parent / "stems").is_dir():  # otherwise it is another program's file
                 broken.append(file)
     if not listed and not broken:
         return None
@@ -90,16 +90,16 @@ def find(folder: Path) -> RecordedSource | None:
         if places.isdisjoint(file.parents) and OMITTED not in file.relative_to(folder).parts
     ]
     problems = (
+        *summarize(folder, missing, "stem file is missing", "stem files are missing"),
         *summarize(
-            relative_names(folder, missing), "stem file is missing", "stem files are missing"
-        ),
-        *summarize(
-            relative_names(folder, broken),
+            folder,
+            broken,
             "track has broken metadata and is left out",
             "tracks have broken metadata and are left out",
         ),
         *summarize(
-            relative_names(folder, outside),
+            folder,
+            outside,
             "audio file lies outside the tracks and is left out",
             "audio files lie outside the tracks and are left out",
         ),
@@ -114,7 +114,7 @@ def name_of(path: Path, folder: Path) -> str:
 
 
 def split_tracks(folder: Path, listed: Mapping[Path, Entries]) -> dict[Path, str]:
-    """The splits of tracks by their folders; where those do not tell, by number or by name."""
+    """The splits of tracks, by folder if named after one, else by number or by name."""
     splits: dict[Path, str | None] = {}
     for path, entries in listed.items():
         above = path.relative_to(folder).parts[:-1]
@@ -126,9 +126,7 @@ def split_tracks(folder: Path, listed: Mapping[Path, Entries]) -> dict[Path, str
 
 
 def read_entries(metadata: Path) -> Entries:
-    """The stems that a ``metadata.yaml`` lists.
-
-    Entries that say that they were not rendered have no file, which is no fault.
+    """The stems in a ``metadata.yaml``; entries that were not rendered have no file.
 
     Raises:
         OSError, yaml.YAMLError, LookupError, TypeError, AttributeError, ValueError: it cannot be
@@ -151,13 +149,13 @@ def read_entries(metadata: Path) -> Entries:
 
 
 def existing(path: Path) -> Path | None:
-    """The audio file of a path without its suffix; None when there is none."""
+    """The audio file at a path given without suffix; None when there is none."""
     files = (path.with_name(path.name + suffix) for suffix in SUFFIXES)
     return next((file for file in files if file.is_file()), None)
 
 
 def group_of(entry: dict[str, Any]) -> str:
-    """The stem that a metadata entry belongs to; "other" when none of ours."""
+    """The stem of a metadata entry; "other" for other instruments."""
     program = int(entry.get("program_num", -1))
     if entry.get("is_drum") or program == DRUMS:
         return "drums"

@@ -1,7 +1,7 @@
-"""Splits: which songs and instruments are trained on, and which are kept to measure on.
+"""Splits: the assignment of songs and instruments to train, validation and test.
 
-Folders named after the splits decide. Without them a hash of the name does, so that a song stays
-where it is whatever is added to the data or removed from it.
+By folders named after the splits, otherwise by a hash of the name, so that a song's split does not
+depend on the other data.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from audiomask.data.tracks import TEST as TEST
 from audiomask.data.tracks import TRAIN as TRAIN
 from audiomask.data.tracks import VALIDATION as VALIDATION
 
-#: what people call the folders of the splits
+#: splits by folder names in use
 WORDS = {
     "train": TRAIN, "training": TRAIN,
     "validation": VALIDATION, "valid": VALIDATION, "val": VALIDATION, "dev": VALIDATION,
     "test": TEST, "testing": TEST,
 }  # fmt: skip
-#: fewer names than this are too few to keep any from training
+#: with fewer names, all are in train
 FEWEST = 10
 #: ``<font>-<program>``, a library rendered from a SoundFont
 RENDERED = re.compile(r"^(.+)-\d{3}$")
 
 
 def folder_split(name: str) -> str | None:
-    """The split that a folder's name stands for, in upper or lower case; None for other names."""
+    """The split that a folder is named after, in any case; None for other names."""
     return WORDS.get(name.casefold())
 
 
 def share_of(name: str) -> float:
-    """A number in [0, 1) that a name alone decides, the same on every machine."""
-    # macOS writes an accented letter as two characters, where others write one
+    """A hash of a name in [0, 1), the same on every machine."""
+    # macOS decomposes accented letters
     text = unicodedata.normalize("NFC", name).encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.sha256(text).digest()[:6], "big") / (1 << 48)
 
 
 def split_of(name: str) -> str:
-    """The split of a name: of all names 80 % are in train, 10 % in validation, 10 % in test."""
+    """The split of a name by its hash: 80 % train, 10 % validation, 10 % test."""
     share = share_of(name)
     return TRAIN if share < 0.8 else VALIDATION if share < 0.9 else TEST
 
@@ -57,7 +57,7 @@ def assign(names: Iterable[str]) -> dict[str, str]:
 def assign_songs(names: Iterable[str]) -> dict[str, str]:
     """The split of songs named by their paths below a source's folder.
 
-    Songs in a subfolder named after a split are in that; all others are given to ``assign``.
+    That of a subfolder named after a split, otherwise by ``assign``.
     """
     placed: dict[str, str | None] = {}
     for name in names:
@@ -68,7 +68,7 @@ def assign_songs(names: Iterable[str]) -> dict[str, str]:
 
 
 def library_key(library: Path) -> str:
-    """What an instrument library's split hangs on: its SoundFont, or else its own name."""
+    """The name that decides an instrument library's split: its SoundFont's, or its own."""
     match = RENDERED.match(library.name)
     return match[1] if match else library.name
 
@@ -76,14 +76,12 @@ def library_key(library: Path) -> str:
 def assign_libraries(libraries: Sequence[Path]) -> dict[Path, str]:
     """The split of each ``<stem>/<library>`` folder of a note bank.
 
-    Libraries rendered from one SoundFont, ``<font>-<three digits>``, share recordings, rooms and
-    taste; they share a split too, whatever their stem. Every other library is by itself. Fewer
-    than ten fonts and libraries are all in train.
+    Libraries rendered from one SoundFont, ``<font>-<three digits>``, share a split, whatever their
+    stem, as they may share recordings and rooms. Fewer than ten fonts and libraries are all in
+    train.
 
-    A stem whose libraries all fell into validation and test could not be learned. Of those
-    libraries the one with the lowest hash (with all others of its font) is then in train: which
-    one that is depends on the libraries of that stem alone, not on their order nor on the other
-    stems.
+    Every stem has a library in train: if there is none by hash, the one with the lowest hash is
+    moved there, with all others of its font. That depends on the libraries of the stem alone.
     """
     splits = assign(library_key(library) for library in libraries)
     stems: dict[str, set[str]] = {}

@@ -8,7 +8,7 @@ from audiomask.audio.names import is_audio
 from audiomask.data.layouts.layout import Layout
 from audiomask.data.layouts.leftovers import non_audio, scores_beside_audio
 from audiomask.data.layouts.parts import StemFile, assemble
-from audiomask.data.layouts.problems import relative_names, summarize
+from audiomask.data.layouts.problems import summarize
 from audiomask.data.layouts.splits import folder_split
 from audiomask.data.layouts.stem_names import common_name, mixture_rank
 from audiomask.data.layouts.walk import walk_files
@@ -21,12 +21,11 @@ def find(folder: Path) -> RecordedSource | None:
     """The songs of a folder whose subfolders are named after stems; None when they are not.
 
     Files of one path below several stems' folders (``guitar/live/song.wav`` and
-    ``drums/live/song.flac``) are one song; a file alone is a song of one stem, and bands are made
-    by mixing songs. A folder ``mixture`` beside the stems' holds whole songs.
+    ``drums/live/song.flac``) are one song; a single file is a song of one stem, to be mixed with
+    others. A folder ``mixture`` beside the stems' holds whole songs.
 
-    More than half of the subfolders with audio have to be named after stems, at least one of them
-    after something else than the rest: a collection of music may have a folder "other". Those
-    that are not are left out.
+    More than half of the subfolders with audio must be named after stems, at least one other than
+    "other", which a collection of music may have too. The rest is left out.
 
     Raises:
         DataError: a folder cannot be read.
@@ -46,7 +45,8 @@ def find(folder: Path) -> RecordedSource | None:
     if not named or len(known) <= len(unknown):
         return None
     problems = summarize(
-        relative_names(folder, outside),
+        folder,
+        outside,
         "audio file lies outside the folders named after stems and is left out",
         "audio files lie outside the folders named after stems and are left out",
     )
@@ -54,7 +54,7 @@ def find(folder: Path) -> RecordedSource | None:
 
 
 def split_off(relative: Path) -> tuple[Path, Path]:
-    """The folder that may name a stem, with that of a split above it, and the path below it."""
+    """A path's first folder (below one named after a split), and the path below it."""
     parts = relative.parts
     depth = min(2 if folder_split(parts[0]) is not None else 1, len(parts) - 1)
     return Path(*parts[:depth]), Path(*parts[depth:])

@@ -1,4 +1,4 @@
-"""Stem names: what people call the files and folders of stems, and the common name of each."""
+"""Stem names: the common name of a stem for the names of files and folders in use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Collection
 
-#: common name -> what it is called too; plurals with an s are understood by themselves
+#: other names by common name; a plural's s is ignored
 ALIASES: dict[str, tuple[str, ...]] = {
     "guitar": ("gtr",),
     "piano": ("pno", "e piano"),
@@ -29,7 +29,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "toms": ("tom",),
     "cymbals": ("cymbal",),
 }  # fmt: skip
-#: names that have no other
+#: common names without aliases
 PLAIN = (
     "accordion", "arpeggio", "banjo", "bells", "cello", "choir", "clarinet", "fiddle", "flute",
     "glockenspiel", "harmonica", "harp", "harpsichord", "horn", "mandolin", "marimba", "oboe",
@@ -38,28 +38,28 @@ PLAIN = (
 )  # fmt: skip
 COMMON = {alias: name for name, aliases in ALIASES.items() for alias in (name, *aliases)}
 COMMON |= dict(zip(PLAIN, PLAIN, strict=True))
-#: what says which of several instruments it is, and tells none of them from the rest
+#: words that distinguish instruments of one stem, and are ignored
 QUALIFIERS = frozenset(
     ("acoustic", "backing", "background", "clean", "distorted", "distortion", "double", "electric",
      "female", "grand", "l", "lead", "left", "main", "male", "r", "rhythm", "right", "solo",
      "stem", "track", "upright")
 )  # fmt: skip
 MIXTURES = ("mixture", "mix", "master", "full mix", "fullmix", "original mix", "linear mixture")
-#: the four stems of MUSDB18 and of most programs that separate
+#: the four stems of MUSDB18 and of most separation programs
 FOUR = frozenset({"drums", "bass", "other", "vocals"})
 
 
 def words_of(name: str) -> str:
-    """A name's words: small letters alone, numbers and signs left out."""
+    """A name's words in lower case, without digits and punctuation."""
     text = unicodedata.normalize("NFKC", name).casefold()
     return " ".join(re.findall(r"[^\W\d_]+", text))
 
 
 def common_name(name: str) -> str | None:
-    """The common name of a stem; None for what is no word for one.
+    """The common name of a stem; None for other names.
 
-    Case, plurals, numbers, and words such as "electric", "lead" or "left" make no difference:
-    ``Drum`` is drums, ``GTR_2`` and ``Acoustic Guitar (L)`` are guitar.
+    Case, plurals, numbers, and words such as "electric", "lead" or "left" are ignored: ``Drum`` is
+    drums, ``GTR_2`` and ``Acoustic Guitar (L)`` are guitar.
     """
     words = words_of(name)
     bare = " ".join(word for word in words.split() if word not in QUALIFIERS)
@@ -71,12 +71,12 @@ def common_name(name: str) -> str | None:
 
 
 def stem_name(name: str) -> str:
-    """The common name of a stem, or the name itself in small letters where there is none."""
+    """The common name of a stem, or else the name itself in lower case."""
     return common_name(name) or unicodedata.normalize("NFC", " ".join(name.split())).casefold()
 
 
 def mixture_rank(name: str) -> int | None:
-    """The place of a name among those of a whole song's file, best first; None for others."""
+    """Rank of a mixture's name, best first; None for other names."""
     words = words_of(name)
     for form in (words, words.removesuffix("es"), words.removesuffix("s")):
         if form in MIXTURES:
@@ -85,9 +85,9 @@ def mixture_rank(name: str) -> int | None:
 
 
 def is_complete(stems: Collection[str]) -> bool:
-    """Whether an instrument that is none of a data set's stems is silent in it.
+    """Whether a stem that a data set does not have is silent in it.
 
-    Not where there is an accompaniment, and not with MUSDB18's four stems or fewer of them:
-    their "other" is whatever else plays, guitars and pianos included.
+    Not if there is an accompaniment, nor with MUSDB18's stems, or some of them: their "other"
+    includes guitars and pianos.
     """
     return "accompaniment" not in stems and not ("other" in stems and FOUR.issuperset(stems))

@@ -8,27 +8,26 @@ from audiomask.audio.names import is_audio
 from audiomask.data.layouts.layout import Layout
 from audiomask.data.layouts.leftovers import non_audio, scores_beside_audio
 from audiomask.data.layouts.parts import StemFile, assemble
-from audiomask.data.layouts.problems import relative_names, summarize
+from audiomask.data.layouts.problems import summarize
 from audiomask.data.layouts.splits import folder_split
 from audiomask.data.layouts.stem_names import common_name, mixture_rank, stem_name
 from audiomask.data.layouts.walk import walk_files
 from audiomask.data.recorded import RecordedSource
 
 NAME = "track folders"
-#: the name of a song's subfolder that holds its stems, below its mixture
+#: name of a song's subfolder for its stems
 INNER = "stems"
 
 
 def find(folder: Path) -> RecordedSource | None:
-    """The songs of a folder with a subfolder for each; None when its subfolders are no songs.
+    """The songs of a folder with a subfolder for each; None when its subfolders are not songs.
 
-    A song's files are named after its stems, whatever they are; ``mixture``, ``mix`` or
-    ``master`` is the whole song. The files may lie in a folder ``stems`` of the song's. An
-    album's folder looks much the same, so at least half of the folders with audio must hold a
-    mixture or a file whose name is a common one for a stem, and does not begin with a digit.
-    Folders that hold none, and no stem that a song has either, are left out.
+    A song's files are named after its stems; ``mixture``, ``mix`` or ``master`` is the whole song.
+    They may be in a subfolder ``stems``. As album folders look similar, at least half of the
+    folders with audio must have a mixture or a file with the common name of a stem that does not
+    begin with a digit. Folders without one, and without a stem that another song has, are left out.
 
-    A folder with nothing but the stems of one song, two or more, is that song.
+    A folder of two or more stems of one song and no other files is that song.
 
     Raises:
         DataError: a folder cannot be read.
@@ -53,7 +52,8 @@ def find(folder: Path) -> RecordedSource | None:
         else:
             outside += files
     problems = summarize(
-        relative_names(folder, sorted(outside)),
+        folder,
+        sorted(outside),
         "audio file is no song's stem by its place and name and is left out",
         "audio files are no song's stems by their place and name and are left out",
     )
@@ -61,7 +61,7 @@ def find(folder: Path) -> RecordedSource | None:
 
 
 def is_loose(relative: Path) -> bool:
-    """Whether a folder is the source's or a split's, so that files in it belong to no song."""
+    """Whether a folder is the source's or a split's, whose files belong to no song."""
     return not relative.parts or (len(relative.parts) == 1 and is_split(relative.name))
 
 
@@ -71,14 +71,14 @@ def is_split(name: str) -> bool:
 
 
 def is_evidence(file: Path) -> bool:
-    """Whether a file's name says that its folder is a song's."""
+    """Whether a file's name shows that its folder is a song's."""
     if file.stem[:1].isdigit():
         return False
     return common_name(file.stem) is not None or mixture_rank(file.stem) is not None
 
 
 def is_song(files: list[Path]) -> bool:
-    """Whether files are the stems of one song beyond doubt."""
+    """Whether files are certainly the stems of one song."""
     stems = {common_name(file.stem) for file in files if mixture_rank(file.stem) is None}
     return all(map(is_evidence, files)) and len(stems) >= 2
 

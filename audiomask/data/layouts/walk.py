@@ -1,4 +1,4 @@
-"""Walking: the files below a folder, through links, each folder once."""
+"""Recursive listing of files, through links, each folder once."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from audiomask.errors import DataError, why
 def walk_files(folder: Path, accept: Callable[[Path], bool]) -> list[Path]:
     """The files below a folder that ``accept`` takes, sorted.
 
-    Linked folders are followed, for trees of training data are often made of links. A folder that
-    can be reached in several ways is visited once, by its own path rather than through a link, so
-    that a link to a folder above it does no harm. What begins with a dot is passed over, and so
-    are links to nothing.
+    Linked folders are followed. A folder that can be reached in several ways is visited once, by
+    its own path rather than through a link, so that circular links do no harm. Names that begin
+    with a dot are skipped, and so are broken links.
 
     Args:
         folder: where to begin.
-        accept: asked with the path of every file.
+        accept: called with the path of every file.
 
     Raises:
         DataError: a folder cannot be read.
@@ -43,10 +42,10 @@ def walk_files(folder: Path, accept: Callable[[Path], bool]) -> list[Path]:
             if entry.name.startswith("."):
                 continue
             path = current / entry.name
-            # of a link that leads round in a circle, the entry itself would not tell
+            # the entry itself may raise for a circular link
             link = entry.is_symlink()
             if os.path.isdir(path) if link else entry.is_dir():
-                # links come after all that is reached without them
+                # links come after all folders that are reached without them
                 (pending.append if link else pending.appendleft)(path)
             elif accept(path) and (os.path.isfile(path) if link else entry.is_file()):
                 found.append(path)

@@ -1,1 +1,1 @@
-"""Shards: songs packed into tar files, for data beyond one disk."""
+"""Shards: songs packed into tar files, for data sets larger than a disk."""

@@ -1,4 +1,4 @@
-"""Addresses: where shards lie, a folder or anything that webdataset can read as a stream."""
+"""Addresses of shards: a folder, or anything that webdataset reads as a stream."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from audiomask.data.shards.manifest import MANIFEST, NAME, Manifest, from_json
 from audiomask.errors import DataError, why
 from audiomask.runtime.dependencies import optional
 
-#: what needs the extra, in its error
+#: the feature that needs the extra, for its error
 STREAMING = "streaming shards"
 #: bytes read at once
 BLOCK = 1 << 20
-#: what it means when curl, which fetches what http and https name, ends with a status
+#: meanings of curl's exit statuses
 CURL = {
     "6": "its host is not known",
     "7": "nobody answers there",
@@ -28,14 +28,14 @@ CURL = {
 
 @dataclass(frozen=True)
 class Address:
-    """How to name each file of a set of shards.
+    """The address of a set of shards.
 
     Attributes:
         text: as the user wrote it.
-        before: what comes before a shard's name.
-        streamed: whether files are read from their beginning to their end only.
-        after: what comes after it, as in ``pipe:zstd -dc /data/train/000000.tar.zst``.
-        names: the shards meant, if not all of them.
+        before: the part before a shard's name.
+        streamed: whether files can only be read from start to end.
+        after: the part after it, as in ``pipe:zstd -dc /data/train/000000.tar.zst``.
+        names: the selected shards; None for all.
     """
 
     text: str
@@ -51,7 +51,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Shards:
-    """A set of shards: where they are, and what is in them."""
+    """A set of shards: its address and contents."""
 
     address: Address
     manifest: Manifest
@@ -61,7 +61,7 @@ def load(address: Address) -> Shards:
     """Read the manifest at an address.
 
     Raises:
-        DataError: it is not there, is damaged, or does not list a shard that is asked for.
+        DataError: it is missing, damaged, or lacks a selected shard.
     """
     where = address.of(MANIFEST)
     if address.streamed:
@@ -76,11 +76,11 @@ def load(address: Address) -> Shards:
 
 
 def parse(text: str) -> Address:
-    """Understand what a user wrote.
+    """Parse an address as a user writes it.
 
-    ``https://host/shards/`` and ``pipe:ssh host cat /shards/`` are followed by the names of files,
-    ``shards.json`` and ``train/000000.tar``. ``https://host/train/{000000..000099}.tar`` names some
-    of the shards itself; ``shards.json`` takes the place of a shard's name in it.
+    To ``https://host/shards/`` and ``pipe:ssh host cat /shards/`` file names are appended:
+    ``shards.json`` and ``train/000000.tar``. ``https://host/train/{000000..000099}.tar`` selects
+    some of the shards; ``shards.json`` takes the place of a shard's name in it.
 
     Raises:
         DataError: shards of several places, or a broken pattern.
@@ -123,7 +123,7 @@ def stream(address: str) -> Iterator[bytes]:
 
 
 def reason_of(error: Exception, address: str) -> str:
-    """Why webdataset could not read something: its own errors show the command's arguments."""
+    """The reason of webdataset's error, without the command's arguments."""
     if isinstance(error, FileNotFoundError) and "curl" in str(error):
         return "curl is not installed"
     ended = re.search(r"exit (-?\d+) \(read\)", str(error))

@@ -1,15 +1,14 @@
-"""Shard data set: excerpts of the segments in shards, near to each other in the order of reading.
+"""Shard data set: excerpts of segments in shards, in an order with few shards in use at a time.
 
-Training asks for items by their index, so that the same seed gives the same batches whatever the
-number of workers and processes, and a resumed run goes on where it was. A mere stream cannot do
-that: who reads which shard would decide what is in a batch. So the order is decided first, by
-(seed, epoch) alone, like that of a stream through a shuffle buffer: shards one after the other,
-their segments mixed with those of the shards around them. ``shards.json`` knows where each member
-lies; whoever makes an item reads just that.
+Items are decided by their index, so that a seed gives the same batches for any number of workers
+and processes, and a resumed run continues where it was. A plain stream cannot do that, as batches
+would depend on which worker reads which shard. The order is decided by (seed, epoch), like that of
+a stream through a shuffle buffer: shards one after the other, their segments mixed with those of
+neighbouring shards. ``shards.json`` gives the offset of each member, so that single ones are read.
 
-From a folder, be it on a network drive, each worker and each process so reads its own items and
-nothing else. What comes as a stream is read through webdataset from its beginning to its end, a
-shard at a time and once for all workers of a machine, and thrown away when the order has passed it.
+From a folder, also on a network drive, each worker reads only its own items. A streamed shard is
+read by webdataset from start to end, once for all workers of a machine, and removed when the order
+has passed it.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ Numbers = npt.NDArray[Any]
 
 #: shards that are mixed with each other
 WINDOW = 8
-#: shards that a stream keeps beside those: the next one, and some for workers that lag behind
+#: further shards kept of a stream: the next one, and some for slower workers
 SPARE = 3
 
 
@@ -43,9 +42,9 @@ class Order(NamedTuple):
     """One epoch.
 
     Attributes:
-        shards: the shards in the order in which they are reached.
-        segments: [items], which segment each item is of.
-        newest: [items], how many shards were reached before the newest that the item may need.
+        shards: the shards in order.
+        segments: [items], the segment of each item.
+        newest: [items], position in ``shards`` of the last one that the item may need.
     """
 
     shards: Numbers
@@ -57,9 +56,9 @@ def draw_order(seed: int, epoch: int, owner: Numbers, visits: Numbers, window: i
     """The order of an epoch.
 
     Args:
-        seed, epoch: decide it.
+        seed, epoch: decide the order.
         owner: the shard of every segment, from 0.
-        visits: how often each segment comes in an epoch.
+        visits: items of each segment in an epoch.
         window: shards that are mixed with each other.
     """
     rng = np.random.default_rng([seed, epoch, 4])
@@ -75,25 +74,24 @@ def draw_order(seed: int, epoch: int, owner: Numbers, visits: Numbers, window: i
 class ShardDataset(Dataset[Excerpt]):
     """Excerpts of the segments of one split: mixture and stems, mono.
 
-    In an epoch every segment comes as often as excerpts fit into it, once at least; then follows
-    the next epoch. Stems are mixed across songs of shards that are near in the order.
+    In an epoch every segment gives as many items as excerpts fit into it, at least one. Epochs
+    follow each other endlessly. Stems are mixed across songs of neighbouring shards.
 
     Args:
-        shards: where they are and what is in them.
+        shards: their address and contents.
         split: ``train``, ``validation`` or ``test``.
-        stems: the stems to tell apart; a segment's others are summed in the last place.
+        stems: the stems to distinguish; a segment's others are summed in the last place.
         samples: length of an excerpt.
-        seed: with the index, decides everything.
-        augmentation: how excerpts are varied; with ``NONE`` they keep their level as well.
-        sample_rate: of the excerpts.
-        cache: a folder to keep streamed shards in, for all processes of a machine; a temporary one
-            of this process by default.
-        every: only every so many indices are of this data set, one of each so many in a row; the
-            others are of its neighbours in a blend.
+        seed: an excerpt is decided by (seed, index).
+        augmentation: of the excerpts; with ``NONE`` they keep their level as well.
+        sample_rate: of the excerpts, in Hz.
+        cache: folder of streamed shards, for all processes of a machine; a temporary one of this
+            process by default.
+        every: number of data sets that share the indices; this one gets every ``every``-th.
         window: shards that are mixed with each other.
 
     Raises:
-        DataError: there is nothing in the split, or its segments are shorter than an excerpt.
+        DataError: the split is empty, or its segments are shorter than an excerpt.
     """
 
     def __init__(
@@ -149,11 +147,11 @@ class ShardDataset(Dataset[Excerpt]):
             return self.segments[found[rng.integers(len(found))]] if len(found) else None
 
         made = self.mixer.make(self.segments[order.segments[place]], other_song, rng)
-        assert made is not None  # what cannot be read is an error here
+        assert made is not None  # an unreadable member raises
         return made
 
     def order(self, epoch: int) -> Order:
-        """The order of an epoch; the last two are remembered."""
+        """The order of an epoch; the last two are cached."""
         if epoch not in self.orders:
             while len(self.orders) > 1:
                 del self.orders[min(self.orders)]
@@ -161,7 +159,7 @@ class ShardDataset(Dataset[Excerpt]):
         return self.orders[epoch]
 
     def find_owners(self, slot: int) -> list[Numbers]:
-        """For each shard the segments that have something for a place of the excerpt."""
+        """For each shard, the segments that have files for a place of the excerpt."""
         has = [bool(self.mixer.files(segment, slot)) for segment in self.segments]
         numbers = np.flatnonzero(has)
         ends = np.searchsorted(self.owner[numbers], np.arange(1, len(self.shards)))
@@ -169,7 +167,7 @@ class ShardDataset(Dataset[Excerpt]):
 
 
 def store_of(shards: Shards, split: str, cache: Path | None, keep: int) -> Store:
-    """Where the shards of a split are read from."""
+    """The store of a split's shards."""
     if not shards.address.streamed:
         return FolderStore(shards.address)
     folder = None if cache is None else cache / f"shards-{shards.manifest.fingerprint}"

@@ -1,6 +1,6 @@
-"""Manifest: what lies in a set of shards, so that nobody has to open one to know.
+"""Manifest: the contents of a set of shards.
 
-Shards are tar files as webdataset has them: all members of a sample follow each other and share
+Shards are tar files in webdataset's format: the members of a sample follow each other and share
 the name before the first dot. A sample is a segment of a song::
 
     SHARDS/shards.json
@@ -9,9 +9,9 @@ the name before the first dot. A sample is a segment of a song::
         000000.bass.flac
         000000.guitar.flac
         000001.json
-        000001.mixture.flac  a recording whose parts are unknown
+        000001.mixture.flac  a recording without stems
 
-The members of a tar lie in it as they are, and ``shards.json`` says where each begins: any of them
+Members of a tar are not compressed, and ``shards.json`` has the offset of each, so that any of them
 can be read alone.
 """
 
@@ -32,9 +32,9 @@ from audiomask.data.tracks import SPLITS
 from audiomask.errors import DataError
 
 MANIFEST = "shards.json"
-#: what a folder has until its manifest is written: that it is being packed, and from what
+#: the file that marks a folder, with the packing's origin, until the manifest is written
 UNFINISHED = "unfinished.json"
-#: what ``format`` says in a manifest; others are refused
+#: ``format`` in a manifest; others are refused
 FORMAT = "audiomask shards 1"
 MIXTURE = "mixture"
 #: shards' names, which become parts of paths, addresses and commands
@@ -46,10 +46,10 @@ class Member(NamedTuple):
 
     Attributes:
         shard: the shard's name.
-        name: the member's.
-        offset: where its bytes begin in the shard.
-        size: how many they are.
-        gain: a factor to be put back: what goes beyond full scale is stored softer.
+        name: the member's name.
+        offset: its first byte in the shard.
+        size: in bytes.
+        gain: factor that restores the level; audio beyond full scale is attenuated when packed.
     """
 
     shard: str
@@ -65,11 +65,11 @@ class Segment:
 
     Attributes:
         name: the song's name.
-        start: where in the song it begins, in seconds.
-        seconds: how long it is.
-        sample_rate: its members'.
-        stems: the members of each stem, always one; empty for a plain recording.
-        mixture: the member of a recording whose parts are unknown.
+        start: its start in the song, in seconds.
+        seconds: its duration.
+        sample_rate: of its members, in Hz.
+        stems: members by stem, one each; empty for a plain recording.
+        mixture: the member of a recording without stems.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Segment:
 
     @property
     def members(self) -> dict[str, Member]:
-        """The members by what they are, a stem or ``mixture``."""
+        """The members by stem or ``mixture``."""
         found = {stem: member for stem, (member,) in self.stems.items()}
         return found if self.mixture is None else found | {MIXTURE: self.mixture}
 
@@ -93,7 +93,7 @@ class Shard:
     Attributes:
         name: its path below the manifest's folder, ``train/000000.tar``.
         size: bytes.
-        segments: its samples in their order.
+        segments: its samples, in order.
     """
 
     name: str
@@ -108,12 +108,12 @@ class Shard:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All shards that belong together.
+    """The contents of a set of shards.
 
     Attributes:
         shards: in the order of their names.
-        complete: whether a stem that a segment does not name is silent in it.
-        origin: what they were packed from, and how.
+        complete: whether a stem that a segment does not have is silent in it.
+        origin: the data and settings of the packing.
     """
 
     shards: tuple[Shard, ...]
@@ -138,23 +138,23 @@ class Manifest:
 
     @property
     def stems(self) -> Counter[str]:
-        """The stems' names, each with the number of segments that have it."""
+        """Number of segments by stem."""
         return Counter(s for shard in self.shards for seg in shard.segments for s in seg.stems)
 
     @property
     def seconds(self) -> float:
-        """How long all segments are together."""
+        """Total duration of all segments."""
         return sum(segment.seconds for shard in self.shards for segment in shard.segments)
 
     @property
     def fingerprint(self) -> str:
-        """A name for what is packed: other shards have another."""
+        """A hash of the shards' names, sizes and origin."""
         known = [(shard.name, shard.size) for shard in self.shards]
         text = json.dumps([known, self.origin], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
-        """What ``shards.json`` holds; ``splits`` is there for people and other programs."""
+        """The contents of ``shards.json``; ``splits`` is for people and other programs."""
         return {
             "format": FORMAT,
             "origin": dict(self.origin),
@@ -172,7 +172,7 @@ class Manifest:
 
 
 def totals(shards: Sequence[Shard]) -> dict[str, Any]:
-    """The numbers of one split."""
+    """The totals of one split."""
     segments = [segment for shard in shards for segment in shard.segments]
     stems = Counter(stem for segment in segments for stem in segment.stems)
     return {
@@ -228,7 +228,7 @@ def from_json(text: str | bytes, where: str) -> Manifest:
 
     Args:
         text: of ``shards.json``.
-        where: what to call it in errors.
+        where: its name in errors.
 
     Raises:
         DataError: it is damaged, or of another version.
@@ -253,7 +253,7 @@ def from_json(text: str | bytes, where: str) -> Manifest:
 
 
 def scan(file: Path, name: str) -> tuple[Shard, int]:
-    """What a shard on disk holds, and the number of its last sample.
+    """The contents of a shard on disk, and the number of its last sample.
 
     Raises:
         tarfile.TarError, OSError, KeyError, ValueError: it is not a whole shard.

@@ -1,4 +1,4 @@
-"""Packing: tar shards made of a folder of songs, once, so that they can lie anywhere."""
+"""Packing of songs into tar shards."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from audiomask.errors import AudioFileError, DataError, UsageError
 
 SECONDS = 30.0
 SHARD_BYTES = 256 << 20
-#: told after every segment: how many are done, of how many
+#: called after every segment with the number done and the total
 Progress = Callable[[int, int], None]
-#: the files of a sample, or why there are none
+#: the files of a sample, or the error
 Encoded = dict[str, bytes] | DataError
 
 logger = logging.getLogger("audiomask")
@@ -42,12 +42,12 @@ logger = logging.getLogger("audiomask")
 
 @dataclass(frozen=True)
 class PackResult:
-    """What came of packing.
+    """The result of packing.
 
     Attributes:
-        folder: where the shards are.
-        manifest: what they hold.
-        left_out: songs of which something could not be read.
+        folder: the shards' folder.
+        manifest: their contents.
+        left_out: songs with unreadable segments.
     """
 
     folder: Path
@@ -67,22 +67,22 @@ def pack(
 ) -> PackResult:
     """Write the songs of sources as tar shards ``out/<split>/000000.tar …`` and ``shards.json``.
 
-    Songs are cut into segments, in an order that ``seed`` decides and in which neighbours are of
-    different songs. A shard is complete or absent. Packing that was interrupted goes on where it
-    was when it is called again; ``shards.json`` comes last. The same songs give the same bytes.
+    Songs are cut into segments, in an order decided by ``seed``, neighbours of different songs.
+    Shards are written atomically, ``shards.json`` last. An interrupted packing continues when it is
+    called again. The same songs give the same bytes.
 
     Args:
-        sources: songs with stems or recordings, as ``layouts.recognize`` found them.
+        sources: songs with stems or recordings, as ``layouts.recognize`` returns them.
         out: a folder that is missing, empty, or holds the beginning of the same packing.
-        shard_bytes: a shard ends with the segment that brings it to this size.
-        seconds: length of a segment; at least that of the excerpts to be taken of them.
+        shard_bytes: a shard ends with the segment that reaches this size.
+        seconds: duration of a segment; at least that of the excerpts to be drawn.
         seed: of the order.
-        threads: that encode; by default one a core.
-        progress: is told after every segment.
+        threads: for encoding; by default one a core.
+        progress: called after every segment.
 
     Raises:
-        DataError: the sources cannot be packed together, ``out`` holds something else or cannot
-            be written, or nothing can be read.
+        DataError: the sources cannot be packed together, ``out`` has other contents or cannot be
+            written, or nothing can be read.
         UsageError: ``seconds`` or ``shard_bytes`` is not positive.
     """
     if seconds <= 0 or shard_bytes <= 0:
@@ -124,10 +124,10 @@ def pack(
 
 
 def check_packable(sources: Sequence[Source]) -> None:
-    """Refuse sources that are not songs, or that one set of shards cannot tell apart.
+    """Refuse sources that are not songs, or do not distinguish the same stems.
 
     Raises:
-        DataError: says which, and what to do.
+        DataError: names the source, and says what to do.
     """
     for source in sources:
         source.tracks_to_pack()
@@ -144,9 +144,9 @@ def check_packable(sources: Sequence[Source]) -> None:
 def plan_segments(
     sources: Sequence[Source], seconds: float, seed: int
 ) -> dict[str, list[PendingSegment]]:
-    """What is packed into each split, in order; songs of several sources get their folder's name.
+    """The segments of each split, in order, without empty splits.
 
-    A split without songs is left out.
+    Names of songs of several sources begin with their folder's name.
     """
     several = len(sources) > 1
     planned = {}
@@ -165,10 +165,10 @@ def plan_segments(
 
 
 def prepare_folder(out: Path, origin: Mapping[str, Any]) -> Manifest | None:
-    """Make the folder ready; its manifest when all is packed already.
+    """Create the folder or check its contents; returns its manifest when it is complete.
 
     Raises:
-        DataError: it holds something else.
+        DataError: it has other contents.
     """
     if out.exists() and not out.is_dir():
         raise DataError(f"{out}: is a file; name a folder for the shards")
@@ -189,7 +189,7 @@ def prepare_folder(out: Path, origin: Mapping[str, Any]) -> Manifest | None:
         if name == MANIFEST:
             return from_json((out / name).read_bytes(), str(out / name))
         for left in out.glob("*/.audiomask-*.part"):
-            left.unlink()  # of a packing that was killed
+            left.unlink()  # of a killed packing
         return None
     if out.is_dir() and any(out.iterdir()):
         raise DataError(f"{out}: is not empty; name another folder for the shards")
@@ -199,27 +199,27 @@ def prepare_folder(out: Path, origin: Mapping[str, Any]) -> Manifest | None:
 
 
 def finished_shards(out: Path, split: str) -> tuple[list[Shard], int]:
-    """The shards of a split that are there, and the number of the piece to go on with."""
+    """The complete shards of a split, and the number of the next segment."""
     kept: list[Shard] = []
     following = 0
     while (out / (name := name_of(split, len(kept)))).is_file():
         try:
             shard, last = scan(out / name, name)
         except (tarfile.TarError, OSError, KeyError, ValueError):
-            break  # it is written anew
+            break  # it will be rewritten
         kept.append(shard)
         following = last + 1
     return kept, following
 
 
 class ProgressCounter:
-    """Counts segments, and tells how many are done of how many."""
+    """Counts segments and calls ``progress``."""
 
     def __init__(self, total: int, progress: Progress | None) -> None:
         self.done, self.total, self.progress = 0, total, progress
 
     def take(self, number: int) -> None:
-        """So many more are done."""
+        """Add to the number done."""
         self.done += number
         if self.progress is not None:
             self.progress(self.done, self.total)
@@ -228,7 +228,7 @@ class ProgressCounter:
 def encode_ahead(
     pool: ThreadPoolExecutor, segments: Sequence[PendingSegment], first: int, more: int
 ) -> Iterator[tuple[PendingSegment, Encoded]]:
-    """Pieces, numbered from ``first``, with their files; ``more`` are under way beyond the next."""
+    """Segments, numbered from ``first``, with their files; ``more`` of them are encoded ahead."""
     waiting: deque[tuple[PendingSegment, Future[Encoded]]] = deque()
     try:
         for number, segment in enumerate(segments, start=first):
@@ -245,7 +245,7 @@ def encode_ahead(
 
 
 def try_encode(segment: PendingSegment, key: str) -> Encoded:
-    """A piece's files, or the error."""
+    """A segment's files, or the error."""
     try:
         return encode(segment, key)
     except DataError as error:
@@ -257,7 +257,7 @@ def readable_samples(
     counter: ProgressCounter,
     left_out: dict[str, None],
 ) -> Iterator[dict[str, bytes]]:
-    """The samples of pieces that could be read; a song with others is named once."""
+    """The files of readable segments; a song with an unreadable one is logged once."""
     for segment, files in made:
         counter.take(1)
         if not isinstance(files, DataError):
@@ -270,7 +270,7 @@ def readable_samples(
 def write_shard(
     out: Path, name: str, samples: Iterator[dict[str, bytes]], shard_bytes: int
 ) -> Shard:
-    """Write samples until the shard is large enough or there are no more."""
+    """Write samples until the shard is large enough or there are none left."""
     with AtomicFile(out / name, overwrite=True) as temporary:
         with tarfile.open(temporary, "w") as tar:
             for files in samples:
@@ -282,7 +282,7 @@ def write_shard(
 
 
 def add(tar: tarfile.TarFile, files: Mapping[str, bytes]) -> None:
-    """Append a sample's files; nothing of when or by whom, so that shards can be compared."""
+    """Append a sample's files, without times and owners, so that shards are reproducible."""
     for name, data in files.items():
         entry = tarfile.TarInfo(name)
         entry.size = len(data)

@@ -1,4 +1,4 @@
-"""Segments: songs cut up, and a segment as the files of a sample."""
+"""Segments: cutting songs, and encoding a segment as the files of a sample."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from audiomask.data.shards.manifest import MIXTURE
 from audiomask.data.tracks import Track
 from audiomask.errors import DataError
 
-#: seconds that the end of a song needs to be a segment of its own
+#: shortest segment at the end of a song, in seconds
 SHORTEST_REST = 5.0
 
 
 class PendingSegment(NamedTuple):
-    """A segment to be cut.
+    """A segment to be packed.
 
     Attributes:
         song: the song's name in the shards.
         track: the song.
-        start: where it begins, in seconds.
-        seconds: how long it is.
+        start: in seconds.
+        seconds: its duration.
     """
 
     song: str
@@ -42,7 +42,7 @@ class PendingSegment(NamedTuple):
 
 
 def cut_song(song: str, track: Track, seconds: float) -> list[PendingSegment]:
-    """The segments of a song; a short rest belongs to the one before, so that nothing is lost."""
+    """The segments of a song; a short rest at its end is added to the last one."""
     rest = min(SHORTEST_REST, seconds / 2)
     number = max(1, int((track.seconds + seconds - rest) // seconds))
     starts = [index * seconds for index in range(number)]
@@ -54,10 +54,10 @@ def cut_song(song: str, track: Track, seconds: float) -> list[PendingSegment]:
 
 
 def order_segments(songs: list[list[PendingSegment]], seed: int) -> list[PendingSegment]:
-    """The pieces of all songs in the order in which they are packed.
+    """The segments of all songs in the order of packing.
 
-    A song's pieces are shuffled and spread evenly: every shard has some of as many songs as
-    possible, and two that follow each other are of different songs wherever there are others.
+    A song's segments are shuffled and spread evenly, so that every shard has some of as many songs
+    as possible, and neighbours are of different songs if there are others.
     """
     rng = np.random.default_rng([seed, len(songs), 5])
     placed = []
@@ -75,7 +75,7 @@ def order_segments(songs: list[list[PendingSegment]], seed: int) -> list[Pending
         others = (n for n in range(here + 1, len(order)) if order[n].song != song)
         if (there := next(others, None)) is not None:
             order.insert(here, order.pop(there))
-        else:  # only this song is left: between others that came before
+        else:  # only this song is left: insert between earlier ones of others
             before = [segment.song for segment in order[:here]]
             spots = (n for n in range(here) if song not in before[max(n - 1, 0) : n + 1])
             if (spot := next(spots, None)) is not None:
@@ -84,11 +84,11 @@ def order_segments(songs: list[list[PendingSegment]], seed: int) -> list[Pending
 
 
 def encode(segment: PendingSegment, key: str) -> dict[str, bytes]:
-    """A piece as the files of a sample, in their order.
+    """A segment as the files of a sample, in order.
 
-    Every stem is one FLAC file at the song's own rate, the sum of the stem's files. 16 bits are
-    what lossy files and files of 16 bits get, all others have 24. What goes beyond full scale is
-    stored softer by a power of 2, which ``gains`` tells.
+    Every stem is one FLAC file at the song's own rate, the sum of the stem's files: of 16 bits for
+    lossy files and files of 16 bits, otherwise of 24. Audio beyond full scale is attenuated by a
+    power of 2, stored in ``gains``.
 
     Raises:
         DataError: a file cannot be read.
@@ -140,9 +140,9 @@ def to_flac(audio: Tensor, rate: int, bits: int, file: Path) -> tuple[bytes, flo
 
 @functools.lru_cache(maxsize=4096)
 def native_format(file: Path) -> tuple[int, int]:
-    """A file's sample rate, and the bits that hold what is in it: 16 or 24.
+    """A file's sample rate, and bits to store it with: 16 or 24.
 
-    What ffmpeg has to decode counts as lossy.
+    Files decoded by ffmpeg count as lossy.
     """
     with open_source(file) as source:
         subtype = source.file.subtype if isinstance(source, SeekingSource) else ""

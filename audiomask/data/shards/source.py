@@ -1,4 +1,4 @@
-"""Shard sources: songs that are packed into tar shards, in a folder or at an address."""
+"""Shard sources: songs packed into tar shards, in a folder or at an address."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ShardSource(Source):
     """Packed songs.
 
     Attributes:
-        shards: where they are, and what is in them.
+        shards: their address and contents.
     """
 
     shards: Shards
@@ -38,11 +38,11 @@ class ShardSource(Source):
         return [Contents(self.layout, "segments", splits, manifest.seconds, manifest.stems)]
 
     def counts(self) -> Counter[str]:
-        """How many shards each split has."""
+        """Number of shards by split."""
         return Counter(shard.split for shard in self.shards.manifest.shards)
 
     def identity(self) -> Iterator[bytes]:
-        """What is packed."""
+        """The manifest's fingerprint."""
         yield self.shards.manifest.fingerprint.encode()
 
     def has_excerpts(self, split: str) -> bool:
@@ -64,5 +64,5 @@ class ShardSource(Source):
         )
 
     def tracks_to_pack(self) -> tuple[Track, ...]:
-        """None: DataError."""
+        """Raises DataError: shards are packed already."""
         raise DataError(f"{self.where}: is packed already")

@@ -1,4 +1,4 @@
-"""Stores: where shards are read from, at any place in them."""
+"""Stores: random access to shards, in a folder or cached from a stream."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import soundfile
 from torch import Tensor
 
 from audiomask.audio.atomic import AtomicFile
+from audiomask.audio.opening import error_reason
 from audiomask.audio.slices import Slice
 from audiomask.audio.source import ResampledSource
 from audiomask.data import DEFAULT_SAMPLE_RATE
@@ -25,20 +26,20 @@ from audiomask.data.shards.address import Address, stream
 from audiomask.data.shards.manifest import Member, Shard
 from audiomask.errors import AudioFileError, DataError, why
 
-#: seconds without a byte after which a copy that somebody began is taken for dead
+#: seconds without a write after which an unfinished copy is abandoned
 STALE_SECONDS = 600
-#: seconds to wait before a stream that failed is tried again
+#: seconds to wait before retries of a failed stream
 RETRY_PAUSES = (1.0, 5.0)
 
 
 class Store(Protocol):
-    """Gives shards by their names."""
+    """Opens shards by name."""
 
     def open(self, name: str) -> BinaryIO:
-        """A shard, to be read at any place."""
+        """A shard as a seekable file."""
 
     def prefetch(self, name: str) -> None:
-        """A shard will be needed soon."""
+        """Prepare a shard that will be needed soon."""
 
 
 class FolderStore:
@@ -55,7 +56,7 @@ class FolderStore:
         """A shard.
 
         Raises:
-            DataError: it has gone.
+            DataError: it cannot be read.
         """
         path = Path(self.address.of(name))
         try:
@@ -64,21 +65,21 @@ class FolderStore:
             raise DataError(f"{path}: cannot be read ({why(error)})") from error
 
     def prefetch(self, name: str) -> None:
-        """Nothing is to be done."""
+        """Do nothing."""
 
 
 class CachedRemoteStore:
-    """Shards that come as streams, each from its beginning to its end, and are kept for a while.
+    """A cache of streamed shards, each read from start to end.
 
-    All workers of a machine share what is kept: a shard comes once, whoever needs it first. The
-    next one comes in the background.
+    All workers of a machine share the cache: a shard is streamed once, by the first worker that
+    needs it. The next one is streamed in the background.
 
     Args:
-        address: where they come from.
-        shards: all that may be asked for.
-        keep: how many are kept; the one that was not used for longest makes room.
-        folder: where; a temporary folder that goes with this process by default. Several
-            processes, and runs, may share one.
+        address: the shards' address.
+        shards: all shards that may be opened.
+        keep: size of the cache in shards; the least recently used one is removed.
+        folder: of the cache, which several processes and runs may share; by default a temporary
+            folder of this process.
     """
 
     def __init__(
@@ -92,35 +93,35 @@ class CachedRemoteStore:
         self.folder, self.prefetched = folder, ""
 
     def open(self, name: str) -> BinaryIO:
-        """A shard, fetched if it is not there.
+        """A shard, fetched if it is not cached.
 
         Raises:
-            DataError: it cannot be fetched, is not of the size that the manifest tells, or cannot
-                be kept.
+            DataError: it cannot be fetched, has another size than in the manifest, or cannot be
+                stored.
         """
         while True:
             path = self.fetch(name)
             try:
                 opened = path.open("rb")
             except FileNotFoundError:
-                continue  # it made room for another, just now
+                continue  # it was just removed for another
             with contextlib.suppress(OSError):
                 os.utime(path)
             return opened
 
     def prefetch(self, name: str) -> None:
-        """Begin to fetch a shard in the background."""
+        """Start fetching a shard in the background."""
         if name != self.prefetched:
             self.prefetched = name
             threading.Thread(target=self.try_fetch, args=(name,), daemon=True).start()
 
     def try_fetch(self, name: str) -> None:
-        """Fetch a shard unless somebody does; whoever needs it will meet an error again."""
+        """Fetch a shard unless another process does; errors recur when it is opened."""
         with contextlib.suppress(DataError):
             self.fetch(name, wait=False)
 
     def fetch(self, name: str, wait: bool = True) -> Path:
-        """Where a shard is kept, once it is complete; or, without waiting, will be."""
+        """The path of a complete cached shard; without ``wait``, it may still be incomplete."""
         from filelock import FileLock, Timeout
 
         path = self.folder / name
@@ -134,13 +135,13 @@ class CachedRemoteStore:
                     self.make_room(path.parent)
                     self.copy(name, path)
         except Timeout:
-            pass  # somebody else is at it
+            pass  # another process is fetching it
         except (OSError, AudioFileError) as error:
             raise DataError(f"{path}: cannot be kept ({error}); give another --cache") from error
         return path
 
     def copy(self, name: str, path: Path) -> None:
-        """Read a shard as a stream into a file; a stream that breaks off is begun again."""
+        """Stream a shard into a file, with retries."""
         address, size = self.address.of(name), self.sizes[name]
         for pause in (*RETRY_PAUSES, None):
             try:
@@ -156,7 +157,7 @@ class CachedRemoteStore:
                 time.sleep(pause)
 
     def make_room(self, folder: Path) -> None:
-        """Remove the shards that were not used for longest, and what was never finished."""
+        """Remove the least recently used shards, and abandoned copies."""
         kept: list[tuple[float, Path]] = []
         for path in folder.iterdir():
             with contextlib.suppress(OSError):
@@ -171,13 +172,13 @@ class CachedRemoteStore:
 
 
 def remove(folder: Path, process: int) -> None:
-    """Remove a temporary folder, in the process that made it."""
+    """Remove a temporary folder, only in the process that made it."""
     if os.getpid() == process:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def wrong_size(where: str, found: int, size: int) -> DataError:
-    """The error of a shard that is not as long as the manifest says."""
+    """The error of a shard of another size than in the manifest."""
     what = "is cut short" if found < size else "is another than it was"
     return DataError(f"{where}: {what}: {found:,} bytes, not {size:,}; copy or pack it again")
 
@@ -186,9 +187,9 @@ class MemberReader:
     """Reads spans of members.
 
     Args:
-        store: where their shards are.
-        address: what to call them in errors.
-        sample_rate: what to resample to.
+        store: of their shards.
+        address: of their shards, for errors.
+        sample_rate: to resample to, in Hz.
     """
 
     def __init__(
@@ -200,15 +201,16 @@ class MemberReader:
         """Samples [start, stop), float32 [C, stop - start]; zeros beyond the ends.
 
         Raises:
-            DataError: the shard cannot be had, or the member is damaged.
+            DataError: the shard cannot be opened, or the member is damaged.
         """
         name = f"{self.address.of(member.shard)}: {member.name}"
         with self.store.open(member.shard) as shard:
             try:
                 file = soundfile.SoundFile(Slice(shard, member.offset, member.size))
             except soundfile.LibsndfileError as error:
-                reason = str(error.error_string).strip().rstrip(".")
-                raise DataError(f"{name} is damaged ({reason}); copy or pack it again") from error
+                raise DataError(
+                    f"{name} is damaged ({error_reason(error)}); copy or pack it again"
+                ) from error
             with file:
                 source = ResampledSource(SeekingSource(file, name), self.sample_rate)
                 return source.read(start, stop) * member.gain

@@ -44,10 +44,6 @@ class Spectrum:
         (real, imaginary), cosine, sine = self.advance, centre.real, centre.imag
         return torch.stack([real * cosine - imaginary * sine, real * sine + imaginary * cosine])
 
-    def cut(self, start: int, stop: int) -> Spectrum:
-        """Its frames [start, stop)."""
-        return Spectrum(self.log_magnitude[:, start:stop], self.advance[:, :, start:stop])
-
 
 def analyze(audio: Tensor, size: int, hop: int) -> Spectrum:
     """The spectrum of audio [B, T], T a multiple of ``hop``; silence is assumed before it."""

@@ -1,18 +1,19 @@
-"""Problems are told in one line."""
+"""Problems are one line each."""
 
 from pathlib import Path
 
-from audiomask.data.layouts.problems import relative_names, summarize
+from audiomask.data.layouts.problems import summarize
+
+FOLDER = Path("/data/x")
+
+
+def lines(*names: str) -> tuple[str, ...]:
+    return summarize(FOLDER, [FOLDER / name for name in names], "file is bad", "files are bad")
 
 
 def test_one_line_names_the_first_three() -> None:
-    words = "file is bad", "files are bad"
-    assert summarize([], *words) == ()
-    assert summarize(["a"], *words) == ("1 file is bad: a",)
-    assert summarize(["a", "b", "c"], *words) == ("3 files are bad: a, b, c",)
-    many = [str(n) for n in range(1200)]
-    assert summarize(many, *words) == ("1,200 files are bad, e.g. 0, 1, 2",)
-
-
-def test_files_are_named_below_their_folder() -> None:
-    assert relative_names(Path("/data/x"), [Path("/data/x/a b/c.wav")]) == ["a b/c.wav"]
+    assert lines() == ()
+    assert lines("a b/c.wav") == ("1 file is bad: a b/c.wav",)
+    assert lines("a", "b", "c") == ("3 files are bad: a, b, c",)
+    many = map(str, range(1200))
+    assert lines(*many) == ("1,200 files are bad, e.g. 0, 1, 2",)

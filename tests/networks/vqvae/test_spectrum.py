@@ -53,13 +53,6 @@ def test_wild_numbers_of_an_untrained_network_make_finite_sound() -> None:
     assert wild.magnitude().isfinite().all()
 
 
-def test_cutting() -> None:
-    spectrum = analyze(torch.randn(1, 9 * HOP), SIZE, HOP)
-    part = spectrum.cut(2, 5)
-    assert torch.equal(part.log_magnitude, spectrum.log_magnitude[:, 2:5])
-    assert torch.equal(part.advance, spectrum.advance[:, :, 2:5])
-
-
 def test_consecutive_parts_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     audio = 0.1 * torch.randn(2, 23 * HOP)
     whole = analyze(audio, SIZE, HOP)
