@@ -109,13 +109,13 @@ class Opening:
                 made.close()
         if ffmpeg_path() is None:
             raise AudioFileError(
-                f"{self.name}: goes on where libsndfile stops; install ffmpeg to read all of it"
+                f"{self.name}: continues where libsndfile stops; install ffmpeg to read all of it"
             )
         form = (opened.samplerate, opened.channels)
         made = self._decoded(self._decode(location, form=form)[0])
         if frames is None or not frames.uniform:
             many = f"{made.samplerate} Hz and {made.channels} channels"
-            self.notes.append(f"is made of streams of different forms, all read as {many}")
+            self.notes.append(f"has streams of different formats, all read as {many}")
         if frames is not None:
             lost = frames.seconds - made.frames / made.samplerate
             if lost > 0.2 + 0.001 * frames.seconds:
@@ -163,7 +163,7 @@ class Opening:
             self.notes.append(f"audio track {sound.track + 1} of {sound.tracks} is read")
         if sound.delay >= 0.001:
             self.notes.append(
-                f"its sound begins {sound.delay:.3f} s late: silence stands before it"
+                f"its sound begins {sound.delay:.3f} s late: leading silence is added"
             )
         return target, sound
 

@@ -36,7 +36,7 @@ class DurationWeightedSampler:
         self.tracks = tracks
         self.until = np.cumsum([track.seconds for track in tracks])
         if not self.until[-1] > 0:
-            raise DataError(f"{tracks[0].name}: lasts no time, and so do all others")
+            raise DataError(f"{tracks[0].name}: has no duration, nor have the others")
 
     def draw(self, rng: np.random.Generator) -> Track:
         """One track."""

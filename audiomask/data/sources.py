@@ -168,7 +168,7 @@ class Source(ABC):
         hidden = [stem for stem in stems if stem not in self.stems]
         if not self.complete and hidden:
             raise DataError(
-                f"{self.where}: {self.layout} does not tell {hidden[0]} from the rest; add "
+                f"{self.where}: {self.layout} does not separate {hidden[0]} from the rest; add "
                 f"--set stems={','.join(self.stems)}"
             )
 
@@ -194,7 +194,7 @@ def identity_of(files: Iterable[tuple[str, Path]]) -> Iterator[bytes]:
         try:
             status = file.stat()
         except OSError as error:
-            raise DataError(f"{file}: has gone ({why(error)})") from error
+            raise DataError(f"{file}: no longer exists ({why(error)})") from error
         yield repr((split, file.name, status.st_size, status.st_mtime_ns)).encode()
 
 

@@ -96,7 +96,7 @@ class Infiller:
                 whole = "recording" if all(not gap.channels for gap in gaps) else "channel"
                 where = "" if whole == "recording" else f" (number {channel + 1})"
                 raise AudiomaskError(
-                    f"the whole {whole} is one gap{where}: there is nothing to go by"
+                    f"the whole {whole} is one gap{where}: there is no sound around it"
                 )
         fades = crossfade_bounds(gaps, source.frames, round(FADE * source.sample_rate), channels)
         made = (self.fill_gap(source, gap, gaps, f) for gap, f in zip(gaps, fades, strict=True))

@@ -112,7 +112,7 @@ def test_streams_of_different_forms_get_that_of_the_first(
         assert abs(file.frames / RATE - 3) < 0.15
         assert file.read(round(1.5 * RATE), 2 * RATE).std() > 0.02
         assert file.notes == (
-            "is made of streams of different forms, all read as 44100 Hz and 2 channels",
+            "has streams of different formats, all read as 44100 Hz and 2 channels",
         )
 
 
@@ -124,7 +124,7 @@ def test_without_ffmpeg_what_would_be_cut_short_is_refused(
     disc = strange.put_words(tmp_path / "disc.wav", strange.dts(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     read(files[0])
-    with pytest.raises(AudioFileError, match=r"joined\.mp3: goes on .* install ffmpeg"):
+    with pytest.raises(AudioFileError, match=r"joined\.mp3: continues .* install ffmpeg"):
         AudioFile(path)
     with pytest.raises(AudioFileError, match=r"disc\.wav: holds a bit stream .* install ffmpeg"):
         AudioFile(disc)
@@ -230,7 +230,7 @@ def test_sound_that_begins_late_stays_in_time(
     with AudioFile(path) as file:
         assert abs(file.frames - 3.75 * RATE) < 100
         found = file.read(0, file.frames).numpy()[0]
-        assert file.notes == ("its sound begins 0.750 s late: silence stands before it",)
+        assert file.notes == ("its sound begins 0.750 s late: leading silence is added",)
     begin = round(0.75 * RATE)
     assert not found[: begin - 50].any()
     expected, _ = soundfile.read(tmp_path / "late.sound.wav")

@@ -238,7 +238,7 @@ class FakeEngine:
         from audiomask.errors import AudiomaskError
 
         if sum(gap.length for gap in gaps) == source.frames:
-            raise AudiomaskError("the whole recording is one gap: there is nothing to go by")
+            raise AudiomaskError("the whole recording is one gap: there is no sound around it")
         for gap in gaps:
             there = gap.channel_numbers(source.channels)
             samples = torch.full((len(there), gap.length), 0.5)

@@ -18,8 +18,8 @@ STREAMING = "streaming shards"
 BLOCK = 1 << 20
 #: meanings of curl's exit statuses
 CURL = {
-    "6": "its host is not known",
-    "7": "nobody answers there",
+    "6": "its host is unknown",
+    "7": "it refuses the connection",
     "18": "it ended too soon",
     "22": "the server refuses it or does not have it",
     "28": "it took too long",

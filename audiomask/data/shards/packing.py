@@ -137,7 +137,7 @@ def check_packable(sources: Sequence[Source]) -> None:
         if not same or not (first.complete or first.stems == source.stems):
             raise DataError(
                 f"{source.where}: {source.layout} cannot be packed with the {first.layout} of "
-                f"{first.where}, for they do not tell the same stems; pack each into its own folder"
+                f"{first.where}, as their stems differ; pack each into its own folder"
             )
 
 

@@ -77,10 +77,10 @@ class ExactDetector:
         self.spans: dict[str, list[tuple[int, int]]] = {kind: [] for kind in EXACT}
         self.done = 0
         self.row = np.zeros(0)  # the newest block, and two samples before it
-        held = max(shortest, SHORTEST_STUCK)
-        crest = max(held, math.ceil(LONGEST_CREST * source.sample_rate))
+        shortest_stuck = max(shortest, SHORTEST_STUCK)
+        crest = max(shortest_stuck, math.ceil(LONGEST_CREST * source.sample_rate))
         self.silence = None if lossy else AbruptRuns(shortest, self.jumps)
-        self.stuck = AbruptRuns(held, self.jumps, lag=1)
+        self.stuck = AbruptRuns(shortest_stuck, self.jumps, lag=1)
         self.stuck_full = AbruptRuns(crest, self.jumps, lag=1)
         self.nan = Runs(1)
         self.clipped = Runs(SHORTEST_CLIPPED)
@@ -96,10 +96,10 @@ class ExactDetector:
         if "silence" in self.kinds and self.silence is not None:
             self.add("silence", self.silence.push(silent, at))
         if "stuck" in self.kinds:
-            held = self.same_as_before(size) & ~silent
+            repeats = self.same_as_before(size) & ~silent
             crest = np.zeros(size, bool) if full is None else full
-            self.add("stuck", self.stuck.push(held & ~crest, at))
-            self.add("stuck", self.stuck_full.push(held & crest, at))
+            self.add("stuck", self.stuck.push(repeats & ~crest, at))
+            self.add("stuck", self.stuck_full.push(repeats & crest, at))
         if "nan" in self.kinds and samples.dtype.kind == "f":
             self.add("nan", self.nan.push(~finite(samples), at))
         if "clipped" in self.kinds and (full is not None or self.clipped.begun is not None):

@@ -75,7 +75,7 @@ def test_what_cannot_be_read(tmp_path: Path, server: Callable[..., object]) -> N
     nothing = f"{running.address}none/"
     for address, reason in (
         (nothing, f"{nothing}shards.json: cannot be read: the server refuses it or does not have"),
-        ("http://127.0.0.1:1/", "nobody answers there"),
+        ("http://127.0.0.1:1/", "it refuses the connection"),
         ("pipe:false ", "the command ended with status 1"),
         (f"file:{tmp_path}/", "No such file"),
         ("nonsense://host/", "no gopen handler"),
