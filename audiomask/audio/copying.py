@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 from audiomask.audio import pipes
 from audiomask.audio.atomic import AtomicFile, write_error
@@ -51,22 +53,23 @@ def copy_file(source: AudioFile, place: Path | str, overwrite: bool = False) -> 
             name = str(place)
             temporary = stack.enter_context(AtomicFile(Path(place), overwrite))
             out = stack.enter_context(temporary.open("wb"))
-        while True:
-            try:
-                block = original.read(_BLOCK)
-            except OSError as error:
-                raise AudioFileError(f"{source.name}: cannot be read: {error.strerror}") from error
-            if not block:
-                break
-            try:
-                out.write(block)
-            except BrokenPipeError:
-                raise
-            except OSError as error:
-                raise write_error(name, error) from error
         try:
+            for block in _blocks(original, source.name):
+                out.write(block)
             out.flush()
         except BrokenPipeError:
             raise
         except OSError as error:
             raise write_error(name, error) from error
+
+
+def _blocks(stream: BinaryIO, name: str) -> Iterator[bytes]:
+    """All bytes of a stream, with AudioFileError where it cannot be read."""
+    while True:
+        try:
+            block = stream.read(_BLOCK)
+        except OSError as error:
+            raise AudioFileError(f"{name}: cannot be read: {error.strerror}") from error
+        if not block:
+            return
+        yield block

@@ -177,6 +177,12 @@ class Misread:
         """Bytes of samples."""
         return sum(stop - start for start, stop in self.spans)
 
+    @property
+    def seconds(self) -> float | None:
+        """Duration according to the bytes a second in ``fmt``; None if these are 0."""
+        rate = int.from_bytes(self.fmt[16:20], "little")
+        return self.size / rate if rate else None
+
 
 def find_misread(path: Path) -> Misread | None:
     """The true samples of a WAV whose header misleads libsndfile; None for all other files.

@@ -71,8 +71,7 @@ def _find_read_method(file: Path, size: int, time: int) -> Readable:
         except soundfile.LibsndfileError:
             pass  # damaged: reported when a span is read
     if misread is not None:  # an unfinished header; ffmpeg reads to the end of the file
-        width = int.from_bytes(misread.fmt[16:20], "little")  # bytes a second
-        return Readable(ReadMethod.pipe, misread.size / width if width else None)
+        return Readable(ReadMethod.pipe, misread.seconds)
     if opened.format == "MP3" and not mpeg.has_exact_header(file):
         stream = mpeg.scan_frames(file)
         if stream is not None and (stream.joined or not stream.uniform):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from typing import BinaryIO
 
@@ -71,12 +70,10 @@ def write_flac(file: BinaryIO, metadata: Metadata, channels: int) -> str:
     fitting = [(kind, content) for kind, content in blocks if len(content) <= _LARGEST]
     info = next(chunk.content for chunk in old if chunk.name[0] == STREAMINFO)
     fitting.insert(0, (STREAMINFO, info))
-    head = b"fLaC" + b"".join(
-        bytes([kind | (0x80 if last else 0)]) + len(content).to_bytes(3, "big") + content
-        for (kind, content), last in zip(
-            fitting, itertools.chain(itertools.repeat(False, len(fitting) - 1), [True]), strict=True
-        )
-    )
+    head = b"fLaC"
+    for number, (kind, content) in enumerate(fitting, 1):
+        last = 0x80 if number == len(fitting) else 0
+        head += bytes([kind | last]) + len(content).to_bytes(3, "big") + content
     make_room(file, audio, len(head) - audio)
     file.seek(0)
     file.write(head)

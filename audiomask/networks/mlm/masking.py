@@ -62,8 +62,7 @@ def gap_mask(
 
     length = (frames * (0.02 * 25 ** uniform())).long().clamp_min(1)
     start = ((frames - length + 1) * uniform()).long()
-    place = torch.arange(frames, device=ids.device)
-    inside = (place >= start[:, None]) & (place < (start + length)[:, None])
+    inside = span_mask(start, length, frames)
     level = (levels * uniform()).long()
     rate = torch.cos(math.pi / 2 * uniform())
     share = distributed.rand(batch, frames, generator=generator, device=ids.device)
@@ -74,6 +73,12 @@ def gap_mask(
     hidden = inside[:, None] & (finer | (current & drawn[:, None]))
     chosen = hidden & (ids < vocabulary.codebook_size)
     return torch.where(chosen, vocabulary.mask, ids), chosen
+
+
+def span_mask(start: Tensor, length: Tensor, frames: int) -> Tensor:
+    """Bool [B, frames], true in each row's span of ``length`` [B] frames from ``start`` [B]."""
+    place = torch.arange(frames, device=start.device)
+    return (place >= start[:, None]) & (place < (start + length)[:, None])
 
 
 def random_mask(
@@ -109,8 +114,7 @@ def center_mask(
     draw = distributed.rand(len(ids), generator=generator, device=ids.device)
     length = (frames * (0.02 * 25**draw)).long().clamp_min(1)
     start = (frames - length) // 2
-    place = torch.arange(frames, device=ids.device)
-    inside = (place >= start[:, None]) & (place < (start + length)[:, None])
+    inside = span_mask(start, length, frames)
     chosen = inside[:, None] & (ids < vocabulary.codebook_size)
     return torch.where(chosen, vocabulary.mask, ids), chosen
 
