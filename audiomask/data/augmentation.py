@@ -11,7 +11,8 @@ from audiomask.errors import ConfigError
 class Augmentation:
     """Settings of the excerpts taken from recorded stems; ``--set`` changes each by its name.
 
-    Bands played from a note bank vary by themselves and follow none of these.
+    Bands played from a note bank vary by themselves; ``mashup`` and ``incoherent`` alone are for
+    them as well.
 
     Attributes:
         random_mixing: share of excerpts whose stems come from different songs.
@@ -23,7 +24,10 @@ class Augmentation:
         pitch: largest change of pitch, semitones either way.
         tempo: largest change of tempo, share of it either way. Half of the changes follow the
             pitch instead, as a faster tape does.
-        effects_prob: chance that a stem gets another equalizer, drive and room.
+        effects_prob: chance that a stem gets another equalizer, amplifier and room.
+        mashup: share of excerpts that are put together of two others, stem by stem: bands and
+            recordings with each other.
+        incoherent: share of bands whose lines are of different songs, keys and tempi.
 
     Raises:
         ConfigError: a chance is not between 0 and 1, or a change is too large or negative.
@@ -38,6 +42,8 @@ class Augmentation:
     pitch: float = 2.0
     tempo: float = 0.12
     effects_prob: float = 0.3
+    mashup: float = 0.0
+    incoherent: float = 0.0
 
     def __post_init__(self) -> None:
         most = {"gain": 60.0, "pitch": 12.0, "tempo": 0.5}
@@ -58,4 +64,4 @@ RENAMED_SETTINGS = {
     "only": "trainable_prefix",
 }
 #: everything as it was recorded, for validation and tests
-NONE = Augmentation(*(0.0,) * 9)
+NONE = Augmentation(*(0.0,) * 11)

@@ -35,6 +35,7 @@ class ExcerptConfig:
         sample_rate: theirs.
         cache: a folder where what comes as a stream is kept for a while.
         every: only every so many indices are of the data set, one of each so many in a row.
+        channels: of the excerpts, 1 or 2.
     """
 
     stems: Sequence[str]
@@ -44,6 +45,7 @@ class ExcerptConfig:
     sample_rate: int
     cache: Path | None = None
     every: int = 1
+    channels: int = 1
 
 
 class BandMaterial(NamedTuple):

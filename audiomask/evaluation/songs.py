@@ -188,8 +188,8 @@ class DrawnSong:
         excerpt = self.blend.excerpt(self.index)
         known = bool(excerpt.has_stems)
         names = (*self.blend.names, "other") if self.blend.names and known else ()
-        stems = {name: stem[None] for name, stem in zip(names, excerpt.stems, strict=False)}
-        mixture, rate = excerpt.mixture[None], self.blend.sample_rate
+        stems = dict(zip(names, excerpt.stems, strict=False))
+        mixture, rate = excerpt.mixture, self.blend.sample_rate
         return Song(self.name, mixture, stems, rate, self.complete and known)
 
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from audiomask.audio.pcm import quantize
 from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.audio.windows import blend_windows, plan_windows
-from audiomask.networks.layers.band_features import band_features
 from audiomask.networks.masks import MaskUNet
 from audiomask.runtime.device import fast
 from audiomask.separation.band_power import BandPower
@@ -79,7 +78,9 @@ class ShareSeparator(Separator):
 
     @abstractmethod
     def shares(self, audio: Tensor) -> Tensor:
-        """Each stem's share of a window, then the rest's: [S + 1, bands, F].
+        """Each stem's share of a window, then the rest's: [S + 1, sides, bands, F].
+
+        All channels may have the same, on one side; or left and right have their own.
 
         Args:
             audio: [C, F * hop_length] at ``sample_rate``.
@@ -126,11 +127,11 @@ class MaskSeparator(ShareSeparator):
 
     @torch.inference_mode()
     def shares(self, audio: Tensor) -> Tensor:
-        """Each stem's share of a window, then the rest's: [S + 1, bands, F]."""
-        features = band_features(self.power(audio)[None])
+        """Each stem's share of a window, then the rest's: [S + 1, sides, bands, F]."""
+        power, cross = self.power.sides(audio)
         with fast(self.device):
-            scores = self.masks(features)
-        shares: Tensor = scores[0].float().softmax(dim=0)
+            masks = self.masks(power[None], cross[None])
+        shares: Tensor = masks.shares[0]
         return shares
 
 

@@ -42,7 +42,7 @@ class WienerSeparator(ShareSeparator):
         self.vqvae, self.mlm, self.batches, self.names = vqvae, mlm, batches, config.stems
 
     def shares(self, audio: Tensor) -> Tensor:
-        """Each stem's share of a window, then the rest's: [S + 1, bands, F].
+        """Each stem's share of a window, then the rest's: [S + 1, 1, bands, F].
 
         What of the mixture's power the stems leave unexplained is the rest's.
         """
@@ -53,7 +53,7 @@ class WienerSeparator(ShareSeparator):
             powers.append(self.power(sound.read(0, audio.shape[-1]).to(self.device)))
         rest = (power - torch.stack(powers).sum(dim=0)).clamp_min(0)
         parts = torch.stack([*powers, rest]) + 1e-10
-        return parts / parts.sum(dim=0)
+        return (parts / parts.sum(dim=0))[:, None]
 
     def encode(self, audio: Tensor) -> Tensor:
         """Codes [C, levels, F'] of a window [C, T], as many channels at once as there is room."""

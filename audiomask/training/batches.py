@@ -16,8 +16,8 @@ from audiomask.data.interleave import (
     CpuCollate,
     DeviceCollate,
     InterleavedDataset,
+    RawCollate,
     SeededItems,
-    collate_raw,
 )
 
 
@@ -81,7 +81,9 @@ def feed_of(blend: InterleavedDataset, work: BatchBuilder, device: torch.device)
     seconds = blend.samples / rate
     if device.type == "cpu":
         return BatchSource(numbered, CpuCollate(blend, work), seconds=seconds, sample_rate=rate)
-    return BatchSource(numbered, collate_raw, DeviceCollate(blend, work, device), seconds, rate)
+    return BatchSource(
+        numbered, RawCollate(blend.stems), DeviceCollate(blend, work, device), seconds, rate
+    )
 
 
 def to_device(batch: Any, device: torch.device) -> Any:

@@ -15,7 +15,6 @@ from audiomask.checkpoint import (
     load_weights,
     restore,
 )
-from audiomask.data.augmentation import Augmentation
 from audiomask.data.places import name_of
 from audiomask.errors import CheckpointError
 from audiomask.kinds import KINDS, kind_of
@@ -62,7 +61,7 @@ def train_kind(name: str, options: TrainOptions) -> int:
             options,
             kind.network(preset, settings).config,
             task_class.schedule,
-            Augmentation(),
+            task_class.augmentation,
             fixed=fixed,
         )
         torch.manual_seed(options.seed)
@@ -80,6 +79,7 @@ def train_kind(name: str, options: TrainOptions) -> int:
             task_class.samples(config),
             config.sample_rate,
             task_class.needs_stems,
+            task_class.channels(config),
         )
         excerpts = setup.open("train")
         if options.dry_run:

@@ -36,6 +36,7 @@ class RunSetup:
         samples: length of an excerpt.
         sample_rate: of the excerpts: the model's.
         need_stems: whether recordings alone are no use.
+        channels: of the excerpts.
     """
 
     options: TrainOptions
@@ -47,6 +48,7 @@ class RunSetup:
     samples: int
     sample_rate: int
     need_stems: bool
+    channels: int = 1
 
     def open(self, split: str) -> InterleavedDataset:
         """The excerpts of a split; those that are not trained on stay as they were recorded.
@@ -66,6 +68,7 @@ class RunSetup:
                 augmentation=self.augmentation if training else NONE,
                 cache=self.options.cache,
                 need_stems=self.need_stems,
+                channels=self.channels,
             )
 
     def check(self, work: BatchBuilder) -> BatchSource | None:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 from torch import Tensor, nn
 
 from audiomask.checkpoint import save_checkpoint
+from audiomask.data.augmentation import Augmentation
 from audiomask.data.interleave import BatchBuilder, InterleavedDataset
 from audiomask.errors import UsageError
 from audiomask.kinds import Kind
@@ -48,6 +49,8 @@ class Task(ABC):
     kind: ClassVar[str]
     #: of a run that says nothing else
     schedule: ClassVar[Schedule] = Schedule(steps=20_000, batch_size=8)
+    #: how excerpts are varied, where a run says nothing else
+    augmentation: ClassVar[Augmentation] = Augmentation()
     #: whether it learns from stems, and not from recordings alone
     needs_stems: ClassVar[bool] = True
 
@@ -87,6 +90,11 @@ class Task(ABC):
     @abstractmethod
     def samples(cls, config: Any) -> int:
         """Length of the excerpts that a model of a configuration learns from, in samples."""
+
+    @classmethod
+    def channels(cls, config: Any) -> int:
+        """How many channels those excerpts have."""
+        return 1
 
     @classmethod
     def stems(cls, config: Any, known: Iterable[str]) -> tuple[str, ...]:

@@ -54,12 +54,12 @@ class AllStems:
 
     def __call__(self, excerpts: Excerpt, drawn: Tensor) -> MLMBatch:
         """BatchEncoder of excerpts [B, …] with all stems' codes."""
-        named = excerpts.stems[:, :-1]
+        mixtures, named = excerpts.mixture[:, 0], excerpts.stems[:, :-1, 0]
         vqvae, levels = self.scenes.vqvae, self.scenes.config.levels
-        mixture = encode(vqvae, excerpts.mixture, levels)
+        mixture = encode(vqvae, mixtures, levels)
         stems = encode(vqvae, named.flatten(0, 1), levels)
         told = stems.view(*named.shape[:2], *stems.shape[1:])
-        return MLMBatch(mixture, told, drawn, self.scenes.powers(excerpts.mixture))
+        return MLMBatch(mixture, told, drawn, self.scenes.powers(mixtures))
 
 
 class TokenCache(Dataset[MLMBatch]):

@@ -73,7 +73,7 @@ def draw_order(seed: int, epoch: int, owner: Numbers, visits: Numbers, window: i
 
 
 class ShardDataset(Dataset[Excerpt]):
-    """Excerpts of the segments of one split: mixture and stems, mono.
+    """Excerpts of the segments of one split: mixture and stems.
 
     In an epoch every segment comes as often as excerpts fit into it, once at least; then follows
     the next epoch. Stems are mixed across songs of shards that are near in the order.
@@ -86,6 +86,7 @@ class ShardDataset(Dataset[Excerpt]):
         seed: with the index, decides everything.
         augmentation: how excerpts are varied; with ``NONE`` they keep their level as well.
         sample_rate: of the excerpts.
+        channels: of the excerpts, 1 or 2.
         cache: a folder to keep streamed shards in, for all processes of a machine; a temporary one
             of this process by default.
         every: only every so many indices are of this data set, one of each so many in a row; the
@@ -105,6 +106,7 @@ class ShardDataset(Dataset[Excerpt]):
         seed: int,
         augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
         sample_rate: int = DEFAULT_SAMPLE_RATE,
+        channels: int = 1,
         *,
         cache: Path | None = None,
         every: int = 1,
@@ -128,7 +130,7 @@ class ShardDataset(Dataset[Excerpt]):
         )
         self.store = store_of(shards, split, cache, window + SPARE)
         read = MemberReader(self.store, shards.address, sample_rate).read
-        self.mixer: Mixer[Member] = Mixer(stems, samples, augmentation, read, sample_rate)
+        self.mixer: Mixer[Member] = Mixer(stems, samples, augmentation, read, sample_rate, channels)
         self.owners = [self.find_owners(slot) for slot in range(len(stems) + 1)]
         self.orders: dict[int, Order] = {}
 

@@ -71,10 +71,10 @@ class BatchEncoder:
     def __call__(self, excerpts: Excerpt, drawn: Tensor) -> MLMBatch:
         """A batch of excerpts [B, …] with the stems ``drawn`` [B]."""
         rows = stem_rows(self.config, len(drawn)).to(drawn.device)
-        stems = excerpts.stems[rows, drawn[rows]]
-        codes = encode(self.vqvae, torch.cat([excerpts.mixture, stems]), self.config.levels)
+        mixtures, stems = excerpts.mixture[:, 0], excerpts.stems[rows, drawn[rows], 0]
+        codes = encode(self.vqvae, torch.cat([mixtures, stems]), self.config.levels)
         mixture, stem = torch.split(codes, [len(drawn), len(rows)])
-        return MLMBatch(mixture, stem, drawn[rows], self.powers(excerpts.mixture[rows]))
+        return MLMBatch(mixture, stem, drawn[rows], self.powers(mixtures[rows]))
 
     def powers(self, mixtures: Tensor) -> Tensor:
         """The power of mixtures [K, T] in bands, [K, bands, F']."""

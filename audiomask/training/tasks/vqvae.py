@@ -121,8 +121,8 @@ class Crops:
 
     def __call__(self, excerpts: Excerpt, drawn: Tensor) -> Tensor:
         """Crops [B, N, crop] of excerpts [B, …], by what was drawn [B, N, 3]."""
-        sources = torch.cat([excerpts.mixture[:, None], excerpts.stems], dim=1)
-        sounding = excerpts.stems.abs().amax(dim=-1) > 1e-3
+        sources = torch.cat([excerpts.mixture[:, None], excerpts.stems], dim=1)[:, :, 0]
+        sounding = excerpts.stems[:, :, 0].abs().amax(dim=-1) > 1e-3
         sounding = sounding & excerpts.has_stems[:, None]
         count = sounding.sum(dim=1, keepdim=True)
         pick, place, level = drawn.unbind(dim=-1)
