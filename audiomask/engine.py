@@ -30,8 +30,10 @@ from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.runtime.device import choose_device
 from audiomask.runtime.memory import AdaptiveBatches, device_errors
-from audiomask.separation.separator import MaskSeparator, Separator
-from audiomask.separation.settings import SeparationMethod
+from audiomask.separation.activity import ActivityLog
+from audiomask.separation.masks import MaskSeparator
+from audiomask.separation.separator import Separator
+from audiomask.separation.settings import Quality, SeparationMethod
 from audiomask.separation.stems import stem_names
 from audiomask.separation.tokens import TokenSeparator, WienerSeparator
 from audiomask.tokens import MID_SIDE, SEPARATE, Tokens
@@ -283,6 +285,8 @@ class Engine:
         residual: bool = False,
         subtype: str = "FLOAT",
         method: str = SeparationMethod.mask,
+        quality: str = Quality.normal,
+        log: ActivityLog | None = None,
     ) -> Iterator[dict[str, Tensor]]:
         """Stems of a recording: consecutive blocks [C, n] each, of its own rate and length.
 
@@ -292,6 +296,9 @@ class Engine:
             subtype: how the stems will be stored; they are rounded to it so that stems and
                 residual sum to the recording.
             method: see :class:`audiomask.separation.settings.SeparationMethod`.
+            quality: how much is done for the masks, see
+                :class:`audiomask.separation.settings.Quality`; other methods have but one.
+            log: told what plays where, as far as the method knows (see :meth:`activity_log`).
 
         Raises:
             UsageError: the model does not know a stem, or there is no such method.
@@ -303,13 +310,24 @@ class Engine:
         names = [*stems, *(["residual"] if residual else [])]
         with device_errors(self.device):
             numbers = [known.index(stem) for stem in stems]
-            for block in self.open_separator(method).blocks(source, numbers, residual, subtype):
+            separator = self.open_separator(method, quality, log)
+            for block in separator.blocks(source, numbers, residual, subtype):
                 yield dict(zip(names, block, strict=True))
 
-    def open_separator(self, method: str) -> Separator:
+    def activity_log(self) -> ActivityLog:
+        """An empty log of what plays in a recording, for :meth:`separate` by masks."""
+        config = self.masks.config
+        return ActivityLog(config.stems, config.hop_length / config.sample_rate)
+
+    def open_separator(
+        self,
+        method: str,
+        quality: str = Quality.normal,
+        log: ActivityLog | None = None,
+    ) -> Separator:
         """What makes stems by a method, its models loaded."""
         if method == SeparationMethod.mask:
-            return MaskSeparator(self.masks, self.device)
+            return MaskSeparator(self.masks, self.device, Quality(quality), log)
         made = TokenSeparator if method == SeparationMethod.tokens else WienerSeparator
         return made(self.vqvae, self.mlm, self.device, self._batches)
 

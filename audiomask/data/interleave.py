@@ -211,10 +211,14 @@ class RawCollate:
         pairs, chosen, gain = [], [], []
         for item, _ in items:
             first = next(rows)
-            mashup = isinstance(item, Mashup)
-            pairs.append((first, next(rows) if mashup else first))
-            chosen.append(item.chosen if mashup else torch.zeros(self.stems, dtype=torch.int64))
-            gain.append(item.gain if mashup else torch.ones(2))
+            if isinstance(item, Mashup):
+                pairs.append((first, next(rows)))
+                chosen.append(item.chosen)
+                gain.append(item.gain)
+            else:
+                pairs.append((first, first))
+                chosen.append(torch.zeros(self.stems, dtype=torch.int64))
+                gain.append(torch.ones(2))
         return RawBatch(
             join(plans) if plans else None,
             Excerpt(*map(torch.stack, zip(*read, strict=True))) if read else None,

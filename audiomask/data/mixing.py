@@ -239,7 +239,7 @@ class Mixer(Generic[File]):
             changed = change_pitch_and_tempo(
                 torch.cat(found), passage.pitch, passage.tempo, self.samples
             )
-            lines.append(changed.unflatten(0, (len(found), self.channels)))
+            lines.append(changed.view(len(found), self.channels, -1))
         return torch.cat(lines)
 
     def read_line(self, part: StemExcerpt[File]) -> Tensor | None:

@@ -70,7 +70,8 @@ def shape(lines: Tensor, curve: Tensor) -> Tensor:
     size = next_fast_len(length, real=True)
     spectrum = torch.fft.rfft(lines, n=size)
     spectrum *= resample_curve(curve, spectrum.shape[-1])[:, None]
-    return torch.fft.irfft(spectrum, n=size)[..., :length]
+    shaped: Tensor = torch.fft.irfft(spectrum, n=size)[..., :length]
+    return shaped
 
 
 def resample_curve(curve: Tensor, bins: int) -> Tensor:
@@ -102,7 +103,8 @@ def filter_lines(lines: Tensor, effects: EffectParams) -> Tensor:
         reverb = torch.fft.rfft(effects.reverb, n=size)[effects.room[wet]]
         response[wet] += effects.wet[wet, None, None] * reverb
     response *= common[:, None]
-    return torch.fft.irfft(spectrum * response, n=size)[..., :length]
+    placed: Tensor = torch.fft.irfft(spectrum * response, n=size)[..., :length]
+    return placed
 
 
 def turn(delay: Tensor, bins: int, size: int) -> Tensor:

@@ -43,12 +43,12 @@ def cabinet(rng: np.random.Generator, sample_rate: int) -> Curve:
     """
     hz = frequencies(sample_rate)
     low, high = rng.uniform(60, 140), float(np.exp(rng.uniform(np.log(3000), np.log(7000))))
-    gain = -10 * rng.integers(2, 4) * np.log10(1 + (low / hz) ** 2)
-    gain -= 10 * rng.integers(2, 5) * np.log10(1 + (hz / high) ** 4) / 2
+    below, above = float(rng.integers(20, 31)), float(rng.integers(10, 21))
+    gain = -below * np.log10(1 + (low / hz) ** 2) - above * np.log10(1 + (hz / high) ** 4)
     presence = np.log2(hz / (high * rng.uniform(0.5, 0.85)))
-    gain += rng.uniform(0, 8) * np.exp(-((presence / rng.uniform(0.3, 0.7)) ** 2))
+    gain = gain + rng.uniform(0, 8) * np.exp(-((presence / rng.uniform(0.3, 0.7)) ** 2))
     octave = np.log2(hz / 1000)
     for _ in range(int(rng.integers(4, 14))):
         bell = (octave - rng.uniform(-3.5, 2.5)) / rng.uniform(0.08, 0.3)
-        gain += rng.normal(0, 3) * np.exp(-(bell**2))
+        gain = gain + rng.normal(0, 3) * np.exp(-(bell**2))
     return np.asarray(10 ** (np.maximum(gain, CABINET_FLOOR) / 20), dtype=np.float32)

@@ -40,7 +40,8 @@ def compressor_gain(power: Tensor, threshold: Tensor, ratio: Tensor) -> Tensor:
     over = 10 * (level / mean).clamp_min(1e-6).log10() - threshold[:, None, None]
     gain_db = -(1 - 1 / ratio[:, None, None]) * over.clamp_min(0)
     smooth = F.interpolate(gain_db, length, mode="linear", align_corners=False)
-    return 10 ** (smooth[:, 0] / 20)
+    factors: Tensor = 10 ** (smooth[:, 0] / 20)
+    return factors
 
 
 def amplify(lines: Tensor, gain_db: Tensor, bias: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-#: shares of the mixture's power that count as silence, in a stem that plays and in one that does not
+#: shares of the mixture's power that count as silence, of stems that play and of those that do not
 FLOOR, ABSENT_FLOOR = 1e-3, 1e-4
 #: frames over which it is judged whether a stem plays
 ACTIVITY_FRAMES = 43

@@ -197,7 +197,8 @@ class MaskUNet(nn.Module):
         for number in reversed(range(len(self.up))):
             x = self.up[number](self.upsample[number](x), skips.pop())
         scores = self._score(x) + self.bias.to(x.dtype)
-        return scores.unflatten(1, (-1, self.config.audio_channels)), activity
+        channels = self.config.audio_channels
+        return scores.view(len(x), -1, channels, *scores.shape[2:]), activity
 
     def _score(self, x: Tensor) -> Tensor:
         """Scores [B, outputs, bands, F] of the last stage [B, channels, bands, F]."""
