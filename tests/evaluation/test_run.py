@@ -58,7 +58,7 @@ def test_every_job_tells_what_it_takes_to_repeat_it(
     assert found["songs"] == ["test/c"]
     assert (found["split"], found["seconds"], found["seed"]) == ("test", 1.0, 5)
     assert (found["failed"], found["left_out"]) == ([], {})
-    prints = {kind: read_config(engine.folder / kind)["sha256"][:16] for kind in KINDS}
+    prints = {kind: read_config(engine.library.folder / kind)["sha256"][:16] for kind in KINDS}
     assert found["checkpoints"] == prints
 
 
