@@ -14,7 +14,7 @@ from audiomask.networks.layers.band_features import band_features
 from audiomask.networks.layers.transformer import TransformerLayer
 from audiomask.networks.masks.config import MasksConfig
 from audiomask.networks.masks.losses import mask_loss
-from audiomask.training.schedule import Schedule
+from audiomask.training.config import TrainConfig
 from audiomask.training.task import Task
 
 #: weights of the loss's terms: share of the mixture's amplitude, dB
@@ -63,7 +63,7 @@ class MasksTask(Task):
     """Share mixtures out to stems."""
 
     kind = "masks"
-    schedule = Schedule(steps=20_000, batch_size=8, optimizer="muon", learning_rate=3e-3)
+    train_config = TrainConfig(steps=20_000, batch_size=8, optimizer="muon", learning_rate=3e-3)
 
     @classmethod
     def samples(cls, config: Any) -> int:
