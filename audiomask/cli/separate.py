@@ -12,10 +12,10 @@ import typer
 from audiomask.audio.names import is_audio
 from audiomask.cli.console import Meter
 from audiomask.cli.inputs import Input, Inputs, collect_inputs, named_path, output_folder
+from audiomask.cli.jobs import run_jobs
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, to_stdout
 from audiomask.cli.paths import local_path
-from audiomask.cli.report import run_jobs
 from audiomask.cli.sample_format import (
     Bitrate,
     bits_a_second,

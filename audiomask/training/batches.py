@@ -73,16 +73,26 @@ class RankSlice(Dataset[Any]):
         return self.data[self.first + dealt]
 
 
-def feed_of(blend: InterleavedDataset, work: BatchBuilder, device: torch.device) -> BatchSource:
+def batch_source(
+    dataset: InterleavedDataset, builder: BatchBuilder, device: torch.device
+) -> BatchSource:
     """A feed of excerpts for a device: a GPU plays the bands itself, in no time; otherwise the
     loader's workers do it beside the training.
     """
-    numbered, rate = SeededItems(blend, work), blend.sample_rate
-    seconds = blend.samples / rate
+    numbered, rate = SeededItems(dataset, builder), dataset.sample_rate
+    seconds = dataset.samples / rate
     if device.type == "cpu":
+<<<<<<< HEAD
         return BatchSource(numbered, CpuCollate(blend, work), seconds=seconds, sample_rate=rate)
     return BatchSource(
         numbered, RawCollate(blend.stems), DeviceCollate(blend, work, device), seconds, rate
+=======
+        return BatchSource(
+            numbered, CpuCollate(dataset, builder), seconds=seconds, sample_rate=rate
+        )
+    return BatchSource(
+        numbered, collate_raw, DeviceCollate(dataset, builder, device), seconds, rate
+>>>>>>> house
     )
 
 

@@ -17,9 +17,9 @@ from audiomask.data.survey import show
 from audiomask.errors import UsageError
 from audiomask.runtime import distributed
 from audiomask.runtime.device import has_bfloat16
-from audiomask.training.batches import BatchSource, feed_of
+from audiomask.training.batches import BatchSource, batch_source
+from audiomask.training.config import TrainConfig
 from audiomask.training.options import TrainOptions
-from audiomask.training.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class RunSetup:
     Attributes:
         options: what was asked for.
         device: this process's.
-        schedule: how it proceeds.
+        train_config: how it proceeds.
         augmentation: of recorded tracks.
         sources: the data found.
         stems: the stems that excerpts tell apart.
@@ -41,7 +41,7 @@ class RunSetup:
 
     options: TrainOptions
     device: torch.device
-    schedule: Schedule
+    train_config: TrainConfig
     augmentation: Augmentation
     sources: Sequence[Source]
     stems: Sequence[str]
@@ -71,10 +71,10 @@ class RunSetup:
                 channels=self.channels,
             )
 
-    def check(self, work: BatchBuilder) -> BatchSource | None:
+    def validation(self, builder: BatchBuilder) -> BatchSource | None:
         """What the run is validated on, if there is anything."""
         found = any(source.counts()["validation"] for source in self.sources)
-        return feed_of(self.open("validation"), work, self.device) if found else None
+        return batch_source(self.open("validation"), builder, self.device) if found else None
 
 
 def prepare(options: TrainOptions) -> None:

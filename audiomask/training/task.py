@@ -16,8 +16,8 @@ from audiomask.data.interleave import BatchBuilder, InterleavedDataset
 from audiomask.errors import UsageError
 from audiomask.kinds import Kind
 from audiomask.training.batches import BatchSource
+from audiomask.training.config import TrainConfig
 from audiomask.training.run_setup import RunSetup
-from audiomask.training.schedule import Schedule
 
 
 class Required(NamedTuple):
@@ -48,9 +48,13 @@ class Task(ABC):
     #: name of the kind in ``audiomask.kinds``
     kind: ClassVar[str]
     #: of a run that says nothing else
+<<<<<<< HEAD
     schedule: ClassVar[Schedule] = Schedule(steps=20_000, batch_size=8)
     #: how excerpts are varied, where a run says nothing else
     augmentation: ClassVar[Augmentation] = Augmentation()
+=======
+    train_config: ClassVar[TrainConfig] = TrainConfig(steps=20_000, batch_size=8)
+>>>>>>> house
     #: whether it learns from stems, and not from recordings alone
     needs_stems: ClassVar[bool] = True
 
@@ -105,12 +109,12 @@ class Task(ABC):
     def batches(self, seed: int) -> BatchBuilder:
         """What makes a batch for ``loss`` of excerpts."""
 
-    def initialize(self, excerpts: InterleavedDataset, work: BatchBuilder) -> None:
+    def initialize(self, excerpts: InterleavedDataset, builder: BatchBuilder) -> None:
         """Prepare random weights by looking at data, before the first step of a fresh run."""
         return
 
     def cached(
-        self, work: BatchBuilder, setup: RunSetup, excerpts: InterleavedDataset
+        self, builder: BatchBuilder, setup: RunSetup, excerpts: InterleavedDataset
     ) -> BatchSource:
         """A feed of ``keep_tokens`` items that are made once and kept on disk.
 
