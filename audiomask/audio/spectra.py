@@ -16,7 +16,7 @@ from torch import Tensor
 from audiomask.runtime.dependencies import torchaudio_functional
 
 #: least sum of squared windows that is divided by
-LEAST_WEIGHT = 1e-8
+MIN_WEIGHT = 1e-8
 
 
 @lru_cache(maxsize=32)
@@ -42,15 +42,15 @@ def synthesis_window(size: int, hop: int, device: torch.device) -> Tensor:
     """
     with torch.inference_mode(False):
         window = _hann(size, device)
-        weight = _endless_weight(size, hop, device).repeat(-(-size // hop))[:size]
+        weight = _steady_weight(size, hop, device).repeat(-(-size // hop))[:size]
         return window * window.square().sum().sqrt() / weight
 
 
-def _endless_weight(size: int, hop: int, device: torch.device) -> Tensor:
+def _steady_weight(size: int, hop: int, device: torch.device) -> Tensor:
     """The sum of the squared windows of endlessly many frames, over one hop [hop]."""
     parts = -(-size // hop)
     square = F.pad(_hann(size, device).square(), (0, parts * hop - size))
-    return square.view(parts, hop).sum(dim=0).clamp_min(LEAST_WEIGHT)
+    return square.view(parts, hop).sum(dim=0).clamp_min(MIN_WEIGHT)
 
 
 def stft(audio: Tensor, size: int, hop: int) -> Tensor:
@@ -73,7 +73,7 @@ def centered(audio: Tensor, size: int, hop: int) -> Tensor:
     return F.pad(audio, (pad // 2, pad - pad // 2))
 
 
-def at_once(device: torch.device, rows: int) -> int:
+def frames_per_chunk(device: torch.device, rows: int) -> int:
     """How many frames, of so many rows each, are best worked on at once.
 
     A CPU is fastest with what its caches hold, a GPU with much.
@@ -106,19 +106,19 @@ def istft(spectrum: Tensor, size: int, hop: int) -> Tensor:
         [..., F * hop].
     """
     frames = torch.fft.irfft(spectrum.mT, n=size)
-    total = room_for(frames.shape[:-2], frames.shape[-2], size, hop, frames.device)
+    total = overlap_add_buffer(frames.shape[:-2], frames.shape[-2], size, hop, frames.device)
     overlap_add(total, frames, synthesis_window(size, hop, frames.device))
-    return settle(total, size, hop)
+    return finish_overlap_add(total, size, hop)
 
 
-def room_for(
+def overlap_add_buffer(
     others: Sequence[int], number: int, size: int, hop: int, device: torch.device
 ) -> Tensor:
     """Zeros to add so many frames to, [*others, number + ceil(size / hop) - 1, hop]."""
     return torch.zeros(*others, number + -(-size // hop) - 1, hop, device=device)
 
 
-def settle(total: Tensor, size: int, hop: int) -> Tensor:
+def finish_overlap_add(total: Tensor, size: int, hop: int) -> Tensor:
     """Audio [..., F * hop] of all its frames' sum (see :func:`overlap_add`).
 
     Near the ends fewer windows overlap than the synthesis window reckons with.
@@ -161,8 +161,8 @@ def _end_gain(size: int, hop: int, number: int, device: torch.device) -> Tensor:
         total = square.new_zeros(number + -(-size // hop) - 1, hop)
         overlap_add(total, square.expand(number, size), torch.ones_like(square))
         left = (size - hop) // 2
-        endless = _endless_weight(size, hop, device).roll(-(left % hop)).repeat(number)
-        return endless / total.flatten()[left : left + number * hop].clamp_min(LEAST_WEIGHT)
+        endless = _steady_weight(size, hop, device).roll(-(left % hop)).repeat(number)
+        return endless / total.flatten()[left : left + number * hop].clamp_min(MIN_WEIGHT)
 
 
 @lru_cache(maxsize=32)

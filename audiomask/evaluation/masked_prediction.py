@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from audiomask.evaluation.bigram import Bigram
-from audiomask.networks.mlm.masking import CHOSEN
+from audiomask.networks.mlm.masking import SELECTED
 from audiomask.networks.mlm.model import MaskedLM
 
 #: input and masked places of ids [B, levels, F], drawn by a generator
@@ -71,7 +71,7 @@ def frame_mask(ids: Tensor, mask: int, generator: torch.Generator) -> tuple[Tens
     Returns:
         the model's input, and what was masked (bool), both [B, levels, F].
     """
-    drawn = torch.rand(len(ids), 1, ids.shape[-1], generator=generator) < CHOSEN
+    drawn = torch.rand(len(ids), 1, ids.shape[-1], generator=generator) < SELECTED
     chosen = drawn.expand_as(ids)
     return torch.where(chosen, mask, ids), chosen
 

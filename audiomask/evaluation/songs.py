@@ -187,15 +187,9 @@ class DrawnSong:
         """Make it."""
         excerpt = self.dataset.excerpt(self.index)
         known = bool(excerpt.has_stems)
-<<<<<<< HEAD
-        names = (*self.blend.names, "other") if self.blend.names and known else ()
-        stems = dict(zip(names, excerpt.stems, strict=False))
-        mixture, rate = excerpt.mixture, self.blend.sample_rate
-=======
         names = (*self.dataset.names, "other") if self.dataset.names and known else ()
-        stems = {name: stem[None] for name, stem in zip(names, excerpt.stems, strict=False)}
-        mixture, rate = excerpt.mixture[None], self.dataset.sample_rate
->>>>>>> house
+        stems = dict(zip(names, excerpt.stems, strict=False))
+        mixture, rate = excerpt.mixture, self.dataset.sample_rate
         return Song(self.name, mixture, stems, rate, self.complete and known)
 
 

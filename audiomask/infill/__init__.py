@@ -1,1 +1,1 @@
-"""Infill: gaps of recordings, how they are found, filled and spliced in."""
+"""Infill: finding the gaps of recordings, filling them and splicing the fillings in."""

@@ -1,8 +1,8 @@
 """Autoregressive interpolation: a short gap filled by linear prediction.
 
 The samples of a gap and the coefficients of an all-pole model are estimated in turn, each given
-the other (Janssen, Veldhuis and Vries 1986): the coefficients by Burg's method, the samples so
-that the squared prediction errors are as small as they can be. All of it in double precision.
+the other (Janssen, Veldhuis and Vries 1986): the coefficients by Burg's method, the samples by
+least squared prediction errors. All of it in double precision.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from torch import Tensor
 
 from audiomask.runtime.dependencies import torchaudio_functional
 
-#: coefficients a missing sample gets in Janssen's rule, and the most that any gap gets
-ORDER_RATIO, HIGHEST_ORDER = 3, 1000
-#: samples on a side that a coefficient takes: a model of more is made to measure and says nothing
-SAMPLES_EACH = 4
-#: power of the noise assumed in every recording, as a share of the signal's: about 16 bits'
+#: coefficients for each missing sample (Janssen's rule), and the most for any gap
+ORDER_RATIO, MAX_ORDER = 3, 1000
+#: samples of the longer side for each coefficient: with fewer the model overfits
+SAMPLES_PER_COEFFICIENT = 4
+#: power of the noise assumed in every recording, as a share of the signal's: that of 16 bits
 NOISE = 1e-10
 
 
-def model_order(length: int, side: int, highest: int = HIGHEST_ORDER) -> int:
-    """How many coefficients suit a gap of so many samples with so many on its longer side."""
-    return max(min(ORDER_RATIO * length + 2, highest, side // SAMPLES_EACH), 1)
+def model_order(length: int, side: int, highest: int = MAX_ORDER) -> int:
+    """Coefficients for a gap of ``length`` samples with ``side`` samples on its longer side."""
+    return max(min(ORDER_RATIO * length + 2, highest, side // SAMPLES_PER_COEFFICIENT), 1)
 
 
 def interpolate(audio: Tensor, start: int, stop: int, order: int, iterations: int = 2) -> Tensor:
@@ -36,13 +36,12 @@ def interpolate(audio: Tensor, start: int, stop: int, order: int, iterations: in
 
     Args:
         audio: [C, T], the gap and the sound from which the models are estimated: some hundredths
-            of a second a side, for music does not stay the same for longer. What is in the gap
-            does not matter. Every channel has a model of its own.
-        start: first sample of the gap.
-        stop: the sample after its last.
-        order: coefficients of the models; fewer where the longer side has no more samples.
-        iterations: how often models and samples are estimated. The first models know the sides
-            alone.
+            of a second a side, over which music is stationary. Samples in the gap are ignored.
+            Every channel has its own model.
+        start, stop: samples [start, stop) of the gap.
+        order: coefficients of the models; fewer where the longer side is shorter than that.
+        iterations: how often models and samples are estimated; the first models come from the
+            sides alone.
 
     Returns:
         float32 [C, stop - start].
@@ -58,7 +57,7 @@ def interpolate(audio: Tensor, start: int, stop: int, order: int, iterations: in
     if order < 1:
         return torch.zeros(len(audio), stop - start)
     if start < audio.shape[1] - stop:
-        # the predictor comes from the side that has the more to go by; the other may have nothing
+        # the longer side, from which the predictor runs, is the left one
         turned = audio.shape[1] - stop, audio.shape[1] - start
         return interpolate(audio.flip(1), *turned, order, iterations).flip(1)
     filled = []
@@ -73,10 +72,10 @@ def interpolate(audio: Tensor, start: int, stop: int, order: int, iterations: in
 
 
 def burg(parts: list[Tensor], order: int) -> Tensor:
-    """Coefficients of one all-pole model of several stretches of sound, by Burg's method.
+    """Coefficients of one all-pole model of several passages, by Burg's method.
 
-    They make the least squared errors of predicting forwards and backwards, added up over all
-    stretches. The model is stable.
+    They minimize the squared forward and backward prediction errors, summed over all passages. The
+    model is stable.
 
     Args:
         parts: double [T] each, T more than ``order``.
@@ -85,7 +84,7 @@ def burg(parts: list[Tensor], order: int) -> Tensor:
     Returns:
         double [order + 1]: e(t) = Σ a(j) x(t - j), a(0) = 1.
     """
-    # NumPy, for its small operations stay on one core: shared out, each would wait for the others
+    # NumPy: torch would spread these small operations over threads, which wait for each other
     ahead = [part.numpy() for part in parts]
     back = list(ahead)
     noise = 2 * NOISE * sum(energy(part) for part in ahead)
@@ -111,17 +110,15 @@ def energy(audio: npt.NDArray[np.float64]) -> float:
 
 
 def least_squares(audio: Tensor, start: int, stop: int, coefficients: Tensor) -> Tensor:
-    """The samples of a gap that make the sum of the squared prediction errors least.
+    """The samples of a gap that minimize the sum of squared prediction errors.
 
-    Janssen's system of equations, one for each missing sample, has the same solution as this:
-    the predictor runs on alone from the left, through the gap and ``order`` samples beyond.
-    There the true samples show what it missed, which is put down to its inputs in the gap:
-    the likeliest inputs that would have led to what is there.
+    Solves Janssen's equations, one for each missing sample, in another form: the predictor runs
+    from the left without input, through the gap and ``order`` samples beyond. Its error on those
+    true samples is explained by the likeliest inputs in the gap.
 
     Args:
-        audio: double [T]; what is in the gap does not matter.
-        start: first sample of the gap.
-        stop: the sample after its last.
+        audio: double [T]; samples in the gap are ignored.
+        start, stop: samples [start, stop) of the gap.
         coefficients: double [order + 1], as ``burg`` gives them.
 
     Returns:
@@ -131,27 +128,26 @@ def least_squares(audio: Tensor, start: int, stop: int, coefficients: Tensor) ->
     left, right = audio[max(start - order, 0) : start], audio[stop : stop + order]
     known = F.pad(left, (order - len(left), length + len(right)))
     inputs = -correlate(known, coefficients.flip(0))
-    alone = all_pole_filter(inputs, coefficients)
+    free_run = all_pole_filter(inputs, coefficients)
     if not len(right):
-        return alone
-    missed = right - alone[length:]
-    # what one unit of input sounds like from then on
+        return free_run
+    error = right - free_run[length:]
     response = all_pole_filter(F.pad(audio.new_ones(1), (0, length + len(right) - 1)), coefficients)
-    likely = torch.linalg.solve(covariance(response, length, len(right)), missed)
+    likely = torch.linalg.solve(covariance(response, length, len(right)), error)
     inputs = correlate(response[1:], likely).flip(0)
-    return alone[:length] + all_pole_filter(inputs, coefficients)
+    return free_run[:length] + all_pole_filter(inputs, coefficients)
 
 
 def covariance(response: Tensor, length: int, number: int) -> Tensor:
-    """How an all-pole model's samples after a gap vary together, its inputs being white noise.
+    """Covariance of an all-pole model's samples after a gap, for white noise as input in the gap.
 
     Args:
         response: double [length + number], the model's impulse response.
-        length: samples of the gap, at whose beginning the inputs begin.
-        number: how many samples after it.
+        length: samples of the gap.
+        number: samples after it.
 
     Returns:
-        double [number, number], with the recording's own noise on its diagonal.
+        double [number, number], with the recording's noise added on the diagonal.
     """
     made = response.new_empty(number, number)
     row = correlate(response, response[: length + 1])
@@ -164,7 +160,7 @@ def covariance(response: Tensor, length: int, number: int) -> Tensor:
 
 
 def all_pole_filter(inputs: Tensor, coefficients: Tensor) -> Tensor:
-    """What an all-pole model makes of inputs [T], from rest."""
+    """Filter inputs [T] by an all-pole model, from rest: [T]."""
     unit = F.pad(coefficients.new_ones(1), (0, len(coefficients) - 1))
     filtered = torchaudio_functional().lfilter(inputs[None], coefficients, unit, clamp=False)
     made: Tensor = filtered[0]
@@ -172,8 +168,8 @@ def all_pole_filter(inputs: Tensor, coefficients: Tensor) -> Tensor:
 
 
 def correlate(audio: Tensor, weights: Tensor) -> Tensor:
-    """Weighted sums of audio [T] under weights [W] in every place, [T - W + 1]."""
-    # what wraps around lies beyond the places that are kept
+    """Valid cross-correlation of audio [T] with weights [W]: [T - W + 1]."""
+    # circular wrap-around falls outside the valid part
     size = next_fast_len(len(audio), real=True)
     spectrum = torch.fft.rfft(audio, size) * torch.fft.rfft(weights, size).conj()
     made: Tensor = torch.fft.irfft(spectrum, size)
@@ -181,15 +177,15 @@ def correlate(audio: Tensor, weights: Tensor) -> Tensor:
 
 
 def extrapolate(audio: Tensor, length: int, order: int) -> Tensor:
-    """What follows on audio, as a linear predictor extrapolates it.
+    """Continue audio by linear prediction.
 
     Args:
-        audio: [C, T]. Every channel has a model of its own.
+        audio: [C, T]. Every channel has its own model.
         length: how many samples.
-        order: coefficients of the models; fewer where T is no more.
+        order: coefficients of the models, at most T - 1.
 
     Returns:
-        float32 [C, length]; it dies away where the audio is not predictable.
+        float32 [C, length]; it decays where the audio is not predictable.
     """
     order = min(order, audio.shape[1] - 1)
     if order < 1:
@@ -203,15 +199,15 @@ def extrapolate(audio: Tensor, length: int, order: int) -> Tensor:
 
 
 def prediction_gain(audio: Tensor, order: int) -> float:
-    """By how many decibels audio [C, T] is louder than what a linear predictor misses of it.
+    """Power of audio [C, T] over that of a linear predictor's error, in dB.
 
     Args:
-        audio: of one or more channels, which are predicted by themselves.
+        audio: each channel has its own predictor.
         order: coefficients of the models, fewer than T.
     """
-    heard = missed = 0.0
+    power = error_power = 0.0
     for channel in audio.double():
         errors = correlate(channel, burg([channel], order).flip(0))
-        heard += float(channel.square().mean())
-        missed += float(errors.square().mean())
-    return 10 * math.log10((heard + 1e-20) / (missed + 1e-20))
+        power += float(channel.square().mean())
+        error_power += float(errors.square().mean())
+    return 10 * math.log10((power + 1e-20) / (error_power + 1e-20))

@@ -17,14 +17,14 @@ from audiomask.networks.vqvae.paper import PaperConfig
 
 @dataclass(frozen=True)
 class GapContext:
-    """A gap and what the model hears around it, in frames of its own rate.
+    """A gap and the audio around it, at the model's rate and in its frames.
 
     Attributes:
-        samples: sound [C, F * hop], the gaps in it bridged.
-        offset: the sample of the recording, at the model's rate, that it begins with.
-        first, last: frames [first, last) that the gap spoils, counted from there.
-        unknown: frames that any gap spoils, bool [F].
-        scale: samples of the model's rate for each of the recording's.
+        samples: audio [C, F * hop], gaps in it filled with mirror images.
+        offset: first sample, in the recording at the model's rate.
+        first, last: frames [first, last) affected by the gap, counted from ``offset``.
+        unknown: frames affected by any gap, bool [F].
+        scale: the model's rate over the recording's.
     """
 
     samples: Tensor
@@ -46,8 +46,10 @@ class GapContext:
         """The context of one of a recording's gaps.
 
         Args:
-            gaps: all of them.
-            config: the VQ-VAE's.
+            source: the recording.
+            gap: the gap.
+            gaps: all gaps of the recording.
+            config: the VQ-VAE's configuration.
             window: of the MLM, in frames.
         """
         audio, hop = ResampledSource(source, config.sample_rate), config.hop_length
@@ -55,7 +57,7 @@ class GapContext:
         frames = -(-audio.frames // hop)
 
         def touched(one: Gap) -> tuple[int, int]:
-            # frames whose analysis window reaches into a gap are unknown as well
+            # with the frames whose analysis window reaches into the gap
             first = int(one.start * scale) // hop - config.margin
             last = -(-math.ceil(one.stop * scale) // hop) + config.margin
             return max(first, 0), min(last, frames)
@@ -76,11 +78,11 @@ class GapContext:
         return cls(samples, low * hop, first - low, last - low, unknown, scale)
 
     def weight(self, gap: Gap, fades: tuple[int, int]) -> Tensor:
-        """How much of its sound is heard [F * hop]: none in a gap, all beyond its crossfades.
+        """Weight of the known audio, [F * hop]: 0 in the gap, 1 beyond its crossfades.
 
         Args:
             gap: the gap.
-            fades: samples of its crossfades, outside it.
+            fades: samples of the crossfades before and after it.
         """
         total = self.samples.shape[1]
         edges = (gap.start - fades[0], gap.start, gap.stop, gap.stop + fades[1])
@@ -92,12 +94,12 @@ class GapContext:
         return weight
 
     def near(self, frames: int) -> slice:
-        """The gap's frames and so many on each side."""
+        """The gap's frames and ``frames`` on each side."""
         return slice(max(self.first - frames, 0), min(self.last + frames, len(self.unknown)))
 
 
 class OffsetSource:
-    """Sound [C, n] of a part of a recording, silence around it."""
+    """Audio [C, n] placed at an offset in a recording; silence around it."""
 
     def __init__(self, sound: Tensor, sample_rate: int, offset: int) -> None:
         self.sound, self.sample_rate, self.offset = sound, sample_rate, offset
@@ -111,7 +113,7 @@ class OffsetSource:
 
 
 def envelope(length: int, left: int, right: int) -> Tensor:
-    """Weights [length] that fall from 1 to 0 in ``left`` samples, and rise again in ``right``."""
+    """Weights [length] that fall from 1 to 0 in ``left`` samples and rise again in ``right``."""
     weight = torch.zeros(length)
     weight[:left] = ramp(left).flip(0)
     weight[length - right :] = ramp(right)
@@ -119,10 +121,10 @@ def envelope(length: int, left: int, right: int) -> Tensor:
 
 
 def fill_with_mirror(audio: Tensor, start: int, stop: int) -> None:
-    """Put mirror images of both sides into a gap of audio [C, T], fading into each other.
+    """Fill samples [start, stop) of audio [C, T], in place, with cross-faded mirror images.
 
-    The encoder hears some frames around those it codes; silence there would spoil the known
-    tokens beside the gap.
+    The encoder's receptive field reaches into the gap from known frames, whose tokens silence would
+    change.
     """
     start, stop = max(start, 0), min(stop, audio.shape[1])
     length = stop - start

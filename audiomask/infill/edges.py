@@ -1,7 +1,7 @@
-"""Edges of a long gap: what autoregressive models go on with from both sides.
+"""Edges of a long gap, extrapolated from both sides by autoregressive models.
 
-Nothing beats them in the first hundredths of a second, and they carry the phases of what is on the
-sides into the gap. What is noise in a recording dies away in them.
+These are the best filling of the first hundredths of a second, and they carry the phases of
+partials into the gap. Their continuation of noise decays.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from audiomask.audio.source import AudioSource
 from audiomask.infill.autoregressive import extrapolate
 from audiomask.infill.gaps import Gap
 
-#: seconds that each side is carried on by, at most, and the share of a gap
-EDGE, SHARE = 0.06, 1 / 3
-#: seconds of sound that models are estimated from, and their coefficients
+#: the longest extrapolation of a side, in seconds and as a share of the gap
+EXTENSION_SECONDS, EXTENSION_SHARE = 0.06, 1 / 3
+#: seconds of sound that models are estimated from, and their order
 CONTEXT, ORDER = 0.2, 1000
 
 
@@ -26,18 +26,20 @@ class EdgeExtendedSource:
     Args:
         source: the recording.
         gap: the gap.
-        gaps: all its gaps, so that no other is taken for sound.
+        gaps: all its gaps, none of which is read as sound.
 
     Attributes:
-        before, after: the sound carried on from the left, and that which leads to the right,
-            [C, n]; empty where there is no sound to go by.
+        before, after: the extrapolations at the gap's beginning and end, [C, n]; empty where the
+            side is too short.
     """
 
     def __init__(self, source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> None:
         self.source, self.gap = source, gap
         self.sample_rate, self.channels = source.sample_rate, source.channels
         self.frames = source.frames
-        length = min(round(EDGE * source.sample_rate), int(SHARE * gap.length))
+        length = min(
+            round(EXTENSION_SECONDS * source.sample_rate), int(EXTENSION_SHARE * gap.length)
+        )
         left, right = sides(source, gap, gaps)
         self.before = extrapolated(left, length)
         self.after = extrapolated(right.flip(1), length).flip(1)
@@ -50,7 +52,7 @@ class EdgeExtendedSource:
 
     @property
     def uncertain_span(self) -> Gap:
-        """What should not be taken for the recording: the edges' inner halves as well."""
+        """The part whose tokens are predicted: the inner gap and the inner half of each edge."""
         before, after = self.before.shape[1], self.after.shape[1]
         return Gap(self.gap.start + before // 2, self.gap.stop - after // 2)
 
@@ -68,7 +70,7 @@ class EdgeExtendedSource:
 
 
 def sides(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> tuple[Tensor, Tensor]:
-    """The sound [C, n] before a gap and after it, from which models of it are estimated."""
+    """The sound [C, n] before and after a gap, from which models are estimated."""
     context = round(CONTEXT * source.sample_rate)
     low, high = neighbours(gap, gaps, source.frames)
     left = source.read(max(gap.start - context, low), gap.start)
@@ -77,14 +79,14 @@ def sides(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> tuple[Tensor, T
 
 
 def neighbours(gap: Gap, gaps: Sequence[Gap], frames: int) -> tuple[int, int]:
-    """The span of sound around a gap that has no other gap in it: first sample, and end."""
+    """The span [first, end) around a gap that no other gap lies in."""
     before = max((other.stop for other in gaps if other.stop <= gap.start), default=0)
     after = min((other.start for other in gaps if other.start >= gap.stop), default=frames)
     return before, after
 
 
 def extrapolated(audio: Tensor, length: int) -> Tensor:
-    """So many samples that follow on audio [C, T]; none if that is too short to tell."""
+    """``length`` samples that continue audio [C, T]; none where T is less than that."""
     if audio.shape[1] < length or not length:
         return audio[:, :0]
     return extrapolate(audio, length, min(ORDER, audio.shape[1] // 4))

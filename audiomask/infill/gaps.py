@@ -17,7 +17,7 @@ _CLOCK = re.compile(rf"(?:([0-9]+):)?([0-9]+):({_NUMBER})")
 _TIME = rf"(?:(?:[0-9]+:){{0,2}}{_NUMBER}(?:[eE][+-]?[0-9]+)?)"
 _RANGE = re.compile(rf"\s*({_TIME})\s*-\s*({_TIME})\s*")
 _LONGEST_TIME = 32
-#: a gap may pass the ends of the file by this many seconds; it is then cut there
+#: seconds by which a gap may pass the ends of the file; it is then cut there
 _OVERHANG = 0.01
 _SIDES = ("left", "right")
 
@@ -53,7 +53,7 @@ class Gap:
         return self.channels or tuple(range(channels))
 
     def shares_channel(self, other: Gap) -> bool:
-        """Whether some channel has a part of both."""
+        """Whether both are in some channel."""
         return not (self.channels and other.channels) or bool(
             set(self.channels) & set(other.channels)
         )
@@ -117,7 +117,7 @@ def gap_from_seconds(start: float, end: float, sample_rate: int, frames: int, wh
     if start < -_OVERHANG:
         raise UsageError(f"{where}: begins before the recording")
     length = f"the file lasts {frames / sample_rate:.3f} s"
-    # beyond it in any case: a number of samples that large is none
+    # times beyond this overflow when turned into samples
     start, end = (min(max(time, 0.0), 1e12) for time in (start, end))
     first, last = (math.floor(time * sample_rate + 0.5) for time in (start, end))
     if last > frames + _OVERHANG * sample_rate or first >= frames:
@@ -148,8 +148,8 @@ def middle_gap(seconds: float, sample_rate: int, frames: int) -> Gap:
 def merge_gaps(gaps: Iterable[Gap], channels: int = 1) -> list[Gap]:
     """Sort gaps, and join those that touch or overlap in a channel.
 
-    Gaps of several channels that begin and end at nearly the same time are one: they are filled
-    together. Others may overlap in time, in different channels.
+    Gaps of several channels that begin and end at nearly the same time become one. Others may
+    overlap in time, in different channels.
 
     Args:
         gaps: in any order.
@@ -160,16 +160,18 @@ def merge_gaps(gaps: Iterable[Gap], channels: int = 1) -> list[Gap]:
         spans = [
             (*span, channel)
             for channel in range(channels)
-            for span in _joined(gap for gap in found if channel in gap.channel_numbers(channels))
+            for span in _merge_spans(
+                gap for gap in found if channel in gap.channel_numbers(channels)
+            )
         ]
-        merged = _alike(spans, channels)
+        merged = _group_channels(spans, channels)
         if merged == found:
             return merged
         found = merged
 
 
 def merge_kinds(parts: Iterable[tuple[Gap, str]], channels: int = 1) -> list[tuple[Gap, set[str]]]:
-    """Merge gaps as ``merge_gaps`` does, and tell the kinds of those that each was made of.
+    """Merge gaps as ``merge_gaps`` does, each with the kinds of the gaps it was made of.
 
     Args:
         parts: gaps and the kind of each, in any order.
@@ -190,7 +192,7 @@ def merge_kinds(parts: Iterable[tuple[Gap, str]], channels: int = 1) -> list[tup
     return found
 
 
-def _joined(gaps: Iterable[Gap]) -> list[tuple[int, int]]:
+def _merge_spans(gaps: Iterable[Gap]) -> list[tuple[int, int]]:
     """The spans of one channel's gaps, joined where they touch or overlap."""
     joined: list[tuple[int, int]] = []
     for gap in sorted(gaps):
@@ -201,10 +203,10 @@ def _joined(gaps: Iterable[Gap]) -> list[tuple[int, int]]:
     return joined
 
 
-def _alike(spans: Iterable[tuple[int, int, int]], channels: int) -> list[Gap]:
-    """Gaps from spans (start, stop, channel), one for those of nearly the same time."""
+def _group_channels(spans: Iterable[tuple[int, int, int]], channels: int) -> list[Gap]:
+    """Gaps from spans (start, stop, channel); spans of nearly the same time become one."""
     made: list[tuple[int, int, set[int]]] = []
-    open_: list[int] = []  # places in ``made`` of those that may be joined yet
+    open_: list[int] = []  # indices in ``made`` of gaps that may still be joined
     for start, stop, channel in sorted(spans):
         open_ = [place for place in open_ if made[place][1] > start]
         for place in open_:
@@ -223,7 +225,7 @@ def _alike(spans: Iterable[tuple[int, int, int]], channels: int) -> list[Gap]:
 
 
 def name_channels(numbers: Sequence[int], channels: int) -> str:
-    """What to call some of a recording's channels: ``left``, ``1+3``, or ``all``.
+    """A name for some of a recording's channels: ``left``, ``1+3``, or ``all``.
 
     Args:
         numbers: from 0; none for all.
@@ -237,12 +239,12 @@ def name_channels(numbers: Sequence[int], channels: int) -> str:
 
 
 def parse_channel(name: str, channels: int, where: str) -> int:
-    """The number of a channel, from 0, that is called ``left``, ``right``, ``1``, ``2`` …
+    """The number, from 0, of the channel called ``left``, ``right``, ``1``, ``2`` …
 
     Args:
         name: what the user wrote.
         channels: how many the recording has.
-        where: what to begin an error with.
+        where: the beginning of an error message.
 
     Raises:
         UsageError: there is no such channel.

@@ -1,7 +1,7 @@
-"""Infill of recordings: how each gap is filled, and how its sound is spliced in.
+"""Infill of recordings: the method for each gap, and its filling.
 
-Short gaps are interpolated by autoregressive models. Longer ones get their tokens from the masked
-language model, and are decoded to fit the sound on both sides.
+Short gaps are interpolated by autoregressive models. For longer ones the masked language model
+predicts tokens, which are decoded in phase with the sound on both sides.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.runtime.memory import AdaptiveBatches
 
-#: known frames on each side whose sound must come out right, for what is in the gap to fit them
-AROUND = 8
-#: tokens between autoregressive edges
-BLEND = "ar+tokens"
+#: known frames a side that are decoded with the gap, to propagate phases from
+CONTEXT_FRAMES = 8
+#: the method of tokens between autoregressive edges
+AR_AND_TOKENS = "ar+tokens"
 #: seconds of crossfade a side
 FADE = 0.01
-#: seconds of the longest gap that autoregressive models fill better than tokens, in any recording
-#: and in one that is predictable
-SHORT, LONGEST = 0.05, 0.1
+#: seconds of the longest gap that autoregressive models fill better than tokens: in any recording,
+#: and in a predictable one
+AR_SECONDS, PREDICTABLE_AR_SECONDS = 0.05, 0.1
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Filling(Patch):
     """New samples for a gap and its crossfades.
 
     Attributes:
-        gap: what they fill.
-        method: how they were made, "ar", "tokens" or "ar+tokens".
-        passes: how often the model looked; more than once for a gap longer than half its window.
+        gap: the gap.
+        method: "ar", "tokens" or "ar+tokens".
+        passes: windows of the model that were needed: several for a gap longer than half a window.
     """
 
     gap: Gap
@@ -58,10 +58,10 @@ class Infiller:
     """Fills gaps of recordings.
 
     Args:
-        vqvae, mlm: in evaluation mode, on ``device``.
+        vqvae, mlm: models in evaluation mode, on ``device``.
         device: where they are.
         settings: how gaps are filled.
-        batches: of the device, where what it holds at once is known already.
+        batches: batch sizes that the device is known to hold, if any.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Infiller:
         self.rate, self.hop = vqvae.config.sample_rate, vqvae.config.hop_length
 
     def fill(self, source: AudioSource, gaps: Sequence[Gap]) -> Iterator[Filling]:
-        """The fillings of a recording's gaps, each made when it is asked for.
+        """The fillings of a recording's gaps, each computed when it is asked for.
 
         Args:
             gaps: as ``merge_gaps`` gives them.
@@ -106,47 +106,49 @@ class Infiller:
     def fill_gap(
         self, source: AudioSource, gap: Gap, gaps: Sequence[Gap], fades: tuple[int, int]
     ) -> Filling:
-        """The filling of one gap, from the channels that it is in and without their offset.
+        """The filling of one gap, from its own channels with their DC offset removed.
 
         Args:
-            gaps: all the recording's, so that no other is taken for sound.
+            source: the recording.
+            gap: the gap.
+            gaps: all gaps of the recording, none of which is read as sound.
             fades: samples of its crossfades on the left and the right.
         """
         if gap.channels:
             source = ChannelView(source, gap.channels)
         gaps = [other for other in gaps if other.shares_channel(gap)]
         view = without_dc(source, gap, gaps)
-        filling = self.from_sides(source if view is None else view, gap, gaps, fades)
+        filling = self.fill_by_method(source if view is None else view, gap, gaps, fades)
         if view is None:
             return filling
         offset = view.offset(filling.start, filling.stop)
         return replace(filling, samples=filling.samples + offset)
 
-    def from_sides(
+    def fill_by_method(
         self, source: AudioSource, gap: Gap, gaps: Sequence[Gap], fades: tuple[int, int]
     ) -> Filling:
-        """The filling of a gap that is in all channels of the source, by the method that suits."""
+        """The filling of a gap in all channels of the source, by the method of the settings."""
         method = self.settings.method
         if method == InfillMethod.auto:
             method = InfillMethod.ar if prefers_lpc(source, gap, gaps) else InfillMethod.tokens
         if method == InfillMethod.tokens:
-            return self.from_tokens(source, gap, gaps, fades)
+            return self.fill_with_tokens(source, gap, gaps, fades)
         return Filling(
             gap.start, fill_short(source, gap, gaps), gap, InfillMethod.ar, channels=gap.channels
         )
 
-    def from_tokens(
+    def fill_with_tokens(
         self, source: AudioSource, gap: Gap, gaps: Sequence[Gap], fades: tuple[int, int]
     ) -> Filling:
-        """A gap filled with what its guessed tokens sound like.
+        """The filling of a gap by its predicted tokens, decoded.
 
-        With the "auto" method its edges are autoregressive, and the crossfades lie in the gap; but
-        for a side with too little sound to go on with.
+        With the "auto" method its edges are autoregressive, and the crossfades lie in the gap;
+        except on a side with too little sound to extrapolate.
         """
         uncertain, inner, method = gap, gap, str(InfillMethod.tokens)
         if self.settings.method == InfillMethod.auto:
             source = EdgeExtendedSource(source, gap, gaps)
-            uncertain, inner, method = source.uncertain_span, source.inner, BLEND
+            uncertain, inner, method = source.uncertain_span, source.inner, AR_AND_TOKENS
             fades = (inner.start - gap.start or fades[0], gap.stop - inner.stop or fades[1])
         gaps = [uncertain if other == gap else other for other in gaps]
         context = GapContext.around(
@@ -160,11 +162,11 @@ class Infiller:
         with torch.inference_mode():
             codes = torch.cat(self.batches.map("channels", 0, len(samples), compute))
             vectors = self.vqvae.vectors(codes)
-        # copies: what inference mode made cannot be changed outside it
+        # copies: inference tensors cannot be changed outside inference mode
         codes, vectors = codes[:, : self.mlm.config.levels].clone(), vectors.clone()
         passes = self.predict_gap_tokens(codes, vectors, context, gap)
         weight = context.weight(inner, fades).to(self.device)
-        near = context.near(self.vqvae.config.reach + AROUND)
+        near = context.near(self.vqvae.config.reach + CONTEXT_FRAMES)
         span = slice(near.start * self.hop, near.stop * self.hop)
         with torch.inference_mode():
             made = self.vqvae.inpaint(
@@ -178,32 +180,31 @@ class Infiller:
         start, stop = inner.start - fades[0], inner.stop + fades[1]
         filled = ResampledSource(placed, source.sample_rate).read(start, stop)
         there = source.read(start, stop)
-        # 0 * NaN is NaN: what the gap holds must not be multiplied
+        # 0 * NaN would be NaN
         there[:, fades[0] : fades[0] + inner.length] = 0
         share = envelope(stop - start, *fades)
-        # powers add up to one: noise is not alike on both sides, and would sink between them
+        # equal-power crossfade: the noise of both sides is uncorrelated
         samples = share * there + (1 - share.square()).sqrt() * filled
         return Filling(start, samples, gap, method, passes, channels=gap.channels)
 
     def predict_gap_tokens(
         self, codes: Tensor, vectors: Tensor, context: GapContext, gap: Gap
     ) -> int:
-        """Fill a gap's codes and vectors in place; returns in how many passes.
+        """Fill a gap's codes and vectors in place; returns the number of windows.
 
-        A gap of more than half the model's window is filled in passes from left to right.
-        Other unknown frames are masked while that happens. The candidates go through the model
-        together.
+        A gap of more than half the model's window is filled in parts from left to right, other
+        unknown frames masked. All candidates are one batch.
 
         Args:
             codes: [C, levels, F].
-            vectors: [C, F, D].
-            context: whose frames they are.
-            gap: which gap; with the seed, it decides the filling.
+            vectors: code vectors [C, F, D].
+            context: the frames' context.
+            gap: the gap; its start and the seed decide the random numbers.
         """
         window, channels = self.mlm.config.window, codes.shape[0]
         candidates = self.settings.candidates
-        # at temperature 0 nothing is drawn: every level is what is to be expected
-        drawn = None if self.settings.temperature else 0
+        # at temperature 0 no level is sampled: all get expected vectors
+        sampled_levels = None if self.settings.temperature else 0
         generator = torch.Generator().manual_seed((self.settings.seed << 20) ^ gap.start)
         unknown = context.unknown.to(codes.device)
         portions = torch.split(torch.arange(context.first, context.last), max(window // 2, 1))
@@ -222,7 +223,7 @@ class Infiller:
                 self.settings.steps,
                 self.settings.temperature,
                 PerRecordingNoise([(generator, rows, channels)]),
-                drawn,
+                sampled_levels,
             )
             best = int(filled.score.view(candidates, channels).mean(dim=1).argmax())
             chosen = slice(best * channels, (best + 1) * channels)
@@ -233,25 +234,25 @@ class Infiller:
 
 
 def sorted_by_start(fillings: Iterable[Filling], starts: Sequence[int]) -> Iterator[Filling]:
-    """Fillings in the order of their first samples, none held longer than that takes.
+    """Fillings in the order of their first samples, each yielded as early as possible.
 
     Gaps of different channels may overlap in time, and only some fillings have crossfades.
 
     Args:
         fillings: in the order of their gaps.
-        starts: the first sample that each may have.
+        starts: the earliest first sample of each.
     """
-    held: list[tuple[int, int, Filling]] = []
+    heap: list[tuple[int, int, Filling]] = []
     earliest = [*accumulate(reversed(starts), min)][::-1][1:]  # of all that come after each
     for number, (filling, coming) in enumerate(zip_longest(fillings, earliest)):
-        heapq.heappush(held, (filling.start, number, filling))
-        while held and (coming is None or held[0][0] <= coming):
-            yield heapq.heappop(held)[2]
+        heapq.heappush(heap, (filling.start, number, filling))
+        while heap and (coming is None or heap[0][0] <= coming):
+            yield heapq.heappop(heap)[2]
 
 
 def prefers_lpc(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> bool:
-    """Whether autoregressive models fill a gap better than tokens, by its length and its sides."""
+    """Whether to fill a gap by linear prediction rather than tokens, by its length and sides."""
     seconds = gap.length / source.sample_rate
-    if not SHORT < seconds <= LONGEST:
-        return seconds <= SHORT
+    if not AR_SECONDS < seconds <= PREDICTABLE_AR_SECONDS:
+        return seconds <= AR_SECONDS
     return predictability_db(*sides(source, gap, gaps)) >= PREDICTABLE_DB

@@ -1,7 +1,7 @@
-"""Labels: gaps in files that other programs write, and Audacity label tracks for them to read.
+"""Labels: lists of gaps in files of other programs, and Audacity label tracks of found gaps.
 
-Read are Audacity's label tracks (``start<TAB>end<TAB>label``), CSV with or without a header, and
-what Reaper (regions and markers) and Audition (markers) export.
+Readable are Audacity's label tracks (``start<TAB>end<TAB>label``), CSV with or without a header,
+and exports of Reaper (regions and markers) and Audition (markers).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from audiomask.infill.gaps import Gap, gap_from_seconds, name_channels, parse_ch
 
 _LONGEST_LINE = 4096
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-# how a label ends that is about some channels only: silence [left]
+# the channels at the end of a label, as in ``silence [left]``
 _CHANNELS = re.compile(r"\[(left|right|[0-9]+(?:\+[0-9]+)*)\]\s*$")
-# a comma both between numbers and in them
+# commas both as separators and as decimal points
 _TWO_COMMAS = re.compile(r"\s*[0-9]+,[0-9]+,[0-9]+,[0-9]+\s*")
 
 
@@ -30,7 +30,7 @@ class Label:
     Attributes:
         where: the file and the line, for messages.
         start, end: seconds.
-        channels: what the label calls its channels; empty for all of them.
+        channels: names of its channels as written; empty for all.
     """
 
     where: str
@@ -39,7 +39,7 @@ class Label:
     channels: tuple[str, ...] = ()
 
     def gap(self, sample_rate: int, frames: int, channels: int) -> Gap:
-        """The gap in a recording of that rate, with so many samples and channels.
+        """The gap in a recording of that sample rate, length in samples, and number of channels.
 
         Raises:
             UsageError: it lies outside the recording.
@@ -51,11 +51,11 @@ class Label:
 
 @dataclass(frozen=True)
 class LabelFile:
-    """What a file of gaps says.
+    """The contents of a file of gaps.
 
     Attributes:
-        labels: its spans, in its order.
-        points: numbers of the lines with labels that mark a moment and have no length.
+        labels: its spans, in the file's order.
+        points: line numbers of labels without a length.
     """
 
     labels: Sequence[Label]
@@ -65,14 +65,15 @@ class LabelFile:
 def read_labels(path: Path) -> LabelFile:
     """Read a file of gaps: a label track, or CSV with tabs, semicolons or commas.
 
-    The first two columns are the start and the end, unless a header says which are
-    (``start`` and ``end``, or ``start`` and ``duration``). Times are seconds, m:s or h:m:s, with
-    a decimal point or comma. Empty lines and lines that begin with ``#`` or ``\\`` (Audacity's
-    frequency ranges) are passed over. A label that ends with ``[left]``, ``[right]``
-    or numbers as in ``[1+3]`` is about these channels only.
+    The first two columns are start and end, unless a header names them (``start`` and ``end``, or
+    ``start`` and ``duration``). Times are seconds, m:s or h:m:s, with a decimal point or comma.
+    Empty lines and lines that begin with ``#`` or ``\\`` (Audacity's frequency ranges) are skipped.
+    A label that ends with ``[left]``, ``[right]`` or numbers as in ``[1+3]`` applies to these
+    channels only.
 
     Raises:
-        UsageError: the file cannot be read, names no gap, or a line is wrong (its number is told).
+        UsageError: the file cannot be read, has no gaps, or a line is wrong (the message gives its
+            number).
     """
     labels: list[Label] = []
     points: list[int] = []
@@ -98,8 +99,8 @@ def read_labels(path: Path) -> LabelFile:
         else:
             labels.append(label)
     if not labels:
-        told = "only labels without a length" if points else "no gaps"
-        raise UsageError(f"{path}: names {told}")
+        found = "only labels without a length" if points else "no gaps"
+        raise UsageError(f"{path}: names {found}")
     return LabelFile(labels, points)
 
 
@@ -128,12 +129,12 @@ def write_labels(
 
 @dataclass(frozen=True)
 class _Columns:
-    """Which columns say what.
+    """The columns of a file of gaps.
 
     Attributes:
-        start, end: their numbers.
-        lengths: whether that of the end has lengths in place of ends.
-        named: whether a header says so.
+        start, end: column numbers.
+        lengths: whether the end's column holds lengths.
+        named: whether a header names them.
     """
 
     start: int = 0
@@ -145,7 +146,7 @@ class _Columns:
         """The label of a line.
 
         Raises:
-            UsageError: it lacks a time, or has none where one belongs.
+            UsageError: a time is missing or malformed.
         """
         if len(fields) <= max(self.start, self.end):
             raise UsageError(f"{where}: expected a start and an end in seconds")
@@ -172,11 +173,11 @@ def _header(fields: Sequence[str]) -> _Columns | None:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines with something on them and their numbers, without holding the file in memory."""
+    """Numbers and text of the lines that are not empty, read one at a time."""
     try:
         with path.open("rb") as binary:
             beginning = binary.read(4)
-        # what is no UTF-8 are letters in labels, which do not matter
+        # only letters of labels may be invalid UTF-8
         with path.open(encoding=_encoding(beginning), errors="replace", newline=None) as file:
             number = 0
             while line := file.readline(_LONGEST_LINE):
@@ -194,12 +195,12 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _encoding(beginning: bytes) -> str:
-    """The encoding of a text that begins with these bytes, a digit most likely."""
+    """The encoding of a text, by its first bytes, of which the first is likely a digit."""
     for mark, encoding in _BOMS:
         if beginning.startswith(mark):
             return encoding
     if len(beginning) >= 2 and not beginning[0] + beginning[1]:
-        return "utf-8"  # no text
+        return "utf-8"  # not a text
     if beginning[1:2] == b"\0":
         return "utf-16-le"
     return "utf-16-be" if beginning[:1] == b"\0" else "utf-8"

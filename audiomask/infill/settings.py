@@ -1,4 +1,4 @@
-"""Settings of infill: what may be chosen for every gap."""
+"""Settings of infill."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class InfillSettings:
     """How gaps are filled.
 
     Attributes:
-        method: "ar" for autoregressive interpolation, "tokens" for the models, "auto" for the
-            first in short gaps, and in long ones the second with the first at the edges.
-        steps: passes over the first level's tokens, when tokens are drawn.
-        temperature: of the drawing; 0 draws none and takes what is to be expected: in one pass,
-            nearer to what was there than any draw, and smoother.
-        candidates: fillings drawn for each gap, of which the likeliest is kept.
+        method: "ar" for autoregressive interpolation; "tokens" for tokens of the masked language
+            model; "auto" for "ar" in short gaps, and tokens with autoregressive edges in long ones.
+        steps: passes over the first level's tokens, when tokens are sampled.
+        temperature: of the sampling. At 0 tokens are not sampled: expected code vectors are taken
+            in one pass, nearer to the original than any sample, and smoother.
+        candidates: fillings sampled for each gap, of which the likeliest is kept.
         seed: same seed, same machine, same filling.
 
     Raises:
-        UsageError: a value that no filling can have.
+        UsageError: a value out of range.
     """
 
     method: InfillMethod | str = InfillMethod.auto
@@ -41,7 +41,6 @@ class InfillSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check the values."""
         if self.method not in tuple(InfillMethod):
             known = ", ".join(InfillMethod)
             raise UsageError(f"no method '{self.method}' (there are: {known})")

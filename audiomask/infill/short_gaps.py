@@ -1,13 +1,12 @@
 """Short gaps: filled by linear prediction (LPC) from the sound around them.
 
-Predictable sound, such as solos, gets the mean of two predictors' fillings; any other gets that of
+Predictable sound, such as solos, gets the mean of two predictors' fillings; other sound that of
 Janssen's method.
 
 The samples solve Janssen's equations (Janssen, Veldhuis and Vries 1986) around one gap, as Mokrý
-and Rajmic (2024) found it best. The models are estimated otherwise than theirs: by least squares
-over both directions (Marple 1980), which takes less sound than Burg's method, so that models as
-long know the nearest surroundings alone, and music does not stay the same for longer. Two models
-differ where they are wrong, and their mean is less so.
+and Rajmic (2024) recommend. Predictors are estimated by least squares in both directions (Marple
+1980), which needs less sound than Burg's method for the same order, so that the sound is closer to
+stationary. The errors of two predictors partly cancel in their mean.
 """
 
 from __future__ import annotations
@@ -30,48 +29,48 @@ from audiomask.infill.gaps import Gap
 
 
 @dataclass(frozen=True)
-class Model:
-    """How a linear predictor of a gap's surroundings is made.
+class Predictor:
+    """Settings of a linear predictor.
 
     Attributes:
         side: seconds of sound on each side that it is estimated from.
-        reach: seconds that its coefficients reach back.
+        reach: seconds that its coefficients span.
     """
 
     side: float
     reach: float
 
 
-#: 600 and 1000 coefficients at 44.1 kHz; docs/short_gaps.md tells how they were chosen
-MODELS = (Model(0.03, 600 / 44_100), Model(0.05, 1000 / 44_100))
-#: most coefficients for each sample on a side
-SHARE = 0.46
-#: power of the noise assumed in the sound, as a share of its own, so that no model is too sure
+#: of order 600 and 1000 at 44.1 kHz; for the choice see docs/short_gaps.md
+PREDICTORS = (Predictor(0.03, 600 / 44_100), Predictor(0.05, 1000 / 44_100))
+#: highest order, as a share of the samples on the longer side
+COEFFICIENT_SHARE = 0.46
+#: power of the noise added to regularize the fit, as a share of the sound's
 NOISE = 1e-9
-#: seconds of sound that models need on either side, and of the longest gap that they fill
-LEAST_SIDE, LONGEST = 0.01, 0.3
-#: models work at this rate, or up to twice it; at a higher one they would take more coefficients
+#: seconds of sound that predictors need on either side, and of the longest gap that they fill
+MIN_SIDE, LONGEST = 0.01, 0.3
+#: sample rate of the predictors; recordings of twice that or more are decimated
 RATE = 44_100
-#: coefficients that fill what is above the models' band in recordings of higher rates
+#: order of the filling above the predictors' band, in recordings of higher rates
 ROUGH_ORDER = 200
-#: prediction gain, in dB, of predictable sound: most solos have more, most bands less
+#: prediction gain, in dB, from which sound is predictable: most solos have more, most bands less
 PREDICTABLE_DB = 35.0
-#: most coefficients of Janssen's method
+#: highest order of Janssen's method
 JANSSEN_ORDER = 1500
-#: a filling's samples are at most so many times as large as any beside it
-LOUDEST = 2.0
+#: largest sample of a filling, as a multiple of the largest one beside it
+MAX_GAIN = 2.0
 
 
 def fill_short(source: AudioSource, gap: Gap, gaps: Sequence[Gap] = ()) -> Tensor:
     """The samples of a short gap, by linear prediction.
 
-    Gaps up to LONGEST with predictable sound on both sides are filled by MODELS, others by
-    Janssen's method. What is in the gap does not matter. Every channel has models of its own.
+    Gaps up to LONGEST with predictable sound on both sides are filled by PREDICTORS, others by
+    Janssen's method. Every channel has its own models.
 
     Args:
         source: the recording.
-        gap: where.
-        gaps: all its gaps, so that no other is taken for sound.
+        gap: the gap; its samples are ignored.
+        gaps: all gaps of the recording, none of which is read as sound.
 
     Returns:
         float32 [C, gap.length], all finite.
@@ -80,19 +79,19 @@ def fill_short(source: AudioSource, gap: Gap, gaps: Sequence[Gap] = ()) -> Tenso
     start, stop = before.shape[1], before.shape[1] + gap.length
     audio = torch.cat((before, before.new_zeros(len(before), gap.length), after), dim=1)
     rate = source.sample_rate
-    cut_off = min(start, after.shape[1]) < LEAST_SIDE * rate
+    cut_off = min(start, after.shape[1]) < MIN_SIDE * rate
     if gap.length > LONGEST * rate or cut_off or predictability_db(before, after) < PREDICTABLE_DB:
         filled = janssen(audio, start, stop)
     else:
         filled = lpc_fill(audio, start, stop, rate)
-    loudest = LOUDEST * audio.abs().amax(dim=1, keepdim=True)
+    loudest = MAX_GAIN * audio.abs().amax(dim=1, keepdim=True)
     return filled.clamp(-loudest, loudest).nan_to_num(0.0)
 
 
 def predictability_db(before: Tensor, after: Tensor) -> float:
-    """The prediction gain of the sound [C, n] on both sides of a gap, in dB: the lesser one.
+    """The lower prediction gain of the sound [C, n] on both sides of a gap, in dB.
 
-    Minus infinity where there is next to nothing on a side.
+    Minus infinity where a side has less than eight samples.
     """
     if min(before.shape[1], after.shape[1]) < 8:
         return -math.inf
@@ -100,22 +99,21 @@ def predictability_db(before: Tensor, after: Tensor) -> float:
 
 
 def janssen(audio: Tensor, start: int, stop: int) -> Tensor:
-    """The samples [start, stop) of audio [C, T] by Janssen's method with long models."""
+    """The samples [start, stop) of audio [C, T] by Janssen's method."""
     longer = max(start, audio.shape[1] - stop)
     return interpolate(audio, start, stop, model_order(stop - start, longer, JANSSEN_ORDER))
 
 
 def lpc_fill(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:
-    """The samples of a gap as MODELS predict them.
+    """The samples of a gap by the mean of PREDICTORS.
 
-    At high rates they say only what is below half of their own rate. Above it, where there is
-    little, a rough filling by Janssen's method has to do.
+    At high sample rates the predictors fill the band below half of ``RATE``; the band above it is
+    filled by Janssen's method with a low order.
 
     Args:
-        audio: [C, T], the gap and the sound on its sides. What is in the gap does not matter.
-        start: first sample of the gap.
-        stop: the sample after its last.
-        sample_rate: samples a second.
+        audio: [C, T], the gap and the sound on its sides. Samples in the gap are ignored.
+        start, stop: samples [start, stop) of the gap.
+        sample_rate: in Hz.
 
     Returns:
         float32 [C, stop - start].
@@ -125,9 +123,8 @@ def lpc_fill(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:
         return torch.stack(
             [average_fill(one, start, stop, sample_rate) for one in audio.double()]
         ).float()
-    # The resampler mixes what is in the gap with what is just beside it, and there a rough filling
-    # is as good as any.
-    side = round(MODELS[0].side * sample_rate)
+    # The resampler mixes samples of the gap with those beside it, so that they must be set.
+    side = round(PREDICTORS[0].side * sample_rate)
     low, high = max(start - side, 0), min(stop + side, audio.shape[1])
     rough = audio.clone()
     rough[:, start:stop] = interpolate(audio[:, low:high], start - low, stop - low, ROUGH_ORDER, 1)
@@ -141,28 +138,27 @@ def lpc_fill(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:
 
 
 def average_fill(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:
-    """The mean of the fillings of MODELS in the gap [start, stop) of audio, double [T]."""
+    """The mean of the fillings by PREDICTORS of the gap [start, stop) of audio, double [T]."""
     total = audio.new_zeros(stop - start)
-    for model in MODELS:
+    for model in PREDICTORS:
         side = round(model.side * sample_rate)
         parts = [audio[max(start - side, 0) : start], audio[stop : stop + side]]
         shorter, longer = sorted(map(len, parts))
-        order = min(round(model.reach * sample_rate), int(SHARE * longer), shorter)
+        order = min(round(model.reach * sample_rate), int(COEFFICIENT_SHARE * longer), shorter)
         parts = [part for part in parts if len(part) > order and part.any()]
-        if order and parts:  # between silence there is silence
-            total += solve_gap(audio, start, stop, fit_predictor(parts, order)) / len(MODELS)
+        if order and parts:  # otherwise both sides are silent
+            total += solve_gap(audio, start, stop, fit_predictor(parts, order)) / len(PREDICTORS)
     return total
 
 
 def fit_predictor(parts: Sequence[Tensor], order: int) -> Tensor:
-    """Coefficients of one all-pole model of several stretches of sound, by least squares.
+    """Coefficients of one linear predictor of several passages, by least squares.
 
-    The squared errors of predicting forwards and backwards are as small as they can be, added up
-    over all stretches (the modified covariance method). The model need not be stable: it cannot
-    be run on by itself.
+    They minimize the squared forward and backward prediction errors, summed over all passages (the
+    modified covariance method). The model may be unstable as a recursive filter.
 
     Args:
-        parts: double [T] each, T more than ``order``; not all of it silence.
+        parts: double [T] each, T more than ``order``; not all silent.
         order: how many coefficients.
 
     Returns:
@@ -170,7 +166,7 @@ def fit_predictor(parts: Sequence[Tensor], order: int) -> Tensor:
     """
     loudest = max(float(part.abs().max()) for part in parts)
     products = torch.from_numpy(covariance_sums([(p / loudest).numpy() for p in parts], order))
-    # an error backwards is one forwards with its coefficients in reverse
+    # a backward error is a forward one with reversed coefficients
     products += products.flip(0, 1).T.clone()
     system, goal = products[1:, 1:], products[0, 1:]
     system.diagonal().add_(NOISE * system.diagonal().mean())
@@ -189,27 +185,26 @@ def covariance_sums(
     """
     total = np.zeros((order + 1, order + 1))
     for part in parts:
-        # a transform as long as the part: nothing wraps around to the lags wanted
+        # circular wrap-around does not reach the lags wanted
         size = next_fast_len(len(part), real=True)
         spectrum = np.fft.rfft(part, size) * np.fft.rfft(part[order:], size).conj()
         row = np.fft.irfft(spectrum, size)[: order + 1][::-1]
         total[0] += row
-        # a row further down, every sum begins and ends a sample earlier
-        gained, lost = part[:order][::-1], part[len(part) - order :][::-1]
+        # in the next row, every sum begins and ends a sample earlier
+        added, dropped = part[:order][::-1], part[len(part) - order :][::-1]
         for index in range(order):
-            row = row[:-1] + gained[index] * gained[index:] - lost[index] * lost[index:]
+            row = row[:-1] + added[index] * added[index:] - dropped[index] * dropped[index:]
             total[index + 1, index + 1 :] += row
     return total
 
 
 def solve_gap(audio: Tensor, start: int, stop: int, coefficients: Tensor) -> Tensor:
-    """The samples of a gap that make the sum of the squared prediction errors least.
+    """The samples of a gap that minimize the sum of squared prediction errors.
 
     Args:
-        audio: double [T]; what is in the gap does not matter.
-        start: first sample of the gap, no fewer than there are coefficients.
-        stop: the sample after its last; as many follow.
-        coefficients: double [order + 1], of any model.
+        audio: double [T], at least ``order`` samples on each side; those in the gap are ignored.
+        start, stop: samples [start, stop) of the gap.
+        coefficients: double [order + 1], of any predictor.
 
     Returns:
         double [stop - start].
@@ -217,7 +212,7 @@ def solve_gap(audio: Tensor, start: int, stop: int, coefficients: Tensor) -> Ten
     order, length = len(coefficients) - 1, stop - start
     known = audio[start - order : stop + order].numpy().copy()
     known[order : order + length] = 0
-    # how two samples act together on the errors depends on their distance alone
+    # the normal equations are Toeplitz: the autocorrelation of the coefficients
     size = next_fast_len(len(known), real=True)
     power = np.square(np.abs(np.fft.rfft(coefficients.numpy(), size)))
     column = np.zeros(length)

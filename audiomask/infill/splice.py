@@ -1,4 +1,4 @@
-"""Splicing: patches set into a copy that is otherwise bit-identical."""
+"""Splicing: a copy with patches, bit-identical elsewhere."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ def copy_with_patches(
 ) -> Iterator[int]:
     """Copy a file block by block, with patches in place of some of its samples.
 
-    All other samples are copied as they are stored. A patch is asked for when all before it has
-    been copied, and no longer held than it lasts.
+    All other samples are copied as they are stored. Each patch is requested only once all samples
+    before it are copied.
 
     Args:
-        source: what to copy.
+        source: the file to copy.
         patches: sorted by their start, inside the source; they may overlap in different channels.
-        writer: where to; the same number of channels.
+        writer: the destination, of the same number of channels.
 
     Yields:
-        How many samples are done, at the end ``source.frames``.
+        Samples done, at the end ``source.frames``.
 
     Raises:
         ValueError: a patch begins before the one before it, overlaps one in a channel, or passes
@@ -59,7 +59,7 @@ def copy_with_patches(
     waiting = iter(patches)
     coming = next(waiting, None)
     inside: list[Patch] = []
-    free = [0] * source.channels  # where each channel's patches have ended
+    free = [0] * source.channels  # each channel's end of patches so far
     done = 0
     while done < source.frames:
         while coming is not None and coming.start <= done:
@@ -80,7 +80,7 @@ def copy_with_patches(
         stop = min(done + _BLOCK, source.frames, *edges)
         raw = source.read_raw(done, stop)
         for patch in inside:
-            raw = _patched(raw, patch, done, writer)
+            raw = apply_patch(raw, patch, done, writer)
         writer.write_raw(raw)
         done = stop
         inside = [patch for patch in inside if patch.stop > done]
@@ -92,10 +92,10 @@ def copy_with_patches(
 def crossfade_bounds(
     gaps: Sequence[Gap], frames: int, fade: int, channels: int = 1
 ) -> list[tuple[int, int]]:
-    """How many samples a crossfade may take on the left and right of every gap.
+    """Samples of the crossfade on the left and right of every gap.
 
-    At most ``fade``; never samples of a neighbouring gap or beyond the file. Two gaps of a channel
-    share the sound between them, so that their crossfades do not overlap either.
+    At most ``fade``, and never samples of another gap or beyond the file. Two gaps of a channel
+    share the sound between them, so that their crossfades do not overlap.
 
     Args:
         gaps: sorted and, in each channel, not touching, as ``merge_gaps`` gives them.
@@ -121,11 +121,11 @@ def crossfade_bounds(
     return bounds
 
 
-def _patched(raw: Raw, patch: Patch, start: int, writer: AudioWriter) -> Raw:
-    """Stored samples [n, C] from ``start`` on with a patch's in its channels.
+def apply_patch(raw: Raw, patch: Patch, start: int, writer: AudioWriter) -> Raw:
+    """Stored samples [n, C] from ``start`` on, with a patch's samples in its channels.
 
-    They come back on the writer's own grid, where both are whole numbers, or else as floats: what
-    is not patched is written as it would be alone.
+    They stay integers where source and writer store integers, and become floats otherwise, so that
+    unpatched samples are written exactly as without a patch.
     """
     first = start - patch.start
     samples = patch.samples[:, first : first + len(raw)]

@@ -1,7 +1,7 @@
-"""Views: a recording as the filling of one gap sees it, some of its channels, without an offset.
+"""Views of a recording for one gap: some of its channels, without their DC offset.
 
-A constant offset (DC) says nothing of the sound, and no model carries it across a gap: fillings
-would sink to zero in its middle and be heard as a thump.
+No model continues a DC offset across a gap: fillings would sink to zero in the middle, an audible
+thump.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from torch import Tensor
 from audiomask.audio.source import AudioSource
 from audiomask.infill.gaps import Gap
 
-#: seconds of sound a side that an offset is looked for in, and of the pieces whose means are
-#: compared; a piece holds a whole period of anything that is heard
-STRETCH, PIECE = 3.0, 0.05
-#: pieces that tell of an offset, at least, and of which some may be far off
-FEWEST, MANY = 4, 20
-#: An offset is one if it is so many times as large as its standard error, and at least so large.
-#: Music without one has means that differ from piece to piece, and from side to side.
-SURE, LEAST = 4.0, 1e-3
+#: seconds a side in which an offset is estimated, and of the blocks whose means are compared; a
+#: block holds a whole period of any audible frequency
+SIDE_SECONDS, BLOCK_SECONDS = 3.0, 0.05
+#: the fewest blocks for an estimate, and for one of the deviation by its median
+MIN_BLOCKS, MAD_BLOCKS = 4, 20
+#: the smallest offset, in standard errors and absolute. Without an offset, means of music differ
+#: from block to block and from side to side.
+MIN_Z_SCORE, MIN_OFFSET = 4.0, 1e-3
 
 
 class ChannelView:
@@ -43,10 +43,10 @@ class ChannelView:
 
 
 class DCFreeView:
-    """A recording without the constant offset that it has around a gap.
+    """A recording without its DC offset around a gap.
 
-    Before the gap the offset is that of the left side, behind it that of the right side, and in
-    it a line from one to the other.
+    The offset is the left side's before the gap, the right side's after it, and interpolated
+    linearly in it.
 
     Args:
         source: the recording.
@@ -75,16 +75,18 @@ class DCFreeView:
 
 
 def without_dc(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> DCFreeView | None:
-    """A recording without its offset around a gap; None if it has none.
+    """A recording without its DC offset around a gap; None if it has none.
 
     Args:
-        gaps: all that count in these channels, so that none is taken for sound.
+        source: the recording.
+        gap: the gap.
+        gaps: all gaps in these channels, none of which is read as sound.
     """
     left = dc_offset(source, gap.start, -1, gaps)
     right = dc_offset(source, gap.stop, 1, gaps)
     if left is None and right is None:
         return None
-    # a side with too little sound to tell goes on as the other
+    # a side too short for an estimate takes the other's
     left = right if left is None else left
     right = left if right is None else right
     assert left is not None
@@ -93,23 +95,24 @@ def without_dc(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> DCFreeView
 
 
 def dc_offset(source: AudioSource, edge: int, direction: int, gaps: Sequence[Gap]) -> Tensor | None:
-    """The constant offset [C] of the sound on one side of a gap, 0 where none is sure.
+    """The DC offset [C] of the sound on one side of a gap, 0 where it is not significant.
 
-    The mean of the middle half of the means of pieces: what is off for a while does not move it.
+    The interquartile mean of block means, which short disturbances do not move.
 
     Args:
-        edge: where the gap begins or ends.
-        direction: -1 for the sound before the edge, 1 for that behind it.
-        gaps: what is no sound.
+        source: the recording.
+        edge: the gap's first sample, or the one after its last.
+        direction: -1 for the sound before the edge, 1 for that after it.
+        gaps: spans to leave out.
 
     Returns:
-        None where there is too little sound to tell.
+        None where there is too little sound.
     """
-    length, count = round(PIECE * source.sample_rate), round(STRETCH / PIECE)
+    length, count = round(BLOCK_SECONDS * source.sample_rate), round(SIDE_SECONDS / BLOCK_SECONDS)
     reach = direction * count * length
     start, stop = max(min(edge, edge + reach), 0), min(max(edge, edge + reach), source.frames)
     count = (stop - start) // length
-    if count < FEWEST:
+    if count < MIN_BLOCKS:
         return None
     if direction < 0:
         start = stop - count * length
@@ -120,17 +123,17 @@ def dc_offset(source: AudioSource, edge: int, direction: int, gaps: Sequence[Gap
         if gap.stop > start and gap.start < stop:
             known[max(gap.start - start, 0) // length : -(-(gap.stop - start) // length)] = False
     means = means[:, known]
-    if means.shape[1] < FEWEST:
+    if means.shape[1] < MIN_BLOCKS:
         return None
     ranked, quarter = means.sort(dim=1).values, means.shape[1] // 4
     offset = ranked[:, quarter : means.shape[1] - quarter].mean(dim=1)
-    # of few pieces the deviation says more than its median; noise alone has that of its power
+    # of few blocks the standard deviation is steadier than the median; at least that of noise
     spread = torch.maximum(
         (means - offset[:, None]).abs().median(dim=1).values * 1.4826
-        if means.shape[1] >= MANY
+        if means.shape[1] >= MAD_BLOCKS
         else means.std(dim=1),
         (audio - audio.mean(dim=1, keepdim=True)).square().mean(dim=1).sqrt() / length**0.5,
     )
-    error = 1.2 * spread / means.shape[1] ** 0.5  # of such a mean
-    sure = (offset.abs() >= LEAST) & (offset.abs() >= SURE * error)
-    return torch.where(sure, offset, 0.0)
+    error = 1.2 * spread / means.shape[1] ** 0.5  # of an interquartile mean
+    significant = (offset.abs() >= MIN_OFFSET) & (offset.abs() >= MIN_Z_SCORE * error)
+    return torch.where(significant, offset, 0.0)

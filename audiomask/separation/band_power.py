@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from audiomask.audio.bands import Bands, as_parts
-from audiomask.audio.spectra import at_once, band_weights, centered, frame_spectra
+from audiomask.audio.spectra import band_weights, centered, frame_spectra, frames_per_chunk
 
 
 class BandPower:
@@ -66,7 +66,7 @@ class BandPower:
         channels, length = audio.shape
         pad = self.stft_size - self.hop_length
         padded = centered(audio, self.stft_size, self.hop_length)
-        step = at_once(audio.device, channels) * self.hop_length
+        step = frames_per_chunk(audio.device, channels) * self.hop_length
         for begin in range(0, length, step):
             part = padded[:, begin : min(begin + step, length) + pad]
             yield as_parts(frame_spectra(part, self.stft_size, self.hop_length))

@@ -11,11 +11,11 @@ from torch import Tensor
 from audiomask.audio.bands import Bands, as_complex, as_parts
 from audiomask.audio.source import AudioSource
 from audiomask.audio.spectra import (
-    at_once,
     band_weights,
     frame_spectra,
+    frames_per_chunk,
     overlap_add,
-    room_for,
+    overlap_add_buffer,
     synthesis_window,
 )
 
@@ -96,9 +96,9 @@ class MaskApplier:
         left = (size - hop) // 2
         audio = self.source.read(low * hop - left, (high - 1) * hop - left + size).to(device)
         channels = len(audio)
-        total = room_for((len(here), channels), high - low, size, hop, device)
+        total = overlap_add_buffer((len(here), channels), high - low, size, hop, device)
         window = synthesis_window(size, hop, device)
-        step = at_once(device, channels)
+        step = frames_per_chunk(device, channels)
         for begin in range(0, high - low, step):
             end = min(begin + step, high - low)
             heard = audio[:, begin * hop : (end - 1) * hop + size]

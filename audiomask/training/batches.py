@@ -82,17 +82,15 @@ def batch_source(
     numbered, rate = SeededItems(dataset, builder), dataset.sample_rate
     seconds = dataset.samples / rate
     if device.type == "cpu":
-<<<<<<< HEAD
-        return BatchSource(numbered, CpuCollate(blend, work), seconds=seconds, sample_rate=rate)
-    return BatchSource(
-        numbered, RawCollate(blend.stems), DeviceCollate(blend, work, device), seconds, rate
-=======
         return BatchSource(
             numbered, CpuCollate(dataset, builder), seconds=seconds, sample_rate=rate
         )
     return BatchSource(
-        numbered, collate_raw, DeviceCollate(dataset, builder, device), seconds, rate
->>>>>>> house
+        numbered,
+        RawCollate(dataset.stems),
+        DeviceCollate(dataset, builder, device),
+        seconds,
+        rate,
     )
 
 

@@ -1,4 +1,4 @@
-"""Schedule: how a run proceeds."""
+"""TrainConfig: how a run proceeds."""
 
 from __future__ import annotations
 

@@ -60,13 +60,8 @@ def train_kind(name: str, options: TrainOptions) -> int:
         config, train_config, augmentation = resolve(
             options,
             kind.network(preset, settings).config,
-<<<<<<< HEAD
-            task_class.schedule,
-            task_class.augmentation,
-=======
             task_class.train_config,
-            Augmentation(),
->>>>>>> house
+            task_class.augmentation,
             fixed=fixed,
         )
         torch.manual_seed(options.seed)

@@ -48,13 +48,9 @@ class Task(ABC):
     #: name of the kind in ``audiomask.kinds``
     kind: ClassVar[str]
     #: of a run that says nothing else
-<<<<<<< HEAD
-    schedule: ClassVar[Schedule] = Schedule(steps=20_000, batch_size=8)
+    train_config: ClassVar[TrainConfig] = TrainConfig(steps=20_000, batch_size=8)
     #: how excerpts are varied, where a run says nothing else
     augmentation: ClassVar[Augmentation] = Augmentation()
-=======
-    train_config: ClassVar[TrainConfig] = TrainConfig(steps=20_000, batch_size=8)
->>>>>>> house
     #: whether it learns from stems, and not from recordings alone
     needs_stems: ClassVar[bool] = True
 

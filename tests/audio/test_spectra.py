@@ -232,17 +232,17 @@ def test_frames_that_bring_their_surroundings_are_those_of_the_whole() -> None:
 def test_frames_added_in_parts_settle_to_the_inverse(size: int, hop: int) -> None:
     spectrum = stft(noise(2, 21 * hop), size, hop)
     frames = torch.fft.irfft(spectrum.mT, n=size)
-    total = spectra.room_for((2,), 21, size, hop, frames.device)
+    total = spectra.overlap_add_buffer((2,), 21, size, hop, frames.device)
     window = spectra.synthesis_window(size, hop, frames.device)
     hops = total.shape[1] - 21
     for begin, end in ((0, 8), (8, 9), (9, 21)):
         spectra.overlap_add(total[:, begin : end + hops], frames[:, begin:end], window)
-    found = spectra.settle(total, size, hop)
+    found = spectra.finish_overlap_add(total, size, hop)
     assert torch.allclose(found, istft(spectrum, size, hop), atol=1e-5)
 
 
 def test_fewer_frames_at_once_of_more_rows() -> None:
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
-    assert spectra.at_once(cpu, 1) == 2 * spectra.at_once(cpu, 2)
-    assert spectra.at_once(cpu, 10_000) == 1
-    assert spectra.at_once(gpu, 2) > spectra.at_once(cpu, 2)
+    assert spectra.frames_per_chunk(cpu, 1) == 2 * spectra.frames_per_chunk(cpu, 2)
+    assert spectra.frames_per_chunk(cpu, 10_000) == 1
+    assert spectra.frames_per_chunk(gpu, 2) > spectra.frames_per_chunk(cpu, 2)

@@ -25,11 +25,11 @@ def test_chunks_equal_one_pass(
     monkeypatch.setattr(codec, "CHUNK", 13 * hop)
     assert torch.equal(encode(model, source, CPU), whole)
     with torch.inference_mode():
-        decoded = model.decode(whole.long(), together=True)
+        decoded = model.decode(whole.long(), share_phases=True)
     sound = DecodedSource(model, whole)
     parts = [sound.read(a, a + 1000) for a in range(0, sound.frames, 1000)]
-    together = torch.cat(parts, dim=1)[:, : sound.frames]
-    assert torch.allclose(together, decoded, atol=1e-5)
+    joined = torch.cat(parts, dim=1)[:, : sound.frames]
+    assert torch.allclose(joined, decoded, atol=1e-5)
 
 
 def test_many_channels_make_short_chunks(vqvae: AnyVQVAE, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,9 +78,9 @@ def test_with_little_memory_fewer_frames_are_coded_at_once(
         room(samples.shape[-1] // 512)
         return real["encode"](samples)
 
-    def decoded(codes: Tensor, start: int, stop: int, together: bool) -> Tensor:
+    def decoded(codes: Tensor, start: int, stop: int, share_phases: bool) -> Tensor:
         room(stop - start)
-        return real["decode"](codes, start, stop, together)
+        return real["decode"](codes, start, stop, share_phases)
 
     monkeypatch.setattr(vqvae, "encode", encoded)
     monkeypatch.setattr(vqvae, "decode", decoded)
@@ -117,8 +117,8 @@ def test_channels_share_their_phases(vqvae: AnyVQVAE) -> None:
     assert torch.allclose(twice[0], twice[1], atol=1e-6)
     # a channel's sound depends on the other's only where they share phases
     pairs = [torch.cat([codes[:1], extra]) for extra in (codes[1:], other)]
-    for together in (True, False):
+    for share_phases in (True, False):
         first, second = (
-            DecodedSource(vqvae, pair, together).read(0, 40 * 512)[0] for pair in pairs
+            DecodedSource(vqvae, pair, share_phases).read(0, 40 * 512)[0] for pair in pairs
         )
-        assert torch.allclose(first, second, atol=1e-5) != together
+        assert torch.allclose(first, second, atol=1e-5) != share_phases

@@ -11,7 +11,7 @@ from signals import gaussian_noise, tone, uniform_noise
 from torch import Tensor
 
 from audiomask.infill.autoregressive import (
-    HIGHEST_ORDER,
+    MAX_ORDER,
     burg,
     extrapolate,
     interpolate,
@@ -129,7 +129,7 @@ def test_silence_and_constants_stay_what_they_are() -> None:
 
 def test_orders() -> None:
     assert (model_order(1, 9000), model_order(100, 9000)) == (5, 302)
-    assert model_order(44_100, 9000) == HIGHEST_ORDER
+    assert model_order(44_100, 9000) == MAX_ORDER
     assert (model_order(100, 800), model_order(100, 2)) == (200, 1)
 
 

@@ -5,7 +5,7 @@ from signals import tone
 from torch import Tensor
 
 from audiomask.audio.source import MemorySource
-from audiomask.infill.edges import EDGE, EdgeExtendedSource, neighbours
+from audiomask.infill.edges import EXTENSION_SECONDS, EdgeExtendedSource, neighbours
 from audiomask.infill.gaps import Gap
 
 RATE = 44100
@@ -25,7 +25,7 @@ def extended(audio: Tensor, gap: Gap, *others: Gap) -> EdgeExtendedSource:
 def test_a_tone_goes_on_into_the_gap() -> None:
     audio, gap = sine(60_000), Gap(20_000, 40_000)
     found = extended(audio, gap)
-    length = round(EDGE * RATE)
+    length = round(EXTENSION_SECONDS * RATE)
     assert found.inner == Gap(gap.start + length, gap.stop - length)
     assert found.uncertain_span == Gap(gap.start + length // 2, gap.stop - length // 2)
     read = found.read(gap.start - 100, gap.stop + 100)

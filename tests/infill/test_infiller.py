@@ -13,7 +13,7 @@ from audiomask.audio.source import MemorySource
 from audiomask.errors import AudiomaskError, UsageError
 from audiomask.infill import infiller as module
 from audiomask.infill.gaps import Gap, merge_gaps
-from audiomask.infill.infiller import BLEND, FADE, SHORT, Filling, Infiller
+from audiomask.infill.infiller import AR_AND_TOKENS, AR_SECONDS, FADE, Filling, Infiller
 from audiomask.infill.settings import InfillMethod, InfillSettings
 from audiomask.networks.mlm import MaskedLM
 from audiomask.networks.mlm.decoding import Decoded
@@ -76,7 +76,9 @@ def test_fillings_keep_to_the_gaps_and_their_crossfades(
             assert filling.method == method
         else:
             # noise cannot be foreseen
-            assert filling.method == (InfillMethod.ar if gap.length <= SHORT * rate else BLEND)
+            assert filling.method == (
+                InfillMethod.ar if gap.length <= AR_SECONDS * rate else AR_AND_TOKENS
+            )
 
 
 def test_a_crossfade_is_between_what_is_there_and_what_is_made(
@@ -125,9 +127,9 @@ def test_edges_are_what_goes_on_from_the_sides(
     ("milliseconds", "noisy", "method"),
     [
         (40, True, InfillMethod.ar),
-        (80, True, BLEND),
+        (80, True, AR_AND_TOKENS),
         (80, False, InfillMethod.ar),
-        (120, False, BLEND),
+        (120, False, AR_AND_TOKENS),
     ],
 )
 def test_the_method_suits_length_and_sound(

@@ -13,9 +13,9 @@ from audiomask.infill import short_gaps
 from audiomask.infill.autoregressive import burg, least_squares
 from audiomask.infill.gaps import Gap
 from audiomask.infill.short_gaps import (
-    LEAST_SIDE,
     LONGEST,
-    MODELS,
+    MIN_SIDE,
+    PREDICTORS,
     fill_short,
     fit_predictor,
     lpc_fill,
@@ -137,7 +137,7 @@ def test_janssens_method_where_the_models_lack_sound_or_the_gap_is_long(
     used: list[str] = []
     fake("janssen")
     fake("lpc_fill")
-    audio, least, longest = tones(1), round(LEAST_SIDE * RATE), int(LONGEST * RATE)
+    audio, least, longest = tones(1), round(MIN_SIDE * RATE), int(LONGEST * RATE)
     filled(audio, Gap(least, least + 100))
     filled(audio, Gap(15_000, 15_000 + longest))
     assert used == ["lpc_fill"] * 2
@@ -158,8 +158,8 @@ def test_channels_have_models_of_their_own() -> None:
 def test_the_mean_of_all_models(monkeypatch: pytest.MonkeyPatch) -> None:
     audio = noise(20_000).cumsum(0)[None].float()
     fillings = []
-    for model in MODELS:
-        monkeypatch.setattr(short_gaps, "MODELS", (model,))
+    for model in PREDICTORS:
+        monkeypatch.setattr(short_gaps, "PREDICTORS", (model,))
         fillings.append(lpc_fill(audio, 9000, 9300, RATE))
     monkeypatch.undo()
     found = lpc_fill(audio, 9000, 9300, RATE)

@@ -64,4 +64,6 @@ def amplify(lines: Tensor, gain_db: Tensor, bias: Tensor) -> Tensor:
     driven -= torch.tanh(offset)
     spectrum = torch.fft.rfft(driven)[..., : even // 2 + 1]
     clipped = torch.fft.irfft(spectrum, n=even)[..., :length] / 2
-    return clipped / clipped.abs().amax(dim=(1, 2), keepdim=True).clamp_min(1e-6) * peak
+    loudest = clipped.abs().amax(dim=(1, 2), keepdim=True).clamp_min(1e-6)
+    scaled: Tensor = clipped * (peak / loudest)
+    return scaled

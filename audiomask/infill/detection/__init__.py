@@ -1,1 +1,1 @@
-"""Detectors of damage: digital silence, repeated samples, NaN, clipping, dropouts, clicks."""
+"""Detectors of damage: digital silence, stuck samples, NaN, clipping, dropouts, clicks."""

@@ -1,7 +1,7 @@
-"""Clicks: single impulses and short bursts that are torn out of the sound around them.
+"""Clicks: single impulses and short bursts of damage.
 
-What a linear predictor of the surroundings misses is small in music, and large where something
-was broken; but in an attack it stays large, and in a buzz it is as large in every period.
+The error of a linear predictor is small in music and large in a click. An attack is told apart by
+its error staying large, a buzz by its error being as large in every period.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from audiomask.infill.detection.runs import Spans
 
 Audio = npt.NDArray[np.float32]
 
-#: coefficients of the predictors, and seconds of sound that each is made for
+#: order of the predictors, and seconds of sound for which each is estimated
 ORDER, FRAME = 24, 0.04
-#: by how many times its usual size the error is larger in a click, and at its edges
+#: the error in a click and at its edges, in multiples of its usual size
 PEAK, EDGE = 16.0, 4.0
-#: samples of the longest click, the predictor's echo included, and how many of sound between two
-#: are filled with them
+#: samples of the longest click, with the predictor's response, and of the sound between two that
+#: are joined
 LONGEST, JOIN = 90, 12
-#: samples at its edges that are filled as well: the predictor is late, and tails are quiet
+#: samples added at both edges: the predictor is late, and tails are quiet
 MARGIN = 2
-#: seconds on both sides that have nothing like it, and by how much what is there is smaller
-ALONE, SMALLER = 0.02, 0.35
+#: seconds on both sides without another click, and the largest error there as a share of the peak
+ISOLATION, ISOLATION_RATIO = 0.02, 0.35
 #: seconds of sound searched at once
 _BATCH = 10.0
-#: the power of the noise assumed in every recording: about 16 bits'
+#: power of the noise assumed in every recording: that of 16 bits
 _FLOOR = 1e-9
 
 
@@ -40,37 +40,37 @@ class ClickDetector:
 
     def __init__(self, sample_rate: int) -> None:
         self.frame = max(round(FRAME * sample_rate), 8 * ORDER)
-        self.side = round(ALONE * sample_rate)
+        self.side = round(ISOLATION * sample_rate)
         self.batch = round(_BATCH * sample_rate)
         self.audio = np.zeros(0, np.float32)
-        self.first = 0  # the sample of the recording that it begins with
-        self.done = 0  # clicks that begin before it are told
+        self.first = 0  # its first sample's number in the recording
+        self.done = 0  # clicks that begin before this sample have been returned
 
     def push(self, samples: Audio) -> Spans:
-        """Look at the next block [n]; returns the clicks [start, stop) that are known by now."""
+        """Add the next block [n]; returns the clicks [start, stop) that are known by now."""
         self.audio = np.concatenate((self.audio, samples))
         if len(self.audio) < self.batch:
             return np.zeros((0, 2), np.int64)
         return self._search(self.first + len(self.audio) - 2 * self.side)
 
     def finish(self) -> Spans:
-        """The rest, now that the recording has ended."""
+        """The remaining clicks, at the recording's end."""
         return self._search(self.first + len(self.audio))
 
     def _search(self, until: int) -> Spans:
         spans = clicks(self.audio, self.frame, self.side) + self.first
-        told: Spans = spans[(spans[:, 0] >= self.done) & (spans[:, 0] < until)]
+        found: Spans = spans[(spans[:, 0] >= self.done) & (spans[:, 0] < until)]
         keep = max(until - self.first - 2 * self.side - self.frame, 0)
         self.audio, self.first, self.done = self.audio[keep:], self.first + keep, until
-        return told
+        return found
 
 
 def clicks(audio: Audio, frame: int, side: int) -> Spans:
     """The clicks [start, stop) in audio [T].
 
     Args:
-        frame: samples that a predictor is made for.
-        side: samples on both sides that have nothing like a click.
+        frame: samples for which a predictor is estimated.
+        side: samples on both sides without another click.
     """
     nothing: Spans = np.zeros((0, 2), np.int64)
     if len(audio) < 2 * frame:
@@ -79,7 +79,7 @@ def clicks(audio: Audio, frame: int, side: int) -> Spans:
     high = np.flatnonzero(ratio > PEAK)
     if not len(high):
         return nothing
-    # what is larger than at its edges, and nearly touches, is one
+    # samples above the edges' threshold that nearly touch are one click
     over = np.flatnonzero(ratio > EDGE)
     groups = np.split(over, np.flatnonzero(np.diff(over) > JOIN) + 1)
     found = []
@@ -89,15 +89,15 @@ def clicks(audio: Audio, frame: int, side: int) -> Spans:
         if peak <= PEAK or stop - start > LONGEST:
             continue
         near = (ratio[max(start - side, 0) : start], ratio[stop : stop + side])
-        if all(not len(part) or part.max() < SMALLER * peak for part in near):
+        if all(not len(part) or part.max() < ISOLATION_RATIO * peak for part in near):
             found.append((max(start - MARGIN, 0), min(stop + MARGIN, len(audio))))
     return np.array(found, np.int64).reshape(-1, 2)
 
 
 def relative_error(audio: Audio, frame: int) -> Audio:
-    """A predictor's error as a multiple of its usual size, for audio [T].
+    """A predictor's error as a multiple of its median size, for audio [T].
 
-    Every frame has a predictor of its own, made from it and half of those on its sides.
+    Every frame has its own predictor, estimated from it and half of the frame on each side.
     """
     count = -(-len(audio) // frame)
     padded = np.pad(audio, (frame // 2 + ORDER, (count + 1) * frame - len(audio)))
@@ -114,7 +114,7 @@ def relative_error(audio: Audio, frame: int) -> Audio:
     for lag in range(ORDER + 1):
         part = body[ORDER - lag :][: count * frame].reshape(count, frame)
         error += part if lag == 0 else -weights[:, lag - 1 : lag].astype(np.float32) * part
-    size_of = np.abs(error)
-    usual = 1.4826 * np.median(size_of, axis=1, keepdims=True) + _FLOOR**0.5
-    made: Audio = (size_of / usual).reshape(-1)[: len(audio)]
-    return made
+    magnitude = np.abs(error)
+    usual = 1.4826 * np.median(magnitude, axis=1, keepdims=True) + _FLOOR**0.5
+    ratio: Audio = (magnitude / usual).reshape(-1)[: len(audio)]
+    return ratio

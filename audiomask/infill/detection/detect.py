@@ -1,17 +1,17 @@
-"""Faults: dropouts and damage that a recording's own samples give away.
+"""Fault detection: dropouts and damage found in a recording's samples.
 
-A recording is read once, block by block, and then once more around what may be a fault. Every
-channel is looked at by itself. Six kinds of fault are told apart:
+A recording is read once, block by block, and again around possible faults. Channels are examined
+one by one. There are six kinds of fault:
 
 - ``silence``: the channel is exactly 0 (in lossy files: inaudibly near 0);
-- ``stuck``: it holds one value that is not 0: a converter or a link that hangs;
+- ``stuck``: it repeats one value that is not 0, as a hanging converter or link does;
 - ``nan``: it is not a finite number;
 - ``dropout``: its level falls far below its surroundings, and rises again (``dropouts``);
-- ``click``: a few samples are torn out of the sound (``clicks``);
+- ``click``: an impulse or burst of a few samples (``clicks``);
 - ``clipped``: it stays at or beyond full scale.
 
-Silence, stuck samples and dropouts that break off the sound are faults; those that it fades into,
-out of, or begins anew behind, are rests and left alone (``rests``).
+Silence, stuck samples and dropouts that interrupt the sound are faults. Those that the sound fades
+into or out of, or after which it begins anew, are rests and stay (``rests``).
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ from audiomask.infill.detection.runs import Spans
 from audiomask.infill.gaps import Gap, merge_kinds
 
 KINDS = ("silence", "stuck", "nan", "dropout", "click", "clipped")
-#: clipping is left alone unless asked for: loud masters are full of it, on purpose; so are clicks,
-#: which some instruments and effects sound like
+#: without clipping, which loud masters have on purpose, and clicks, which some instruments and
+#: effects sound like
 DEFAULT_KINDS = KINDS[:4]
-#: why something is left alone
+#: why something found is not a fault
 REST, LONG = "rest", "longer than --max-gap"
 
-#: what may be a rest
+#: kinds that may be rests
 _QUIET = {"silence", "stuck"}
-#: what is nearer than so many seconds to a run that was judged is that run
+#: seconds by which a dip may differ from a known fault and still be the same
 _SAME = 0.002
-#: decibels of full scale below which a dropout of a lossy file is silence
+#: level, in dB of full scale, below which a dropout of a lossy file is silence
 _LOSSY_DROPOUT = -90.0
 _BLOCK_SAMPLES = 1 << 16
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A span that is to be filled, or looks as if it were, and why.
+    """A fault, or a span that resembles one.
 
     Attributes:
-        gap: where it is, and in which channels.
+        gap: its samples and channels.
         kind: one of ``KINDS``, or several joined by ``+``, in that order: ``silence+nan``.
-        left: why it is left alone, ``REST`` or ``LONG``; empty if it is a fault.
+        left: why it is not a fault, ``REST`` or ``LONG``; empty if it is one.
     """
 
     gap: Gap
@@ -70,33 +70,31 @@ def detect_faults(
     max_gap: float = 1.0,
     channels: Sequence[int] = (),
 ) -> list[Fault]:
-    """Find what is broken in a recording.
+    """Find the faults of a recording.
 
-    Silence and stuck samples are faults where there is sound before and after them: at the start
-    and end of a recording they are its lead-in and lead-out. They must be entered or left by a
-    jump, too: quiet sound that was rounded without dither comes to rest on 0 and its neighbours,
-    one step away, as long as a dropout lasts. (Silence in lossy files is looked for as dropouts
-    are, for their coding smears edges.)
+    Silence and stuck samples are faults between sound; at the start and end of a recording they
+    are its lead-in and lead-out. The sound must also jump into or out of them: quiet sound that was
+    rounded without dither stays on 0 and its neighbours as long as a dropout lasts. (Silence of
+    lossy files is searched for as dropouts are, since coding smears edges.)
 
-    What is not finite is a fault anywhere, as is clipping: four samples of a channel in a row at
-    the largest value of the subtype, or beyond; at that of 16 bits in deeper and floating
-    subtypes, for that is where sound that was clipped at 16 bits lies in them; 0.98 in lossy
-    files. A constant at full scale is taken for stuck only after 25 ms.
+    Samples that are not finite are always a fault. So is clipping: four samples in a row at or
+    beyond the subtype's largest value; at that of 16 bits for deeper and floating subtypes, whose
+    sound may have been clipped at 16 bits; 0.98 in lossy files. A constant at full scale is stuck
+    only after 25 ms.
 
-    Faults of a channel that touch or overlap, or have but two samples of sound between them, are
-    one, as are those of several channels at nearly the same time.
+    Faults of a channel that touch, overlap, or have at most two samples between them become one, as
+    do those of several channels at nearly the same time.
 
     Args:
-        source: where to look.
-        min_gap: seconds; shorter silence, stuck samples and dropouts are taken for sound. It
-            does not apply to what is not finite, which is never sound, nor to clipping and clicks,
-            which are shorter by nature.
-        kinds: which of ``KINDS`` to look for. What is not looked for is taken for sound.
-        max_gap: seconds; longer silence, stuck samples and dropouts are left alone.
-        channels: numbers of the channels to look at; all when empty.
+        source: the recording.
+        min_gap: seconds; shorter silence, stuck samples and dropouts count as sound. It does not
+            apply to samples that are not finite, to clipping or to clicks.
+        kinds: which of ``KINDS`` to look for; others count as sound.
+        max_gap: seconds; longer silence, stuck samples and dropouts are ``LONG``.
+        channels: numbers of the channels to examine; all when empty.
 
     Returns:
-        What was found, in order. Faults of a channel do not touch each other.
+        Faults, rests and long spans, in order. Faults of a channel do not touch each other.
 
     Raises:
         ValueError: a kind is unknown.
@@ -114,10 +112,10 @@ def detect_faults(
 
 
 class _Detector:
-    """What a recording's blocks hold, put together to faults.
+    """Runs all detectors on a recording's blocks, and merges what they find.
 
     Args:
-        rows: numbers of the channels that the blocks have.
+        rows: numbers of the channels in the blocks.
     """
 
     def __init__(
@@ -131,7 +129,7 @@ class _Detector:
         self.source, self.kinds, self.rows, self.max_gap = source, kinds, rows, max_gap
         self.frames, self.rate = source.frames, source.sample_rate
         self.levels = levels_of(source)
-        # 0.0099 s at 10 kHz are 99 samples, though their product is a little more
+        # rounding errors: 0.0099 s at 10 kHz are 99 samples
         self.shortest = max(math.ceil(round(min_gap * self.rate, 6)), 1)
         self.lossy = self.levels.silence > 0
         self.done = 0  # samples seen
@@ -145,7 +143,7 @@ class _Detector:
         self.clicked: list[tuple[Gap, str]] = []
 
     def push(self, samples: Raw) -> None:
-        """Look at the next block [n, C], as it is stored."""
+        """Examine the next block [n, C], as it is stored."""
         for channel, detector in enumerate(self.channels):
             detector.push(samples[:, channel], self.done)
         if self.dips is not None or self.clicks:
@@ -157,7 +155,7 @@ class _Detector:
         self.done += len(samples)
 
     def finish(self) -> list[Fault]:
-        """All faults, now that the recording has been seen to its end."""
+        """All faults, at the recording's end."""
         parts = [
             (Gap(start, stop, (row,)), kind)
             for row, detector in zip(self.rows, self.channels, strict=True)
@@ -170,7 +168,7 @@ class _Detector:
             reason = self._reason(fault.gap) if kinds & _QUIET and "clipped" not in kinds else ""
             if not reason:
                 found.append(fault)
-            else:  # what is broken in a rest is broken all the same
+            else:  # other faults within a rest stay faults
                 found.append(Fault(fault.gap, _join_kinds(kinds & _QUIET), reason))
                 found += _merged([p for p in certain if fault.gap.contains(p[0])], self.source)
         if self.dips is not None:
@@ -178,7 +176,7 @@ class _Detector:
             found += self._dropouts(found)
         for column, clicks in enumerate(self.clicks):
             self.clicked += _as_clicks(clicks.finish(), self.rows[column])
-        # where sound breaks off, it clicks
+        # the edges of other faults click
         found += [
             click
             for click in _merged(self.clicked, self.source)
@@ -187,7 +185,7 @@ class _Detector:
         return _resolved(found, self.source.channels)
 
     def _reason(self, gap: Gap) -> str:
-        """Why a silence is left alone; empty if it is not."""
+        """Why a silence is not a fault; empty if it is one."""
         numbers = gap.channel_numbers(self.source.channels)
         if reason := self._long(gap):
             return reason
@@ -197,10 +195,10 @@ class _Detector:
         return LONG if gap.length > self.max_gap * self.rate else ""
 
     def _dropouts(self, known: Sequence[Fault]) -> list[Fault]:
-        """Faults from dips, but for what is known already."""
+        """Faults from dips, without those that are known already."""
         near = round(_SAME * self.rate)
         found: list[Fault] = []
-        for dip in sorted(self.found, key=lambda dip: dip.channel):  # all together first
+        for dip in sorted(self.found, key=lambda dip: dip.channel):  # first those of all channels
             kind = "silence" if self.lossy and dip.level < _LOSSY_DROPOUT else "dropout"
             numbers = tuple(self.rows) if dip.channel < 0 else (self.rows[dip.channel],)
             edges = exact_edges(self.source, dip, numbers)
@@ -222,22 +220,22 @@ class _Detector:
 
 
 def _reader(source: AudioSource) -> Callable[[int, int], Raw]:
-    """How to read samples [n, C] as they are stored."""
+    """A function that reads samples [start, stop) as they are stored, [n, C]."""
     if isinstance(source, AudioFile):
         return source.read_raw
     return lambda start, stop: source.read(start, stop).T.numpy()
 
 
 def _sound(samples: Raw) -> Raw:
-    """Stored samples as float32 of full scale 1, what is not finite as 0."""
+    """Stored samples as float32 of full scale 1; what is not finite becomes 0."""
     if samples.dtype == np.int32:
         return (samples * np.float32(2.0**-31)).astype(np.float32)
     return np.where(finite(samples), samples, 0).astype(np.float32)
 
 
 def _merged(parts: Iterable[tuple[Gap, str]], source: AudioSource) -> list[Fault]:
-    """Faults from spans of channels and their kinds, one where they touch or are alike."""
-    # two samples of sound are none: spans as near as that touch
+    """Faults from gaps and their kinds, merged as ``merge_gaps`` does."""
+    # up to JOIN samples between two spans are filled with them
     wide = [(Gap(gap.start, gap.stop + JOIN, gap.channels), kind) for gap, kind in parts]
     return [
         Fault(Gap(gap.start, gap.stop - JOIN, gap.channels), _join_kinds(kinds))
@@ -246,7 +244,7 @@ def _merged(parts: Iterable[tuple[Gap, str]], source: AudioSource) -> list[Fault
 
 
 def _resolved(found: Sequence[Fault], channels: int) -> list[Fault]:
-    """Faults in order, one where they overlap, without rests that lie in one."""
+    """Faults in order, merged where they overlap, and the rests that lie in none of them."""
     parts = [(f.gap, kind) for f in found if not f.left for kind in f.kind.split("+")]
     faults = [Fault(gap, _join_kinds(kinds)) for gap, kinds in merge_kinds(parts, channels)]
     left = [f for f in found if f.left and not any(_is_mostly_inside(f.gap, o.gap) for o in faults)]
@@ -254,12 +252,12 @@ def _resolved(found: Sequence[Fault], channels: int) -> list[Fault]:
 
 
 def _as_clicks(found: Spans, row: int) -> list[tuple[Gap, str]]:
-    """The clicks of a channel."""
+    """The clicks of a channel as gaps and kinds."""
     return [(Gap(start, stop, (row,)), "click") for start, stop in found.tolist()]
 
 
 def _is_near(gap: Gap, other: Gap) -> bool:
-    """Whether gaps are nearer to each other than a click is long, in a channel of both."""
+    """Whether two gaps in a common channel are closer than a click is long."""
     apart = max(gap.start, other.start) - min(gap.stop, other.stop)
     return apart < LONGEST and gap.shares_channel(other)
 
@@ -271,5 +269,5 @@ def _is_mostly_inside(gap: Gap, other: Gap) -> bool:
 
 
 def _join_kinds(kinds: Collection[str]) -> str:
-    """Kinds as one word, in their order."""
+    """Kinds joined by ``+``, in their order."""
     return "+".join(kind for kind in KINDS if kind in kinds)

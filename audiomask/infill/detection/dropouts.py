@@ -1,7 +1,7 @@
-"""Dropouts: places where sound breaks off and comes back, though something is left between.
+"""Dropouts: interruptions of the sound that are quiet rather than silent.
 
-A lossy coding, a converter's noise or hum may be in what was digital silence. What gives it away
-is the level: far below its surroundings, and from one millisecond to the next on both sides.
+They hold the noise of a lossy coding or a converter, or hum. Their level is far below that of their
+surroundings, and falls and rises within a millisecond.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from audiomask.audio.source import AudioSource
 
 Levels = npt.NDArray[np.float32]
 
-#: seconds of a frame, whose level is taken
+#: seconds of a frame, over which a level is measured
 FRAME = 0.001
 #: decibels by which the level falls at a dropout's start and rises at its end
 STEP = 18.0
-#: decibels below what was before it at which it has not ended yet
+#: decibels below the level before a dropout; above it, the dropout has ended
 RETURN = 12.0
-#: decibels of full scale that the sound beside it has at least
+#: lowest level of the sound beside a dropout, in dB of full scale
 FAINT = -60.0
-#: frames on the far side of an edge, over which levels are taken, and of the shortest dropout
+#: frames beside an edge over which the sound's level is measured, and of the shortest dropout
 NEAR, SHORTEST = 4, 4
-#: seconds that the end of a dropout is looked for, at least
+#: seconds within which the end of a dropout is searched for, at least
 REACH = 5.0
-#: frames that are looked through at once
+#: frames searched at once
 _BATCH = 16_384
 
 
 class Dip(NamedTuple):
-    """Where the level of some channel, or of all, falls and rises again.
+    """A span in which the level of one channel, or of all, falls and rises again.
 
     Attributes:
         start, stop: samples, to a millisecond.
         channel: number of the channel; -1 for all of them together.
-        level: of what is between, in dB of full scale.
+        level: median within it, in dB of full scale.
     """
 
     start: int
@@ -54,7 +54,7 @@ class DipDetector:
     Args:
         sample_rate: samples a second.
         channels: of the recording.
-        longest: seconds of the longest dip that is of interest.
+        longest: seconds of the longest dip to find.
     """
 
     def __init__(self, sample_rate: int, channels: int, longest: float) -> None:
@@ -62,19 +62,19 @@ class DipDetector:
         self.rate, self.channels = sample_rate, channels
         longest = max(longest, REACH) if math.isfinite(longest) else 60.0
         self.reach = math.ceil(longest / FRAME)
-        self.left = np.zeros((0, channels), np.float32)  # samples that fill no frame yet
-        # of frames from ``first`` on that may matter yet: mean squares and means
+        self.rest = np.zeros((0, channels), np.float32)  # samples of an incomplete frame
+        # mean squares and means of the frames from ``first`` on
         self.squares = np.zeros((0, channels), np.float32)
         self.means = np.zeros((0, channels), np.float32)
         self.first = 0
         self.done = 0  # frames up to here have been searched for falls
 
     def push(self, samples: Levels) -> list[Dip]:
-        """Look at the next block [n, C], full scale at 1; returns what is known to be a dip."""
-        block = np.concatenate((self.left, samples))
+        """Add the next block [n, C], full scale at 1; returns the dips that are known by now."""
+        block = np.concatenate((self.rest, samples))
         count = len(block) // self.size
         frames = block[: count * self.size].reshape(count, self.size, self.channels)
-        self.left = block[count * self.size :]
+        self.rest = block[count * self.size :]
         squares = np.einsum("nhc,nhc->nc", frames, frames) / self.size
         self.squares = np.concatenate((self.squares, squares))
         self.means = np.concatenate((self.means, frames.mean(axis=1)))
@@ -83,7 +83,7 @@ class DipDetector:
         return self._search(self.first + len(self.squares) - self.reach)
 
     def finish(self) -> list[Dip]:
-        """The rest, now that the recording has ended."""
+        """The remaining dips, at the recording's end."""
         return self._search(self.first + len(self.squares))
 
     def _search(self, until: int) -> list[Dip]:
@@ -91,8 +91,8 @@ class DipDetector:
         found: list[Dip] = []
         if not len(self.squares):
             return found
-        # what a constant offset adds to the level would hide what is below it; but a dropout may
-        # have come after what added the offset, or before it
+        # a DC offset would raise the level of a dropout; the smaller of both powers is taken, as a
+        # dropout may be with the offset or without it
         offset = np.median(self.means, axis=0)
         centred = self.squares - 2 * offset * self.means + offset * offset
         power = np.minimum(self.squares, centred)
@@ -113,14 +113,14 @@ class DipDetector:
 
 
 def _dips(level: Levels, first: int, until: int, reach: int) -> Iterator[tuple[int, int, float]]:
-    """The frames in which levels [n] fall, from ``first`` to ``until``, and rise again.
+    """Dips of levels [n] that begin in frames from ``first`` to ``until``.
 
     Yields:
-        The frame of the fall, that of the rise, and the level between them.
+        The frame in which the level falls, that in which it rises, and the level between.
     """
     power = np.power(10, level / 10)
     before, after = _decibels(_mean(power, -NEAR, -1)), _decibels(_mean(power, 1, NEAR))
-    # the frame of an edge itself has some of both sides
+    # the frame of an edge itself is skipped: it has samples of both sides
     fall, rise = before - _largest(level, 1, 3), after - _largest(level, -3, -1)
     steep = np.flatnonzero((fall > STEP) & (before > FAINT))
     steep = steep[(steep >= first) & (steep < until)]
@@ -143,7 +143,7 @@ def _dips(level: Levels, first: int, until: int, reach: int) -> Iterator[tuple[i
 
 
 def exact_edges(source: AudioSource, dip: Dip, channels: Sequence[int]) -> tuple[int, int] | None:
-    """A dip's first sample and the one after its last, exactly; None if they cannot be told.
+    """A dip's first sample and the one after its last, exactly; None if they cannot be found.
 
     Args:
         source: the recording.
@@ -154,25 +154,25 @@ def exact_edges(source: AudioSource, dip: Dip, channels: Sequence[int]) -> tuple
     rows = list(channels)
     found = []
     for at, turn in ((dip.start, 1), (dip.stop, -1)):
-        # the frame of the edge in the middle, the sound at the left
+        # with the edge's frame in the middle, and the sound on its left (in time order ``turn``)
         frame = at if turn > 0 else at - side // 3
         near = source.read(frame - side, frame + side // 3 + side)[rows].double().numpy()
         loudness = np.abs(near).max(axis=0)[::turn]
         inside = loudness[side + side // 3 :]
-        # louder than anything inside, such as what a coding smears into it
+        # above anything inside, such as pre-echo of a coding
         outside = float(np.square(loudness[:side]).mean()) ** 0.5
         threshold = max(1.5 * float(inside.max()), 0.3 * outside)
         loud = np.flatnonzero(loudness > threshold)
         if not len(loud):
             return None
-        last = int(loud[-1]) + 1  # samples of ``near``, from the sound's side
+        last = int(loud[-1]) + 1  # counted from the sound's side
         found.append(frame - side + last if turn > 0 else frame + side // 3 + side - last)
     start, stop = found
     return (start, stop) if 0 <= start < stop <= source.frames else None
 
 
 def _mean(power: Levels, low: int, high: int) -> Levels:
-    """Means of power [n] from ``low`` to ``high`` frames away; beyond the ends is silence."""
+    """Means of power [n] over frames ``low`` to ``high`` away; 0 beyond the ends."""
     total = np.concatenate((np.zeros(1), np.cumsum(power, dtype=np.float64)))
     at = np.arange(len(power))
     ends = [np.clip(at + place, 0, len(power)) for place in (low, high + 1)]
@@ -183,7 +183,7 @@ def _mean(power: Levels, low: int, high: int) -> Levels:
 
 
 def _largest(level: Levels, low: int, high: int) -> Levels:
-    """The largest of levels [n] from ``low`` to ``high`` frames away; there are none beyond."""
+    """Maxima of levels [n] over frames ``low`` to ``high`` away; -100 dB beyond the ends."""
     padded = np.pad(level, (max(-low, 0), max(high, 0)), constant_values=-100)
     first = max(-low, 0)
     shifted = [padded[first + away :][: len(level)] for away in range(low, high + 1)]

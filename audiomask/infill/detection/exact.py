@@ -13,20 +13,19 @@ from audiomask.audio.pcm import BITS, Raw
 from audiomask.audio.source import AudioSource
 from audiomask.infill.detection.runs import AbruptRuns, Mask, Runs, Spans, join_spans
 
-#: So many samples of sound or fewer between two faults are filled with them. Longer slivers are
-#: worth keeping: true samples between clipped crests are what the crests are predicted from.
+#: most samples between two faults that are filled with them; longer slivers between clipped crests
+#: are kept, as the crests are predicted from them
 JOIN = 2
-#: One sample or two at full scale are the peak of a normalised recording, not a cut crest.
+#: samples of the shortest clipping; a normalized recording's peak may have one or two at full scale
 SHORTEST_CLIPPED = 4
-#: Fewer equal samples than these are sound, whatever is asked for.
+#: samples of the shortest stuck run, whatever ``min_gap`` is
 SHORTEST_STUCK = 8
-#: Seconds at full scale after which a crest is none, but a converter that hangs there: half a
-#: period of 20 Hz.
+#: seconds at full scale from which a run is stuck rather than clipped: half a period of 20 Hz
 LONGEST_CREST = 0.025
 
-# Decoders of lossy codings give digital silence back as less than half a step of 16 bits,
+# Lossy decoders return digital silence as less than half a step of 16 bits,
 _LOSSY_SILENCE = 2.0**-16
-# and what was cut at full scale as a ripple about it. µ-law and A-law end at 0.98, too.
+# and clipped sound as a ripple about full scale. µ-law and A-law end at 0.98, too.
 _LOSSY_FULL = 0.98
 # The smallest steps of µ-law and A-law reach up to here.
 _LOSSY_STEP = 2.0**-10
@@ -39,11 +38,11 @@ Span = tuple[int, int, str]
 
 @dataclass(frozen=True)
 class Levels:
-    """Levels in a source, in units of its stored samples.
+    """Thresholds of a source, in units of its stored samples.
 
     Attributes:
-        silence: what is no louder is silent.
-        step: between neighbours on the grid of its samples.
+        silence: the largest absolute value of silence.
+        step: between neighbouring sample values.
         full: full scale.
     """
 
@@ -53,18 +52,18 @@ class Levels:
 
 
 def levels_of(source: AudioSource) -> Levels:
-    """The levels of a source, in the units of its stored samples."""
+    """The thresholds of a source."""
     if isinstance(source, AudioFile) and source.lossy:
         return Levels(_LOSSY_SILENCE, _LOSSY_STEP, _LOSSY_FULL)
     if isinstance(source, AudioFile) and source.subtype in BITS:
-        # sound of 16 bits is found in files of all depths, and so are its step and full scale
+        # deeper files may hold sound of 16 bits: its step and full scale are used
         step = 1 << 32 - min(BITS[source.subtype], 16)
         return Levels(0, step, (1 << 31) - step)
     return Levels(0, 2.0**-15, 1 - 2.0**-15)
 
 
 class ExactDetector:
-    """Finds such runs in a channel's blocks."""
+    """Finds silent, stuck, non-finite and clipped runs in a channel's blocks."""
 
     def __init__(
         self,
@@ -87,7 +86,7 @@ class ExactDetector:
         self.clipped = Runs(SHORTEST_CLIPPED)
 
     def push(self, samples: Raw, at: int) -> None:
-        """Look at the next block [n], as it is stored."""
+        """Examine the next block [n], as it is stored; ``at`` is its first sample."""
         size = len(samples)
         self.row = np.concatenate((self.row[-2:], samples)) if at else samples
         self.done = at + size
@@ -121,7 +120,7 @@ class ExactDetector:
             yield from group
 
     def add(self, kind: str, found: Spans) -> None:
-        """Keep spans of a kind; those that will be one anyway as one, for there may be millions."""
+        """Keep spans of a kind, joined at once, for there may be millions."""
         kept = self.spans[kind]
         for start, stop in join_spans(found, JOIN).tolist():
             if kept and kept[-1][0] - JOIN <= stop and start <= kept[-1][1] + JOIN:
@@ -130,23 +129,23 @@ class ExactDetector:
             kept.append((start, stop))
 
     def jumps(self, index: int) -> bool:
-        """Whether the sound leaves one sample for the next by more than a step of its grid."""
+        """Whether a sample differs from the one before by more than a step."""
         if not 0 < index < self.frames:
             return False
         place = index - self.done + len(self.row)
         before, after = self.row[place - 1 : place + 1].astype(np.float64)
-        with np.errstate(invalid="ignore"):  # what is not finite is a jump
+        with np.errstate(invalid="ignore"):  # a value that is not finite is a jump
             return not abs(after - before) <= self.levels.step
 
     def same_as_before(self, size: int) -> Mask:
-        """Whether a sample is finite and its predecessor's equal, for the newest ``size``."""
+        """Whether samples are finite and equal to the one before, for the newest ``size``."""
         same: Mask = (self.row[1:] == self.row[:-1])[-size:]
-        if len(same) < size:  # the first of all has none before it
+        if len(same) < size:  # the recording's first sample
             same = np.concatenate((np.zeros(1, bool), same))
         return same & finite(self.row[-size:])
 
     def at_full_scale(self, samples: Raw) -> Mask | None:
-        """Which samples [n] are at or beyond full scale; None for none at all."""
+        """Which samples [n] are at or beyond full scale; None when there are none."""
         top = self.levels.full
         if samples.max() < top and samples.min() > -top:
             return None
@@ -155,14 +154,14 @@ class ExactDetector:
 
 
 def finite(samples: Raw) -> Mask:
-    """Which samples are numbers that float32 can hold."""
+    """Which samples are finite in float32."""
     if samples.dtype.kind != "f":
         return np.ones(samples.shape, bool)
     return np.asarray(np.abs(samples) <= _LARGEST_FLOAT)
 
 
 def _groups(spans: Iterable[Span]) -> Iterator[list[Span]]:
-    """Spans sorted, in groups with no more than ``JOIN`` samples between their members."""
+    """Sorted spans in groups, at most ``JOIN`` samples between the members of one."""
     group: list[Span] = []
     end = 0
     for span in sorted(spans):

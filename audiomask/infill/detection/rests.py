@@ -1,7 +1,7 @@
-"""Rests: silence that belongs to the music, told from dropouts by the sound on its sides.
+"""Rests: silence that belongs to the music, distinguished from dropouts by the sound beside it.
 
-A dropout breaks off at full swing, from one sample to the next, and ends so. A rest follows on a
-decay or a fade, or ends in one, or in the attack of what comes next.
+A dropout begins and ends at full level, from one sample to the next. A rest follows a decay or a
+fade, or ends with a fade or an attack.
 """
 
 from __future__ import annotations
@@ -16,30 +16,29 @@ from audiomask.audio.source import AudioSource
 
 Audio = npt.NDArray[np.float64]
 
-#: seconds of sound that is looked at on each side, and those nearest to the silence
+# All levels and differences are in decibels.
+
+#: seconds of sound examined on each side, and of its part near the silence
 SIDE, NEAR = 1.0, 0.3
-#: seconds nearest to the edge, in which a fade has to be over, and of the sound that it fades
+#: seconds at the very edge, within which a fade ends, and of the steady sound before it
 EDGE, STEADY = 0.0007, 0.02
-#: seconds over which levels are taken
+#: seconds over which levels are measured
 LEVEL = 0.01
-#: decibels by which the last of the sound may be below what was just before it
+#: a rest: the very edge is at least so far below the steady sound
 FADE = 12.0
-#: decibels by which it may be below the loudest that is near, and below that of the whole side:
-#: more, and it has died away
+#: a rest: the last of the sound is so far below the loudest nearby, and of the whole side
 DECAY, DEPTH = 18.0, 30.0
-#: decibels by which the sound behind a dropout may differ from that before it, when it is dying
-#: away, and by which it may grow just behind it
+#: a decay continues through a dropout if the levels of both sides differ by no more than this, and
+#: the sound after it grows by no more than this
 CONTINUOUS, ATTACK = 6.0, 8.0
-#: decibels by which what is left in a dropout is below the sound on its sides, by which they
-#: may differ, and by which they may be below the loudest of the whole side; of 82 pieces
-#: of music, one (made of hard cuts) has any such place
+#: a quiet dropout: how far it is below its sides, how far these may differ, and how far they may be
+#: below the loudest of the whole side
 BELOW, APART, HIDDEN = 28.0, 14.0, 27.0
-#: decibels by which the sound beside a dropout may have died away, if it is not as loud behind it
+#: the same: the decay beside it if the levels of both sides differ by more than CONTINUOUS
 DYING = 12.0
-#: seconds of a dropout so short that the period of a bass may look like it, and by how many more
-#: decibels it has to be below its sides
+#: seconds of a dropout that a bass's period may resemble, and how much farther it has to be below
 SHORT, MORE = 0.008, 8.0
-#: Below this level, in dB of full scale, nothing is at full swing.
+#: lowest level of the sound beside a dropout, in dB of full scale
 FAINT = -75.0
 
 
@@ -47,11 +46,11 @@ class Edge(NamedTuple):
     """How sound ends at the edge of a silence, in decibels.
 
     Attributes:
-        level: of the last of it.
-        fade: by how much its very last samples are below that.
-        decay: by how much that is below the loudest that is near.
-        depth: by how much it is below the loudest of the whole side.
-        growth: by how much the loudest of the nearest 50 ms is above it.
+        level: of its last 10 ms.
+        fade: how far its very last samples are below the last 20 ms.
+        decay: how far ``level`` is below the loudest of the nearest 0.3 s.
+        depth: how far it is below the loudest of the whole side.
+        growth: how far it is below the loudest of the nearest 50 ms.
     """
 
     level: float
@@ -62,12 +61,12 @@ class Edge(NamedTuple):
 
 
 def is_rest(source: AudioSource, start: int, stop: int, channels: Sequence[int]) -> bool:
-    """Whether a silence is a rest and no dropout.
+    """Whether a silence is a rest rather than a dropout.
 
     Args:
         source: the recording.
-        start, stop: the silence: exactly its samples.
-        channels: numbers of the channels that it is in.
+        start, stop: the silence's samples, exactly.
+        channels: numbers of its channels.
     """
     return are_rest_edges(*edges(source, start, stop, channels))
 
@@ -75,13 +74,13 @@ def is_rest(source: AudioSource, start: int, stop: int, channels: Sequence[int])
 def is_dropout(
     source: AudioSource, start: int, stop: int, channels: Sequence[int], level: float
 ) -> bool:
-    """Whether something quiet, into and out of which the level steps, is a dropout and no rest.
+    """Whether a dip of the level is a dropout rather than a rest.
 
     Args:
         source: the recording.
-        start, stop: the quiet.
-        channels: numbers of the channels that it is in.
-        level: of what is in it, in dB of full scale.
+        start, stop: the dip's samples.
+        channels: numbers of its channels.
+        level: within it, in dB of full scale.
     """
     before, after = edges(source, start, stop, channels)
     apart = abs(before.level - after.level)
@@ -96,13 +95,13 @@ def is_dropout(
 
 
 def edges(source: AudioSource, start: int, stop: int, channels: Sequence[int]) -> tuple[Edge, Edge]:
-    """How the sound ends before a silence, and how it does behind it, seen from there."""
+    """The edges of the sound before a silence and, reversed in time, after it."""
     length = round(SIDE * source.sample_rate)
     rows = list(channels)
     before = source.read(max(start - length, 0), start)[rows]
     after = source.read(stop, min(stop + length, source.frames))[rows].flip(1)
-    heard = [side.double().nan_to_num(0, 0, 0).numpy() for side in (before, after)]
-    return edge(heard[0], source.sample_rate), edge(heard[1], source.sample_rate)
+    first, second = (side.double().nan_to_num(0, 0, 0).numpy() for side in (before, after))
+    return edge(first, source.sample_rate), edge(second, source.sample_rate)
 
 
 def are_rest_edges(before: Edge, after: Edge) -> bool:
@@ -111,19 +110,19 @@ def are_rest_edges(before: Edge, after: Edge) -> bool:
         return True
     if max(before.depth, after.depth) > DEPTH:
         return True
-    # a note that dies away through a dropout goes on behind it as it was before it
+    # a decaying note continues after a dropout as it was before it
     apart = abs(before.level - after.level) > CONTINUOUS or after.growth > ATTACK
     return max(before.decay, after.decay) > DECAY and apart
 
 
 def edge(audio: Audio, sample_rate: int) -> Edge:
-    """How the last of audio [C, T] sounds, which a silence follows."""
+    """The edge at the end of audio [C, T]."""
     if not audio.shape[1]:
         return Edge(-200.0, 0.0, 0.0, 0.0, 0.0)
     steady = round(STEADY * sample_rate)
     audio = audio - audio.mean(axis=1, keepdims=True)
     power = np.square(audio).mean(axis=0)
-    # With its slope, the swing of a wave is seen wherever in it the sound breaks off.
+    # With the slope's power, the level does not depend on where in a period the sound ends.
     slope = np.square(np.diff(audio, axis=1, prepend=audio[:, :1]))
     share = power[-steady:].sum() / (slope.mean(axis=0)[-steady:].sum() + 1e-30)
     swing = power + share * slope.mean(axis=0)

@@ -1,4 +1,4 @@
-"""Runs: spans of samples for which a condition holds, told block by block."""
+"""Runs: spans of samples for which a condition holds, found block by block."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class Runs:
     """Runs of a condition.
 
     Args:
-        shortest: samples that a run has at least; shorter ones are not told.
+        shortest: samples of the shortest run; shorter ones are left out.
     """
 
     def __init__(self, shortest: int) -> None:
         self.shortest = shortest
-        #: where the run began that the last block ended in
+        #: start of the run in which the last block ended
         self.begun: int | None = None
 
     def push(self, mask: Mask, at: int) -> Spans:
-        """Runs [start, stop) that are over, once a block is known.
+        """Add a block; returns the runs [start, stop) that have ended.
 
         Args:
             mask: where the condition holds in the block, [n].
@@ -48,9 +48,9 @@ class AbruptRuns(Runs):
     """Runs of a condition that the recording jumps into or out of.
 
     Args:
-        shortest: samples that a run has at least.
-        jumps: whether the recording jumps to a sample. It is asked about the newest block, the
-            sample before that and the one after.
+        shortest: samples of the shortest run.
+        jumps: whether the recording jumps to a sample; called for the newest block, the sample
+            before it and the one after.
         lag: by how many samples a run begins before its condition holds: 0 or 1.
     """
 
@@ -60,7 +60,7 @@ class AbruptRuns(Runs):
         self.jumped = False  # into the run that has begun
 
     def push(self, mask: Mask, at: int) -> Spans:
-        """Runs [start, stop) that are over, as in ``Runs``."""
+        """Add a block; returns the runs [start, stop) that have ended."""
         begun, jumped = self.begun, self.jumped
         spans = super().push(mask, at) - (self.lag, 0)
         broken = [
@@ -69,8 +69,8 @@ class AbruptRuns(Runs):
         ]
         if self.begun is not None and self.begun != begun:
             self.jumped = self.jumps(self.begun - self.lag)
-        told: Spans = spans[np.array(broken, bool)]
-        return told
+        abrupt: Spans = spans[np.array(broken, bool)]
+        return abrupt
 
 
 def join_spans(spans: Spans, distance: int) -> Spans:

@@ -1,4 +1,4 @@
-"""What networks read of a mixture's spectrum."""
+"""Band features: the input that networks take of a mixture's spectrum."""
 
 import torch
 from torch import Tensor
@@ -12,10 +12,10 @@ MOST_DIFFERENCE = 2.0
 
 
 def band_features(power: Tensor) -> Tensor:
-    """Log power, relative to the window's level.
+    """Log power of each band, relative to the window's mean power.
 
     Args:
-        power: sum over each band, [B, bands, F].
+        power: summed over each band, [B, bands, F].
 
     Returns:
         [B, bands, F], about zero mean and unit range.

@@ -1,23 +1,23 @@
-"""ConvNeXt blocks in one dimension, the body of the encoder and of the decoder."""
+"""One-dimensional ConvNeXt blocks, for the VQ-VAE's encoder and decoder."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-#: frames whose widest layer fits the caches of a processor
-SPLIT = 256
+#: frames of a chunk: their widest activations fit a processor's caches
+CHUNK_FRAMES = 256
 
 
 class ConvNeXtBlock(nn.Module):
     """Depthwise convolution over time, then a pointwise two-layer network (Liu et al. 2022).
 
-    Pointwise layers are ``nn.Linear`` so that they run as plain matrix products.
+    Pointwise layers are ``nn.Linear``, so that they run as plain matrix products.
 
     Args:
         dim: channels.
         kernel: width of the depthwise convolution in frames.
-        scale: initial weight of the block's output in its residual sum.
+        scale: initial value of the layer scale.
     """
 
     def __init__(self, dim: int, kernel: int, scale: float) -> None:
@@ -33,12 +33,11 @@ class ConvNeXtBlock(nn.Module):
         y = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
         if torch.is_grad_enabled() or x.device.type != "cpu":
             return x + self.scale * self._pointwise(y)
-        # in parts that fit the processor's caches
-        y = torch.cat([self._pointwise(part) for part in y.split(SPLIT, dim=1)], dim=1)
+        y = torch.cat([self._pointwise(part) for part in y.split(CHUNK_FRAMES, dim=1)], dim=1)
         return torch.addcmul(x, y, self.scale)
 
     def _pointwise(self, x: Tensor) -> Tensor:
-        """What is done to every frame by itself, [B, F, dim] to [B, F, dim]."""
+        """The layers that act on each frame alone, [B, F, dim] to [B, F, dim]."""
         y: Tensor = self.contract(nn.functional.gelu(self.expand(self.norm(x))))
         return y
 
@@ -59,7 +58,7 @@ class ConvNeXtStack(nn.Module):
         return self.body(self.project(x))
 
     def body(self, x: Tensor) -> Tensor:
-        """All but the input projection, [B, F, dim] to [B, F, dim]."""
+        """Everything after the input projection, [B, F, dim] to [B, F, dim]."""
         x = self.norm(self.embed(x.transpose(1, 2)).transpose(1, 2))
         for block in self.blocks:
             x = block(x)

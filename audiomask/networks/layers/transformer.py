@@ -15,7 +15,7 @@ def rotary_angles(frames: int, head_dim: int, device: torch.device) -> tuple[Ten
 
 
 def rotate(x: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn pairs of channels of [B, heads, F, head_dim] by their position's angle."""
+    """Rotate pairs of channels of [B, heads, F, head_dim] by their position's angle."""
     cosine, sine = (a.to(x.dtype) for a in angles)
     first, second = x.chunk(2, dim=-1)
     return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
@@ -33,7 +33,7 @@ class Attention(nn.Module):
     def forward(
         self, x: Tensor, angles: tuple[Tensor, Tensor], attention_mask: Tensor | None
     ) -> Tensor:
-        """[B, F, dim] to [B, F, dim]; ``attention_mask`` [B, F] is false where nobody may look."""
+        """[B, F, dim] to [B, F, dim]; ``attention_mask`` [B, F] is false at frames to ignore."""
         batch, frames, dim = x.shape
         parts = self.qkv(x).view(batch, frames, 3, self.heads, dim // self.heads)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
@@ -53,8 +53,8 @@ class Attention(nn.Module):
 class TransformerLayer(nn.Module):
     """Pre-norm layer: depthwise convolution (optional), attention, feed-forward network.
 
-    The convolution hears onsets and the shapes of single notes at once, which attention alone
-    takes long to learn (Gulati et al. 2020).
+    The convolution models local patterns, such as onsets, which attention learns slowly (Gulati et
+    al. 2020).
     """
 
     def __init__(self, dim: int, heads: int, kernel: int) -> None:
@@ -73,9 +73,9 @@ class TransformerLayer(nn.Module):
     ) -> Tensor:
         """[B, F, dim] to [B, F, dim]."""
         if self.local is not None:
-            # padding is to the convolution what lies beyond the ends is: nothing
-            heard = x if attention_mask is None else x * attention_mask[..., None]
-            x = x + self.local(heard.transpose(1, 2)).transpose(1, 2)
+            # to the convolution, masked frames are zeros, as its padding is
+            visible = x if attention_mask is None else x * attention_mask[..., None]
+            x = x + self.local(visible.transpose(1, 2)).transpose(1, 2)
         x = x + self.attention(self.attention_norm(x), angles, attention_mask)
         return x + self.contract(F.gelu(self.expand(self.feed_norm(x))))  # type: ignore[no-any-return]
 
@@ -89,7 +89,7 @@ class Transformer(nn.Module):
         self.layers = nn.ModuleList(TransformerLayer(dim, heads, kernel) for _ in range(layers))
 
     def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """[B, F, dim] to [B, F, dim]; ``attention_mask`` [B, F] is false at padding."""
+        """[B, F, dim] to [B, F, dim]; ``attention_mask`` [B, F] is false at frames to ignore."""
         angles = rotary_angles(x.shape[1], self.head_dim, x.device)
         for layer in self.layers:
             x = layer(x, angles, attention_mask)

@@ -11,8 +11,8 @@ from audiomask.errors import ConfigError
 from audiomask.networks.mlm.config import PAPER, MLMConfig
 from audiomask.networks.mlm.model import MaskedLM
 
-#: what an MLM's configuration and its VQ-VAE's both tell, and no tensor's shape holds to account
-SHARED = ("codebook_size", "code_dim", "hop_length", "sample_rate")
+#: fields that the configurations of an MLM and its VQ-VAE must have in common
+SHARED_FIELDS = ("codebook_size", "code_dim", "hop_length", "sample_rate")
 
 
 def build_mlm(
@@ -22,7 +22,7 @@ def build_mlm(
 
     Args:
         preset: "default" or "paper".
-        settings: fields of MLMConfig; those of the VQ-VAE have no default.
+        settings: fields of MLMConfig; those of the VQ-VAE are required.
         codebooks: the VQ-VAE's code vectors [levels, K, D].
 
     Raises:
@@ -38,17 +38,17 @@ def build_mlm(
 
 
 def check_required(config: MLMConfig, required: Mapping[str, Any]) -> None:
-    """Check an MLM's configuration against that of the VQ-VAE whose tokens it reads.
+    """Check that an MLM reads the tokens of the VQ-VAE it requires.
 
     Args:
-        config: the MLM's.
-        required: configurations by kind; "vqvae" is in it.
+        config: the MLM's configuration.
+        required: configurations of required checkpoints by kind; "vqvae" is among them.
 
     Raises:
         ConfigError: they differ.
     """
     vqvae = required["vqvae"]
-    for name in SHARED:
+    for name in SHARED_FIELDS:
         here, there = getattr(config, name), getattr(vqvae, name)
         if here != there:
             raise ConfigError(f"{name} is {here}, but {there} in its VQ-VAE")

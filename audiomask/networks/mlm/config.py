@@ -8,11 +8,11 @@ from audiomask.errors import ConfigError
 from audiomask.networks.masks.config import STEMS
 
 #: sizes that may be 0
-MAY_BE_NONE = ("stem_layers", "kernel", "bands", "head_rank")
-#: the longest window, in frames: attention takes time that grows with its square
-LONGEST = 1 << 14
-#: the longest window of the bands' spectrum, in hops of it: its tables take memory
-MOST_HOPS = 64
+OPTIONAL_SIZES = ("stem_layers", "kernel", "bands", "head_rank")
+#: frames of the longest window: attention takes quadratic time
+MAX_WINDOW = 1 << 14
+#: the longest STFT window of the bands, in hops
+MAX_STFT_HOPS = 64
 
 
 @dataclass(frozen=True)
@@ -20,27 +20,27 @@ class MLMConfig:
     """Bidirectional transformer over the tokens of one VQ-VAE.
 
     Attributes:
-        levels: of the VQ-VAE's, the first that it reads and guesses.
-        codebook_size, code_dim: of the VQ-VAE.
-        hop_length, sample_rate: likewise; they make frames into seconds.
-        stems: what SEP tokens there are.
-        window: frames it is trained on and sees at once.
+        levels: how many of the VQ-VAE's levels it reads and predicts, coarse first.
+        codebook_size, code_dim, hop_length, sample_rate: those of the VQ-VAE.
+        stems: names of the stems; each has a SEP token.
+        window: frames of a sequence.
         dim, heads: width and attention heads.
         layers: transformer layers over the whole sequence (aligned layout: over the mixture).
-        stem_layers: aligned layout: layers run for each stem on top of the mixture's.
+        stem_layers: aligned layout: further layers for each stem, on top of the mixture's.
         kernel: width of the depthwise convolution in every layer, in frames; 0 for none.
-        layout: how ``mixture SEP stem`` is laid out. "concatenated" is the paper's: one after the
-            other. "aligned" lays the stem over the mixture, so that frames that sound together
-            share a position: half the length, no alignment to learn, and all stems share
-            the mixture's layers.
+        layout: form of ``mixture SEP stem``. "concatenated" is the paper's: one after the other.
+            "aligned" adds a stem's embeddings to the mixture's at the same frame: half the length,
+            no alignment to learn, and all stems share the mixture's layers.
         bands: mel-spaced bands of the mixture's spectrum that the aligned layout reads beside
             the tokens to separate; 0 for tokens only.
         band_stft: window of that spectrum, in samples.
         band_frames: frames of tokens for each of its frames.
-        head_rank: of the output layers beside the pointers into the code vectors; 0 for a full
-            matrix.
-        separated: aligned layout: share of the excerpts in a training batch of which a stem's
-            tokens are learned as well, rounded up; 0 trains infill alone.
+        head_rank: rank of the output layers beside the code-similarity heads; 0 for a full matrix.
+        separated: aligned layout: share of a training batch on which stems' tokens are trained as
+            well, rounded up; 0 trains infill alone.
+
+    Raises:
+        ConfigError: a value out of range.
     """
 
     levels: int
@@ -63,8 +63,7 @@ class MLMConfig:
     separated: float = 1.0
 
     def __post_init__(self) -> None:
-        """Make a list of stems, as JSON has it, a tuple; ConfigError for what makes no model."""
-        object.__setattr__(self, "stems", tuple(self.stems))
+        object.__setattr__(self, "stems", tuple(self.stems))  # JSON gives a list
         if not all(isinstance(stem, str) for stem in self.stems):
             raise ConfigError(f"stems are {self.stems!r}; they must be names")
         if self.layout not in ("aligned", "concatenated"):
@@ -73,26 +72,26 @@ class MLMConfig:
         if not isinstance(share, int | float) or not 0 <= share <= 1:
             raise ConfigError(f"separated is {share!r}; it must be from 0 to 1")
         for name, value in vars(self).items():
-            least = 0 if name in MAY_BE_NONE else 1
+            least = 0 if name in OPTIONAL_SIZES else 1
             whole = type(value) is int and least <= value <= 1 << 20
             if name not in ("stems", "layout", "separated") and not whole:
                 raise ConfigError(f"{name} is {value!r}; it must be a whole number from {least}")
         if self.bands and self.window % self.band_frames:
             raise ConfigError(f"window is {self.window}; it must be a multiple of band_frames")
-        most = MOST_HOPS * self.hop_length * self.band_frames
+        most = MAX_STFT_HOPS * self.hop_length * self.band_frames
         if self.bands and self.band_stft > most:
             raise ConfigError(f"band_stft is {self.band_stft}; it must be {most} at most")
-        # mixture, stem and what separates them share the window where they are concatenated
+        # concatenated: mixture, SEP and stem share the window
         least = 3 if self.layout == "concatenated" else 1
-        if not least <= self.window <= LONGEST:
-            raise ConfigError(f"window is {self.window}; it must be from {least} to {LONGEST}")
+        if not least <= self.window <= MAX_WINDOW:
+            raise ConfigError(f"window is {self.window}; it must be from {least} to {MAX_WINDOW}")
         if self.kernel and self.kernel % 2 == 0:
             raise ConfigError(f"kernel is {self.kernel}; it must be odd, or 0 for none")
         if self.dim % (2 * self.heads):
             raise ConfigError(f"dim is {self.dim}; it must be a multiple of twice the heads")
 
 
-#: settings that make the paper's model of the default ones
+#: the paper preset's changes to the defaults
 PAPER = {
     "window": 512,
     "dim": 256,

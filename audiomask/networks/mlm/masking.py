@@ -1,4 +1,4 @@
-"""Masking: which tokens the model must guess in training."""
+"""Masking: which tokens the model has to predict in training."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor
 from audiomask.networks.mlm.vocabulary import Vocabulary
 from audiomask.runtime import distributed
 
-#: shares of training sequences masked as in BERT, with one gap, at a random rate, in the middle
-MIXTURE = (0.2, 0.5, 0.15, 0.15)
-#: share of positions chosen, and of those: made MASK, made random; the rest is kept
-CHOSEN, TO_MASK, TO_RANDOM = 0.15, 0.8, 0.1
+#: probabilities of ``bert_mask``, ``gap_mask``, ``random_mask`` and ``center_mask``
+MASKING_PROBS = (0.2, 0.5, 0.15, 0.15)
+#: BERT: share of positions selected; of those, shares that become MASK and a random code
+SELECTED, TO_MASK, TO_RANDOM = 0.15, 0.8, 0.1
 
 
 def bert_mask(
@@ -21,8 +21,8 @@ def bert_mask(
 ) -> tuple[Tensor, Tensor]:
     """BERT's masking (Devlin et al. 2019, section 3.1).
 
-    15 % of the positions are chosen; of those 80 % become MASK, 10 % a random code, 10 % stay.
-    Special tokens are never chosen.
+    15 % of the positions are selected; of those 80 % become MASK, 10 % a random code, 10 % stay.
+    Special tokens are never selected.
 
     Args:
         ids: [B, levels, F].
@@ -31,7 +31,7 @@ def bert_mask(
         the model's input and which positions the loss is on (bool), both [B, levels, F].
     """
     draw = distributed.rand(*ids.shape, generator=generator, device=ids.device)
-    chosen = (draw < CHOSEN) & (ids < vocabulary.codebook_size)
+    chosen = (draw < SELECTED) & (ids < vocabulary.codebook_size)
     fate = distributed.rand(*ids.shape, generator=generator, device=ids.device)
     other = distributed.rand(*ids.shape, generator=generator, device=ids.device)
     random = (other * vocabulary.codebook_size).long()
@@ -43,11 +43,11 @@ def bert_mask(
 def gap_mask(
     ids: Tensor, vocabulary: Vocabulary, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """One gap a row, at some stage of being filled coarse to fine.
+    """One gap a row, at a random stage of ``iterative_decode``.
 
-    A span of 2 % to 50 % of the frames is unknown. Levels under a random one are filled, that
-    one is masked at a rate of cos(π r / 2) (Chang et al. 2022, section 3.1), finer ones are all
-    MASK. The loss is on all that is masked.
+    The gap is 2 % to 50 % of the frames. Levels below a random one are known, that one is masked at
+    a rate of cos(π r / 2) (Chang et al. 2022, section 3.1), finer ones are all MASK. The loss is on
+    all masked positions.
 
     Args:
         ids: [B, levels, F].
@@ -79,7 +79,7 @@ def gap_mask(
 def random_mask(
     ids: Tensor, vocabulary: Vocabulary, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Each row masked at its own rate of cos(π r / 2), the loss on the masked positions.
+    """Each row masked at its own random rate of cos(π r / 2); the loss is on masked positions.
 
     Args:
         ids: [B, levels, F].
@@ -97,9 +97,7 @@ def random_mask(
 def center_mask(
     ids: Tensor, vocabulary: Vocabulary, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """The block in the middle of each row masked on all levels, the loss on all of it.
-
-    A block of 2 % to 50 % of the frames.
+    """The central 2 % to 50 % of each row's frames masked on all levels; the loss is on all of it.
 
     Args:
         ids: [B, levels, F].
@@ -120,10 +118,10 @@ def center_mask(
 def mixed_mask(
     ids: Tensor, vocabulary: Vocabulary, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Each row masked in one of four ways, drawn by the shares of ``MIXTURE``.
+    """Each row masked in one of four ways, by the probabilities of ``MASKING_PROBS``.
 
-    BERT's single tokens mostly say what their neighbours say; gaps cannot be guessed from those,
-    random rates are what iterative decoding goes through, and the middle is the paper's infill.
+    BERT's single tokens are mostly predictable from their neighbours. Gaps need a wider context,
+    random rates are those of iterative decoding, and the central block is the paper's infill.
 
     Args:
         ids: [B, levels, F].
@@ -135,7 +133,7 @@ def mixed_mask(
     made = [way(ids, vocabulary, generator) for way in ways]
     inputs, chosen = (torch.stack(part) for part in zip(*made, strict=True))
     draw = distributed.rand(len(ids), generator=generator, device=ids.device)
-    edges = torch.tensor(MIXTURE, device=ids.device).cumsum(dim=0)[:-1]
+    edges = torch.tensor(MASKING_PROBS, device=ids.device).cumsum(dim=0)[:-1]
     way = torch.bucketize(draw, edges, right=True)
     rows = torch.arange(len(ids), device=ids.device)
     return inputs[way, rows], chosen[way, rows]

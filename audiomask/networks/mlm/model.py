@@ -1,4 +1,4 @@
-"""The masked language model: tokens in, a distribution over codes at every position out."""
+"""The masked language model: tokens to a distribution over codes at every position."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from audiomask.networks.mlm.vocabulary import Vocabulary
 class MaskedLM(nn.Module):
     """One model for plain sequences (infill) and for ``mixture SEP_stem stem`` (separation).
 
-    A plain sequence goes through ``context`` then ``target``. In the aligned layout the
-    mixture goes through ``context`` once, and ``target`` adds a stem's SEP and tokens to it. In the
-    concatenated layout the whole sequence, SEP and stem included, goes through ``context``.
+    A plain sequence goes through ``context``, then ``target``. In the aligned layout the mixture
+    goes through ``context`` once, and ``target`` adds a stem's SEP and tokens. In the concatenated
+    layout the whole sequence, SEP and stem included, goes through ``context``.
 
     Args:
         config: the model's configuration.
-        codebooks: the VQ-VAE's code vectors [levels, K, D], kept as the tokens' embeddings;
-            None before a checkpoint is loaded.
+        codebooks: the VQ-VAE's code vectors [levels, K, D], from which tokens are embedded; None
+            before a checkpoint is loaded.
     """
 
     codebooks: Tensor
@@ -37,8 +37,8 @@ class MaskedLM(nn.Module):
         self.code_projections = nn.ModuleList(
             nn.Linear(config.code_dim, dim) for _ in range(levels)
         )
-        # even, not normal: drawn without memory, as when a checkpoint's shapes are checked, normal
-        # numbers make torch import its compiler, which takes a second
+        # uniform, not normal: normal numbers on the meta device, where a checkpoint's shapes are
+        # checked, make torch import its compiler, which takes a second
         self.special_embeddings = nn.Parameter(
             torch.empty(levels, 2 + len(config.stems), dim).uniform_(-0.87, 0.87)
         )
@@ -52,17 +52,17 @@ class MaskedLM(nn.Module):
             nn.Linear(dim, config.code_dim) for _ in range(levels)
         )
         for parameter in self.code_similarity_heads.parameters():
-            # point nowhere at first: all codes are equally likely before anything is learned
+            # at first all codes are equally likely
             nn.init.zeros_(parameter)
         if config.bands:
             self.band_projection = nn.Linear(config.bands, dim)
             self.no_band_embedding = nn.Parameter(torch.zeros(dim))
 
     def embed(self, ids: Tensor) -> Tensor:
-        """Sum of the levels' token embeddings, [B, F, dim] of ids [B, levels, F].
+        """The levels' token embeddings summed, [B, F, dim], of ids [B, levels, F].
 
-        Codes are embedded by projecting the VQ-VAE's own vectors, special tokens are learned.
-        Several channels of one recording, [B, C, levels, F], give the mean of theirs.
+        Embeddings of codes are projections of the VQ-VAE's code vectors; those of special tokens
+        are parameters. The channels of ids [B, C, levels, F] are averaged.
         """
         if ids.dim() == 4:
             together = self.embed(ids.flatten(0, 1))
@@ -76,7 +76,7 @@ class MaskedLM(nn.Module):
         return total
 
     def code_vectors(self, level: int) -> Tensor:
-        """A level's code vectors [K, D], scaled so that an entry is about one at every level."""
+        """A level's code vectors [K, D], scaled to a root mean square of one."""
         vectors = self.codebooks[level]
         return vectors / vectors.square().mean().sqrt().clamp_min(1e-6)
 
@@ -99,7 +99,7 @@ class MaskedLM(nn.Module):
         return self.context_layers(x, attention_mask)  # type: ignore[no-any-return]
 
     def embed_bands(self, bands: Tensor, frames: int) -> Tensor:
-        """Band features [B, bands, F'] as the transformer takes them, [B, frames, dim]."""
+        """Band features [B, bands, F'] embedded and repeated, [B, frames, dim]."""
         slow: Tensor = self.band_projection(bands.mT)
         return slow.repeat_interleave(self.config.band_frames, dim=1)[:, :frames]
 
@@ -110,12 +110,12 @@ class MaskedLM(nn.Module):
         stem: Tensor | None = None,
         attention_mask: Tensor | None = None,
     ) -> Tensor:
-        """Final hidden states [B, F, dim]: of the sequence itself, or of a stem in it.
+        """Final hidden states [B, F, dim] of the sequence itself, or of a stem in it.
 
         Args:
             hidden: [B, F, dim] from ``context``.
             ids: the stem's tokens [B, levels, F], masked where unknown.
-            stem: number of each row's stem [B].
+            stem: index of each row's stem [B].
             attention_mask: bool [B, F], false at padding.
         """
         if stem is not None:
@@ -125,16 +125,16 @@ class MaskedLM(nn.Module):
         return self.norm(self.stem_layers(hidden, attention_mask))  # type: ignore[no-any-return]
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Scores of every code, [B, levels, F, K], from final hidden states [B, F, dim]."""
+        """Logits of every code, [B, levels, F, K], of final hidden states [B, F, dim]."""
         return torch.stack(
             [self.level_logits(hidden, level) for level in range(self.config.levels)], dim=1
         )
 
     def level_logits(self, hidden: Tensor, level: int) -> Tensor:
-        """Scores of one level's codes, [..., K], from final hidden states [..., dim].
+        """Logits of one level's codes, [..., K], of final hidden states [..., dim].
 
-        A pointer into the space of the VQ-VAE's code vectors, where like codes are neighbours,
-        learns fast; an output layer adds what that cannot say, how common each code is above all.
+        The similarity with the VQ-VAE's code vectors is learned fast, as similar codes lie close to
+        each other; an output layer adds what it cannot express, such as each code's frequency.
         """
         near = self.code_similarity_heads[level](hidden) @ self.code_vectors(level).T.to(
             hidden.dtype
@@ -157,7 +157,7 @@ class MaskedLM(nn.Module):
 
 
 def output_layer(dim: int, codes: int, rank: int) -> nn.Module:
-    """From hidden states to scores of codes, by a matrix of that rank, or a full one for 0."""
+    """A layer from hidden states to logits of codes, of that rank; 0 for full rank."""
     if not rank:
         return nn.Linear(dim, codes)
     return nn.Sequential(nn.Linear(dim, rank, bias=False), nn.Linear(rank, codes))

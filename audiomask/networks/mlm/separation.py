@@ -1,4 +1,4 @@
-"""Separation as the model sees it: sequences, and shares of the mixture's bands."""
+"""Separation by tokens: sequences, and the likeliest codes of a stem."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def separation_ids(mixture: Tensor, stem: Tensor, sep: int) -> Tensor:
 
 @torch.inference_mode()
 def stem_codes(model: MaskedLM, mixture: Tensor, stem: int, bands: Tensor | None = None) -> Tensor:
-    """The likeliest code at every position of a stem, all of it masked: [B, levels, F].
+    """The likeliest codes [B, levels, F] of a stem whose tokens are all masked.
 
     Args:
         mixture: codes [B, levels, F].
-        stem: number of the stem.
+        stem: index of the stem.
         bands: band features of the mixture [B, bands, F], for a model that was trained on them.
     """
     vocabulary: Vocabulary = model.vocabulary

@@ -23,7 +23,7 @@ class Vocabulary:
         return self.codebook_size + 2 + len(self.stems)
 
     def stem(self, name: str) -> int:
-        """Number of a stem.
+        """Index of a stem.
 
         Raises:
             UsageError: there is no such stem.
@@ -35,5 +35,5 @@ class Vocabulary:
             raise UsageError(f"unknown stem '{name}' (this model knows: {known})") from None
 
     def sep(self, name: str) -> int:
-        """The id that separates a mixture from the stem ``name``; raises UsageError."""
+        """The id of a stem's SEP token; raises UsageError."""
         return self.codebook_size + 2 + self.stem(name)

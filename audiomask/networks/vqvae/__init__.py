@@ -1,8 +1,8 @@
 """The VQ-VAE: audio to codes and back, in presets behind one interface.
 
-All of them have ``config`` (with ``sample_rate``, ``hop_length``, ``levels``,
-``codebook_size``, ``context``), ``encode``, ``decode``, ``codebooks``, for infill ``vectors`` and
-``inpaint``, and a training ``forward``.
+Each has ``config`` (with ``sample_rate``, ``hop_length``, ``levels``, ``codebook_size``,
+``context``), ``encode``, ``decode``, ``codebooks``, for infill ``vectors`` and ``inpaint``, and a
+training ``forward``.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from audiomask.networks.vqvae.paper import PaperConfig, PaperVQVAE
 
 AnyVQVAE = VQVAE | PaperVQVAE
 
-#: what each preset changes of its model's configuration; "paper" alone is a model of its own
+#: each preset's changes to its model's default configuration; "paper" is a model of its own
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
-    # one token a frame: a larger codebook in place of finer levels, and so no level to drop
+    # one token a frame: a larger codebook in place of finer levels, hence no level dropout
     "one-level": {"levels": 1, "codebook_size": 4096, "level_dropout": 0.0},
     "paper": {},
 }
@@ -31,7 +31,7 @@ def build_vqvae(preset: str, settings: Mapping[str, Any] | None = None) -> AnyVQ
 
     Args:
         preset: one of ``PRESETS``.
-        settings: fields of the preset's configuration that differ from it.
+        settings: fields of the configuration that differ from the preset.
 
     Raises:
         ConfigError: an unknown preset or field.

@@ -9,19 +9,22 @@ from audiomask.errors import ConfigError
 
 @dataclass(frozen=True)
 class VQVAEConfig:
-    """Frame-rate VQ-VAE with residual quantisation.
+    """Frame-rate VQ-VAE with residual quantization.
 
     Attributes:
-        sample_rate: samples a second of the audio it codes.
+        sample_rate: of the audio, in Hz.
         hop_length: samples between frames.
-        stft_size: window of analysis and synthesis.
+        stft_size: window of analysis and synthesis, in samples.
         encoder_dim, encoder_blocks: width and depth of the ConvNeXt encoder.
         decoder_dim, decoder_blocks: width and depth of the ConvNeXt decoder.
         levels: residual quantizer stages.
         codebook_size: codes a level.
         code_dim: dimension of latents and code vectors.
-        level_dropout: probability that a training excerpt uses only its first levels.
+        level_dropout: probability that a training excerpt is decoded from its first levels only.
         commitment: weight of the commitment term.
+
+    Raises:
+        ConfigError: a value out of range.
     """
 
     sample_rate: int = 44100
@@ -41,7 +44,6 @@ class VQVAEConfig:
     KERNEL = 7
 
     def __post_init__(self) -> None:
-        """Raise ConfigError for what makes no model."""
         for name, value in vars(self).items():
             if name in ("level_dropout", "commitment"):
                 most = 1 if name == "level_dropout" else 100
@@ -63,16 +65,16 @@ class VQVAEConfig:
 
     @property
     def reach(self) -> int:
-        """Frames a side that decide one frame's spectrum in the decoder."""
+        """Frames a side of the decoder's receptive field."""
         return self.KERNEL // 2 * (1 + self.decoder_blocks)
 
     @property
     def context(self) -> int:
-        """Frames a side that decide one frame's codes."""
-        # the phase advance looks a frame further back
+        """Frames a side of the encoder's receptive field, analysis windows included."""
+        # the phase advance reaches one frame further back
         return self.KERNEL // 2 * (1 + self.encoder_blocks) + self.overlap + 1
 
     @property
     def margin(self) -> int:
-        """Frames a side of a gap whose analysis, or its advance, reaches into it."""
+        """Frames a side of a gap whose analysis window, or phase advance, reaches into it."""
         return -(-(self.stft_size // 2) // self.hop_length) + 1

@@ -1,4 +1,4 @@
-"""Losses of the default VQ-VAE: how far the decoded spectrum is in what the ear resolves."""
+"""Losses of the default VQ-VAE: distances between spectra, weighted as the ear resolves them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from audiomask.audio.spectra import mel_filters
 from audiomask.networks.vqvae.spectrum import Spectrum
 from audiomask.runtime import distributed
 
-#: mel bands in which magnitudes are compared, coarse to fine, beside every bin by itself
+#: numbers of mel bands in which magnitudes are compared, beside single bins
 MEL_BANDS = (20, 40, 80, 160)
 FLOOR = 1e-4
 
 
 @lru_cache(maxsize=8)
 def bin_weights(bins: int, sample_rate: int, device: torch.device) -> Tensor:
-    """What each bin [bins] counts, one on average: the slope of the mel scale, and a base.
+    """Each bin's weight [bins], one on average: the slope of the mel scale plus a constant.
 
-    Bins are spread evenly over frequency and pitch is not: without weights, half the loss would
-    lie above 11 kHz.
+    Bins are spaced evenly in frequency: without weights, half the loss would lie above 11 kHz.
     """
-    # a cached tensor must not be one that training refuses, though inference asked for it first
+    # a cached inference tensor could not be used in training later
     with torch.inference_mode(False):
         hertz = torch.linspace(0, sample_rate / 2, bins, device=device)
         slope = 1 / (700 + hertz)
@@ -34,11 +33,10 @@ def spectral_loss(target: Spectrum, estimate: Spectrum, sample_rate: int) -> dic
     """Distances between a recording's spectrum and its reconstruction.
 
     Returns:
-        ``bins``: L1 of log10 magnitudes, every bin by its weight; ``mel``: mean L1 of log10 mel
-        magnitudes over ``MEL_BANDS`` (Kumar et al. 2023, section 3.4, on one window);
-        ``convergence``: L1 of the magnitudes' square roots over the target's mean, which holds
-        the strong partials; ``advance``: squared distance of the phase advance, weighted by
-        what is heard of each bin.
+        ``bins``: weighted L1 of log10 magnitudes; ``mel``: mean L1 of log10 mel magnitudes over
+        ``MEL_BANDS`` (Kumar et al. 2023, section 3.4, on one window); ``convergence``: L1 of the
+        magnitudes' square roots over the target's mean, dominated by strong partials;
+        ``advance``: squared distance of the phase advances, weighted by compressed magnitude.
     """
     weights = bin_weights(target.log_magnitude.shape[-1], sample_rate, target.log_magnitude.device)
     bins = (weights * (target.log_magnitude - estimate.log_magnitude).abs()).mean()
@@ -53,9 +51,9 @@ def spectral_loss(target: Spectrum, estimate: Spectrum, sample_rate: int) -> dic
     convergence = (weights * (a - b).abs()).mean() / (
         distributed.all_reduce_mean((weights * a).mean()) + 1e-3
     )
-    heard = weights * magnitudes[0].pow(0.3)
+    loudness = weights * magnitudes[0].pow(0.3)
     distance = (target.advance - estimate.advance).square().sum(dim=0)
-    advance = (heard * distance).mean() / (distributed.all_reduce_mean(heard.mean()) + 1e-3)
+    advance = (loudness * distance).mean() / (distributed.all_reduce_mean(loudness.mean()) + 1e-3)
     return {
         "bins": bins,
         "mel": mel / len(MEL_BANDS),

@@ -1,10 +1,8 @@
 """The default VQ-VAE: spectrum, ConvNeXt encoder, residual quantizer, ConvNeXt decoder, phases.
 
-All the work is done at frame rate (86 frames a second), which makes it ten times cheaper than
-strided convolutions from the waveform. What is coded are magnitudes and phase advances; phases are
-made up when decoding, so that training compares spectra and never has to learn them: a decoder
-that predicted phases by mel losses (as in Vocos, Siuzdak 2023, without its discriminators) gave
-noise with the envelope of music.
+All layers run at frame rate (86 frames a second), ten times cheaper than strided convolutions from
+the waveform. Codes hold magnitudes and phase advances. Absolute phases are reconstructed when
+decoding, so training compares spectra and the decoder never has to predict a phase.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiomask.audio.spectra import at_once, stft
+from audiomask.audio.spectra import frames_per_chunk, stft
 from audiomask.networks.layers.convnext import ConvNeXtStack
 from audiomask.networks.vqvae import phase_reconstruction as phases
 from audiomask.networks.vqvae.config import VQVAEConfig
@@ -24,9 +22,9 @@ from audiomask.networks.vqvae.spectrum import (
     SOFT_FLOOR,
     Spectrum,
     analyze,
-    analyze_in_parts,
-    length,
-    ten_to_the,
+    analyze_chunks,
+    complex_abs,
+    exp10,
 )
 from audiomask.networks.vqvae.usage import perplexity
 from audiomask.runtime import distributed
@@ -37,12 +35,12 @@ class VQVAE(nn.Module):
 
     #: exponent that flattens the spectrum's range where phase advances are weighted by it
     COMPRESSION = 0.3
-    #: exponent of the principal components' relative size: 0 keeps their variances, 1 evens them
-    EVENNESS = 0.5
-    #: by how much the magnitudes of noise are raised when decoding, measured on validation clips
+    #: exponent of the principal components' relative size: 0 keeps their variances, 1 whitens
+    WHITENING = 0.5
+    #: by how much the magnitudes of noise are raised when decoding
     NOISE_GAIN = 0.25
-    #: Griffin-Lim iterations where sound has to fit to what is on its sides
-    FITTING = 8
+    #: Griffin-Lim iterations of ``inpaint``
+    INPAINT_ITERATIONS = 8
 
     centre: Tensor
     spread: Tensor
@@ -52,39 +50,39 @@ class VQVAE(nn.Module):
         self.config = config
         bins = config.stft_size // 2 + 1
         kernel, code_dim = config.KERNEL, config.code_dim
-        # what log magnitudes are on average; ``start`` measures it
+        # mean of log magnitudes by bin, and their standard deviation; see ``init_from_pca``
         self.register_buffer("centre", torch.full((bins,), -3.0))
         self.register_buffer("spread", torch.ones(()))
         self.encoder = ConvNeXtStack(3 * bins, config.encoder_dim, config.encoder_blocks, kernel)
         self.to_code = nn.Linear(config.encoder_dim, code_dim)
-        # a straight way past the networks: these learn what it cannot say
+        # linear skip connections past encoder and decoder, which learn the rest
         self.linear_in = nn.Linear(bins, code_dim)
         self.quantizer = ResidualQuantizer(code_dim, config.levels, config.codebook_size)
         self.linear_out = nn.Linear(code_dim, bins)
         self.decoder = ConvNeXtStack(code_dim, config.decoder_dim, config.decoder_blocks, kernel)
         self.head = nn.Linear(config.decoder_dim, 3 * bins)
         for parameter in (*self.to_code.parameters(), *self.head.parameters()):
-            nn.init.uniform_(parameter, -2e-3, 2e-3)  # see MaskedLM.special: not normal
+            nn.init.uniform_(parameter, -2e-3, 2e-3)  # why not normal: see MaskedLM.__init__
 
     @torch.no_grad()
     def init_from_pca(self, audio: Tensor) -> None:
-        """Begin at principal components: the straight way codes and decodes by them.
+        """Set the linear skip connections to principal components, and the codebooks by k-means.
 
-        From random weights an encoder first learns loudness, then timbre, and in 4,000 steps no
-        partials; from here it begins with what 300 steps of that would not reach.
+        From random weights an encoder learns loudness first, then timbre, and partials only after
+        thousands of steps.
 
         Args:
-            audio: examples [B, T] of what will be learned, some minutes.
+            audio: training excerpts [B, T], some minutes.
         """
-        found = self.analyze(audio).log_magnitude.flatten(0, 1)
-        self.centre.copy_(found.mean(dim=0))
-        self.spread.copy_(found.std(dim=0).mean())
-        weights = bin_weights(len(self.centre), self.config.sample_rate, found.device).sqrt()
-        data = (found - self.centre) / self.spread * weights
+        levels = self.analyze(audio).log_magnitude.flatten(0, 1)
+        self.centre.copy_(levels.mean(dim=0))
+        self.spread.copy_(levels.std(dim=0).mean())
+        weights = bin_weights(len(self.centre), self.config.sample_rate, levels.device).sqrt()
+        data = (levels - self.centre) / self.spread * weights
         sizes, axes = torch.linalg.eigh(data.T @ data / len(data))
         sizes = sizes.flip(0)[: self.config.code_dim].clamp_min(1e-8).sqrt()
         axes = axes.flip(1)[:, : self.config.code_dim]
-        scale = (sizes[0] / sizes).pow(self.EVENNESS) / sizes[0]
+        scale = (sizes[0] / sizes).pow(self.WHITENING) / sizes[0]
         self.linear_in.weight.copy_((axes * scale).T * weights)
         self.linear_out.weight.copy_((axes / scale) * self.spread / weights[:, None])
         nn.init.zeros_(self.linear_in.bias)
@@ -93,21 +91,21 @@ class VQVAE(nn.Module):
 
     def latents(self, spectrum: Spectrum) -> Tensor:
         """Latents [B, F, code_dim] of a spectrum."""
-        return self._to_latents(*self._projected_in(spectrum))
+        return self._to_latents(*self._project_in(spectrum))
 
-    def _projected_in(self, spectrum: Spectrum) -> tuple[Tensor, Tensor]:
-        """A spectrum by the encoder's input projection [B, F, dim], and the straight way past it.
+    def _project_in(self, spectrum: Spectrum) -> tuple[Tensor, Tensor]:
+        """The encoder's input projection [B, F, dim] and the linear skip [B, F, code_dim].
 
-        Nothing that comes after is as wide.
+        These are the widest inputs; a long recording goes through them in chunks.
         """
         level = (spectrum.log_magnitude - self.centre) / self.spread
-        heard = ten_to_the(self.COMPRESSION * spectrum.log_magnitude)
-        inputs = torch.cat([level, *(heard * spectrum.advance)], dim=-1)
+        compressed = exp10(self.COMPRESSION * spectrum.log_magnitude)
+        inputs = torch.cat([level, *(compressed * spectrum.advance)], dim=-1)
         return self.encoder.project(inputs), self.linear_in(level)
 
-    def _to_latents(self, projected: Tensor, straight: Tensor) -> Tensor:
-        """Latents [B, F, code_dim] of what ``_projected_in`` gives."""
-        return self.to_code(self.encoder.body(projected)) + straight  # type: ignore[no-any-return]
+    def _to_latents(self, projected: Tensor, skip: Tensor) -> Tensor:
+        """Latents [B, F, code_dim] of what ``_project_in`` gives."""
+        return self.to_code(self.encoder.body(projected)) + skip  # type: ignore[no-any-return]
 
     def analyze(self, audio: Tensor) -> Spectrum:
         """The spectrum of audio [B, T].
@@ -123,12 +121,12 @@ class VQVAE(nn.Module):
             raise ValueError(f"{audio.shape[-1]} samples are no whole number of frames")
 
     def decode_spectrum(self, quantized: Tensor) -> Spectrum:
-        """The spectrum that quantized latents [B, F, code_dim] stand for."""
-        return self._projected_out(self.decoder(quantized), quantized)
+        """The spectrum of quantized latents [B, F, code_dim]."""
+        return self._project_out(self.decoder(quantized), quantized)
 
-    def _projected_out(self, deep: Tensor, quantized: Tensor) -> Spectrum:
-        """The spectrum of what the decoder makes of quantized latents, and of them themselves."""
-        log_magnitude, real, imaginary = self.head(deep).float().chunk(3, -1)
+    def _project_out(self, decoded: Tensor, quantized: Tensor) -> Spectrum:
+        """The spectrum of the decoder's output [B, F, dim] and the linear skip of its input."""
+        log_magnitude, real, imaginary = self.head(decoded).float().chunk(3, -1)
         log_magnitude = log_magnitude + self.linear_out(quantized).float()
         return Spectrum(log_magnitude, torch.stack([real, imaginary]))
 
@@ -144,114 +142,114 @@ class VQVAE(nn.Module):
             ValueError: T is no multiple of the hop length.
         """
         self._check(audio)
-        spectra = analyze_in_parts(audio, self.config.stft_size, self.config.hop_length)
-        projected, straight = zip(*map(self._projected_in, spectra), strict=True)
-        latents = self._to_latents(torch.cat(projected, dim=1), torch.cat(straight, dim=1))
+        spectra = analyze_chunks(audio, self.config.stft_size, self.config.hop_length)
+        projected, skip = zip(*map(self._project_in, spectra), strict=True)
+        latents = self._to_latents(torch.cat(projected, dim=1), torch.cat(skip, dim=1))
         return self.quantizer.encode(latents, levels)
 
     @torch.no_grad()
     def decode(
-        self, codes: Tensor, start: int = 0, stop: int | None = None, together: bool = False
+        self, codes: Tensor, start: int = 0, stop: int | None = None, share_phases: bool = False
     ) -> Tensor:
         """Audio [B, frames * hop] of codes [B, 1..levels, F].
 
         Args:
             codes: of the whole recording, of any integer type.
-            start, stop: frames [start, stop) to decode, just as if all were; all by default.
-            together: whether the rows are channels of one recording, and so share their phases:
-                what was in the middle stays there.
+            start, stop: frames to decode, as part of the whole recording; all by default.
+            share_phases: the rows are channels of one recording, which keep a common phase so that
+                the stereo image stays.
         """
         total = codes.shape[-1]
         stop = total if stop is None else stop
-        first, last = phases.span(start, stop, total, self.config.overlap)
+        first, last = phases.frames_needed(start, stop, total, self.config.overlap)
         reach = self.config.reach
         low, high = max(first - reach, 0), min(last + reach, total)
         part = codes[..., low:high].long().to(self.head.weight.device)
         quantized = self.quantizer.decode(part)
         kept = slice(first - low, last - low)
-        audio = self._synthesize(self.decoder(quantized)[:, kept], quantized[:, kept], together)
+        audio = self._synthesize(self.decoder(quantized)[:, kept], quantized[:, kept], share_phases)
         hop = self.config.hop_length
         return audio[:, (start - first) * hop : (stop - first) * hop]
 
-    def _synthesize(self, deep: Tensor, quantized: Tensor, together: bool) -> Tensor:
-        """Audio [B, F * hop] of what ``_projected_out`` takes; its first frame begins a block.
+    def _synthesize(self, decoded: Tensor, quantized: Tensor, share_phases: bool) -> Tensor:
+        """Audio [B, F * hop] of what ``_project_out`` takes; its first frame begins a block.
 
-        Spectra are worked out in parts that fit a processor's caches.
+        Spectra are computed in chunks that fit a processor's caches.
         """
         size, hop = self.config.stft_size, self.config.hop_length
-        (batch, frames, _), bins = deep.shape, size // 2 + 1
-        rows = 1 if together else batch
-        magnitude = deep.new_empty(batch, frames, bins, dtype=torch.float32)
+        (batch, frames, _), bins = decoded.shape, size // 2 + 1
+        rows = 1 if share_phases else batch
+        magnitude = decoded.new_empty(batch, frames, bins, dtype=torch.float32)
         shared = magnitude if rows == batch else magnitude.new_empty(rows, frames, bins)
-        turns = magnitude.new_empty(2, rows, frames, bins)
-        step = at_once(deep.device, batch)
+        advance = magnitude.new_empty(2, rows, frames, bins)
+        step = frames_per_chunk(decoded.device, batch)
         for begin in range(0, frames, step):
             some = slice(begin, begin + step)
-            spectrum = self._projected_out(deep[:, some], quantized[:, some])
+            spectrum = self._project_out(decoded[:, some], quantized[:, some])
             phase_advance = spectrum.phase_advance(size, hop)
-            loud = magnitude[:, some] = self._raised(spectrum, phase_advance)
+            boosted = magnitude[:, some] = self._boost_noise(spectrum, phase_advance)
             if rows < batch:
-                shared[:, some], turns[:, :, some] = phases.shared_phase(loud, phase_advance)
+                shared[:, some], advance[:, :, some] = phases.shared_phase(boosted, phase_advance)
             else:
-                turns[:, :, some] = phase_advance
-        return phases.griffin_lim(magnitude, phases.propagate(shared, turns), size, hop)
+                advance[:, :, some] = phase_advance
+        return phases.griffin_lim(magnitude, phases.propagate(shared, advance), size, hop)
 
-    def _raised(self, spectrum: Spectrum, phase_advance: Tensor) -> Tensor:
-        """A spectrum's magnitudes [B, F, bins], those of noise raised.
+    def _boost_noise(self, spectrum: Spectrum, phase_advance: Tensor) -> Tensor:
+        """A spectrum's magnitudes [B, F, bins], those of noise raised by ``NOISE_GAIN``.
 
-        The loss makes magnitudes medians, which are below the means wherever there is noise.
+        An L1 loss on log magnitudes gives medians, which lie below the means of noise.
         """
-        sure = length(phase_advance).clamp_max(1)
-        return spectrum.magnitude() * (1 + self.NOISE_GAIN * (1 - sure))
+        tonality = complex_abs(phase_advance).clamp_max(1)
+        return spectrum.magnitude() * (1 + self.NOISE_GAIN * (1 - tonality))
 
     def vectors(self, codes: Tensor) -> Tensor:
-        """The sums of the code vectors [B, F, code_dim] of codes [B, 1..levels, F]."""
+        """The levels' code vectors summed, [B, F, code_dim], of codes [B, 1..levels, F]."""
         return self.quantizer.vectors(codes.long())
 
     def inpaint(
         self, vectors: Tensor, known: Tensor, weight: Tensor, first: int, last: int
     ) -> Tensor:
-        """What code vectors sound like between known sound, to be cross-faded with it.
+        """Decode code vectors between known audio, to be cross-faded with it.
 
-        Phases run on from the known frames on both sides, and iterations fit them to the known
-        sound, so that partials go through. What the vectors do not say of the known frames
-        next to the gap (single partials, mostly) is taken for true in the gap's frames as well,
-        the less the farther they are.
+        Phases are propagated from the known frames on both sides, and Griffin-Lim iterations make
+        them consistent with the known audio, so that partials continue. The decoder's error on the
+        known frames beside the gap (single partials, mostly) is added in the gap, fading out.
 
         Args:
             vectors: of all frames [C, F, code_dim], C channels of one recording.
-            known: sound [C, F * hop]; what it holds where nothing is known does not matter.
-            weight: [F * hop], 1 where the known sound will stand as it is, 0 where it is not heard.
-            first, last: frames [first, last) that are made; the others' windows hold nothing
-                but known sound.
+            known: audio [C, F * hop]; its samples in the gap are ignored.
+            weight: [F * hop], 1 where ``known`` is the output itself, 0 where it is unused.
+            first, last: frames [first, last) that are decoded; the others' windows hold known
+                audio only.
 
         Returns:
             [C, F * hop].
         """
         size, hop = self.config.stft_size, self.config.hop_length
-        heard = stft(known, size, hop).mT
+        observed = stft(known, size, hop).mT
         spectrum = self.decode_spectrum(self.quantizer.running_norm.undo(vectors))
-        missed = (heard.abs() + SOFT_FLOOR).log10() - spectrum.log_magnitude
-        log_magnitude = spectrum.log_magnitude + spread_in(missed, first, last)
-        made = Spectrum(log_magnitude, spectrum.advance)
-        phase_advance = made.phase_advance(size, hop)
-        magnitude = self._raised(made, phase_advance)
-        phasors = torch.view_as_real(heard / (heard.abs() + 1e-9)).movedim(-1, 0)
+        error = (observed.abs() + SOFT_FLOOR).log10() - spectrum.log_magnitude
+        log_magnitude = spectrum.log_magnitude + fade_into_gap(error, first, last)
+        corrected = Spectrum(log_magnitude, spectrum.advance)
+        phase_advance = corrected.phase_advance(size, hop)
+        magnitude = self._boost_noise(corrected, phase_advance)
+        phasors = torch.view_as_real(observed / (observed.abs() + 1e-9)).movedim(-1, 0)
         gap = slice(first, last)
-        goal = heard.abs()
-        goal[:, gap] = magnitude[:, gap]
+        target = observed.abs()
+        target[:, gap] = magnitude[:, gap]
         # one more advance than frames: into the first known one after them
-        around = F.pad(goal, (0, 0, 0, 1))[:, first : last + 1]
-        turns = phases.shared_phase(
+        around = F.pad(target, (0, 0, 0, 1))[:, first : last + 1]
+        advance = phases.shared_phase(
             around, F.pad(phase_advance, (0, 0, 0, 1))[:, :, first : last + 1]
         )[1]
-        phasors[:, :, gap] = phases.between(
-            goal[:, gap],
-            turns,
+        phasors[:, :, gap] = phases.propagate_between(
+            target[:, gap],
+            advance,
             phasors[:, :, first - 1] if first else None,
-            phasors[:, :, last] if last < heard.shape[1] else None,
+            phasors[:, :, last] if last < observed.shape[1] else None,
         )
-        return phases.griffin_lim(goal, phasors, size, hop, self.FITTING, (known, weight))
+        known_audio = (known, weight)
+        return phases.griffin_lim(target, phasors, size, hop, self.INPAINT_ITERATIONS, known_audio)
 
     def codebooks(self) -> Tensor:
         """The code vectors, [levels, K, D]."""
@@ -283,29 +281,29 @@ class VQVAE(nn.Module):
         )
 
 
-#: known frames on a side whose mean tells what vectors miss, and frames in which that fades
-NEAR, FADING = 4, 20
+#: known frames a side over which the decoder's error is averaged, and frames in which it fades
+EDGE_FRAMES, FADE_FRAMES = 4, 20
 
 
-def spread_in(missed: Tensor, first: int, last: int) -> Tensor:
-    """What is missed beside a gap, faded into it: [B, F, bins], zero outside the gap.
+def fade_into_gap(error: Tensor, first: int, last: int) -> Tensor:
+    """The mean error beside a gap, faded into it: [B, F, bins], zero outside the gap.
 
     Args:
-        missed: difference of log magnitudes [B, F, bins]; what it is in the gap does not matter.
+        error: difference of log magnitudes [B, F, bins]; its values in the gap are ignored.
         first, last: frames [first, last) of the gap.
     """
-    frames = missed.shape[1]
-    spread = torch.zeros_like(missed)
-    place = torch.arange(first, last, device=missed.device)
+    frames = error.shape[1]
+    faded = torch.zeros_like(error)
+    place = torch.arange(first, last, device=error.device)
     sides = []
     if first:
-        sides.append((missed[:, max(first - NEAR, 0) : first], place - first + 1))
+        sides.append((error[:, max(first - EDGE_FRAMES, 0) : first], place - first + 1))
     if last < frames:
-        sides.append((missed[:, last : last + NEAR], last - place))
-    weights = [torch.exp(-away / FADING) for _, away in sides]
+        sides.append((error[:, last : last + EDGE_FRAMES], last - place))
+    weights = [torch.exp(-away / FADE_FRAMES) for _, away in sides]
     total: Tensor | float = sum(weights)
     for (near, _), weight in zip(sides, weights, strict=True):
-        # near an edge all of its own side's, in the middle of a long gap nothing
+        # at an edge all of that side's error, in the middle of a long gap none
         share = (weight * weight / total)[:, None]
-        spread[:, first:last] += near.mean(dim=1, keepdim=True) * share
-    return spread
+        faded[:, first:last] += near.mean(dim=1, keepdim=True) * share
+    return faded

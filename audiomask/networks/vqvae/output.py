@@ -1,4 +1,4 @@
-"""What one training pass through a VQ-VAE returns, whichever preset made it."""
+"""The result of a VQ-VAE's training pass, for every preset."""
 
 from dataclasses import dataclass
 

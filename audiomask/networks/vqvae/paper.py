@@ -1,7 +1,7 @@
-"""The paper's plain VQ-VAE: k convolution blocks of stride 2 and one codebook.
+"""The paper preset's VQ-VAE: k convolution blocks of stride 2 and one codebook.
 
 Sources: *van den Oord et al. 2017*, "Neural Discrete Representation Learning"; *the student paper*,
-the work this project grew from. sg[.] is the stop-gradient: a value without its gradient.
+the work this project grew from. sg[.] is the stop-gradient operator.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from audiomask.networks.vqvae.usage import perplexity
 from audiomask.runtime import distributed
 
 # Below this standard deviation of a latent's dimension (about -80 dBFS) a batch counts as silent.
-_LEAST_SPREAD = 1e-4
+_MIN_STD = 1e-4
 
 
 @dataclass(frozen=True)
@@ -59,26 +59,26 @@ class PaperConfig:
 
     @property
     def context(self) -> int:
-        """Frames a side to add to a window, and drop afterwards, for its interior to be exact.
+        """Frames a side of the larger receptive field, encoder's or decoder's.
 
-        The larger of encoder's and decoder's needs: each is windowed on its own.
+        A window of a recording is computed exactly with so many frames added and then dropped.
         """
         return max(_encoder_context(self.blocks), _decoder_context(self.blocks))
 
     @property
     def reach(self) -> int:
-        """Frames a side that decide what one frame's codes sound like."""
+        """Frames a side of the decoder's receptive field."""
         return _decoder_context(self.blocks)
 
     @property
     def margin(self) -> int:
-        """Frames a side of a gap whose codes hear it."""
+        """Frames a side of a gap whose codes depend on it."""
         return _encoder_context(self.blocks)
 
 
 def _encoder_context(blocks: int) -> int:
-    """Frames a side that one frame's latent hears beyond its own 2^k samples."""
-    first, last = 0, 0  # what frame 0 hears, followed from the latent back to the samples
+    """Frames a side of the encoder's receptive field, beyond a frame's own 2^k samples."""
+    first, last = 0, 0  # the receptive field of frame 0, traced from the latent to the samples
     for _ in range(blocks):
         first, last = first - 1, last + 1  # residual unit: kernel 3
         first, last = 2 * first - 1, 2 * last + 2  # kernel 4, stride 2, padding 1
@@ -87,8 +87,8 @@ def _encoder_context(blocks: int) -> int:
 
 
 def _decoder_context(blocks: int) -> int:
-    """Frames a side, beside its own, that any of a frame's 2^k samples is made from."""
-    first, last = 0, (1 << blocks) - 1  # the samples of frame 0, followed back to the latents
+    """Frames a side of the decoder's receptive field, beyond a frame itself."""
+    first, last = 0, (1 << blocks) - 1  # the samples of frame 0, traced back to the latents
     for _ in range(blocks):
         first, last = ceil((first - 2) / 2), (last + 1) // 2  # transposed: kernel 4, padding 1
         first, last = first - 1, last + 1  # residual unit: kernel 3
@@ -98,14 +98,14 @@ def _decoder_context(blocks: int) -> int:
 def reconstruction_loss(audio: Tensor, reconstruction: Tensor) -> Tensor:
     """Mean squared error, ``mean((x - x̂)²)``, over all elements of two ``Tensor [B, T]``.
 
-    It stands for the term log p(x | z_q) of van den Oord et al. 2017, eq. 3: a Gaussian of fixed
-    variance, up to a constant and a factor.
+    The term log p(x | z_q) of van den Oord et al. 2017, eq. 3, for a Gaussian of fixed variance, up
+    to a constant and a factor.
     """
     return F.mse_loss(reconstruction, audio)
 
 
 def codebook_loss(latents: Tensor, quantized: Tensor) -> Tensor:
-    """``‖sg[h] - e‖²``: moves the chosen codes towards the latents, and never the encoder.
+    """``‖sg[h] - e‖²``: moves the chosen codes towards the latents, not the encoder.
 
     van den Oord et al. 2017, eq. 3, second term. The mean over all elements of two
     ``Tensor [..., D]``: the squared norm divided by D.
@@ -114,7 +114,7 @@ def codebook_loss(latents: Tensor, quantized: Tensor) -> Tensor:
 
 
 def commitment_loss(latents: Tensor, quantized: Tensor) -> Tensor:
-    """``‖h - sg[e]‖²``: moves the encoder towards the chosen codes, and never the codebook.
+    """``‖h - sg[e]‖²``: moves the encoder towards the chosen codes, not the codebook.
 
     van den Oord et al. 2017, eq. 3, third term, without its weight β (``PaperConfig.commitment``).
     The mean over all elements of two ``Tensor [..., D]``: the squared norm divided by D.
@@ -123,7 +123,7 @@ def commitment_loss(latents: Tensor, quantized: Tensor) -> Tensor:
 
 
 def spectral_loss(audio: Tensor, reconstruction: Tensor, stft_size: int) -> Tensor:
-    """``‖ |STFT(x)| - |STFT(x̂)| ‖²``: the spectra's magnitudes should agree, whatever their phase.
+    """``‖ |STFT(x)| - |STFT(x̂)| ‖²``: distance of magnitude spectra, phases ignored.
 
     The student paper's addition to the loss. The mean over all elements (batch, bins, STFT frames)
     for two ``Tensor [B, T]``. The STFT is the plain one: periodic Hann window of ``stft_size``
@@ -147,10 +147,10 @@ def nearest_code(latents: Tensor, codebook: Tensor) -> Tensor:
 
     van den Oord et al. 2017, eq. 1. Latents ``Tensor [..., D]``, codebook ``Tensor [K, D]``.
     """
-    # Without autocast: a distance in half precision would choose another code than float32 does.
+    # Without autocast: distances in half precision would choose other codes.
     with torch.no_grad(), torch.autocast(latents.device.type, enabled=False):
-        # ‖h - e‖² = ‖h‖² - 2 h·e + ‖e‖², whose first part is the same for every code. Distances
-        # don't change with the origin, and near the codes the rounding errors are smallest.
+        # ‖h - e‖² = ‖h‖² - 2 h·e + ‖e‖², whose first term is the same for every code. With the
+        # origin at the codes' mean, rounding errors are smallest.
         origin = codebook.mean(dim=0)
         codes = codebook - origin
         points = (latents - origin).reshape(-1, codes.shape[1])
@@ -159,7 +159,7 @@ def nearest_code(latents: Tensor, codebook: Tensor) -> Tensor:
 
 
 def straight_through(latents: Tensor, quantized: Tensor) -> Tensor:
-    """``h + sg[e - h]``: the value of ``quantized``, and its gradient handed to ``latents``."""
+    """``h + sg[e - h]``: the value of ``quantized``, whose gradient goes to ``latents``."""
     return latents + (quantized - latents).detach()
 
 
@@ -185,8 +185,8 @@ def _encoder(config: PaperConfig) -> nn.Sequential:
         convolution = nn.Conv1d(inputs, config.channels, 4, stride=2, padding=1)
         layers += [convolution, nn.ReLU(), ResidualUnit(config.channels)]
     encoder = nn.Sequential(*layers, nn.Conv1d(config.channels, config.code_dim, 1))
-    # PyTorch's default shrinks the signal at every layer, until the latents spread far less than
-    # one optimizer step moves them, and all of them fall to one code.
+    # PyTorch's default initialization shrinks the signal at every layer; the latents would vary
+    # less than one optimizer step moves them, and all would get one code.
     for layer in encoder.modules():
         if isinstance(layer, nn.Conv1d):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -195,7 +195,7 @@ def _encoder(config: PaperConfig) -> nn.Sequential:
 
 
 def _decoder(config: PaperConfig) -> nn.Sequential:
-    """``Tensor [B, D, frames]`` to ``Tensor [B, 1, frames * 2^k]``: the encoder mirrored."""
+    """``Tensor [B, D, frames]`` to ``Tensor [B, 1, frames * 2^k]``: the encoder reversed."""
     layers: list[nn.Module] = [nn.Conv1d(config.code_dim, config.channels, 1)]
     for block in reversed(range(config.blocks)):
         outputs = 1 if block == 0 else config.channels
@@ -208,10 +208,9 @@ class PaperVQVAE(nn.Module):
     """The paper's VQ-VAE on mono audio: T samples to S = T / 2^k codes and back.
 
     The codebook is learned by gradient alone (no moving averages, no re-seeding of dead codes).
-    So that its codes are used from the start, the first forward pass in training mode whose audio
-    is not silent scales the encoder's last layer until each of the D dimensions of that batch's
-    latents has mean 0 and variance 1, and sets the codebook to K of these latents drawn at random.
-    The state dict records, as ``initialised``, that this was done.
+    The first training pass on audio that is not silent initializes it: the encoder's last layer is
+    scaled until each of the D dimensions of the latents has mean 0 and variance 1, and the codebook
+    becomes K of these latents drawn at random. ``initialised`` in the state dict records that.
     """
 
     initialised: Tensor
@@ -236,14 +235,14 @@ class PaperVQVAE(nn.Module):
             return nearest_code(self._latents(audio), self.codebook).unsqueeze(1)
 
     def decode(
-        self, codes: Tensor, start: int = 0, stop: int | None = None, together: bool = False
+        self, codes: Tensor, start: int = 0, stop: int | None = None, share_phases: bool = False
     ) -> Tensor:
         """Codes ``Tensor [B, 1, frames]`` to audio ``Tensor [B, (stop - start) * 2^k]``.
 
         Args:
             codes: of the whole recording, of any integer type.
-            start, stop: frames [start, stop) to decode, just as if all were; all by default.
-            together: makes no difference here; each channel has its own phases in its codes.
+            start, stop: frames to decode, as part of the whole recording; all by default.
+            share_phases: ignored: these codes hold the phases of each channel.
 
         Raises ValueError for another shape, no frames, or a code that is not in the codebook.
         """
@@ -265,9 +264,9 @@ class PaperVQVAE(nn.Module):
     def inpaint(
         self, vectors: Tensor, known: Tensor, weight: Tensor, first: int, last: int
     ) -> Tensor:
-        """What vectors ``Tensor [C, frames, D]`` sound like, ``Tensor [C, frames * 2^k]``.
+        """Decode vectors ``Tensor [C, frames, D]`` to ``Tensor [C, frames * 2^k]``.
 
-        What is known around them makes no difference here: the codes hold the phases.
+        The known audio is ignored: these codes hold the phases.
         """
         return self._synthesize(vectors)
 
@@ -276,7 +275,7 @@ class PaperVQVAE(nn.Module):
         return self.codebook.detach().unsqueeze(0)
 
     def forward(self, audio: Tensor) -> VQVAEOutput:
-        """Encode, quantise and decode audio ``Tensor [B, T]`` as above, and measure the loss."""
+        """Encode, quantize and decode audio ``Tensor [B, T]``, and compute the loss."""
         if self.training and not self.initialised:
             self._initialize(audio)
         latents = self._latents(audio)
@@ -313,19 +312,19 @@ class PaperVQVAE(nn.Module):
 
     @torch.no_grad()
     def _initialize(self, audio: Tensor) -> None:
-        """RunningNorm the latents and draw the codebook from them, unless ``audio`` is silent."""
-        # Autocast would keep its half-precision copy of the weights that are changed below.
+        """Normalize the latents and draw the codebook from them, unless ``audio`` is silent."""
+        # Autocast would keep a half-precision copy of the weights that change below.
         with torch.autocast(audio.device.type, enabled=False):
             latents = distributed.all_gather(self._latents(audio).flatten(0, 1))
         mean, spread = latents.mean(dim=0), latents.std(dim=0, unbiased=False)
         projection = cast(nn.Conv1d, self.encoder[-1])
         weight, bias = projection.weight, cast(Tensor, projection.bias)
-        if spread.min() > _LEAST_SPREAD:
+        if spread.min() > _MIN_STD:
             weight.div_(spread.reshape(-1, 1, 1))
             bias.sub_(mean).div_(spread)
             latents = (latents - mean) / spread
             count, size = len(latents), len(self.codebook)
             drawn = torch.randperm(max(count, size), device=latents.device)[:size] % count
-            # Silent stretches give equal latents, and of equal codes only one would ever be used.
+            # Silent passages give equal latents, and of equal codes only one would ever be used.
             self.codebook.copy_(latents[drawn] + 0.01 * torch.randn_like(self.codebook))
             self.initialised.fill_(True)

@@ -10,24 +10,22 @@ from audiomask.runtime import distributed
 
 
 class Codebook(nn.Module):
-    """One level: K vectors of dimension D, learned as running means of what chose them.
+    """One level: K vectors of dimension D, each the exponential moving average of its latents.
 
-    A code whose running count falls under ``dead_below`` of the mean count is re-seeded with a
-    vector of the batch: its vector, count and sum together, else the next running mean would
-    undo it.
+    A code whose average count falls under ``dead_below`` of the mean count is re-seeded with a
+    latent of the batch. Vector, count and sum are reset together, or the next update would undo it.
 
     Args:
         size: K.
         dim: D.
-        decay: of the running means (van den Oord et al. 2017, eq. 6 to 8). Their memory must hold
-            many songs: in a run with 0.98 and two songs a batch, hundreds of codes died and were
-            seeded again while other instruments played.
-        dead_below: share of the mean running count under which a code is dead.
+        decay: of the moving averages (van den Oord et al. 2017, eq. 6 to 8). They must span many
+            songs, or codes of instruments that rest for a while die.
+        dead_below: share of the mean count under which a code is dead.
     """
 
-    #: noise on the very first vectors, in standard deviations of the data: taken as they are, they
-    #: would leave nothing of their own batch for the next level to start from
-    START_NOISE = 0.3
+    #: noise on the initial vectors, in standard deviations of the data: without it they would
+    #: leave no residual for the next level to start from
+    INIT_NOISE = 0.3
 
     vectors: Tensor
     cluster_size: Tensor
@@ -38,7 +36,7 @@ class Codebook(nn.Module):
         super().__init__()
         self.decay = decay
         self.dead_below = dead_below
-        # of length one on average; see MaskedLM.special for why they are not normal
+        # of norm one on average; why not normal: see MaskedLM.__init__
         vectors = torch.empty(size, dim).uniform_(-((3 / dim) ** 0.5), (3 / dim) ** 0.5)
         self.register_buffer("vectors", vectors)
         self.register_buffer("cluster_size", torch.ones(size))
@@ -52,20 +50,20 @@ class Codebook(nn.Module):
         return torch.addmm(square, data, self.vectors.T, alpha=-2).argmin(dim=-1)
 
     @torch.no_grad()
-    def start(self, data: Tensor) -> None:
-        """Seed the whole table from the first batch [N, D], so that no code starts far away."""
-        self._begin(distributed.all_gather(data))
+    def init_from_batch(self, data: Tensor) -> None:
+        """Seed all codes from the first batch [N, D]."""
+        self._init(distributed.all_gather(data))
 
-    def _begin(self, data: Tensor) -> None:
-        noise = self.START_NOISE * data.std() * torch.randn_like(self.vectors)
+    def _init(self, data: Tensor) -> None:
+        noise = self.INIT_NOISE * data.std() * torch.randn_like(self.vectors)
         everything = torch.ones(len(self.vectors), dtype=torch.bool, device=data.device)
         self._seed(everything, data, noise)
         self.started.fill_(True)
 
     @torch.no_grad()
     def init_kmeans(self, data: Tensor, rounds: int = 10) -> None:
-        """Start from vectors [N, D] that every process has, and move to the means (k-means)."""
-        self._begin(data)
+        """Seed all codes from latents [N, D], the same in every process, and run k-means."""
+        self._init(data)
         for _ in range(rounds):
             codes = self.nearest(data)
             counts = torch.bincount(codes, minlength=len(self.vectors)).to(data.dtype)
@@ -76,7 +74,7 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def update(self, data: Tensor, codes: Tensor) -> None:
-        """Move the running means towards a batch [N, D] with codes [N], of all processes."""
+        """Update the moving averages with a batch [N, D] and its codes [N], of all processes."""
         size = self.vectors.shape[0]
         chosen = F.one_hot(codes, size).to(data.dtype)
         self.cluster_size.lerp_(distributed.all_reduce_sum(chosen.sum(dim=0)), 1 - self.decay)
@@ -84,14 +82,14 @@ class Codebook(nn.Module):
         self.vectors.copy_(self.embed_sum / self.cluster_size.clamp_min(1e-6)[:, None])
         dead = self.cluster_size < self.dead_below * len(data) * distributed.world_size() / size
         if dead.any():
-            # every process has the same counts and draws the same of all vectors
+            # every process has the same counts and draws the same latents
             self._seed(dead, distributed.all_gather(data))
 
     def _seed(self, which: Tensor, data: Tensor, noise: Tensor | float = 0.0) -> None:
-        """Give the codes ``which`` [K] random vectors of the batch [N, D]."""
+        """Give the codes ``which`` [K] random latents of the batch [N, D]."""
         picks = torch.randint(len(data), (int(which.sum()),), device=data.device)
         seeds = data[picks] + noise
-        # a third of the mean count: a seed that nothing chooses is replaced again soon
+        # a third of the mean count: a seed that no latent chooses is replaced soon
         count = len(data) / self.vectors.shape[0] / 3
         self.vectors[which] = seeds
         self.cluster_size[which] = count
@@ -99,12 +97,11 @@ class Codebook(nn.Module):
 
 
 class RunningNorm(nn.Module):
-    """Zero mean and unit norm on average, by running statistics in training as in use.
+    """Zero mean and unit norm on average, by running statistics in training and inference alike.
 
-    One scale for all channels: what varies most weighs most, so that codes go where they save most.
-    A batch's own statistics (batch normalisation) would make other codes in training than in
-    use: one song's frames differ from the average's by up to ten times in variance. Without any,
-    all vectors fall onto one code within the first steps.
+    One scale serves all channels, so that distances keep their relative size. A batch's own
+    statistics (batch normalization) would give other codes in training than in inference, as one
+    song's variance differs from the average by up to ten times.
     """
 
     mean: Tensor
@@ -119,29 +116,28 @@ class RunningNorm(nn.Module):
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: Tensor) -> Tensor:
-        """[..., dim] to [..., dim]; in training the statistics follow x first, without gradient."""
+        """[..., dim] to [..., dim]; in training the statistics are updated first."""
         if self.training:
             with torch.no_grad():
                 flat = x.flatten(0, -2)
-                # the first batches count fully: nothing is known before them
+                # the plain mean of the first batches
                 weight = max(self.momentum, 1 / (int(self.updates) + 1))
                 self.mean.lerp_(distributed.all_reduce_mean(flat.mean(dim=0)), weight)
-                spread = (flat - self.mean).square().sum(dim=-1).mean()
-                self.variance.lerp_(distributed.all_reduce_mean(spread), weight)
+                variance = (flat - self.mean).square().sum(dim=-1).mean()
+                self.variance.lerp_(distributed.all_reduce_mean(variance), weight)
                 self.updates += 1
-        # copies: the next batch must not move what this one's gradient needs
+        # copies: the next batch's update must not change what this one's gradient needs
         return (x - self.mean.clone()) * (self.variance.clone() + 1e-8).rsqrt()
 
     def undo(self, x: Tensor) -> Tensor:
-        """What ``forward`` makes x of, [..., dim]."""
+        """The inverse of ``forward``, [..., dim] to [..., dim]."""
         return x * (self.variance.clone() + 1e-8).sqrt() + self.mean.clone()
 
 
 class ResidualQuantizer(nn.Module):
-    """Levels of codebooks, each coding what the ones before left (Zeghidour et al. 2021, alg. 1).
+    """Codebooks that each code the residual of those before (Zeghidour et al. 2021, alg. 1).
 
-    The distance is Euclidean: with DAC's cosine look-up and a projection for every level, the finer
-    levels added nothing in 2,000 steps, since nothing made them code what was left.
+    The distance is Euclidean.
 
     Args:
         dim: of latents and code vectors.
@@ -169,11 +165,11 @@ class ResidualQuantizer(nn.Module):
         return torch.stack(codes, dim=1)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Quantised latents [B, F, dim] of codes [B, 1..levels, F]."""
+        """Quantized latents [B, F, dim] of codes [B, 1..levels, F]."""
         return self.running_norm.undo(self.vectors(codes))
 
     def vectors(self, codes: Tensor) -> Tensor:
-        """The sums of the code vectors [B, F, dim] of codes [B, 1..levels, F]."""
+        """The levels' code vectors summed, [B, F, dim], of codes [B, 1..levels, F]."""
         parts = [
             table.vectors[level]
             for table, level in zip(self.tables(), codes.unbind(dim=1), strict=False)
@@ -182,7 +178,7 @@ class ResidualQuantizer(nn.Module):
 
     @torch.no_grad()
     def init_kmeans(self, latents: Tensor) -> None:
-        """Begin with codes that fit latents [N, dim]; every process is given the same."""
+        """Initialize all levels by k-means on latents [N, dim], the same in every process."""
         self.running_norm.train()(latents)
         residual = self.running_norm.eval()(latents)
         self.running_norm.train(self.training)
@@ -191,15 +187,15 @@ class ResidualQuantizer(nn.Module):
             residual = residual - table.vectors[table.nearest(residual)]
 
     def forward(self, latents: Tensor, used: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Quantise with gradients; in training mode, move the codebooks.
+        """Quantize with straight-through gradients; in training mode, update the codebooks.
 
         Args:
             latents: [B, F, dim].
-            used: levels each row is decoded from [B] (quantizer dropout), or all.
+            used: number of levels each row is decoded from [B] (quantizer dropout); all when None.
 
         Returns:
-            quantized latents [B, F, dim], codes [B, levels, F], commitment term (scalar): the
-            mean squared distance of the standardised latents to their quantized sum.
+            quantized latents [B, F, dim], codes [B, levels, F], commitment term (scalar): the mean
+            squared distance of the normalized latents to their quantized sum.
         """
         scaled = self.running_norm(latents)
         residual = scaled.detach()
@@ -208,9 +204,9 @@ class ResidualQuantizer(nn.Module):
         for level, table in enumerate(self.tables()):
             flat = residual.flatten(0, 1)
             if self.training and not table.started:
-                table.start(flat)
+                table.init_from_batch(flat)
             code = table.nearest(flat)
-            vectors = table.vectors[code].view_as(residual)  # before the update moves the table
+            vectors = table.vectors[code].view_as(residual)  # before the update changes them
             if self.training:
                 table.update(flat, code)
             live = 1.0 if used is None else (used > level).to(residual.dtype)[:, None, None]

@@ -1,4 +1,4 @@
-"""How evenly codes are used."""
+"""Codebook usage."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from audiomask.runtime import distributed
 
 
 def perplexity(codes: Tensor, codebook_size: int) -> Tensor:
-    """Exp of the entropy of the codes' usage, per level: [levels] of codes [B, levels, F].
+    """Exp of the entropy of code usage by level, [levels], of codes [B, levels, F].
 
-    The codes of all processes of a training run are counted together.
+    Codes of all training processes are counted.
     """
     perplexities = []
     for level in codes.unbind(dim=1):

@@ -15,13 +15,8 @@ from audiomask.data.augmentation import Augmentation
 from audiomask.data.excerpt import Excerpt
 from audiomask.networks.layers.transformer import TransformerLayer
 from audiomask.networks.masks.config import MasksConfig
-<<<<<<< HEAD
 from audiomask.networks.masks.losses import active, mask_loss
-from audiomask.training.schedule import Schedule
-=======
-from audiomask.networks.masks.losses import mask_loss
 from audiomask.training.config import TrainConfig
->>>>>>> house
 from audiomask.training.task import Task
 
 #: weights of the loss's terms: share of the mixture's amplitude, dB, nats
@@ -103,12 +98,8 @@ class MasksTask(Task):
     """Share mixtures out to stems."""
 
     kind = "masks"
-<<<<<<< HEAD
-    schedule = Schedule(steps=20_000, batch_size=8, optimizer="muon", learning_rate=3e-3)
-    augmentation = Augmentation(random_mixing=0.8, mashup=0.4, incoherent=0.4)
-=======
     train_config = TrainConfig(steps=20_000, batch_size=8, optimizer="muon", learning_rate=3e-3)
->>>>>>> house
+    augmentation = Augmentation(random_mixing=0.8, mashup=0.4, incoherent=0.4)
 
     @classmethod
     def samples(cls, config: Any) -> int:

@@ -18,7 +18,7 @@ from audiomask.errors import ConfigError, UsageError
 from audiomask.kinds import Kind
 from audiomask.networks.layers.band_features import band_features
 from audiomask.networks.layers.transformer import TransformerLayer
-from audiomask.networks.mlm import SHARED, build_mlm
+from audiomask.networks.mlm import SHARED_FIELDS, build_mlm
 from audiomask.networks.mlm.config import MLMConfig
 from audiomask.networks.mlm.masking import bert_mask, mixed_mask, random_mask
 from audiomask.networks.mlm.separation import separation_ids, stem_codes
@@ -133,7 +133,7 @@ class MLMTask(Task):
     def fixed(cls, required: Mapping[str, Required]) -> dict[str, Any]:
         """What the VQ-VAE decides."""
         vqvae = required["vqvae"].model.config
-        return {name: getattr(vqvae, name) for name in SHARED}
+        return {name: getattr(vqvae, name) for name in SHARED_FIELDS}
 
     @classmethod
     def build(

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from audiomask.networks.layers.convnext import SPLIT, ConvNeXtBlock, ConvNeXtStack
+from audiomask.networks.layers.convnext import CHUNK_FRAMES, ConvNeXtBlock, ConvNeXtStack
 
 
-@pytest.mark.parametrize("frames", [1, SPLIT, 2 * SPLIT + 7])
+@pytest.mark.parametrize("frames", [1, CHUNK_FRAMES, 2 * CHUNK_FRAMES + 7])
 def test_parts_are_the_whole(frames: int) -> None:
     torch.manual_seed(0)
     block = ConvNeXtBlock(16, 7, 0.5)

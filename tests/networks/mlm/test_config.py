@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from audiomask.errors import ConfigError
-from audiomask.networks.mlm.config import LONGEST, PAPER, MLMConfig
+from audiomask.networks.mlm.config import MAX_WINDOW, PAPER, MLMConfig
 
 CONFIG = MLMConfig(4, 1024, 32, 512, 44_100)
 PAPERS = MLMConfig(1, 512, 64, 16, 44_100, **PAPER)
@@ -19,7 +19,10 @@ PAPERS = MLMConfig(1, 512, 64, 16, 44_100, **PAPER)
         ({"dim": 256.0}, "dim is 256.0; it must be a whole number from 1"),
         ({"stems": (1, 2)}, "stems are (1, 2); they must be names"),
         ({"window": 575}, "window is 575; it must be a multiple of band_frames"),
-        ({"window": LONGEST + 2}, f"window is {LONGEST + 2}; it must be from 1 to {LONGEST}"),
+        (
+            {"window": MAX_WINDOW + 2},
+            f"window is 16386; it must be from 1 to {MAX_WINDOW}",
+        ),
         ({"band_stft": 1 << 20}, "band_stft is 1048576; it must be 65536 at most"),
         ({"kernel": 4}, "kernel is 4; it must be odd, or 0 for none"),
         ({"dim": 252}, "dim is 252; it must be a multiple of twice the heads"),

@@ -176,6 +176,6 @@ def test_rows_are_masked_in_four_ways(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (inputs == inputs[:, :, :1]).all()
     assert torch.equal(chosen, inputs % 2 == 1)
     counts = torch.bincount(inputs[:, 0, 0], minlength=4).tolist()
-    assert sum(masking.MIXTURE) == pytest.approx(1)
-    for count, share in zip(counts, masking.MIXTURE, strict=True):
+    assert sum(masking.MASKING_PROBS) == pytest.approx(1)
+    for count, share in zip(counts, masking.MASKING_PROBS, strict=True):
         assert within(count, 8000, share)

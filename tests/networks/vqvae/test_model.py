@@ -10,7 +10,7 @@ from torch import Tensor
 from audiomask.errors import ConfigError
 from audiomask.networks.vqvae import PaperVQVAE, build_vqvae
 from audiomask.networks.vqvae.config import VQVAEConfig
-from audiomask.networks.vqvae.model import VQVAE, spread_in
+from audiomask.networks.vqvae.model import VQVAE, fade_into_gap
 from audiomask.networks.vqvae.phase_reconstruction import BLOCK
 
 
@@ -259,7 +259,7 @@ def test_sound_between_known_sound(vqvae: VQVAE, first: int, last: int) -> None:
 def test_what_vectors_miss_beside_a_gap_they_miss_in_it(vqvae: VQVAE) -> None:
     missed = torch.zeros(1, 100, 5)
     missed[:, 20:40], missed[:, 40:60], missed[:, 60:] = 1.0, 99.0, -1.0
-    spread = spread_in(missed, 40, 60)
+    spread = fade_into_gap(missed, 40, 60)
     assert not spread[:, :40].any()
     assert not spread[:, 60:].any()
     line = spread[0, 40:60, 0]
@@ -267,7 +267,7 @@ def test_what_vectors_miss_beside_a_gap_they_miss_in_it(vqvae: VQVAE) -> None:
     assert float(line[0]) > 0.5
     assert torch.allclose(line, -line.flip(0), atol=1e-6)
     # with one side alone it fades, in a long gap to nothing
-    line = spread_in(missed, 40, 100)[0, 40:, 0]
+    line = fade_into_gap(missed, 40, 100)[0, 40:, 0]
     assert (line.diff() < 0).all()
     assert 0 < float(line[-1]) < 0.06
-    assert not spread_in(missed, 0, 100).any()
+    assert not fade_into_gap(missed, 0, 100).any()

@@ -13,10 +13,10 @@ from audiomask.networks.vqvae.phase_reconstruction import (
     BLOCK,
     ITERATIONS,
     OVERLAP,
+    frames_needed,
     griffin_lim,
     propagate,
     shared_phase,
-    span,
 )
 from audiomask.networks.vqvae.spectrum import analyze
 
@@ -88,12 +88,12 @@ def test_blocks_turn_into_each_other_without_a_dip() -> None:
 # Parts
 
 
-def test_the_span_of_some_frames_by_hand() -> None:
+def test_the_frames_needed_for_some_by_hand() -> None:
     around = 3 * (ITERATIONS + 1)
-    assert span(0, 10, 1000, 3) == (0, 10 + around)
-    assert span(BLOCK + around, BLOCK + around + 1, 1000, 3)[0] == 0
-    assert span(2 * BLOCK + around, 2 * BLOCK + around + 1, 1000, 3)[0] == BLOCK
-    assert span(900, 1000, 1000, 3)[1] == 1000
+    assert frames_needed(0, 10, 1000, 3) == (0, 10 + around)
+    assert frames_needed(BLOCK + around, BLOCK + around + 1, 1000, 3)[0] == 0
+    assert frames_needed(2 * BLOCK + around, 2 * BLOCK + around + 1, 1000, 3)[0] == BLOCK
+    assert frames_needed(900, 1000, 1000, 3)[1] == 1000
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 30), (BLOCK + 3, 3 * BLOCK), (390, 400)])
@@ -101,7 +101,7 @@ def test_a_part_of_the_phases_equals_the_whole(start: int, stop: int) -> None:
     frames = 400
     magnitude, phase_advance = described(0.1 * torch.randn(1, frames * HOP))
     sound = griffin_lim(magnitude, propagate(magnitude, phase_advance), SIZE, HOP)
-    first, last = span(start, stop, frames, SIZE // HOP - 1)
+    first, last = frames_needed(start, stop, frames, SIZE // HOP - 1)
     part = slice(first, last)
     again = griffin_lim(
         magnitude[:, part], propagate(magnitude[:, part], phase_advance[:, :, part]), SIZE, HOP
@@ -175,7 +175,7 @@ def test_a_tone_goes_through_a_gap_with_its_phase() -> None:
     spectrum = stft(audio, SIZE, HOP).mT
     phasors = torch.view_as_real(spectrum / (spectrum.abs() + 1e-9)).movedim(-1, 0)
     first, last = 30, 50
-    found = phases.between(
+    found = phases.propagate_between(
         magnitude[:, first:last],
         phase_advance[:, :, first : last + 1],
         phasors[:, :, first - 1],
@@ -193,7 +193,7 @@ def test_one_side_is_enough_for_phases(side: str) -> None:
     magnitude, phase_advance = described(tone(40, 2000.0))
     start = torch.stack([torch.ones(1, SIZE // 2 + 1), torch.zeros(1, SIZE // 2 + 1)])
     before, after = (start if side == name else None for name in ("before", "after"))
-    found = phases.between(magnitude[:, :20], phase_advance[:, :, :21], before, after)
+    found = phases.propagate_between(magnitude[:, :20], phase_advance[:, :, :21], before, after)
     assert found.isfinite().all()
     assert torch.allclose(found.square().sum(dim=0), torch.ones(()), atol=1e-3)
 

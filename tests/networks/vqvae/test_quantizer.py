@@ -43,14 +43,14 @@ def test_running_means_by_hand() -> None:
 def test_the_first_batch_seeds_the_whole_table() -> None:
     book, batch = Codebook(8, 4), 100 + torch.randn(500, 4)
     assert not book.started
-    book.start(batch)
+    book.init_from_batch(batch)
     assert book.started
     assert torch.allclose(book.embed_sum, book.vectors * book.cluster_size[:, None])
     assert torch.allclose(book.cluster_size, torch.tensor(500 / 8 / 3).expand(8))
     # near vectors of the batch, but none of them exactly: something is left to the next level
     nearest = torch.cdist(book.vectors, batch).amin(dim=1)
     assert (nearest > 0).all()
-    assert float(nearest.max()) < 5 * book.START_NOISE * 2
+    assert float(nearest.max()) < 5 * book.INIT_NOISE * 2
     assert len(book.vectors.unique(dim=0)) == 8
 
 
