@@ -9,9 +9,10 @@ import typer
 
 from audiomask.audio.names import is_audio
 from audiomask.cli.console import Meter
-from audiomask.cli.gap_report import GapReport, check_report, save_labels
+from audiomask.cli.gap_report import GapReport, save_labels
 from audiomask.cli.gaps import MAX_GAP, MIN_GAP, FaultKind, FoundGap, GapOptions, GapTable
 from audiomask.cli.inputs import Location, collect_inputs, output_folder
+from audiomask.cli.job_report import check_report
 from audiomask.cli.jobs import run_jobs
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
