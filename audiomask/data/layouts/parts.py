@@ -9,8 +9,8 @@ from typing import NamedTuple
 from audiomask.data.layouts.headers import measure
 from audiomask.data.layouts.problems import relative_names, summarize
 from audiomask.data.layouts.splits import assign_songs
-from audiomask.data.layouts.stem_names import is_complete, mixture_rank, stem_name
 from audiomask.data.recorded import RecordedSource
+from audiomask.data.stem_names import is_complete, mixture_rank, stem_name
 from audiomask.data.tracks import Track
 
 #: of a file in several formats, the first of these is taken
