@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from contextlib import suppress
 from pathlib import Path
 from threading import RLock
 from typing import cast
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.checkpoint import (
-    CONFIG_FILE,
+    Checkpoint,
+    CheckpointLibrary,
     bundled_folder,
     load_checkpoint,
     read_config,
@@ -24,14 +25,16 @@ from audiomask.errors import CheckpointError, ConfigError, TokensError, UsageErr
 from audiomask.infill.gaps import Gap
 from audiomask.infill.infiller import Filling, Infiller
 from audiomask.infill.settings import InfillSettings
-from audiomask.kinds import KINDS, kind_of, resolve
+from audiomask.kinds import KINDS, Kind, kind_of, resolve
 from audiomask.networks.masks import MaskUNet
 from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.runtime.device import choose_device
 from audiomask.runtime.memory import AdaptiveBatches, device_errors
-from audiomask.separation.separator import MaskSeparator, Separator
-from audiomask.separation.settings import SeparationMethod
+from audiomask.separation.activity import ActivityLog
+from audiomask.separation.masks import MaskSeparator
+from audiomask.separation.separator import Separator
+from audiomask.separation.settings import Quality, SeparationMethod
 from audiomask.separation.stems import stem_names
 from audiomask.separation.tokens import TokenSeparator, WienerSeparator
 from audiomask.tokens import MID_SIDE, SEPARATE, Tokens
@@ -60,58 +63,16 @@ class Engine:
         self.device = choose_device(device)
         if threads is not None:
             torch.set_num_threads(threads)
-        self.folder = model if model is not None else bundled_folder()
-        self.lock = RLock()
+        self.library = CheckpointLibrary(model if model is not None else bundled_folder())
+        self._lock = RLock()
         self._batches = AdaptiveBatches(self.device)
         self._models: dict[str, nn.Module] = {}
-
-    @cached_property
-    def _folders(self) -> dict[str, Path]:
-        """Where the checkpoints of the model are, by kind; what they require may lie elsewhere."""
-        folder = self.folder
-        if (folder / CONFIG_FILE).exists():
-            kind = read_config(folder)["kind"]
-            if kind not in KINDS:
-                known = ", ".join(KINDS)
-                raise CheckpointError(f"{folder}: no kind of model '{kind}' (there are: {known})")
-            return {kind: folder}
-        found = {kind: folder / kind for kind in KINDS if (folder / kind / CONFIG_FILE).exists()}
-        if not found:
-            kinds = ", ".join(KINDS)
-            raise CheckpointError(
-                f"{folder}: not a checkpoint, nor a folder with checkpoints ({kinds})"
-            )
-        return found
-
-    @cached_property
-    def _required(self) -> dict[str, Path]:
-        """Where the checkpoints are that those of the model require, as far as it has none."""
-        return {
-            kind: find_required(folder, kind, fingerprint)
-            for folder in self._folders.values()
-            for kind, fingerprint in read_config(folder)["requires"].items()
-            if kind not in self._folders
-        }
+        self._fingerprints: dict[str, str] = {}
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds that can be loaded."""
-        return tuple(self._folders | self._required)
-
-    def folder_of(self, kind: str) -> Path:
-        """The folder of a kind's checkpoint.
-
-        Raises:
-            CheckpointError: there is none.
-        """
-        if kind in self._folders:
-            return self._folders[kind]
-        if kind in self._required:
-            return self._required[kind]
-        known = ", ".join(self.kinds)
-        raise CheckpointError(
-            f"{self.folder}: has no checkpoint '{kind}', which this needs (it has: {known})"
-        )
+        """The kinds that there is a checkpoint of."""
+        return self.library.kinds
 
     def load(self, kind: str) -> nn.Module:
         """The model of a kind, in evaluation mode on the engine's device; read once.
@@ -122,14 +83,16 @@ class Engine:
         Raises:
             CheckpointError: there is none, it is broken, or what it requires is missing.
         """
-        with self.lock:
+        with self._lock:
             if kind not in self._models:
-                self._models[kind] = self._restore(kind)
+                entry = kind_of(kind)
+                checkpoint = load_checkpoint(self.library.folder_of(kind), kind)
+                self._models[kind] = self._restore(entry, checkpoint)
+                self._fingerprints[kind] = checkpoint.fingerprint
             return self._models[kind]
 
-    def _restore(self, kind: str) -> nn.Module:
-        entry = kind_of(kind)
-        checkpoint = load_checkpoint(self.folder_of(kind), kind)
+    def _restore(self, entry: Kind, checkpoint: Checkpoint) -> nn.Module:
+        """The model of a checkpoint, once that is known to fit those that it requires."""
         for other in entry.requires:
             fingerprint = checkpoint.requires.get(other)
             if fingerprint is None:
@@ -141,7 +104,7 @@ class Engine:
             if found != fingerprint:
                 raise CheckpointError(
                     f"{checkpoint.folder}: belongs to the {KINDS[other].title} {fingerprint}, not "
-                    f"to {found} in {self.folder_of(other)}"
+                    f"to {found} in {self.library.folder_of(other)}"
                 )
         model = restore(checkpoint).eval()
         if entry.check is not None:
@@ -173,17 +136,21 @@ class Engine:
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """What identifies the weights of each checkpoint there is, by its kind."""
-        return {kind: self.fingerprint_of(kind) for kind in self.kinds}
+        """The fingerprint of each checkpoint that is found and can be read, by its kind."""
+        found = {}
+        for kind in self.kinds:
+            with suppress(CheckpointError):
+                found[kind] = self.fingerprint_of(kind)
+        return found
 
     def fingerprint_of(self, kind: str) -> str:
-        """What identifies the weights of a kind's checkpoint.
+        """What identifies the weights of a kind: the loaded ones, else those on the disk.
 
         Raises:
-            CheckpointError: there is none.
+            CheckpointError: there is no checkpoint, or its config.json is malformed.
         """
-        fingerprint: str = read_config(self.folder_of(kind))["sha256"][:16]
-        return fingerprint
+        loaded = self._fingerprints.get(kind)
+        return self.library.fingerprint_of(kind) if loaded is None else loaded
 
     def stems(self, method: str = SeparationMethod.mask) -> tuple[str, ...]:
         """What can be separated by a method; read from the configuration alone.
@@ -200,13 +167,13 @@ class Engine:
             known = ", ".join(SeparationMethod)
             raise UsageError(f"no method '{method}' (there are: {known})")
         if method != SeparationMethod.mask:
-            return self.folder_of("mlm")
-        if "masks" not in self._folders and "mlm" in self._folders:
+            return self.library.folder_of("mlm")
+        if "masks" not in self.library.own and "mlm" in self.library.own:
             raise CheckpointError(
-                f"{self.folder}: has no checkpoint 'masks' (audiomask train masks); with its mlm "
-                "--method wiener or tokens separates"
+                f"{self.library.folder}: has no checkpoint 'masks' (audiomask train masks); "
+                "with its mlm --method wiener or tokens separates"
             )
-        return self.folder_of("masks")
+        return self.library.folder_of("masks")
 
     def tokenize(
         self,
@@ -252,13 +219,12 @@ class Engine:
         Raises:
             TokensError: another VQ-VAE made them.
         """
-        own = self.fingerprint_of("vqvae")
+        config, own = self.vqvae.config, self.fingerprint_of("vqvae")
         if tokens.fingerprint != own:
             raise TokensError(
                 f"these tokens were made by the VQ-VAE {tokens.fingerprint}, not by "
                 f"{own}; name theirs with --model"
             )
-        config = self.vqvae.config
         for name, value, true in (
             ("hop_length", tokens.hop_length, config.hop_length),
             ("model_sample_rate", tokens.model_sample_rate, config.sample_rate),
@@ -283,6 +249,8 @@ class Engine:
         residual: bool = False,
         subtype: str = "FLOAT",
         method: str = SeparationMethod.mask,
+        quality: str = Quality.normal,
+        log: ActivityLog | None = None,
     ) -> Iterator[dict[str, Tensor]]:
         """Stems of a recording: consecutive blocks [C, n] each, of its own rate and length.
 
@@ -292,6 +260,9 @@ class Engine:
             subtype: how the stems will be stored; they are rounded to it so that stems and
                 residual sum to the recording.
             method: see :class:`audiomask.separation.settings.SeparationMethod`.
+            quality: how much is done for the masks, see
+                :class:`audiomask.separation.settings.Quality`; other methods have but one.
+            log: told what plays where, as far as the method knows (see :meth:`activity_log`).
 
         Raises:
             UsageError: the model does not know a stem, or there is no such method.
@@ -303,13 +274,24 @@ class Engine:
         names = [*stems, *(["residual"] if residual else [])]
         with device_errors(self.device):
             numbers = [known.index(stem) for stem in stems]
-            for block in self.open_separator(method).blocks(source, numbers, residual, subtype):
+            separator = self.open_separator(method, quality, log)
+            for block in separator.blocks(source, numbers, residual, subtype):
                 yield dict(zip(names, block, strict=True))
 
-    def open_separator(self, method: str) -> Separator:
+    def activity_log(self) -> ActivityLog:
+        """An empty log of what plays in a recording, for :meth:`separate` by masks."""
+        config = self.masks.config
+        return ActivityLog(config.stems, config.hop_length / config.sample_rate)
+
+    def open_separator(
+        self,
+        method: str,
+        quality: str = Quality.normal,
+        log: ActivityLog | None = None,
+    ) -> Separator:
         """What makes stems by a method, its models loaded."""
         if method == SeparationMethod.mask:
-            return MaskSeparator(self.masks, self.device)
+            return MaskSeparator(self.masks, self.device, Quality(quality), log)
         made = TokenSeparator if method == SeparationMethod.tokens else WienerSeparator
         return made(self.vqvae, self.mlm, self.device, self._batches)
 
@@ -330,30 +312,3 @@ class Engine:
             infiller = Infiller(self.vqvae, self.mlm, self.device, chosen, self._batches)
             with device_errors(self.device):
                 yield from infiller.fill(source, gaps)
-
-
-def find_required(folder: Path, kind: str, fingerprint: str) -> Path:
-    """The folder of the checkpoint of a kind that another one requires.
-
-    Args:
-        folder: of the checkpoint that requires it. It is looked for in it, beside it and among
-            the bundled ones.
-        kind: of the one required.
-        fingerprint: of the one required.
-
-    Raises:
-        CheckpointError: it is nowhere there.
-    """
-    try:
-        bundled = [bundled_folder() / kind]
-    except CheckpointError:  # an installation without checkpoints
-        bundled = []
-    for place in (folder / kind, folder.parent / kind, *bundled):
-        known = (place / CONFIG_FILE).exists()
-        if known and read_config(place)["sha256"][:16] == fingerprint:
-            return place
-    title = KINDS[kind].title
-    raise CheckpointError(
-        f"{folder}: its {title} ({fingerprint}) is neither in it nor beside it; "
-        f"copy it to {folder / kind}"
-    )

@@ -13,8 +13,8 @@ from signals import noise
 from audiomask import Engine, InfillSettings
 from audiomask import engine as module
 from audiomask.audio.source import MemorySource
-from audiomask.checkpoint import CONFIG_FILE, Checkpoint, read_config
-from audiomask.engine import find_required
+from audiomask.checkpoint import CONFIG_FILE, Checkpoint, library, read_config
+from audiomask.checkpoint.library import find_required
 from audiomask.errors import CheckpointError, UsageError
 from audiomask.infill.gaps import Gap
 from audiomask.networks.masks.unet import DistributedBatchNorm2d
@@ -74,7 +74,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def fail() -> Path:
         raise CheckpointError("no bundled checkpoints in this installation")
 
-    monkeypatch.setattr(module, "bundled_folder", fail)
+    monkeypatch.setattr(library, "bundled_folder", fail)
 
 
 # What is loaded
@@ -89,7 +89,7 @@ def test_a_folder_of_all_kinds(tiny: Path) -> None:
         assert not model.training
         assert engine.load(kind) is model
         assert getattr(engine, kind) is model
-        assert engine.folder_of(kind) == tiny / kind
+        assert engine.library.folder_of(kind) == tiny / kind
 
 
 def test_masks_are_fused_when_they_are_loaded(tiny: Path) -> None:
@@ -144,7 +144,7 @@ def test_without_masks_it_is_said_what_is_missing_and_what_separates(
     with pytest.raises(CheckpointError) as caught:
         list(engine.separate(sound(), ["guitar"]))
     assert str(caught.value) == (
-        f"{engine.folder}: has no checkpoint 'masks' (audiomask train masks); "
+        f"{engine.library.folder}: has no checkpoint 'masks' (audiomask train masks); "
         "with its mlm --method wiener or tokens separates"
     )
     for method in ("wiener", "tokens"):
@@ -185,7 +185,7 @@ def test_what_is_required_is_found_in_it_beside_it_and_among_the_bundled(
     wanted = fingerprint(tiny / "vqvae")
     folder = copied(tiny, tmp_path, "mlm") / "mlm"
     bundled = copied(tiny, tmp_path / "bundled", "vqvae")
-    monkeypatch.setattr(module, "bundled_folder", lambda: bundled)
+    monkeypatch.setattr(library, "bundled_folder", lambda: bundled)
     for place in (bundled / "vqvae", tmp_path / "vqvae", folder / "vqvae"):
         if not place.exists():
             shutil.copytree(tiny / "vqvae", place)
@@ -193,14 +193,14 @@ def test_what_is_required_is_found_in_it_beside_it_and_among_the_bundled(
         assert find_required(folder, "vqvae", wanted) == place
         engine = Engine(folder, "cpu")
         assert engine.kinds == ("mlm", "vqvae")
-        assert engine.folder_of("vqvae") == place
+        assert engine.library.folder_of("vqvae") == place
         assert engine.mlm.config.levels == engine.vqvae.config.levels
 
 
 def test_another_one_in_a_nearer_place_is_passed_over(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "bundled_folder", lambda: tiny)
+    monkeypatch.setattr(library, "bundled_folder", lambda: tiny)
     folder = copied(tiny, tmp_path, "mlm") / "mlm"
     shutil.copytree(tiny / "masks", tmp_path / "vqvae")  # of that name, with another fingerprint
     assert find_required(folder, "vqvae", fingerprint(tiny / "vqvae")) == tiny / "vqvae"
@@ -216,6 +216,30 @@ def test_what_is_nowhere_is_named_with_where_to_copy_it(tiny: Path, tmp_path: Pa
     )
     assert refusal(Engine(folder, "cpu"), "mlm") == expected
     assert refusal(Engine(tmp_path, "cpu"), "mlm") == expected
+
+
+@pytest.mark.usefixtures("alone")
+def test_fingerprints_leave_out_what_is_nowhere_or_cannot_be_read(
+    tiny: Path, tmp_path: Path
+) -> None:
+    folder = copied(tiny, tmp_path, "mlm", "masks")
+    engine = Engine(folder, "cpu")
+    assert engine.kinds == ("mlm", "masks")
+    prints = {kind: fingerprint(folder / kind) for kind in engine.kinds}
+    assert engine.fingerprints == prints
+    (folder / "mlm" / CONFIG_FILE).write_text("{")
+    assert engine.fingerprints == {"masks": prints["masks"]}
+
+
+def test_a_fingerprint_is_that_of_what_was_loaded(tiny: Path, tmp_path: Path) -> None:
+    folder = copied(tiny, tmp_path, "vqvae")
+    engine, first = Engine(folder, "cpu"), fingerprint(folder / "vqvae")
+    tokens = engine.tokenize(sound())
+    change(folder / "vqvae", sha256="f" * 64)  # another run has saved in the meantime
+    assert engine.fingerprints == {"vqvae": first}
+    assert engine.tokenize(sound()).fingerprint == tokens.fingerprint == first
+    assert list(engine.detokenize(tokens))
+    assert Engine(folder, "cpu").fingerprints == {"vqvae": "f" * 16}
 
 
 def test_one_of_another_fingerprint_is_refused(tiny: Path, tmp_path: Path) -> None:

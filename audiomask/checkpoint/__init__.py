@@ -1,10 +1,12 @@
 """Checkpoints: folders of config.json and model.safetensors, never pickle."""
 
+from audiomask.checkpoint.library import CheckpointLibrary
 from audiomask.checkpoint.store import (
     CONFIG_FILE,
     MODEL_FILE,
     Checkpoint,
     bundled_folder,
+    fingerprint_of,
     load_checkpoint,
     load_weights,
     read_config,
@@ -16,7 +18,9 @@ __all__ = [
     "CONFIG_FILE",
     "MODEL_FILE",
     "Checkpoint",
+    "CheckpointLibrary",
     "bundled_folder",
+    "fingerprint_of",
     "load_checkpoint",
     "load_weights",
     "read_config",

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from audiomask.checkpoint import CONFIG_FILE, MODEL_FILE, load_checkpoint, save_checkpoint
-from audiomask.errors import CheckpointError
-from audiomask.kinds import KINDS
+from audiomask.checkpoint import (
+    MODEL_FILE,
+    CheckpointLibrary,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 
 class Shrunk(NamedTuple):
@@ -38,15 +41,12 @@ def shrink(model: Path, out: Path) -> list[Shrunk]:
     Raises:
         CheckpointError: there is no checkpoint, one is broken, or ``out`` cannot be written.
     """
-    alone = (model / CONFIG_FILE).exists()
     # in the registry a kind comes after those that it requires
-    kinds = [kind for kind in KINDS if (model / kind / CONFIG_FILE).exists()]
-    pairs = [(model, out)] if alone else [(model / kind, out / kind) for kind in kinds]
-    if not pairs:
-        raise CheckpointError(f"{model}: not a checkpoint, nor a folder of checkpoints")
+    folders = CheckpointLibrary(model).own.values()
     renamed: dict[str, str] = {}
     done = []
-    for source, target in pairs:
+    for source in folders:
+        target = out / source.relative_to(model)
         found = load_checkpoint(source)
         requires = {kind: renamed.get(old, old) for kind, old in found.requires.items()}
         renamed[found.fingerprint] = save_checkpoint(

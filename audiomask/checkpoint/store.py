@@ -104,7 +104,7 @@ def save_checkpoint(
         write_json(folder / CONFIG_FILE, entries)
     except (OSError, SafetensorError, AudioFileError) as error:
         raise CheckpointError(f"{folder}: cannot write the checkpoint ({error})") from error
-    return digest[:16]
+    return fingerprint_of(entries)
 
 
 def load_checkpoint(folder: Path, kind: str | None = None) -> Checkpoint:
@@ -143,7 +143,7 @@ def load_checkpoint(folder: Path, kind: str | None = None) -> Checkpoint:
         kind=entries["kind"],
         preset=entries["preset"],
         config=entries["config"],
-        fingerprint=digest[:16],
+        fingerprint=fingerprint_of(entries),
         tensors=tensors,
         requires=entries["requires"],
         notes={key: value for key, value in entries.items() if key not in known},
@@ -193,6 +193,12 @@ def read_config(folder: Path) -> dict[str, Any]:
             "update audiomask or the checkpoint"
         )
     return entries
+
+
+def fingerprint_of(entries: Mapping[str, Any]) -> str:
+    """The fingerprint of a checkpoint with these entries of config.json, 16 hexadecimal digits."""
+    digest: str = entries["sha256"]
+    return digest[:16]
 
 
 def restore(

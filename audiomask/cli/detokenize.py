@@ -7,9 +7,9 @@ import typer
 
 from audiomask.cli.console import Meter
 from audiomask.cli.inputs import collect_inputs, output_folder
+from audiomask.cli.jobs import run_jobs
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
-from audiomask.cli.report import run_jobs
 from audiomask.cli.sample_format import report_clipping, subtype_name
 
 _SUFFIXES = (".tokens.safetensors", ".tokens.txt")

@@ -7,9 +7,9 @@ import typer
 
 from audiomask.cli.console import Meter
 from audiomask.cli.inputs import Input
+from audiomask.cli.jobs import run_jobs
 from audiomask.cli.options import Common, takes
 from audiomask.cli.outputs import Job as Task
-from audiomask.cli.report import run_jobs
 from audiomask.errors import UsageError
 from audiomask.evaluation.options import EvaluateOptions, jobs
 

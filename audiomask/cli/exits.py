@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
 from typing import NoReturn
 
 from audiomask.audio.atomic import remove_unfinished
@@ -14,18 +13,15 @@ from audiomask.errors import AudiomaskError
 from audiomask.runtime.console import printable
 
 
-def guarded(work: Callable[[], int], debug: bool) -> int:
-    """What ``work`` returns, or the exit code of the error it ended with."""
-    try:
-        return work()
-    except BrokenPipeError:
+def status_of(error: BaseException, debug: bool) -> int:
+    """The exit status of a command that ended with an error, which is reported."""
+    if isinstance(error, BrokenPipeError):
         exit_as_sigpipe()
-    except KeyboardInterrupt:
+    if isinstance(error, KeyboardInterrupt):
         return 130
-    except Exception as error:
-        raise_if_signaled()
-        print_error(error, debug)
-        return error.exit_code if isinstance(error, AudiomaskError) else 1
+    raise_if_signaled()
+    print_error(error, debug)
+    return error.exit_code if isinstance(error, AudiomaskError) else 1
 
 
 def describe(error: BaseException) -> str:

@@ -24,7 +24,7 @@ MIN_GAP, MAX_GAP = 0.004, 1.0
 NAMED = "named"
 
 
-class Kind(StrEnum):
+class FaultKind(StrEnum):
     """What ``--detect-kind`` takes."""
 
     silence = "silence"
@@ -76,7 +76,7 @@ class GapOptions:
         file: Path | None = None,
         middle: float | None = None,
         detect: bool = False,
-        kinds: Sequence[Kind] = (),
+        kinds: Sequence[FaultKind] = (),
         min_gap: float = MIN_GAP,
         max_gap: float = MAX_GAP,
         channels: Sequence[str] = (),
@@ -113,7 +113,7 @@ class GapOptions:
             from audiomask.infill.detection.detect import DEFAULT_KINDS, KINDS, detect_faults
 
             kinds = KINDS
-            every = Kind.all in self.kinds
+            every = FaultKind.all in self.kinds
             wanted = KINDS if every else [str(kind) for kind in self.kinds] or DEFAULT_KINDS
             for fault in detect_faults(source, self.min_gap, wanted, self.max_gap, chosen):
                 if fault.left:

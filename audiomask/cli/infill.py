@@ -9,12 +9,13 @@ import typer
 
 from audiomask.audio.names import is_audio
 from audiomask.cli.console import Meter
-from audiomask.cli.gap_report import GapReport, check_report, save_labels
-from audiomask.cli.gaps import MAX_GAP, MIN_GAP, FoundGap, GapOptions, GapTable, Kind
+from audiomask.cli.gap_report import GapReport, save_labels
+from audiomask.cli.gaps import MAX_GAP, MIN_GAP, FaultKind, FoundGap, GapOptions, GapTable
 from audiomask.cli.inputs import Location, collect_inputs, output_folder
+from audiomask.cli.job_report import check_report
+from audiomask.cli.jobs import run_jobs
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
-from audiomask.cli.report import run_jobs
 from audiomask.cli.sample_format import (
     Bitrate,
     bits_a_second,
@@ -76,7 +77,7 @@ def infill(
         bool, typer.Option("--detect", help="Find damage (default when no gap is given).")
     ] = False,
     detect_kind: Annotated[
-        list[Kind] | None,
+        list[FaultKind] | None,
         typer.Option(
             "--detect-kind",
             metavar="KIND",

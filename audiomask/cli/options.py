@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin, get_type
 import typer
 
 from audiomask.cli.console import set_up_messages
-from audiomask.cli.exits import guarded
+from audiomask.cli.exits import status_of
 from audiomask.cli.paths import local_paths
 from audiomask.errors import UsageError
 from audiomask.options import Option, options_of
@@ -96,14 +96,15 @@ def command(*omitted: str) -> Callable[[Callable[..., int]], Callable[..., None]
     def decorate(function: Callable[..., int]) -> Callable[..., None]:
         @functools.wraps(function)
         def run(**values: Any) -> None:
-            def work() -> int:
+            try:
                 given = {name: local_paths(value) for name, value in values.items()}
                 common = Common(**{name: given.pop(name) for name in shared})
                 common.check()
                 set_up_messages(quiet=common.quiet, verbose=common.verbose, debug=common.debug)
-                return function(common, **given)
-
-            raise typer.Exit(guarded(work, bool(values["debug"])))
+                status = function(common, **given)
+            except (Exception, KeyboardInterrupt) as error:
+                status = status_of(error, bool(values["debug"]))
+            raise typer.Exit(status)
 
         own = list(inspect.signature(function).parameters.values())[1:]
         added = [

@@ -3,7 +3,8 @@
 import os
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,12 +83,35 @@ def check_existing(job: Job, common: Common) -> None:
             raise UsageError(f"{place} exists: add --overwrite or --skip-existing, or choose -o")
 
 
-def without_existing(job: Job) -> Job:
-    """The job with only those outputs that do not exist yet."""
-    missing = {
-        name: place for name, place in job.outputs.items() if place == "-" or not _is_taken(place)
-    }
-    return Job(job.input, missing)
+@contextmanager
+def claim_missing(job: Job, common: Common) -> Iterator[Job | None]:
+    """Hold a job for this process.
+
+    With ``skip_existing`` its missing outputs are held, all of them or none
+    (:func:`audiomask.audio.atomic.claim_outputs`).
+
+    Yields:
+        The job, with ``skip_existing`` with its missing outputs only; None where another run
+        makes one of them.
+
+    Raises:
+        UsageError: an output exists and may not be replaced.
+    """
+    if not common.skip_existing or not job.outputs:
+        check_existing(job, common)
+        yield job
+        return
+
+    from audiomask.audio.atomic import claim_outputs, remove_leftover
+
+    missing = _without_existing(job)
+    with claim_outputs(place for place in missing.outputs.values() if place != "-") as free:
+        missing = _without_existing(missing)  # another may have finished until we held them
+        yield missing if free else None
+    if free and not missing.outputs:
+        for place in job.outputs.values():
+            if place != "-":
+                remove_leftover(place)
 
 
 def to_stdout(text: bool = False) -> Location:
@@ -97,6 +121,14 @@ def to_stdout(text: bool = False) -> Location:
     if not text and sys.stdout.isatty():
         raise UsageError("binary data would go to the terminal: name a file with -o")
     return "-"
+
+
+def _without_existing(job: Job) -> Job:
+    """The job with only those outputs that do not exist yet."""
+    missing = {
+        name: place for name, place in job.outputs.items() if place == "-" or not _is_taken(place)
+    }
+    return Job(job.input, missing)
 
 
 def _is_taken(place: Path) -> bool:

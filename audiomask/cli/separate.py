@@ -1,7 +1,8 @@
 """``audiomask separate``: instruments taken out of a song."""
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -12,10 +13,11 @@ import typer
 from audiomask.audio.names import is_audio
 from audiomask.cli.console import Meter
 from audiomask.cli.inputs import Input, Inputs, collect_inputs, named_path, output_folder
+from audiomask.cli.job_report import check_report
+from audiomask.cli.jobs import run_jobs
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, to_stdout
 from audiomask.cli.paths import local_path
-from audiomask.cli.report import run_jobs
 from audiomask.cli.sample_format import (
     Bitrate,
     bits_a_second,
@@ -27,9 +29,11 @@ from audiomask.cli.sample_format import (
 )
 from audiomask.cli.template import DEFAULT_TEMPLATE, fill_template
 from audiomask.errors import UsageError
-from audiomask.separation.settings import SeparationMethod
+from audiomask.separation.settings import Quality, SeparationMethod
 
 RESIDUAL = "residual"
+
+logger = logging.getLogger(__name__)
 # what a player or a file manager would go by; not the end of 'take 1.2' or of '{track}.{stem}'
 _ENDING = re.compile(r"\.[a-z][a-z0-9]*")
 
@@ -63,6 +67,27 @@ def separate(
             "(wiener), or decode those tokens alone.",
         ),
     ] = SeparationMethod.mask,
+    quality: Annotated[
+        Quality,
+        typer.Option(
+            "--quality",
+            help="How much is done for the masks: best looks four times and takes the mean.",
+        ),
+    ] = Quality.normal,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="FILE",
+            help="Tell as JSON lines, for every second, which stems play and how sure it is.",
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels", metavar="FILE", help="Write where the stems of one song play as labels."
+        ),
+    ] = None,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="DIR", help="Folder, or '-' for one stem.")
     ] = "separated",
@@ -89,6 +114,7 @@ def separate(
     output = local_path(output)
     _check_folder(output, inputs)
     found = collect_inputs(inputs, is_audio, output_folder(output))
+    _check_options(method, quality, report, labels, found)
     if stem and "all" not in stem:
         # The names may prove unknown yet; what else is wrong shows before torch is loaded.
         check_outputs(_plan(found, [*stem, *[RESIDUAL] * residual], output, template, ext), common)
@@ -98,11 +124,15 @@ def separate(
     from audiomask.audio.metadata.reading import read_metadata
     from audiomask.audio.metadata.stems import for_stem
     from audiomask.audio.writer import AudioWriter
+    from audiomask.cli.stem_report import StemReport, save_stem_labels
 
     engine = common.open_engine()
+    masked = method is SeparationMethod.mask
     stems = _choose_stems(stem or ["all"], engine.stems(method))
     jobs = _plan(found, [*stems, *[RESIDUAL] * residual], output, template, ext)
     check_outputs(jobs, common)
+    check_report(report, jobs, common)
+    check_report(labels, jobs, common, goes_on=False, option="--labels")
 
     def work(job: Job, meter: Meter) -> None:
         with ExitStack() as stack:
@@ -131,17 +161,54 @@ def separate(
             rest = RESIDUAL in writers
             # what is left lacks every stem asked for, those skipped because they exist too
             names = stems if rest else list(writers)
-            for blocks in engine.separate(source, names, rest, kept, method=method.value):
+            log = engine.activity_log() if masked else None
+            for blocks in engine.separate(
+                source, names, rest, kept, method=method.value, quality=quality.value, log=log
+            ):
                 for name, writer in writers.items():
                     writer.write(blocks[name])
                 meter.advance(next(iter(blocks.values())).shape[-1] / rate)
+            if log is not None:
+                seconds = [
+                    second for second in log.seconds(source.frames / rate) if second.stem in names
+                ]
+                if labels is not None:
+                    save_stem_labels(labels, seconds)
+                lines.add(job, seconds)
+                report_absent(job.input.label, log.found(source.frames / rate), names)
         report_nonfinite(source)
         report_lost(job.input.label, metadata.lost)
         for name, place in job.outputs.items():
             report_lost(place, writers[name].lost)
             report_clipping(place, writers[name].clipped)
 
-    return run_jobs(jobs, common, work)
+    with StemReport(report, jobs, common) as lines:
+        return run_jobs(jobs, common, work, lines.failed)
+
+
+def report_absent(label: str, found: Mapping[str, bool], asked: Sequence[str]) -> None:
+    """Say which of the stems asked for do not play in a song."""
+    absent = [stem for stem in asked if not found.get(stem, True)]
+    if absent:
+        logger.info("%s: %s: not found in this song", label, ", ".join(absent))
+
+
+def _check_options(
+    method: SeparationMethod,
+    quality: Quality,
+    report: Path | None,
+    labels: Path | None,
+    inputs: Inputs,
+) -> None:
+    """Raise UsageError for options that do not go together."""
+    if method is not SeparationMethod.mask:
+        if quality is not Quality.normal:
+            raise UsageError(f"--quality is of masks: leave --method {method.value} out")
+        if report is not None or labels is not None:
+            name = "--labels" if report is None else "--report"
+            raise UsageError(f"{name} tells what the masks know: leave --method {method.value} out")
+    if labels is not None and inputs.several:
+        raise UsageError("--labels is of one song: --report takes many")
 
 
 def _choose_format(asked: AudioFormat | None, template: str) -> AudioFormat:

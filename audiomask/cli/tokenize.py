@@ -8,9 +8,9 @@ import typer
 from audiomask.audio.names import is_audio
 from audiomask.cli.console import Meter
 from audiomask.cli.inputs import Location, collect_inputs, named_path, output_folder
+from audiomask.cli.jobs import run_jobs
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
-from audiomask.cli.report import run_jobs
 from audiomask.cli.sample_format import report_input, report_nonfinite
 from audiomask.errors import UsageError
 

@@ -50,7 +50,7 @@ def train(
         dataclasses.replace(common, device=options.device).check()
     except UsageError as error:
         raise ConfigError(f"{options.files[-1].path}: {error}") from error
-    _check(entry, options)
+    _check(entry, options, given)
 
     from audiomask.training.run import train_kind
 
@@ -103,35 +103,53 @@ def _chosen(kind: str, config: Path | None, given: Mapping[str, Any]) -> dict[st
     return chosen | {"files": tuple(files)}
 
 
-def _check(kind: Kind, options: TrainOptions) -> None:
-    """Raise UsageError for what can be seen to be wrong before any work."""
+def _check(kind: Kind, options: TrainOptions, given: Mapping[str, Any]) -> None:
+    """Raise UsageError for what can be seen to be wrong before any work.
+
+    Args:
+        kind: what is trained.
+        options: the run.
+        given: what the command line says, by field; anything else is of a file or a default.
+    """
+
+    def name(field: str) -> str:
+        """What set an option, as a message begins: ``--out``, or ``run.toml: out``."""
+        files = [] if field in given else [f.path for f in options.files if field in f.options]
+        return f"{files[-1]}: {field}" if files else f"--{field.replace('_', '-')}"
+
     for place in options.data:
         if isinstance(place, Path) and not place.is_dir():
-            raise UsageError(f"--data {place} is not a folder")
+            raise UsageError(f"{name('data')} {place} is not a folder")
     if options.vqvae is not None and "vqvae" not in kind.requires:
         owners = " or ".join(f"'train {k.name}'" for k in KINDS.values() if "vqvae" in k.requires)
-        raise UsageError(f"--vqvae belongs to {owners}; --init names a checkpoint to start from")
+        raise UsageError(
+            f"{name('vqvae')} belongs to {owners}; --init names a checkpoint to start from"
+        )
     if options.preset not in kind.presets:
         owners = ", ".join(k.name for k in KINDS.values() if options.preset in k.presets) or "none"
         raise UsageError(
-            f"--preset {options.preset} is not of 'train {kind.name}', which has "
+            f"{name('preset')} {options.preset} is not of 'train {kind.name}', which has "
             f"{', '.join(kind.presets)} (kinds that have it: {owners})"
         )
     if options.keep_tokens is not None and not kind.requires:
-        raise UsageError("--keep-tokens is for kinds that learn tokens, such as 'train mlm'")
+        raise UsageError(
+            f"{name('keep_tokens')} is for kinds that learn tokens, such as 'train mlm'"
+        )
     if options.keep_tokens is not None and options.cache is None:
-        raise UsageError("--keep-tokens needs a folder to keep them in: add --cache DIR")
+        raise UsageError(f"{name('keep_tokens')} needs a folder to keep them in: add --cache DIR")
     if options.resume and options.init is not None:
         raise UsageError("--resume and --init exclude each other")
     init = None if options.init == BUNDLED else options.init
-    for name, checkpoint in (("--init", init), ("--vqvae", options.vqvae)):
+    for field, checkpoint in (("init", init), ("vqvae", options.vqvae)):
         if checkpoint is not None and not checkpoint.is_dir():
-            raise UsageError(f"{name} {checkpoint} is not a folder")
+            raise UsageError(f"{name(field)} {checkpoint} is not a folder")
     if options.pack is not None and (options.resume or options.dry_run):
         raise UsageError("--pack trains nothing: it excludes --resume and --dry-run")
     out = options.out
     if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out} is a file: name a folder")
+        raise UsageError(f"{name('out')} {out} is a file: name a folder")
     fresh = not (options.resume or options.dry_run or options.pack)
     if fresh and (out / "config.json").exists():
-        raise UsageError(f"--out {out} holds a checkpoint: --resume its run or name another folder")
+        raise UsageError(
+            f"{name('out')} {out} holds a checkpoint: --resume its run or name another folder"
+        )

@@ -6,17 +6,18 @@ computes: one file is decoded and written while another goes through the model.
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from time import monotonic
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-#: seconds that workers have to end their files in after Ctrl-C or an error that ends all; those
-#: that do not check in time, as they wait for a pipe, are left behind
-PATIENCE = 5.0
-#: seconds between looks at signals where waiting keeps them from being heard (Windows)
+#: seconds that workers have to end their files in after Ctrl-C or a fatal error. Those that do not
+#: check in time, as they wait for a pipe, are left behind. A signal is raised again every second:
+#: half a second keeps the warning about them apart from that
+PATIENCE = 4.5
+#: seconds after which a wait is interrupted to handle signals, which Windows needs
 _POLL = 0.1
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ def run_all(
     items: Sequence[T],
     work: Callable[[T], None],
     number: int,
-    here: Callable[[T], bool],
+    here: Collection[T],
     stop: StopEvent,
 ) -> None:
     """Do ``work`` on all items, begun in their order; what it raises stops all and is raised.
@@ -49,15 +50,11 @@ def run_all(
     Args:
         items: what is to be done.
         work: does one of them.
-        number: how many at once; with one, the calling thread does everything.
-        here: which of them have to be done in the calling thread, the only one that signals
-            interrupt while it waits.
+        number: how many at once.
+        here: the items that the calling thread does itself, as only that thread is interrupted by
+            signals while it waits.
         stop: set when the work is to end early.
     """
-    if number < 2:
-        for item in items:
-            work(item)
-        return
     from audiomask.runtime.device import thread_count_initializer
 
     def run(item: T) -> None:
@@ -68,15 +65,14 @@ def run_all(
             stop.set()  # before this thread takes another item
             raise
 
-    mine = [item for item in items if here(item)]
-    threads = number - 1 if mine else number
+    threads = number - 1 if here else number
     pool = ThreadPoolExecutor(threads, "audiomask", initializer=thread_count_initializer())
     futures: list[Future[None]] = []
     try:
         for item in items:
-            if not here(item):
+            if item not in here:
                 futures.append(pool.submit(run, item))
-        for item in mine:
+        for item in here:
             work(item)
         pending = set(futures)
         while pending and not stop.is_set():

@@ -11,7 +11,8 @@ from audiomask.errors import ConfigError
 class Augmentation:
     """Settings of excerpts from recorded stems, each an option of ``--set``.
 
-    Bands rendered from a note bank have their own variation and ignore these.
+    Bands rendered from a note bank have their own variation; only ``mashup`` and ``incoherent``
+    apply to them.
 
     Attributes:
         random_mixing: probability that an excerpt's stems come from different songs.
@@ -23,7 +24,9 @@ class Augmentation:
         pitch: largest change of pitch, in semitones up or down.
         tempo: largest relative change of tempo. Half of the changes are varispeed instead, with
             the tempo following the pitch.
-        effects_prob: probability that a stem gets an equalizer, drive and reverb.
+        effects_prob: probability that a stem gets an equalizer, amplifier and reverb.
+        mashup: share of excerpts that combine two others, stem by stem, bands and recordings.
+        incoherent: share of bands whose lines are of different songs, keys and tempi.
 
     Raises:
         ConfigError: a probability is not between 0 and 1, or a change is too large or negative.
@@ -38,6 +41,8 @@ class Augmentation:
     pitch: float = 2.0
     tempo: float = 0.12
     effects_prob: float = 0.3
+    mashup: float = 0.0
+    incoherent: float = 0.0
 
     def __post_init__(self) -> None:
         most = {"gain": 60.0, "pitch": 12.0, "tempo": 0.5}
@@ -58,4 +63,4 @@ RENAMED_SETTINGS = {
     "only": "trainable_prefix",
 }
 #: no augmentation, for validation and tests
-NONE = Augmentation(*(0.0,) * 9)
+NONE = Augmentation(*(0.0,) * 11)

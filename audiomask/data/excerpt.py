@@ -13,8 +13,8 @@ class Excerpt(NamedTuple):
     """A passage of a song, or a batch of them with a further first dimension.
 
     Attributes:
-        mixture: [T], the sum of the stems.
-        stems: [S + 1, T], the named stems, then all that is none of them; zeros in the named
+        mixture: [C, T], the sum of the stems on one channel or two.
+        stems: [S + 1, C, T], the named stems, then all that is none of them; zeros in the named
             places and the mixture in the last when the parts are unknown.
         has_stems: whether the parts are known, a bool scalar.
     """
@@ -39,13 +39,14 @@ def sample_rms_db(rng: np.random.Generator) -> float:
 
 
 def rms(lines: Tensor) -> Tensor:
-    """Root mean square of lines [L, T], [L].
+    """Root mean square of lines [L, C, T], [L].
 
     Summed in double precision, so that the order of the sum, and with it the number of threads,
     does not show in the result.
     """
-    norm: Tensor = torch.linalg.vector_norm(lines, dim=1, dtype=torch.float64)
-    root: Tensor = norm / lines.shape[1] ** 0.5
+    flat = lines.flatten(1)
+    norm: Tensor = torch.linalg.vector_norm(flat, dim=1, dtype=torch.float64)
+    root: Tensor = norm / flat.shape[1] ** 0.5
     return root.to(lines.dtype)
 
 
@@ -53,18 +54,12 @@ def scale_to_rms(stems: Tensor, rms_db: Tensor) -> Excerpt:
     """Sum stems at given levels, kept below clipping; silence stays silent.
 
     Args:
-        stems: [I, S + 1, T], in balance.
+        stems: [I, S + 1, C, T], in balance.
         rms_db: [I], the mixtures' root mean square in decibels of full scale.
     """
     mixture = stems.sum(dim=1)
     loud = rms(mixture)
-    peak = mixture.abs().amax(dim=1)
+    peak = mixture.abs().amax(dim=(1, 2))
     gain = torch.minimum(10 ** (rms_db / 20) / loud.clamp_min(1e-6), 0.99 / peak.clamp_min(1e-6))
-    stems = stems * torch.where(peak > 1e-6, gain, 1)[:, None, None]
+    stems = stems * torch.where(peak > 1e-6, gain, 1)[:, None, None, None]
     return Excerpt(stems.sum(dim=1), stems, torch.ones_like(peak, dtype=torch.bool))
-
-
-def mix(stems: Tensor, rng: np.random.Generator) -> Excerpt:
-    """Sum the stems [S + 1, T] of one excerpt at a random level, kept below clipping."""
-    made = scale_to_rms(stems[None], torch.tensor([sample_rms_db(rng)]))
-    return Excerpt(*(part[0] for part in made))

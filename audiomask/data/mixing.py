@@ -16,13 +16,23 @@ from torch import Tensor
 
 from audiomask.data.augmentation import NONE, Augmentation
 from audiomask.data.effects import apply_effects, sample_effects
-from audiomask.data.excerpt import Excerpt, mix
+from audiomask.data.effects.space import pan_gains, reverb_tail
+from audiomask.data.excerpt import Excerpt, rms, sample_rms_db, scale_to_rms
+from audiomask.data.mastering import master, sample_master
 from audiomask.data.time_stretch import change_pitch_and_tempo, samples_needed
 
 #: share of the changes of pitch that change the tempo with it, which costs far less
 VARISPEED_SHARE = 0.5
-#: factors of left and right when a mix becomes mono: one of them, or both
-DOWNMIXES = ((1.0, 0.0), (0.0, 1.0), (0.5, 0.5))
+#: a row a channel of an excerpt: factors of a recording's left and right
+Matrix = tuple[tuple[float, float], ...]
+
+MIDDLE: Matrix = ((0.5, 0.5),)
+#: what may become of left and right where a mix becomes mono
+DOWNMIXES: tuple[Matrix, ...] = (((1.0, 0.0),), ((0.0, 1.0),), MIDDLE)
+STEREO: Matrix = ((1.0, 0.0), (0.0, 1.0))
+SWAPPED: Matrix = ((0.0, 1.0), (1.0, 0.0))
+#: share of stereo excerpts that are mono in fact
+MONO_SHARE = 0.1
 
 File = TypeVar("File")
 Kept = TypeVar("Kept", covariant=True)
@@ -75,19 +85,17 @@ class StemExcerpt(NamedTuple, Generic[File]):
         slot: the place.
         files: what is read, and summed.
         passage: where.
-        left: factor of the left channel.
-        right: factor of the right channel.
+        matrix: a row a channel of the excerpt: factors of the file's left and right.
     """
 
     slot: int
     files: tuple[File, ...]
     passage: Passage
-    left: float = 0.5
-    right: float = 0.5
+    matrix: Matrix = MIDDLE
 
 
 class Mixer(Generic[File]):
-    """Makes excerpts of songs, mixture and stems, mono.
+    """Makes excerpts of songs, mixture and stems.
 
     Args:
         stems: the stems to tell apart; a song's others are summed in the last place.
@@ -96,6 +104,7 @@ class Mixer(Generic[File]):
         read: samples [start, stop) of a file at ``sample_rate``, [C, stop - start]; None if it
             cannot be read.
         sample_rate: of the excerpts.
+        channels: of the excerpts, 1 or 2.
     """
 
     def __init__(
@@ -105,10 +114,11 @@ class Mixer(Generic[File]):
         augmentation: Augmentation,
         read: Callable[[File, int, int], Tensor | None],
         sample_rate: int,
+        channels: int = 1,
     ) -> None:
         self.stems, self.samples = tuple(stems), samples
         self.augmentation, self.read_file = augmentation, read
-        self.sample_rate = sample_rate
+        self.sample_rate, self.channels = sample_rate, channels
 
     def make(
         self,
@@ -159,8 +169,8 @@ class Mixer(Generic[File]):
         # an excerpt of nothing would teach nothing
         last = parts[int(rng.integers(len(parts)))]
         parts = [part for part in parts if rng.random() >= settings.stem_dropout] or [last]
-        downmix = self.draw_downmix(rng)
-        return [self.balance(part, downmix, rng) for part in parts]
+        matrix = self.draw_matrix(rng)
+        return [self.balance(part, matrix, rng) for part in parts]
 
     def choose_recording(
         self, song: SongFiles[File], rng: np.random.Generator
@@ -170,7 +180,7 @@ class Mixer(Generic[File]):
             raise ValueError(f"{song.name} has neither stems nor a mixture")
         changed = rng.random() < self.augmentation.pitch_tempo_prob
         passage = self.passage(song, changed, rng)
-        return StemExcerpt(len(self.stems), (song.mixture,), passage, *self.draw_downmix(rng))
+        return StemExcerpt(len(self.stems), (song.mixture,), passage, self.draw_matrix(rng))
 
     def passage(self, song: SongFiles[File], changed: bool, rng: np.random.Generator) -> Passage:
         """A place in a song where an excerpt fits; its beginning when none does."""
@@ -185,30 +195,40 @@ class Mixer(Generic[File]):
         room = max(round(song.seconds * self.sample_rate) - samples, 0)
         return Passage(int(rng.integers(room + 1)), samples, pitch, tempo)
 
-    def draw_downmix(self, rng: np.random.Generator) -> tuple[float, float]:
-        """How much is heard of left and right, of all stems alike: so they add up."""
+    def draw_matrix(self, rng: np.random.Generator) -> Matrix:
+        """What becomes of left and right, in all stems alike: so they add up."""
         if self.augmentation == NONE:
-            return DOWNMIXES[-1]
-        return DOWNMIXES[rng.integers(len(DOWNMIXES))]
+            return STEREO if self.channels == 2 else MIDDLE
+        if self.channels == 1:
+            return DOWNMIXES[rng.integers(len(DOWNMIXES))]
+        if rng.random() < MONO_SHARE:
+            return MIDDLE * 2
+        return SWAPPED if rng.random() < 0.5 else STEREO
 
     def balance(
-        self, part: StemExcerpt[File], downmix: tuple[float, float], rng: np.random.Generator
+        self, part: StemExcerpt[File], matrix: Matrix, rng: np.random.Generator
     ) -> StemExcerpt[File]:
         """A stem at a random level, polarity and place between left and right."""
         settings = self.augmentation
         factor = 10 ** (rng.uniform(-settings.gain, settings.gain) / 20)
         if rng.random() < settings.polarity_prob:
             factor = -factor
-        left, right = downmix
+        pan: tuple[float, ...] = (1.0, 1.0)
         if rng.random() < settings.pan_prob:
-            angle = rng.uniform(0, np.pi / 2)  # of constant power; both factors are 1 at its middle
-            left, right = 2**0.5 * np.cos(angle) * left, 2**0.5 * np.sin(angle) * right
-        return part._replace(left=float(factor * left), right=float(factor * right))
+            pan = pan_gains(float(rng.uniform(-1, 1)))
+        if len(matrix) == 1:  # panned first, and then heard on one channel
+            rows: Matrix = tuple((a * pan[0], b * pan[1]) for a, b in matrix)
+        elif matrix == MIDDLE * 2:
+            rows = matrix
+        else:
+            rows = tuple((a * gain, b * gain) for (a, b), gain in zip(matrix, pan, strict=True))
+        scaled = tuple((float(factor * a), float(factor * b)) for a, b in rows)
+        return part._replace(matrix=scaled)
 
     def read(self, parts: Sequence[StemExcerpt[File]]) -> Tensor | None:
-        """The parts' lines [L, T] at their pitch and tempo; None if a file cannot be read."""
+        """The parts' lines [L, C, T] at their pitch and tempo; None if a file cannot be read."""
         lines = []
-        # the stems of one song change together
+        # the stems of one song change together, and so do the channels of a stem
         for passage, group in groupby(parts, lambda part: part.passage):
             found = []
             for part in group:
@@ -216,23 +236,23 @@ class Mixer(Generic[File]):
                 if line is None:
                     return None
                 found.append(line)
-            lines.append(
-                change_pitch_and_tempo(
-                    torch.stack(found), passage.pitch, passage.tempo, self.samples
-                )
+            changed = change_pitch_and_tempo(
+                torch.cat(found), passage.pitch, passage.tempo, self.samples
             )
+            lines.append(changed.view(len(found), self.channels, -1))
         return torch.cat(lines)
 
     def read_line(self, part: StemExcerpt[File]) -> Tensor | None:
-        """The sum of a part's files, mono."""
-        line = torch.zeros(part.passage.samples)
+        """The sum of a part's files, [C, T]."""
+        line = torch.zeros(self.channels, part.passage.samples)
         for file in part.files:
             start = part.passage.start
             audio = self.read_file(file, start, start + part.passage.samples)
             if audio is None:
                 return None
             left, right = stereo(audio)
-            line += part.left * left + part.right * right
+            for channel, (a, b) in zip(line, part.matrix, strict=True):
+                channel += a * left + b * right
         return line
 
     def finish(
@@ -242,16 +262,19 @@ class Mixer(Generic[File]):
         has_stems: bool,
         rng: np.random.Generator,
     ) -> Excerpt:
-        """Lines [L, T] as an excerpt, with effects and at a level as the settings have it."""
+        """Lines [L, C, T] as an excerpt, with effects and at a level as the settings have it."""
         if self.augmentation.effects_prob > 0:
             names = [(*self.stems, "other")[part.slot] for part in parts]
             chance = self.augmentation.effects_prob
             lines = vary_timbre(lines, names, chance, rng, self.sample_rate)
-        stems = torch.zeros(len(self.stems) + 1, self.samples)
-        stems[[part.slot for part in parts]] = lines
+        stems = torch.zeros(1, len(self.stems) + 1, self.channels, self.samples)
+        stems[0, [part.slot for part in parts]] = lines
         if self.augmentation == NONE:
-            return Excerpt(stems.sum(dim=0), stems, torch.tensor(has_stems))
-        return mix(stems, rng)._replace(has_stems=torch.tensor(has_stems))
+            return Excerpt(stems[0].sum(dim=0), stems[0], torch.tensor(has_stems))
+        if rng.random() < self.augmentation.effects_prob:
+            stems = master(stems, torch.tensor([sample_master(rng)]))
+        made = scale_to_rms(stems, torch.tensor([sample_rms_db(rng)]))
+        return Excerpt(made.mixture[0], made.stems[0], torch.tensor(has_stems))
 
 
 def stereo(audio: Tensor) -> tuple[Tensor, Tensor]:
@@ -268,9 +291,16 @@ def vary_timbre(
     rng: np.random.Generator,
     sample_rate: int,
 ) -> Tensor:
-    """Lines [L, T] in another room, equalised and driven, each as loud as it was."""
+    """Lines [L, C, T] in another room, equalized and driven, each as loud as it was."""
     reverberation = float(rng.uniform(0.15, 1.2))
-    treated = apply_effects(lines, sample_effects(names, rng, reverberation, sample_rate, chance))
-    # in double precision, for sums of float32 depend on how many threads share them
-    loud, now = (x.double().square().mean(dim=1, keepdim=True).sqrt() for x in (lines, treated))
-    return treated * torch.where(now > 1e-6, loud / now, 1).float()
+    effects = sample_effects(names, rng, reverberation, sample_rate, chance)
+    if lines.shape[1] == 2:
+        # they have their places already; the room has two sides
+        other = reverb_tail(reverberation, rng, sample_rate)
+        effects = effects._replace(
+            gain=torch.ones(len(lines), 2),
+            reverb=torch.cat([effects.reverb, torch.from_numpy(other)[None, None]], dim=1),
+        )
+    treated = apply_effects(lines, effects)
+    loud, now = rms(lines)[:, None, None], rms(treated)[:, None, None]
+    return treated * torch.where(now > 1e-6, loud / now.clamp_min(1e-12), 1)

@@ -31,6 +31,7 @@ def open_data(
     augmentation: Augmentation | None = None,
     cache: Path | None = None,
     need_stems: bool = False,
+    channels: int = 1,
 ) -> InterleavedDataset:
     """The excerpts of one split of all sources.
 
@@ -48,28 +49,34 @@ def open_data(
         augmentation: of recorded tracks; ``Augmentation()`` when None.
         cache: folder of decoded notes, rendered SoundFonts and, temporarily, streamed shards.
         need_stems: refuse recordings without stems, and sources that lack a stem.
+        channels: of the excerpts, 1 or 2.
 
     Raises:
         DataError: the split is empty, or lacks what is needed.
     """
     if need_stems:
         check_stems(sources, stems)
+    chosen = Augmentation() if augmentation is None else augmentation
     datasets: list[Dataset[RenderPlan] | Dataset[Excerpt]] = []
     notes = None
     bank = open_bank(sources, split, cache, sample_rate)
     if bank is not None:
         notes = torch.from_numpy(bank.samples)
         songs = [song for source in sources for song in source.band(split).songs]
-        datasets.append(BandDataset(bank, stems, samples, seed, songs))
-    chosen = Augmentation() if augmentation is None else augmentation
+        incoherent = chosen.incoherent
+        datasets.append(
+            BandDataset(bank, stems, samples, seed, songs, channels=channels, incoherent=incoherent)
+        )
     with_songs = [source for source in sources if source.has_excerpts(split)]
     every = len(datasets) + len(with_songs)
-    config = ExcerptConfig(stems, samples, seed, chosen, sample_rate, cache, every)
+    config = ExcerptConfig(stems, samples, seed, chosen, sample_rate, cache, every, channels)
     datasets += [source.open(split, config) for source in with_songs]
     if not datasets:
         names = ", ".join(source.where for source in sources)
         raise DataError(f"{names}: nothing in the split '{split}'; put some below {split}/")
-    return InterleavedDataset(datasets, seed, stems, samples, notes, sample_rate)
+    return InterleavedDataset(
+        datasets, seed, stems, samples, notes, sample_rate, channels, chosen.mashup
+    )
 
 
 def open_bank(

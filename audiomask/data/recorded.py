@@ -65,6 +65,7 @@ class RecordedSource(Source):
             config.seed,
             config.augmentation,
             config.sample_rate,
+            config.channels,
         )
 
     def as_test(self, split: str | None) -> Self:

@@ -45,7 +45,7 @@ class DurationWeightedSampler:
 
 
 class TrackDataset(Dataset[Excerpt]):
-    """Excerpts of tracks: mixture and stems, mono.
+    """Excerpts of tracks: mixture and stems.
 
     An unreadable file is logged once, and its song's excerpts are replaced by others.
 
@@ -56,6 +56,7 @@ class TrackDataset(Dataset[Excerpt]):
         seed: an excerpt is decided by (seed, index).
         augmentation: of the excerpts; with ``NONE`` they keep their level as well.
         sample_rate: of the excerpts, in Hz.
+        channels: of the excerpts, 1 or 2.
 
     Raises:
         DataError: all durations are 0; when reading, no track can be read.
@@ -69,6 +70,7 @@ class TrackDataset(Dataset[Excerpt]):
         seed: int,
         augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
         sample_rate: int = DEFAULT_SAMPLE_RATE,
+        channels: int = 1,
     ) -> None:
         self.seed = seed
         self.sampler = DurationWeightedSampler(tracks)
@@ -76,7 +78,7 @@ class TrackDataset(Dataset[Excerpt]):
         files += [track.mixture for track in tracks if track.mixture and not track.stems]
         self.folder = os.path.commonpath([file.parent for file in files])
         read = Reader(files, sample_rate).read
-        self.mixer: Mixer[Path] = Mixer(stems, samples, augmentation, read, sample_rate)
+        self.mixer: Mixer[Path] = Mixer(stems, samples, augmentation, read, sample_rate, channels)
         # tracks that have files for each place, for random mixing
         slots = range(len(stems) + 1)
         owners = [[track for track in tracks if self.mixer.files(track, slot)] for slot in slots]

@@ -34,6 +34,7 @@ class ExcerptConfig:
         sample_rate: of the excerpts, in Hz.
         cache: folder for streamed shards.
         every: number of data sets that share the indices; this one gets every ``every``-th.
+        channels: of the excerpts, 1 or 2.
     """
 
     stems: Sequence[str]
@@ -43,6 +44,7 @@ class ExcerptConfig:
     sample_rate: int
     cache: Path | None = None
     every: int = 1
+    channels: int = 1
 
 
 class BandMaterial(NamedTuple):

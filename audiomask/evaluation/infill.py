@@ -142,14 +142,14 @@ class InfillEvaluator(Evaluator):
                 if rows:
                     entry = {key: summarize([row[key] for row in rows]) for key in MEASURES}
                     found.setdefault(f"{length:g}", {})[method] = entry
-        sheets = []
+        tables = []
         for key, title in MEASURES.items():
             lines = [
                 [f"{length} ms, {method}", str(entry[key].number), *entry[key].cells()]
                 for length, entries in found.items()
                 for method, entry in entries.items()
             ]
-            sheets.append(Table(title, ("", "gaps", *SPREAD), lines))
+            tables.append(Table(title, ("", "gaps", *SPREAD), lines))
         lacking = [f"{length:g}" for length in self.settings.lengths if f"{length:g}" not in found]
         notes = [f"no song takes gaps of {', '.join(lacking)} ms"] if lacking else []
         settings = self.settings
@@ -159,7 +159,7 @@ class InfillEvaluator(Evaluator):
             "gaps": found,
             "rows": self.rows,
         }
-        return Report(data, sheets, notes)
+        return Report(data, tables, notes)
 
 
 def places(song: Song, milliseconds: float, number: int, seed: int) -> list[Gap]:

@@ -24,7 +24,7 @@ SHORT = 0.18
 
 
 @dataclass(frozen=True)
-class Guesses:
+class MaskedPredictions:
     """Tokens that were guessed, in no order: one row of every Tensor is one token.
 
     Attributes:
@@ -43,16 +43,16 @@ class Guesses:
     values: Tensor
     masked: Tensor
 
-    def where(self, chosen: Tensor) -> Guesses:
+    def where(self, chosen: Tensor) -> MaskedPredictions:
         """The tokens for which ``chosen``, bool [N], is true."""
         rows = (self.code, self.level, self.clip, self.values, self.masked)
-        return Guesses(*(row[chosen] for row in rows))
+        return MaskedPredictions(*(row[chosen] for row in rows))
 
 
-def joined(parts: Sequence[Guesses]) -> Guesses:
+def concatenate(parts: Sequence[MaskedPredictions]) -> MaskedPredictions:
     """All tokens of several."""
     rows = [(p.code, p.level, p.clip, p.values, p.masked) for p in parts]
-    return Guesses(*(torch.cat(column) for column in zip(*rows, strict=True)))
+    return MaskedPredictions(*(torch.cat(column) for column in zip(*rows, strict=True)))
 
 
 def starts(frames: int, window: int) -> list[int]:
@@ -98,7 +98,7 @@ def batches(clips: Sequence[Tensor], window: int) -> list[list[tuple[int, int]]]
     return [places[first : first + BATCH] for first in range(0, len(places), BATCH)]
 
 
-def answers(model: MaskedLM, inputs: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+def token_bits(model: MaskedLM, inputs: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
     """Bits that a model needs for each token, and whether its first guess is right.
 
     Args:
@@ -114,14 +114,14 @@ def answers(model: MaskedLM, inputs: Tensor, ids: Tensor) -> tuple[Tensor, Tenso
 
 
 @torch.inference_mode()
-def guess(
+def predict_masked(
     model: MaskedLM,
     clips: Sequence[Tensor],
     beside: Sequence[Tensor],
     batch: Sequence[tuple[int, int]],
     mask: Mask,
     generator: torch.Generator,
-) -> Guesses:
+) -> MaskedPredictions:
     """Guess masked tokens of some windows.
 
     Args:
@@ -137,13 +137,13 @@ def guess(
     ids = torch.stack([clips[n][:, at : at + window] for n, at in batch]).long()
     inputs, chosen = mask(ids, generator)
     inputs = inputs.to(device)
-    whole, right = answers(model, inputs, ids)
+    whole, right = token_bits(model, inputs, ids)
     size = max(round(SHORT * model.config.sample_rate / model.config.hop_length), 1)
     refs = zip(torch.split(inputs, size, -1), torch.split(ids, size, -1), strict=True)
-    short = torch.cat([answers(model, *ref)[0] for ref in refs], dim=-1)
+    short = torch.cat([token_bits(model, *ref)[0] for ref in refs], dim=-1)
     others = torch.stack([beside[n][:, at : at + window] for n, at in batch])
     values = torch.cat([torch.stack([whole, right, short], dim=-1), others], dim=-1)
     row, level, _ = chosen.nonzero(as_tuple=True)
     clip = torch.tensor([n for n, _ in batch])[row]
     hidden = (inputs == model.vocabulary.mask)[chosen]
-    return Guesses(ids[chosen], level, clip, values[chosen], hidden)
+    return MaskedPredictions(ids[chosen], level, clip, values[chosen], hidden)

@@ -35,13 +35,13 @@ from audiomask.evaluation.bigram import Bigram, fit
 from audiomask.evaluation.evaluator import SILENT, Evaluator
 from audiomask.evaluation.masked_prediction import (
     COLUMNS,
-    Guesses,
     Mask,
+    MaskedPredictions,
     baseline_bits,
     batches,
+    concatenate,
     frame_mask,
-    guess,
-    joined,
+    predict_masked,
 )
 from audiomask.evaluation.metrics import SILENCE, entropy, level
 from audiomask.evaluation.options import EvaluateOptions, given
@@ -148,10 +148,10 @@ class MLMEvaluator(Evaluator):
             FRAMES: lambda ids, generator: frame_mask(ids, vocabulary.mask, generator),
         }
         for name, mask in maskings.items():
-            guesses = self.guess(name, mask)
-            found[name] = self.table(guesses)
+            predictions = self.predict_masked(name, mask)
+            found[name] = self.by_level(predictions)
             if name == BERT:
-                found[MASKED] = self.table(guesses.where(guesses.masked))
+                found[MASKED] = self.by_level(predictions.where(predictions.masked))
         levels = self.model.config.levels
         own = [
             entropy(torch.cat([clip[number] for clip in self.clips]).long())
@@ -165,7 +165,7 @@ class MLMEvaluator(Evaluator):
             )
         else:
             notes.append("unigram and bigram: left out, there were not two songs to count them on")
-        sheets = [sheet for name, entry in found.items() for sheet in self.sheets(name, entry)]
+        tables = [table for name, entry in found.items() for table in self.tables(name, entry)]
         data = {
             "window": self.model.config.window,
             "rounds": self.rounds,
@@ -173,25 +173,25 @@ class MLMEvaluator(Evaluator):
             "entropy_of_all": own,
             "maskings": found,
         }
-        return Report(data, sheets, notes)
+        return Report(data, tables, notes)
 
-    def guess(self, name: str, mask: Mask) -> Guesses:
+    def predict_masked(self, name: str, mask: Mask) -> MaskedPredictions:
         """Guess tokens of every window ``rounds`` times."""
         beside = [baseline_bits(clip, self.baselines) for clip in self.clips]
         generator = torch.Generator().manual_seed(self.seed)
         work = batches(self.clips, self.model.config.window) * self.rounds
-        return joined(
+        return concatenate(
             [
-                guess(self.model, self.clips, beside, batch, mask, generator)
+                predict_masked(self.model, self.clips, beside, batch, mask, generator)
                 for batch in track(work, f"guessing, {name}", self.shown)
             ]
         )
 
-    def table(self, guesses: Guesses) -> dict[str, Any]:
+    def by_level(self, predictions: MaskedPredictions) -> dict[str, Any]:
         """Bits a token by level and over all levels, and the model's by song."""
         rows: list[dict[str, Any]] = []
         for number in range(self.model.config.levels):
-            part = guesses.where(guesses.level == number)
+            part = predictions.where(predictions.level == number)
             means = dict(zip(COLUMNS, part.values.mean(dim=0).tolist(), strict=True))
             rows.append({"tokens": len(part.code), "entropy": entropy(part.code), **means})
         total = sum(row["tokens"] for row in rows)
@@ -207,14 +207,14 @@ class MLMEvaluator(Evaluator):
                 known = row[baseline] or math.nan
                 row[f"under_{baseline}"] = 1 - row["nll"] / known
         songs = list(dict.fromkeys(self.names))
-        owner = torch.tensor([songs.index(name) for name in self.names])[guesses.clip]
+        owner = torch.tensor([songs.index(name) for name in self.names])[predictions.clip]
         bits = {
-            name: float(guesses.values[owner == number, 0].mean())
+            name: float(predictions.values[owner == number, 0].mean())
             for number, name in enumerate(songs)
         }
         return {"levels": named, "by_song": summarize(list(bits.values())), "songs": bits}
 
-    def sheets(self, name: str, found: dict[str, Any]) -> list[Table]:
+    def tables(self, name: str, found: dict[str, Any]) -> list[Table]:
         """A masking's tables."""
         lines = []
         for part, row in found["levels"].items():

@@ -82,31 +82,31 @@ class Report:
 
     Attributes:
         data: all of it, for programs.
-        sheets: what of it people look at.
+        tables: what of it people look at.
         notes: what to know when reading it, a line each.
     """
 
     data: dict[str, Any]
-    sheets: Sequence[Table]
+    tables: Sequence[Table]
     notes: Sequence[str] = field(default=())
 
     def show(self, console: Console | None = None) -> None:
         """Print the tables and the notes, on stdout by default."""
         console = console or stdout_console()
-        for sheet in self.sheets:
+        for table in self.tables:
             # rather wrapped by a narrow terminal than cut short
-            console.print(table(sheet), crop=False)
+            console.print(_as_rich(table), crop=False)
         for note in self.notes:
             console.print(Text(note), soft_wrap=True)
 
 
-def table(sheet: Table) -> RichTable:
-    """A sheet as a table: the first column left-aligned, the others right, no number cut short."""
-    made = RichTable(title=Text(sheet.title), title_justify="left", box=box.SIMPLE_HEAD)
-    for index, heading in enumerate(sheet.headings):
-        widest = max((len(row[index]) for row in sheet.rows), default=0)
+def _as_rich(table: Table) -> RichTable:
+    """The table for rich: the first column left-aligned, the others right, no number cut short."""
+    made = RichTable(title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD)
+    for index, heading in enumerate(table.headings):
+        widest = max((len(row[index]) for row in table.rows), default=0)
         made.add_column(Text(heading), justify="right" if index else "left", min_width=widest)
-    for row in sheet.rows:
+    for row in table.rows:
         made.add_row(*map(Text, row))
     return made
 

@@ -58,7 +58,7 @@ class Evaluation:
             if known:
                 check_stems(known, choice.stems, names_of(sources))
         if evaluator.fits:
-            self.refs, fit, origin = apart(sources, choice, open_sources(options.fit))
+            self.refs, fit, origin = choose_songs(sources, choice, open_sources(options.fit))
         else:
             self.refs = find_songs(sources, choice)
         self.evaluator = evaluator.open(engine, options)
@@ -139,7 +139,7 @@ def names_of(places: Sequence[Source | Path]) -> str:
     return ", ".join(str(p.folder if isinstance(p, Source) else p) for p in places)
 
 
-def apart(
+def choose_songs(
     sources: Sequence[Source], choice: Choice, others: Sequence[Source]
 ) -> tuple[list[SongRef], list[SongRef], str]:
     """Songs to measure on, songs to count baselines on, none of them both, and where from.
@@ -164,7 +164,7 @@ def apart(
         twice = files_of(refs) & files_of(fit)
         if twice:
             raise UsageError(f"--fit: {min(twice)} is measured as well; count on other songs")
-        return refs, spread(fit, FIT_SONGS), f"all of {names_of(others)}"
+        return refs, evenly(fit, FIT_SONGS), f"all of {names_of(others)}"
     if choice.split not in (TRAIN, ALL):
         refs = find_songs(sources, choice)
         try:
@@ -172,14 +172,14 @@ def apart(
         except DataError:
             fit = []
         if fit:
-            return refs, spread(fit, FIT_SONGS), "the train split"
+            return refs, evenly(fit, FIT_SONGS), "the train split"
     doubled = None if choice.limit is None else 2 * choice.limit
     everything = find_songs(sources, dataclasses.replace(choice, limit=doubled))
-    fit = spread(everything[1::2], FIT_SONGS)
+    fit = evenly(everything[1::2], FIT_SONGS)
     return everything[::2], fit, "every second song, which is not measured"
 
 
-def spread(refs: Sequence[SongRef], number: int) -> list[SongRef]:
+def evenly(refs: Sequence[SongRef], number: int) -> list[SongRef]:
     """So many songs at most, evenly out of all."""
     number = min(number, len(refs))
     return [refs[index * len(refs) // number] for index in range(number)]

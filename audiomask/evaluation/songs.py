@@ -163,7 +163,7 @@ class DrawnSong:
     passages of songs.
     """
 
-    blend: InterleavedDataset
+    dataset: InterleavedDataset
     index: int
     kind: str
     complete: bool
@@ -181,15 +181,15 @@ class DrawnSong:
     @property
     def seconds(self) -> float:
         """How long it is."""
-        return self.blend.samples / self.blend.sample_rate
+        return self.dataset.samples / self.dataset.sample_rate
 
     def read(self) -> Song:
         """Make it."""
-        excerpt = self.blend.excerpt(self.index)
+        excerpt = self.dataset.excerpt(self.index)
         known = bool(excerpt.has_stems)
-        names = (*self.blend.names, "other") if self.blend.names and known else ()
-        stems = {name: stem[None] for name, stem in zip(names, excerpt.stems, strict=False)}
-        mixture, rate = excerpt.mixture[None], self.blend.sample_rate
+        names = (*self.dataset.names, "other") if self.dataset.names and known else ()
+        stems = dict(zip(names, excerpt.stems, strict=False))
+        mixture, rate = excerpt.mixture, self.dataset.sample_rate
         return Song(self.name, mixture, stems, rate, self.complete and known)
 
 
@@ -212,7 +212,7 @@ def find_songs(sources: Sequence[Source], choice: Choice) -> list[SongRef]:
         if not source.tracks:
             refs += draw_songs(source, choice)
     if not refs:
-        raise nothing(sources, choice, recorded=bool(tracks))
+        raise no_songs(sources, choice, recorded=bool(tracks))
     return refs[: choice.limit]
 
 
@@ -221,10 +221,10 @@ def draw_bands(sources: Sequence[Source], choice: Choice) -> list[DrawnSong]:
     bands = [source for source in sources if any(source.band(TEST))]
     if not any(source.has_instruments for source in bands):
         return []
-    blend = open_data(
+    dataset = open_data(
         bands, choice.stems, choice.drawn_samples, choice.seed, split=TEST, cache=choice.cache
     )
-    return [DrawnSong(blend, index, "band", True) for index in range(choice.limit or DRAWN)]
+    return [DrawnSong(dataset, index, "band", True) for index in range(choice.limit or DRAWN)]
 
 
 def draw_songs(source: Source, choice: Choice) -> list[DrawnSong]:
@@ -233,7 +233,7 @@ def draw_songs(source: Source, choice: Choice) -> list[DrawnSong]:
     for split in SPLITS if choice.split == ALL else (choice.split,):
         if not source.has_excerpts(split):
             continue
-        blend = open_data(
+        dataset = open_data(
             [source],
             choice.stems,
             choice.drawn_samples,
@@ -244,11 +244,11 @@ def draw_songs(source: Source, choice: Choice) -> list[DrawnSong]:
         )
         kind = f"{source.folder.name}/{split} excerpt"
         number = choice.limit or DRAWN
-        found += [DrawnSong(blend, index, kind, source.complete) for index in range(number)]
+        found += [DrawnSong(dataset, index, kind, source.complete) for index in range(number)]
     return found
 
 
-def nothing(sources: Sequence[Source], choice: Choice, recorded: bool) -> DataError:
+def no_songs(sources: Sequence[Source], choice: Choice, recorded: bool) -> DataError:
     """The error that there is no song of a choice.
 
     Args:

@@ -133,11 +133,11 @@ class VQVAEEvaluator(Evaluator):
             kept = [key for key in self.measures if name != NOTHING or key not in NOT_OF_SILENCE]
             found[name] = {key: summarize([row[key] for row in rows]) for key in kept}
         speed = {name: summarize(taken) for name, taken in self.speeds.items()}
-        sheets = [self.rates(rates)]
+        tables = [self.rates(rates)]
         for key, title in self.measures.items():
             lines = [[name, *entry[key].cells()] for name, entry in found.items() if key in entry]
-            sheets.append(Table(title, ("", *SPREAD), lines))
-        sheets.append(codebooks(books))
+            tables.append(Table(title, ("", *SPREAD), lines))
+        tables.append(codebooks(books))
         times = ", ".join(f"{name} {entry.median:.0f}" for name, entry in speed.items())
         notes = [f"times real time (median): {times}"]
         data = {
@@ -147,7 +147,7 @@ class VQVAEEvaluator(Evaluator):
             "speed": speed,
             "rows": self.rows,
         }
-        return Report(data, sheets, notes)
+        return Report(data, tables, notes)
 
     def bitrate(self, books: list[dict[str, Any]]) -> dict[str, float]:
         """Bitrates in kbit/s a channel, of levels with these statistics."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -33,12 +35,38 @@ class BandPower:
 
         Folding them to mono would cancel what is out of phase.
         """
+        found = [self.sums.to_bands(parts.square_().mean(dim=0)) for parts in self._spectra(audio)]
+        return torch.cat(found).T.contiguous()
+
+    def sides(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """What stereo masks are found by, of a window [C, T].
+
+        Of more than two channels every other one counts as left, the first among them.
+
+        Returns:
+            The power of left and right in every band [2, bands, F], and Σ Re(L R*) [bands, F]. A
+            single channel is the one side there is, [1, bands, F], and its power again.
+        """
+        if len(audio) == 1:
+            power = self(audio)
+            return power[None], power
+        left, right, both = [], [], []
+        pairs = len(audio) // 2
+        for parts in self._spectra(audio):
+            sides = parts[0::2], parts[1::2]
+            product = (sides[0][:pairs] * sides[1]).mean(dim=0)
+            left.append(self.sums.to_bands(sides[0].square().mean(dim=0)))
+            right.append(self.sums.to_bands(sides[1].square().mean(dim=0)))
+            both.append(self.sums.to_bands(product))
+        power = torch.stack([torch.cat(left), torch.cat(right)]).mT
+        return power, torch.cat(both).T
+
+    def _spectra(self, audio: Tensor) -> Iterator[Tensor]:
+        """Consecutive frames of a window [C, T], real and imaginary parts [C, f, 2 * bins]."""
         channels, length = audio.shape
         pad = self.stft_size - self.hop_length
         padded = centered(audio, self.stft_size, self.hop_length)
-        found, step = [], frames_per_chunk(audio.device, channels) * self.hop_length
+        step = frames_per_chunk(audio.device, channels) * self.hop_length
         for begin in range(0, length, step):
             part = padded[:, begin : min(begin + step, length) + pad]
-            spectra = as_parts(frame_spectra(part, self.stft_size, self.hop_length))
-            found.append(self.sums.to_bands(spectra.square_().mean(dim=0)))
-        return torch.cat(found).T.contiguous()
+            yield as_parts(frame_spectra(part, self.stft_size, self.hop_length))

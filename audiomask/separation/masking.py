@@ -53,7 +53,8 @@ class MaskApplier:
         """Stems [S, C, n], consecutive blocks of the recording's length in all.
 
         Args:
-            pieces: shares [S, bands, F], consecutive frames from the first to the last.
+            pieces: shares [S, sides, bands, F], consecutive frames from the first to the last. A
+                channel has those of the side that its number leaves: of two, left and right.
         """
         held: Tensor | None = None
         first = 0  # the frame of shares that `held` begins with
@@ -104,8 +105,9 @@ class MaskApplier:
             parts = as_parts(frame_spectra(heard, size, hop))
             mask, masked = torch.empty_like(parts[0]), torch.empty_like(parts)
             for share, stem in zip(here, total, strict=True):
-                bands.to_bins(share[begin:end], out=mask)
-                torch.mul(parts, mask, out=masked)
+                for side, own in enumerate(share):
+                    bands.to_bins(own[begin:end], out=mask)
+                    torch.mul(parts[side :: len(share)], mask, out=masked[side :: len(share)])
                 frames = torch.fft.irfft(as_complex(masked), n=size)
                 overlap_add(stem[:, begin : end + WINDOW_HOPS - 1], frames, window)
         skipped = (start - low) * hop + left

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -11,11 +11,10 @@ from torch import Tensor
 from audiomask.audio.pcm import quantize
 from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.audio.windows import blend_windows, plan_windows
-from audiomask.networks.layers.band_features import band_features
-from audiomask.networks.masks import MaskUNet
-from audiomask.runtime.device import fast
 from audiomask.separation.band_power import BandPower
 from audiomask.separation.masking import MaskApplier
+from audiomask.separation.passes import OVERLAPS
+from audiomask.separation.settings import Quality
 
 
 class Separator(ABC):
@@ -64,6 +63,9 @@ class ShareSeparator(Separator):
         device: where it is computed.
     """
 
+    #: share of a window that fades into the next
+    overlap = OVERLAPS[Quality.normal]
+
     def __init__(
         self,
         sample_rate: int,
@@ -78,16 +80,17 @@ class ShareSeparator(Separator):
         self.power = BandPower(sample_rate, bands, stft_size, hop_length, device)
 
     @abstractmethod
-    def shares(self, audio: Tensor) -> Tensor:
-        """Each stem's share of a window, then the rest's: [S + 1, bands, F].
+    def open(self, audio: AudioSource) -> Callable[[int, int], Tensor]:
+        """What finds the shares of a recording at ``sample_rate``.
 
-        Args:
-            audio: [C, F * hop_length] at ``sample_rate``.
+        It takes a window's frames [start, stop) and gives each stem's share of them, then the
+        rest's: [S + 1, sides, bands, stop - start]. All channels may have the same, on one side;
+        or left and right have their own.
         """
 
     def windows(self, audio: AudioSource) -> tuple[list[tuple[int, int]], int]:
         """Windows over all frames of a recording, and by how many each fades into the next."""
-        overlap = self.window // 6
+        overlap = round(self.window * self.overlap)
         return plan_windows(-(-audio.frames // self.hop_length), self.window, overlap), overlap
 
     def stems(self, source: AudioSource, stems: Sequence[int]) -> Iterator[Tensor]:
@@ -95,43 +98,10 @@ class ShareSeparator(Separator):
         audio = ResampledSource(source, self.sample_rate)
         windows, overlap = self.windows(audio)
 
-        def compute(start: int, stop: int) -> Tensor:
-            samples = audio.read(start * self.hop_length, stop * self.hop_length)
-            return self.shares(samples.to(self.device))[list(stems)]
-
-        pieces = blend_windows(windows, overlap, compute)
+        find = self.open(audio)
+        pieces = blend_windows(windows, overlap, lambda *span: find(*span)[list(stems)])
         hop_seconds = self.hop_length / self.sample_rate
         yield from MaskApplier(source, hop_seconds, self.sample_rate / 2).stems(pieces)
-
-
-class MaskSeparator(ShareSeparator):
-    """The mask U-Net applied to recordings.
-
-    Args:
-        masks: the network, in evaluation mode, on ``device``.
-        device: where it is.
-    """
-
-    def __init__(self, masks: MaskUNet, device: torch.device) -> None:
-        config = masks.config
-        super().__init__(
-            config.sample_rate,
-            config.bands,
-            config.stft_size,
-            config.hop_length,
-            config.window,
-            device,
-        )
-        self.masks, self.names = masks, config.stems
-
-    @torch.inference_mode()
-    def shares(self, audio: Tensor) -> Tensor:
-        """Each stem's share of a window, then the rest's: [S + 1, bands, F]."""
-        features = band_features(self.power(audio)[None])
-        with fast(self.device):
-            scores = self.masks(features)
-        shares: Tensor = scores[0].float().softmax(dim=0)
-        return shares
 
 
 def _unclipped(found: Tensor, rounded: Tensor) -> Tensor:

@@ -14,3 +14,15 @@ class SeparationMethod(StrEnum):
     mask = "mask"
     wiener = "wiener"
     tokens = "tokens"
+
+
+class Quality(StrEnum):
+    """How much is done for the masks.
+
+    "fast" lets windows overlap little. "best" looks four times, half a hop later and a semitone
+    higher and lower as well, and takes the mean.
+    """
+
+    fast = "fast"
+    normal = "normal"
+    best = "best"

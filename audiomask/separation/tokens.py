@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -41,8 +41,17 @@ class WienerSeparator(ShareSeparator):
         super().__init__(config.sample_rate, bands, size, hop, window, device)
         self.vqvae, self.mlm, self.batches, self.names = vqvae, mlm, batches, config.stems
 
+    def open(self, audio: AudioSource) -> Callable[[int, int], Tensor]:
+        """What finds shares [S + 1, 1, bands, F] of a recording's windows."""
+
+        def find(start: int, stop: int) -> Tensor:
+            samples = audio.read(start * self.hop_length, stop * self.hop_length)
+            return self.shares(samples.to(self.device))
+
+        return find
+
     def shares(self, audio: Tensor) -> Tensor:
-        """Each stem's share of a window, then the rest's: [S + 1, bands, F].
+        """Each stem's share of a window [C, T], then the rest's: [S + 1, 1, bands, F].
 
         What of the mixture's power the stems leave unexplained is the rest's.
         """
@@ -53,7 +62,7 @@ class WienerSeparator(ShareSeparator):
             powers.append(self.power(sound.read(0, audio.shape[-1]).to(self.device)))
         rest = (power - torch.stack(powers).sum(dim=0)).clamp_min(0)
         parts = torch.stack([*powers, rest]) + 1e-10
-        return parts / parts.sum(dim=0)
+        return (parts / parts.sum(dim=0))[:, None]
 
     def encode(self, audio: Tensor) -> Tensor:
         """Codes [C, levels, F'] of a window [C, T], as many channels at once as there is room."""

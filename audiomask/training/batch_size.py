@@ -15,14 +15,14 @@ from audiomask.training.task import Task
 MOST, SPARE = 1024, 0.1
 
 
-def largest_batch(task: Task, feed: BatchSource, device: torch.device, autocast: Any) -> int:
+def largest_batch(task: Task, source: BatchSource, device: torch.device, autocast: Any) -> int:
     """The largest power of two of items whose step fits into memory, with some to spare.
 
     Steps of growing batches are taken and undone: the model and the random numbers are as before.
 
     Args:
         task: its model is moved to the device.
-        feed: gives the items.
+        source: gives the items.
         device: a CUDA device.
         autocast: the context that steps are taken in.
 
@@ -39,8 +39,8 @@ def largest_batch(task: Task, feed: BatchSource, device: torch.device, autocast:
         while size <= MOST:
             torch.cuda.reset_peak_memory_stats(device)
             try:
-                items = [feed.data[index] for index in range(size)]
-                batch = feed.finish(to_device(feed.collate(items), device))
+                items = [source.data[index] for index in range(size)]
+                batch = source.finish(to_device(source.collate(items), device))
                 with autocast:
                     loss, _ = task.loss(batch)
                 torch.autograd.backward(loss)

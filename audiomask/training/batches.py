@@ -16,8 +16,8 @@ from audiomask.data.interleave import (
     CpuCollate,
     DeviceCollate,
     InterleavedDataset,
+    RawCollate,
     SeededItems,
-    collate_raw,
 )
 
 
@@ -73,15 +73,25 @@ class RankSlice(Dataset[Any]):
         return self.data[self.first + dealt]
 
 
-def feed_of(blend: InterleavedDataset, work: BatchBuilder, device: torch.device) -> BatchSource:
+def batch_source(
+    dataset: InterleavedDataset, builder: BatchBuilder, device: torch.device
+) -> BatchSource:
     """A feed of excerpts for a device: a GPU plays the bands itself, in no time; otherwise the
     loader's workers do it beside the training.
     """
-    numbered, rate = SeededItems(blend, work), blend.sample_rate
-    seconds = blend.samples / rate
+    numbered, rate = SeededItems(dataset, builder), dataset.sample_rate
+    seconds = dataset.samples / rate
     if device.type == "cpu":
-        return BatchSource(numbered, CpuCollate(blend, work), seconds=seconds, sample_rate=rate)
-    return BatchSource(numbered, collate_raw, DeviceCollate(blend, work, device), seconds, rate)
+        return BatchSource(
+            numbered, CpuCollate(dataset, builder), seconds=seconds, sample_rate=rate
+        )
+    return BatchSource(
+        numbered,
+        RawCollate(dataset.stems),
+        DeviceCollate(dataset, builder, device),
+        seconds,
+        rate,
+    )
 
 
 def to_device(batch: Any, device: torch.device) -> Any:

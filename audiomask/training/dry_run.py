@@ -39,18 +39,23 @@ def pack_data(options: TrainOptions, out: Path) -> int:
     return 0
 
 
-def preview(setup: RunSetup, blend: InterleavedDataset, model: torch.nn.Module) -> int:
+def preview(setup: RunSetup, dataset: InterleavedDataset, model: torch.nn.Module) -> int:
     """Write a page of what would be trained on, and say how much that is; returns 0 steps."""
-    options, schedule = setup.options, setup.schedule
+    options, train_config = setup.options, setup.train_config
     size = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    items = schedule.steps * schedule.batch_size * schedule.accumulate * distributed.world_size()
-    seconds = blend.samples / blend.sample_rate
+    items = (
+        train_config.steps
+        * train_config.batch_size
+        * train_config.accumulate
+        * distributed.world_size()
+    )
+    seconds = dataset.samples / dataset.sample_rate
     files = write_preview(
-        blend.excerpt, blend.names, options.out / "dry-run", sample_rate=blend.sample_rate
+        dataset.excerpt, dataset.names, options.out / "dry-run", sample_rate=dataset.sample_rate
     )
     console = stderr_console(options.quiet)
     console.print(
-        f"{size / 1e6:.1f} M parameters; {schedule.steps:,} steps take {items:,} excerpts of "
+        f"{size / 1e6:.1f} M parameters; {train_config.steps:,} steps take {items:,} excerpts of "
         f"{seconds:.1f} s: {items * seconds / 3600:,.1f} h of audio"
     )
     console.print(f"{len(files)} files in {options.out / 'dry-run'}; nothing was trained")

@@ -10,7 +10,7 @@ from torch.distributed.tensor import DTensor
 from torch.optim import AdamW, Muon, Optimizer
 
 from audiomask.errors import ConfigError
-from audiomask.training.schedule import Schedule
+from audiomask.training.config import TrainConfig
 
 #: decay of AdamW's moments
 BETAS = (0.9, 0.98)
@@ -103,7 +103,7 @@ def freeze_except(model: nn.Module, prefix: str, unused: Iterable[nn.Parameter] 
 
 
 def optimizer_of(
-    model: nn.Module, schedule: Schedule, blocks: Iterable[nn.Module] = ()
+    model: nn.Module, config: TrainConfig, blocks: Iterable[nn.Module] = ()
 ) -> Optimizer:
     """The optimizer that the schedule names.
 
@@ -114,21 +114,21 @@ def optimizer_of(
 
     Args:
         model: whose parameters.
-        schedule: its rate is the first; the loop changes it.
+        config: its rate is the first; the loop changes it.
         blocks: the model's repeated parts.
 
     Raises:
         ConfigError: Muon is asked for where every process holds only parts of the weights.
     """
     repeated = {p for block in blocks for p in block.parameters() if p.dim() == 2}
-    if schedule.optimizer != "muon":
+    if config.optimizer != "muon":
         repeated = set()
     if any(isinstance(p, DTensor) for p in repeated):
         raise ConfigError(
             "optimizer is muon, which takes whole matrices: with --shard, --set optimizer=adamw"
         )
     rest = [p for p in model.parameters() if p not in repeated]
-    rate, decay = schedule.learning_rate, schedule.weight_decay
+    rate, decay = config.learning_rate, config.weight_decay
     groups: list[dict[str, Any]] = [
         {"params": [p for p in rest if p.dim() > 1], "weight_decay": decay},
         {"params": [p for p in rest if p.dim() <= 1], "weight_decay": 0.0},

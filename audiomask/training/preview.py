@@ -72,7 +72,7 @@ def write_preview(
     in the folder stays. The page comes last, so that it never names a file that is missing.
 
     Args:
-        excerpts: gives excerpt i, mixture [T] and stems [S + 1, T], mono.
+        excerpts: gives excerpt i, mixture [C, T] and stems [S + 1, C, T].
         stems: the names of the first S stems.
         folder: where to; made if missing.
         number: how many excerpts.
@@ -159,9 +159,9 @@ def write_row(
 
 
 def write_sound(audio: Tensor, folder: Path, file: str, sample_rate: int) -> Sound:
-    """Write a passage [T] as a WAV file of 16 bits."""
-    with AudioWriter(folder / file, sample_rate, 1, "PCM_16", overwrite=True) as out:
-        out.write(audio[None])
+    """Write a passage [C, T] as a WAV file of 16 bits."""
+    with AudioWriter(folder / file, sample_rate, len(audio), "PCM_16", overwrite=True) as out:
+        out.write(audio)
     level = 10 * float(audio.double().square().mean().clamp_min(1e-20).log10())
     return Sound(audio, file, level, out.clipped)
 
@@ -175,14 +175,14 @@ def shown(cell: Cell) -> Tensor | str:
     """What the picture has in a cell."""
     if isinstance(cell, str):
         return cell
-    return cell.audio if is_audible(cell.audio) else SILENT
+    return cell.audio.mean(dim=0) if is_audible(cell.audio) else SILENT
 
 
 def write_page(columns: Sequence[str], rows: Sequence[Sequence[Cell]], sample_rate: int) -> str:
     """The page as HTML that needs nothing but the files beside it."""
     first = rows[0][0]
     assert isinstance(first, Sound)  # every excerpt has a mixture
-    title = f"{len(rows)} training excerpts of {len(first.audio) / sample_rate:.1f} s"
+    title = f"{len(rows)} training excerpts of {first.audio.shape[-1] / sample_rate:.1f} s"
     head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
     body = "\n".join(
         f"<tr><th>{number}</th>{''.join(cell_html(cell) for cell in row)}</tr>"

@@ -37,7 +37,7 @@ def describe(
     kind: str,
     options: TrainOptions,
     model: Any,
-    schedule: Any,
+    train_config: Any,
     augmentation: Any,
     found: Mapping[str, Any] | None = None,
     origin: Mapping[str, Any] | None = None,
@@ -48,18 +48,18 @@ def describe(
         kind: of model, see ``audiomask.kinds``.
         options: what was asked for.
         model: the model's configuration, as resolved.
-        schedule: likewise; its fields that have an option of their own stand among the options.
+        train_config: likewise; its fields that have an option of their own stand among the options.
         augmentation: likewise.
         found: options that were left to preset, machine or checkpoint, as they were decided:
             ``{"precision": "bf16", "preset": "paper", "batch_size": 16}``.
         origin: further entries of [origin]: ``{"vqvae_fingerprint": "…", "processes": 2}``.
     """
-    fields = {"schedule": dataclasses.asdict(schedule), "model": dataclasses.asdict(model)}
+    fields = {"schedule": dataclasses.asdict(train_config), "model": dataclasses.asdict(model)}
     fields["augmentation"] = dataclasses.asdict(augmentation)
     chosen = {name: getattr(options, name) for name in RECORDED}
     chosen["accumulate"] = options.accumulate or 1
     chosen |= {name: value for name, value in fields["schedule"].items() if name in RECORDED}
-    if schedule.total_seconds is not None and options.steps is None:
+    if train_config.total_seconds is not None and options.steps is None:
         chosen["steps"] = None  # nobody asked for them: a run that goes on goes by time as well
     chosen |= found or {}
     places = {"vqvae": options.vqvae, "init": options.init}

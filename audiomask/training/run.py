@@ -15,21 +15,20 @@ from audiomask.checkpoint import (
     load_weights,
     restore,
 )
-from audiomask.data.augmentation import Augmentation
 from audiomask.data.places import name_of
 from audiomask.errors import CheckpointError
 from audiomask.kinds import KINDS, kind_of
 from audiomask.kinds import resolve as resolve_path
 from audiomask.runtime import distributed
 from audiomask.training.batch_size import largest_batch
-from audiomask.training.batches import BatchSource, feed_of
+from audiomask.training.batches import BatchSource, batch_source
+from audiomask.training.config import plan_time
 from audiomask.training.dry_run import pack_data, preview
 from audiomask.training.loop import Run, train
 from audiomask.training.options import BUNDLED, TrainOptions
 from audiomask.training.processes import processes
 from audiomask.training.record import describe, record
 from audiomask.training.run_setup import RunSetup, precision_of, prepare, survey
-from audiomask.training.schedule import plan_time
 from audiomask.training.settings import resolve
 from audiomask.training.state import seconds_spent
 from audiomask.training.task import Required, Task
@@ -58,11 +57,11 @@ def train_kind(name: str, options: TrainOptions) -> int:
         preset, base = (options.preset, {}) if init is None else (init.preset, init.config)
         fixed = task_class.fixed(required)
         settings = task_class.defaults(required) | base | fixed
-        config, schedule, augmentation = resolve(
+        config, train_config, augmentation = resolve(
             options,
             kind.network(preset, settings).config,
-            task_class.schedule,
-            Augmentation(),
+            task_class.train_config,
+            task_class.augmentation,
             fixed=fixed,
         )
         torch.manual_seed(options.seed)
@@ -73,28 +72,31 @@ def train_kind(name: str, options: TrainOptions) -> int:
         setup = RunSetup(
             options,
             device,
-            schedule,
+            train_config,
             augmentation,
             sources,
             task_class.stems(config, {stem for source in sources for stem in source.stems}),
             task_class.samples(config),
             config.sample_rate,
             task_class.needs_stems,
+            task_class.channels(config),
         )
         excerpts = setup.open("train")
         if options.dry_run:
             return preview(setup, excerpts, model)
         notes = {"data": [name_of(place) for place in options.data]}
         task = task_class(model.to(device), preset, notes, required)
-        work = task.batches(options.seed)
+        builder = task.batches(options.seed)
         if init is None and not options.resume:
-            task.initialize(excerpts, work)
+            task.initialize(excerpts, builder)
         if options.keep_tokens is None:
-            feed = feed_of(excerpts, work, device)
+            source = batch_source(excerpts, builder, device)
         else:
-            feed = task.cached(work, setup, excerpts)
+            source = task.cached(builder, setup, excerpts)
         origin = {f"{other}_fingerprint": found.fingerprint for other, found in required.items()}
-        return carry_out(setup, name, task, feed, setup.check(work), config, preset, origin)
+        return carry_out(
+            setup, name, task, source, setup.validation(builder), config, preset, origin
+        )
 
 
 def open_required(options: TrainOptions, kind: str, device: torch.device) -> Required:
@@ -126,8 +128,8 @@ def carry_out(
     setup: RunSetup,
     kind: str,
     task: Task,
-    feed: BatchSource,
-    check: BatchSource | None,
+    source: BatchSource,
+    validation: BatchSource | None,
     config: Any,
     preset: str,
     origin: Mapping[str, Any],
@@ -140,7 +142,9 @@ def carry_out(
     options, device = setup.options, setup.device
     spent = seconds_spent(options.out) if options.resume else 0.0
     planned_here = "total_seconds" in options.overrides
-    schedule = plan_time(setup.schedule, planned_here, options.steps, options.max_time, spent)
+    train_config = plan_time(
+        setup.train_config, planned_here, options.steps, options.max_time, spent
+    )
     run = Run(
         device=device,
         precision=precision_of(options.precision, device),
@@ -156,11 +160,15 @@ def carry_out(
         tensorboard=options.tensorboard,
     )
     if options.batch_size == "auto":
-        size = largest_batch(task, feed, device, run.autocast())
-        schedule = dataclasses.replace(schedule, batch_size=size)
+        size = largest_batch(task, source, device, run.autocast())
+        train_config = dataclasses.replace(train_config, batch_size=size)
     if distributed.rank() == 0:
-        found = {"precision": run.precision, "preset": preset, "batch_size": schedule.batch_size}
+        found = {
+            "precision": run.precision,
+            "preset": preset,
+            "batch_size": train_config.batch_size,
+        }
         came = {**origin, "processes": distributed.world_size()}
-        now = describe(kind, options, config, schedule, setup.augmentation, found, came)
+        now = describe(kind, options, config, train_config, setup.augmentation, found, came)
         record(options.out, now, options.resume)
-    return train(task, feed, schedule, options.out, run, check)
+    return train(task, source, train_config, options.out, run, validation)

@@ -17,9 +17,9 @@ from audiomask.data.survey import show
 from audiomask.errors import UsageError
 from audiomask.runtime import distributed
 from audiomask.runtime.device import has_bfloat16
-from audiomask.training.batches import BatchSource, feed_of
+from audiomask.training.batches import BatchSource, batch_source
+from audiomask.training.config import TrainConfig
 from audiomask.training.options import TrainOptions
-from audiomask.training.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -29,24 +29,26 @@ class RunSetup:
     Attributes:
         options: what was asked for.
         device: this process's.
-        schedule: how it proceeds.
+        train_config: how it proceeds.
         augmentation: of recorded tracks.
         sources: the data found.
         stems: the stems that excerpts tell apart.
         samples: length of an excerpt.
         sample_rate: of the excerpts: the model's.
         need_stems: whether recordings alone are no use.
+        channels: of the excerpts.
     """
 
     options: TrainOptions
     device: torch.device
-    schedule: Schedule
+    train_config: TrainConfig
     augmentation: Augmentation
     sources: Sequence[Source]
     stems: Sequence[str]
     samples: int
     sample_rate: int
     need_stems: bool
+    channels: int = 1
 
     def open(self, split: str) -> InterleavedDataset:
         """The excerpts of a split; those that are not trained on stay as they were recorded.
@@ -66,12 +68,13 @@ class RunSetup:
                 augmentation=self.augmentation if training else NONE,
                 cache=self.options.cache,
                 need_stems=self.need_stems,
+                channels=self.channels,
             )
 
-    def check(self, work: BatchBuilder) -> BatchSource | None:
+    def validation(self, builder: BatchBuilder) -> BatchSource | None:
         """What the run is validated on, if there is anything."""
         found = any(source.counts()["validation"] for source in self.sources)
-        return feed_of(self.open("validation"), work, self.device) if found else None
+        return batch_source(self.open("validation"), builder, self.device) if found else None
 
 
 def prepare(options: TrainOptions) -> None:

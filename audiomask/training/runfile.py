@@ -9,7 +9,7 @@ underscores; relative paths start at the file's folder. The tables hold settings
 
     [model]             # fields of the kind's configuration
     levels = 3
-    [schedule]          # fields of training.schedule.Schedule that have no option
+    [schedule]          # fields of training.config.TrainConfig that have no option
     learning_rate = 3e-4
     [augmentation]      # fields of data.augmentation.Augmentation
     pitch_tempo_prob = 0.5
@@ -153,10 +153,10 @@ def _option(path: Path, key: str, value: Any) -> Any:
 def _homes(kind: str) -> dict[str, str]:
     """Where every name belongs. Imports torch: for the hint of an error only."""
     from audiomask.data.augmentation import Augmentation
-    from audiomask.training.schedule import Schedule
+    from audiomask.training.config import TrainConfig
 
     models = [resolve(config) for config in KINDS[kind].configs]
     homes: dict[str, str] = {}
     for model in models:
-        homes |= homes_of(dict(zip(TABLES, (model, Schedule, Augmentation), strict=True)))
+        homes |= homes_of(dict(zip(TABLES, (model, TrainConfig, Augmentation), strict=True)))
     return {name: home for name, home in homes.items() if name not in CALL}

@@ -18,17 +18,17 @@ TABLES = ("model", "schedule", "augmentation")
 OPTIONS = frozenset(hints_of(TrainOptions)) - {"overrides", "files"}
 
 Model = TypeVar("Model")
-Schedule = TypeVar("Schedule")
+TrainConfig = TypeVar("TrainConfig")
 Augmentation = TypeVar("Augmentation")
 
 
 def resolve(
     options: TrainOptions,
     model: Model,
-    schedule: Schedule,
+    train_config: TrainConfig,
     augmentation: Augmentation,
     fixed: Collection[str] = (),
-) -> tuple[Model, Schedule, Augmentation]:
+) -> tuple[Model, TrainConfig, Augmentation]:
     """The presets' configurations with all that was asked for put over them.
 
     Lowest first: the presets as they are given, the tables of ``options.files``, ``--set``, and
@@ -38,14 +38,14 @@ def resolve(
     Args:
         options: the run.
         model: configuration of the model.
-        schedule: how the run proceeds.
+        train_config: how the run proceeds.
         augmentation: how excerpts are varied.
         fixed: settings of the model that may be named but not changed, as another decides them.
 
     Raises:
         ConfigError: an unknown name, a value that does not fit, or one that is out of range.
     """
-    configs = dict(zip(TABLES, (model, schedule, augmentation), strict=True))
+    configs = dict(zip(TABLES, (model, train_config, augmentation), strict=True))
     found: dict[str, dict[str, Any]] = {table: {} for table in TABLES}
     source: dict[str, str] = {}  # of every setting, as a message about it begins
     for file in options.files:
@@ -56,7 +56,7 @@ def resolve(
     for table, entries in zip(TABLES, texts, strict=True):
         found[table] |= entries
         source |= dict.fromkeys(entries, "--set: ")
-    for key in OPTIONS & hints_of(type(schedule)).keys():
+    for key in OPTIONS & hints_of(type(train_config)).keys():
         value = getattr(options, key)
         if value is not None and value != "auto":
             found["schedule"][key] = value
@@ -69,7 +69,7 @@ def resolve(
             )
     return (
         _replaced(model, found["model"], source),
-        _replaced(schedule, found["schedule"], source),
+        _replaced(train_config, found["schedule"], source),
         _replaced(augmentation, found["augmentation"], source),
     )
 

@@ -64,9 +64,9 @@ def as_held(value: Tensor, like: Tensor) -> Tensor:
 def save_state(
     folder: Path,
     model: nn.Module,
-    averages: Mapping[str, Tensor],
+    ema: Mapping[str, Tensor],
     optimizer: torch.optim.Optimizer,
-    place: TrainState,
+    state: TrainState,
 ) -> None:
     """Write the state of a run atomically into its folder; called by all processes.
 
@@ -74,7 +74,7 @@ def save_state(
         CheckpointError: the folder cannot be written.
     """
     tensors = {f"model/{name}": gather_full(value) for name, value in model.state_dict().items()}
-    tensors |= {f"average/{name}": gather_full(value) for name, value in averages.items()}
+    tensors |= {f"average/{name}": gather_full(value) for name, value in ema.items()}
     for number, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{number}/{name}": gather_full(v) for name, v in moments.items()}
     tensors["random/cpu"] = torch.get_rng_state()
@@ -82,7 +82,7 @@ def save_state(
         tensors["random/cuda"] = torch.cuda.get_rng_state()
     if distributed.rank() != 0:
         return
-    metadata = {"place": json.dumps(asdict(place))}
+    metadata = {"place": json.dumps(asdict(state))}
     try:
         write_tensors(folder / STATE_FILE, tensors, metadata)
     except (OSError, SafetensorError, AudioFileError) as error:
@@ -101,7 +101,7 @@ def seconds_spent(folder: Path) -> float:
 def load_state(
     folder: Path,
     model: nn.Module,
-    averages: Mapping[str, Tensor],
+    ema: Mapping[str, Tensor],
     optimizer: torch.optim.Optimizer,
 ) -> TrainState:
     """Put a run's state back; returns how far it has come.
@@ -116,9 +116,9 @@ def load_state(
         with safe_open(file, framework="pt") as stored:
             metadata = stored.metadata() or {}
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-        place = TrainState(**json.loads(metadata["place"]))
+        state = TrainState(**json.loads(metadata["place"]))
         restore_weights(model.state_dict(), part(tensors, "model/"))
-        restore_weights(averages, part(tensors, "average/"))
+        restore_weights(ema, part(tensors, "average/"))
         restore_moments(optimizer, part(tensors, "optimizer/"))
         torch.set_rng_state(tensors["random/cpu"])
         if torch.cuda.is_available() and "random/cuda" in tensors:
@@ -126,7 +126,7 @@ def load_state(
     except (OSError, SafetensorError, RuntimeError, KeyError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{file}: cannot resume from it ({reason})") from error
-    return place
+    return state
 
 
 @torch.no_grad()

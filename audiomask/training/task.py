@@ -11,12 +11,13 @@ from typing import Any, ClassVar, NamedTuple
 from torch import Tensor, nn
 
 from audiomask.checkpoint import save_checkpoint
+from audiomask.data.augmentation import Augmentation
 from audiomask.data.interleave import BatchBuilder, InterleavedDataset
 from audiomask.errors import UsageError
 from audiomask.kinds import Kind
 from audiomask.training.batches import BatchSource
+from audiomask.training.config import TrainConfig
 from audiomask.training.run_setup import RunSetup
-from audiomask.training.schedule import Schedule
 
 
 class Required(NamedTuple):
@@ -47,7 +48,9 @@ class Task(ABC):
     #: name of the kind in ``audiomask.kinds``
     kind: ClassVar[str]
     #: of a run that says nothing else
-    schedule: ClassVar[Schedule] = Schedule(steps=20_000, batch_size=8)
+    train_config: ClassVar[TrainConfig] = TrainConfig(steps=20_000, batch_size=8)
+    #: how excerpts are varied, where a run says nothing else
+    augmentation: ClassVar[Augmentation] = Augmentation()
     #: whether it learns from stems, and not from recordings alone
     needs_stems: ClassVar[bool] = True
 
@@ -89,6 +92,11 @@ class Task(ABC):
         """Length of the excerpts that a model of a configuration learns from, in samples."""
 
     @classmethod
+    def channels(cls, config: Any) -> int:
+        """How many channels those excerpts have."""
+        return 1
+
+    @classmethod
     def stems(cls, config: Any, known: Iterable[str]) -> tuple[str, ...]:
         """The stems that excerpts are to have; ``known`` are those of the data."""
         return tuple(config.stems)
@@ -97,12 +105,12 @@ class Task(ABC):
     def batches(self, seed: int) -> BatchBuilder:
         """What makes a batch for ``loss`` of excerpts."""
 
-    def initialize(self, excerpts: InterleavedDataset, work: BatchBuilder) -> None:
+    def initialize(self, excerpts: InterleavedDataset, builder: BatchBuilder) -> None:
         """Prepare random weights by looking at data, before the first step of a fresh run."""
         return
 
     def cached(
-        self, work: BatchBuilder, setup: RunSetup, excerpts: InterleavedDataset
+        self, builder: BatchBuilder, setup: RunSetup, excerpts: InterleavedDataset
     ) -> BatchSource:
         """A feed of ``keep_tokens`` items that are made once and kept on disk.
 

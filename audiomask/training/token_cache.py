@@ -29,7 +29,7 @@ from audiomask.data.sources import signature
 from audiomask.errors import AudiomaskError, DataError
 from audiomask.runtime import distributed
 from audiomask.runtime.console import progress_bars
-from audiomask.training.batches import BatchSource, feed_of, to_device
+from audiomask.training.batches import BatchSource, batch_source, to_device
 from audiomask.training.run_setup import RunSetup
 from audiomask.training.signals import leave_signals
 from audiomask.training.tasks.mlm import BatchEncoder, MLMBatch, encode
@@ -39,14 +39,14 @@ MANIFEST = "manifest.json"
 BATCH = 8
 
 
-class AllStems:
+class AllStemsEncoder:
     """Makes scenes that tell every stem: ``stem`` is [B, S, levels, F].
 
     A cached scene is met many times, and tells another of its stems each time.
     """
 
-    def __init__(self, scenes: BatchEncoder) -> None:
-        self.scenes = scenes
+    def __init__(self, encoder: BatchEncoder) -> None:
+        self.encoder = encoder
 
     def draw(self, index: int) -> Tensor:
         """Nothing is drawn."""
@@ -54,12 +54,12 @@ class AllStems:
 
     def __call__(self, excerpts: Excerpt, drawn: Tensor) -> MLMBatch:
         """BatchEncoder of excerpts [B, …] with all stems' codes."""
-        named = excerpts.stems[:, :-1]
-        vqvae, levels = self.scenes.vqvae, self.scenes.config.levels
-        mixture = encode(vqvae, excerpts.mixture, levels)
+        mixtures, named = excerpts.mixture[:, 0], excerpts.stems[:, :-1, 0]
+        vqvae, levels = self.encoder.vqvae, self.encoder.config.levels
+        mixture = encode(vqvae, mixtures, levels)
         stems = encode(vqvae, named.flatten(0, 1), levels)
-        told = stems.view(*named.shape[:2], *stems.shape[1:])
-        return MLMBatch(mixture, told, drawn, self.scenes.powers(excerpts.mixture))
+        stems = stems.view(*named.shape[:2], *stems.shape[1:])
+        return MLMBatch(mixture, stems, drawn, self.encoder.powers(mixtures))
 
 
 class TokenCache(Dataset[MLMBatch]):
@@ -70,21 +70,21 @@ class TokenCache(Dataset[MLMBatch]):
         identity: what they are made of, as JSON can hold it: the ``vqvae``'s fingerprint, the
             data's signature, and every setting that matters.
         items: how many scenes are kept.
-        scenes: makes them.
+        encoder: makes them.
     """
 
     def __init__(
-        self, folder: Path, identity: Mapping[str, Any], items: int, scenes: BatchEncoder
+        self, folder: Path, identity: Mapping[str, Any], items: int, encoder: BatchEncoder
     ) -> None:
         known = json.dumps(identity, sort_keys=True)
-        self.identity, self.items, self.scenes = json.loads(known), items, scenes
+        self.identity, self.items, self.encoder = json.loads(known), items, encoder
         self.folder = folder / f"tokens-{hashlib.sha256(known.encode()).hexdigest()[:16]}"
 
     def __getitem__(self, index: int) -> MLMBatch:
         epoch, place = divmod(index, self.items)
-        number = int(order(self.scenes.seed, epoch, self.items)[place])
-        told = self.scenes.draw(index)
-        return load_scene(self.file(number), told)
+        number = int(order(self.encoder.seed, epoch, self.items)[place])
+        stem_index = self.encoder.draw(index)
+        return load_item(self.file(number), stem_index)
 
     def file(self, number: int) -> Path:
         """Where scene ``number`` is kept."""
@@ -107,13 +107,15 @@ class TokenCache(Dataset[MLMBatch]):
             raise DataError(f"{manifest}: describes other tokens; delete {self.folder}")
         return [number for number in range(self.items) if not self.file(number).is_file()]
 
-    def fill(self, blend: InterleavedDataset, device: torch.device, workers: int) -> Iterator[int]:
+    def fill(
+        self, dataset: InterleavedDataset, device: torch.device, workers: int
+    ) -> Iterator[int]:
         """Make what is missing; yields the number of scenes there after every batch.
 
         A run that ends on the way leaves whole scenes, and the next one makes the rest.
 
         Args:
-            blend: the excerpts; scene ``n`` is of excerpt ``n``.
+            dataset: the excerpts; scene ``n`` is of excerpt ``n``.
             device: where they are coded.
             workers: processes that make the excerpts.
 
@@ -128,19 +130,19 @@ class TokenCache(Dataset[MLMBatch]):
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_json(self.folder / MANIFEST, self.identity)
-            feed = feed_of(blend, AllStems(self.scenes), device)
+            source = batch_source(dataset, AllStemsEncoder(self.encoder), device)
             loader: DataLoader[Any] = DataLoader(
-                feed.data,
+                source.data,
                 sampler=missing,
                 batch_size=BATCH,
-                collate_fn=feed.collate,
+                collate_fn=source.collate,
                 num_workers=workers,
                 worker_init_fn=leave_signals,
             )
             for arrived in loader:
-                scenes = feed.finish(to_device(arrived, device))
-                for scene in map(MLMBatch._make, zip(*scenes, strict=True)):
-                    save_scene(scene, self.file(int(scene.stem_index)))
+                batch = source.finish(to_device(arrived, device))
+                for item in map(MLMBatch._make, zip(*batch, strict=True)):
+                    save_item(item, self.file(int(item.stem_index)))
                     done += 1
                 yield done
         except (OSError, AudiomaskError) as error:
@@ -148,29 +150,29 @@ class TokenCache(Dataset[MLMBatch]):
                 raise
             raise DataError(f"{self.folder}: cannot keep tokens there ({error})") from error
 
-    def feed(self) -> BatchSource:
+    def source(self) -> BatchSource:
         """What a training loop reads."""
-        config = self.scenes.config
+        config = self.encoder.config
         rate = config.sample_rate
         seconds = config.window * config.hop_length / rate
         return BatchSource(self, seconds=seconds, sample_rate=rate)
 
 
 def open_cache(
-    setup: RunSetup, fingerprint: str, scenes: BatchEncoder, blend: InterleavedDataset
+    setup: RunSetup, fingerprint: str, encoder: BatchEncoder, dataset: InterleavedDataset
 ) -> BatchSource:
     """A feed of excerpts that are coded once and kept; made here as far as they are missing.
 
     Args:
         setup: of the run; it has a ``cache`` and says how many items to ``keep_tokens`` of.
         fingerprint: of the VQ-VAE.
-        scenes: makes the batches.
-        blend: the excerpts.
+        encoder: makes the batches.
+        dataset: the excerpts.
 
     Raises:
         DataError: the folder cannot be used.
     """
-    options, config = setup.options, scenes.config
+    options, config = setup.options, encoder.config
     assert options.cache is not None
     assert options.keep_tokens is not None
     identity = {
@@ -185,13 +187,13 @@ def open_cache(
         "band_frames": config.band_frames,
         "augmentation": dataclasses.asdict(setup.augmentation),
     }
-    cache = TokenCache(options.cache, identity, options.keep_tokens, scenes)
+    cache = TokenCache(options.cache, identity, options.keep_tokens, encoder)
     shown = not options.quiet and distributed.rank() == 0
     with distributed.main_process_first(), progress_bars(shown=shown) as bar:
         line = bar.add_task("tokens", total=cache.items)
-        for done in cache.fill(blend, setup.device, options.workers):
+        for done in cache.fill(dataset, setup.device, options.workers):
             bar.update(line, completed=done)
-    return cache.feed()
+    return cache.source()
 
 
 @lru_cache(maxsize=2)
@@ -200,22 +202,22 @@ def order(seed: int, epoch: int, items: int) -> np.ndarray[Any, np.dtype[np.int6
     return np.random.default_rng([seed, epoch, 3]).permutation(items)
 
 
-def save_scene(scene: MLMBatch, file: Path) -> None:
+def save_item(item: MLMBatch, file: Path) -> None:
     """Write a scene atomically: codes in full, powers with 8 significant bits.
 
     Raises:
         AudiomaskError: the file cannot be written.
     """
     tensors = {
-        "mixture": scene.mixture.to(torch.int32),
-        "stems": scene.stem.to(torch.int32),
-        "mixture_power": scene.mixture_power.to(torch.bfloat16),
+        "mixture": item.mixture.to(torch.int32),
+        "stems": item.stem.to(torch.int32),
+        "mixture_power": item.mixture_power.to(torch.bfloat16),
     }
     write_tensors(file, {name: value.cpu().contiguous() for name, value in tensors.items()}, {})
 
 
-def load_scene(file: Path, told: Tensor) -> MLMBatch:
-    """Read a scene that tells the stem ``told``.
+def load_item(file: Path, stem_index: Tensor) -> MLMBatch:
+    """Read a scene that tells the stem ``stem_index``.
 
     Raises:
         DataError: the file has gone or is damaged.
@@ -224,9 +226,9 @@ def load_scene(file: Path, told: Tensor) -> MLMBatch:
         kept = load_file(file)
         return MLMBatch(
             kept["mixture"].long(),
-            kept["stems"][int(told)].long(),
-            told,
+            kept["stems"][int(stem_index)].long(),
+            stem_index,
             kept["mixture_power"].float(),
         )
     except (OSError, SafetensorError, KeyError, IndexError) as error:
-        raise DataError(f"{file}: not a readable scene ({error}); delete it") from error
+        raise DataError(f"{file}: not a readable excerpt ({error}); delete it") from error

@@ -29,8 +29,8 @@ from audiomask.networks.masks import build_masks
 from audiomask.networks.mlm import build_mlm
 from audiomask.networks.vqvae import build_vqvae
 from audiomask.training.batches import BatchSource
+from audiomask.training.config import TrainConfig
 from audiomask.training.loop import Run, optimizer_of, train
-from audiomask.training.schedule import Schedule
 from audiomask.training.task import Task
 from audiomask.training.tasks.masks import MasksBatch, MasksTask
 from audiomask.training.tasks.mlm import MLMBatch, MLMTask
@@ -87,7 +87,7 @@ def masks() -> tuple[Task, Any, int]:
 def bare(task: Task, item: Any, size: int, steps: int, run: Run) -> float:
     """Steps a second of a bare loop; the first is not counted."""
     model = task.model.train()
-    optimizer = optimizer_of(model, Schedule(steps, size))
+    optimizer = optimizer_of(model, TrainConfig(steps, size))
     batch = torch.utils.data.default_collate([item] * size)
     began = 0.0
     for step in range(steps + 1):
@@ -114,7 +114,7 @@ def ours(task: Task, item: Any, size: int, steps: int, run: Run) -> float:
     task.loss = stamped  # type: ignore[method-assign]
     task.save = lambda *_: None  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
-        plan = Schedule(steps + 2, size, log_every=1, save_every=10**9)
+        plan = TrainConfig(steps + 2, size, log_every=1, save_every=10**9)
         train(task, BatchSource(Same(item)), plan, Path(folder), run)
     return steps / (stamps[-1] - stamps[1])
 

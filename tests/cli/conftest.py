@@ -198,6 +198,8 @@ class FakeEngine:
     device = "cpu"
     asked: ClassVar[list[tuple[object, ...]]] = []
     """What ``separate`` was asked for: stems, whether with what is left, and how."""
+    qualities: ClassVar[list[str]] = []
+    """How much it was to do."""
 
     def __init__(self, model: object = None, device: str = "auto", threads: object = None) -> None:
         self.arguments = (model, device, threads)
@@ -227,8 +229,29 @@ class FakeEngine:
             count = min(1000, tokens.num_samples - start)
             yield torch.full((tokens.channels, count), self.gain)
 
-    def separate(self, source, stems, residual=False, subtype="FLOAT", method="mask"):
+    def activity_log(self):
+        from audiomask.separation.activity import ActivityLog
+
+        return ActivityLog(STEMS, 0.1)
+
+    def separate(
+        self,
+        source,
+        stems,
+        residual=False,
+        subtype="FLOAT",
+        method="mask",
+        quality="normal",
+        log=None,
+    ):
         self.asked.append((tuple(stems), residual, method))
+        self.qualities.append(quality)
+        if log is not None:  # the first stem plays at half of full scale, the others do not
+            frames = -(-source.frames * 10 // source.sample_rate)
+            playing = torch.tensor([0.9] + [0.0] * (len(STEMS) - 1))[:, None].expand(-1, frames)
+            shares = torch.zeros(len(STEMS) + 1, 1, 2, frames)
+            shares[0] = 0.5
+            log.add(0, playing, shares, torch.ones(1, 2, frames) / 2)
         names = [*stems, *["residual"] * residual]
         for start in range(0, source.frames, 1000):
             block = source.read(start, min(start + 1000, source.frames))
@@ -252,6 +275,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> type[FakeEngine]:
 
     class Engine(FakeEngine):
         asked: ClassVar[list[tuple[object, ...]]] = []
+        qualities: ClassVar[list[str]] = []
 
     module = ModuleType("audiomask.engine")
     module.Engine = Engine  # type: ignore[attr-defined]

@@ -106,9 +106,10 @@ def test_reader_gone_ends_by_sigpipe(script, tmp_path):
     code = (
         "import sys, types\n"
         "import audiomask.cli.exits as exits\n"
-        "def work():\n"
+        "try:\n"
         "    while True: sys.stdout.buffer.write(bytes(65536))\n"
-        "sys.exit(exits.guarded(work, False))\n"
+        "except OSError as error:\n"
+        "    sys.exit(exits.status_of(error, False))\n"
     )
     python = os.path.join(os.path.dirname(script), "python")
     writer = subprocess.Popen(

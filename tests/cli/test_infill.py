@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiomask.cli.gaps import MIN_GAP, Kind
+from audiomask.cli.gaps import MIN_GAP, FaultKind
 from audiomask.infill.detection.detect import KINDS, detect_faults
 from audiomask.infill.settings import InfillMethod, InfillSettings
 
@@ -100,7 +100,7 @@ def test_kinds_of_damage(invoke, wav, kinds, found):
 
 
 def test_names_and_numbers_are_those_of_detection():
-    assert [*Kind] == [*KINDS, Kind.all]
+    assert [*FaultKind] == [*KINDS, FaultKind.all]
     assert inspect.signature(detect_faults).parameters["min_gap"].default == MIN_GAP
 
 

@@ -92,7 +92,7 @@ def test_a_worker_ends_where_it_checks(caplog):
 
     began = time.monotonic()
     with pytest.raises(CheckpointError):
-        workers.run_all(["checks", "fails", "waits"], work, 2, lambda item: False, stop)
+        workers.run_all(["checks", "fails", "waits"], work, 2, [], stop)
     assert tidied.is_set()
     assert sorted(begun) == ["checks", "fails"]
     assert time.monotonic() - began < workers.PATIENCE
@@ -135,9 +135,7 @@ def test_a_worker_that_cannot_be_woken_is_left_behind(monkeypatch, caplog):
             raise CheckpointError("broken")
 
     with pytest.raises(CheckpointError):
-        workers.run_all(
-            ["waits for a pipe", "fails"], work, 2, lambda item: False, workers.StopEvent()
-        )
+        workers.run_all(["waits for a pipe", "fails"], work, 2, [], workers.StopEvent())
     assert workers.any_left_behind()
     assert "1 of the files under way could not be ended in time" in caplog.text
     release.set()

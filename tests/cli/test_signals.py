@@ -11,9 +11,9 @@ import pytest
 
 from audiomask.cli import app, signals
 from audiomask.cli.inputs import Input
+from audiomask.cli.jobs import run_jobs
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job
-from audiomask.cli.report import run_jobs
 from audiomask.cli.signals import Listener, default_interrupts, raise_if_signaled
 from audiomask.runtime.termination import termination_signals
 from audiomask.training.signals import Stop, leave_signals

@@ -178,21 +178,29 @@ def test_a_vqvae_is_named_only_for_what_requires_one(invoke, runs, folders, kind
 )
 def test_a_preset_of_other_kinds_is_one_line(invoke, runs, folders, kind, preset, told):
     write(folders, f"preset = '{preset}'\n", "a.toml")
-    for named in (("--preset", preset), ("--config", "a.toml")):
+    # what a file asks for is called by the file and its key
+    for named, where in (
+        (("--preset", preset), "--preset"),
+        (("--config", "a.toml"), "a.toml: preset"),
+        (("--config", "a.toml", "--preset", preset), "--preset"),
+    ):
         done = invoke("train", kind, "--data", "d", "--out", "run", *named)
         assert done.status == 2
-        assert f"--preset {preset} is not of 'train {kind}', {told}" in done.error_line()
+        assert f"error: {where} {preset} is not of 'train {kind}', {told}" in done.error_line()
     assert not runs
 
 
 def test_one_level_is_for_a_vqvae(invoke, runs, folders):
     write(folders, "preset = 'one-level'\n", "a.toml")
     more = ("--data", "d", "--out", "run")
-    for named in (("--preset", "one-level"), ("--config", "a.toml")):
+    for named, where in (
+        (("--preset", "one-level"), "--preset"),
+        (("--config", "a.toml"), "a.toml: preset"),
+    ):
         done = invoke("train", "mlm", *more, *named)
         assert done.status == 2
         told = "is not of 'train mlm', which has default, paper (kinds that have it: vqvae)"
-        assert f"--preset one-level {told}" in done.error_line()
+        assert f"error: {where} one-level {told}" in done.error_line()
         assert not runs
         assert invoke("train", "vqvae", *more, *named).status == 0
         assert runs.pop()[1].preset == "one-level"

@@ -118,8 +118,8 @@ def test_every_method_stands_beside_the_model() -> None:
         distances = {name: entry["mel_distance"]["median"] for name, entry in entries.items()}
         assert max(distances, key=lambda name: distances[name]) == "silence"
     assert len(data["rows"]) == 2 * 2 * 4
-    assert [row[0] for row in report.sheets[0].rows[:2]] == ["20 ms, audiomask", "20 ms, repeat"]
-    assert all(len(row) == len(s.headings) for s in report.sheets for row in s.rows)
+    assert [row[0] for row in report.tables[0].rows[:2]] == ["20 ms, audiomask", "20 ms, repeat"]
+    assert all(len(row) == len(s.headings) for s in report.tables for row in s.rows)
 
 
 def test_a_length_that_no_song_takes_is_told() -> None:

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from audiomask.evaluation.bigram import count
 from audiomask.evaluation.masked_prediction import (
     BATCH,
-    Guesses,
+    MaskedPredictions,
     baseline_bits,
     batches,
+    concatenate,
     frame_mask,
-    guess,
-    joined,
+    predict_masked,
     starts,
 )
 from audiomask.networks.mlm.config import MLMConfig
@@ -48,13 +48,13 @@ class Sure(nn.Module):
         return torch.where(seen, self.p, rest).log()
 
 
-def guessed(model: Sure, clips: list[Tensor], mask: object = None) -> Guesses:
+def guessed(model: Sure, clips: list[Tensor], mask: object = None) -> MaskedPredictions:
     drawn = torch.Generator().manual_seed(0)
     chosen = mask or (lambda ids, g: (ids, torch.ones_like(ids, dtype=torch.bool)))
     beside = [baseline_bits(clip, []) for clip in clips]
-    return joined(
+    return concatenate(
         [
-            guess(model, clips, beside, batch, chosen, drawn)  # type: ignore[arg-type]
+            predict_masked(model, clips, beside, batch, chosen, drawn)  # type: ignore[arg-type]
             for batch in batches(clips, 5)
         ]
     )
@@ -124,7 +124,7 @@ def test_baselines_stand_beside_the_right_tokens() -> None:
     def second_frame(ids: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         return ids, (torch.arange(5) == 1).expand_as(ids)
 
-    found = guess(Sure(0.5), [clip], [bits], [(0, 0)], second_frame, drawn)  # type: ignore[arg-type]
+    found = predict_masked(Sure(0.5), [clip], [bits], [(0, 0)], second_frame, drawn)  # type: ignore[arg-type]
     assert torch.equal(found.values[:, 3:], bits[:, 1])
 
 
@@ -146,7 +146,7 @@ def test_a_short_window_sees_no_more_than_the_papers() -> None:
     beside, drawn = [baseline_bits(clips[0], [])], torch.Generator()
     model.config = MLMConfig(2, CODES, 4, 512, 44_100, stems=(), window=40)
     everything = lambda ids, g: (ids, torch.ones_like(ids, dtype=torch.bool))  # noqa: E731
-    found = guess(model, clips, beside, [(0, 0)], everything, drawn)  # type: ignore[arg-type]
+    found = predict_masked(model, clips, beside, [(0, 0)], everything, drawn)  # type: ignore[arg-type]
     assert model.seen == {40, 16, 8}
     assert found.values[:, 0].tolist() == pytest.approx([1.0] * 80)
     assert found.values[:, 2].tolist() == pytest.approx([3.0] * 80)

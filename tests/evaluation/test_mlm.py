@@ -11,7 +11,7 @@ import torch
 
 from audiomask.data.layouts import recognize
 from audiomask.engine import Engine
-from audiomask.evaluation.masked_prediction import Guesses
+from audiomask.evaluation.masked_prediction import MaskedPredictions
 from audiomask.evaluation.mlm import MLMEvaluator
 from audiomask.evaluation.report import as_json
 from audiomask.evaluation.songs import Choice, Song, SongRef, find_songs
@@ -61,13 +61,13 @@ def test_bits_of_random_weights_are_about_those_of_chance(
     assert data["fit"]["from"] == "elsewhere"
     assert data["fit"]["tokens_a_level"] == 3 * 130
     assert any("counted on 3 songs, elsewhere" in note for note in report.notes)
-    assert all(len(row) == len(s.headings) for s in report.sheets for row in s.rows)
+    assert all(len(row) == len(s.headings) for s in report.tables for row in s.rows)
 
 
 def test_a_table_by_hand(engine: Engine) -> None:
     measurement = MLMEvaluator(engine)
     measurement.names = ["one", "one", "two"]
-    guesses = Guesses(
+    predictions = MaskedPredictions(
         code=torch.tensor([0, 1, 7, 7]),
         level=torch.tensor([0, 0, 1, 1]),
         clip=torch.tensor([0, 1, 2, 2]),
@@ -77,7 +77,7 @@ def test_a_table_by_hand(engine: Engine) -> None:
         ),
         masked=torch.ones(4, dtype=torch.bool),
     )
-    found = measurement.table(guesses)
+    found = measurement.by_level(predictions)
     first, second = found["levels"]["level 1"], found["levels"]["level 2"]
     assert (first["nll"], first["right"], first["unigram"], first["bigram"]) == (2, 0.5, 4, 3)
     assert (first["entropy"], second["entropy"]) == (1, 0)
@@ -113,7 +113,7 @@ def test_one_song_is_too_little_to_count_on(
     whole = json.loads(as_json(report.data))["maskings"]["bert"]["levels"]["all levels"]
     assert (whole["unigram"], whole["bigram"], whole["under_bigram"]) == (None, None, None)
     assert whole["entropy"] > 0
-    row = report.sheets[0].rows[-1]
+    row = report.tables[0].rows[-1]
     assert (row[4], row[5]) == ("", "")
 
 

@@ -22,7 +22,7 @@ from audiomask.evaluation.options import (
     jobs,
 )
 from audiomask.evaluation.report import as_json
-from audiomask.evaluation.run import Evaluation, apart, spread
+from audiomask.evaluation.run import Evaluation, choose_songs, evenly
 from audiomask.evaluation.songs import Choice, SongRef
 from audiomask.kinds import KINDS
 
@@ -58,7 +58,7 @@ def test_every_job_tells_what_it_takes_to_repeat_it(
     assert found["songs"] == ["test/c"]
     assert (found["split"], found["seconds"], found["seed"]) == ("test", 1.0, 5)
     assert (found["failed"], found["left_out"]) == ([], {})
-    prints = {kind: read_config(engine.folder / kind)["sha256"][:16] for kind in KINDS}
+    prints = {kind: read_config(engine.library.folder / kind)["sha256"][:16] for kind in KINDS}
     assert found["checkpoints"] == prints
 
 
@@ -154,7 +154,7 @@ def test_baselines_are_counted_on_the_train_split(
     for name in ("train/a", "train/b", "test/c", "test/d"):
         recording(f"data/{name}.wav")
     sources = [recognize(tmp_path / "data")]
-    refs, fit, origin = apart(sources, Choice("test", seconds=0.5), [])
+    refs, fit, origin = choose_songs(sources, Choice("test", seconds=0.5), [])
     assert (names(refs), names(fit)) == (["test/c", "test/d"], ["train/a", "train/b"])
     assert origin == "the train split"
     # as much of them as there is
@@ -168,11 +168,11 @@ def test_without_a_train_split_every_second_song_is_counted(
     for name in "abcde":
         recording(f"data/test/{name}.wav")
     sources = [recognize(tmp_path / "data")]
-    refs, fit, origin = apart(sources, Choice(split), [])
+    refs, fit, origin = choose_songs(sources, Choice(split), [])
     assert names(refs) == ["test/a", "test/c", "test/e"]
     assert names(fit) == ["test/b", "test/d"]
     assert "every second song" in origin
-    refs, fit, _ = apart(sources, Choice(split, limit=2), [])
+    refs, fit, _ = choose_songs(sources, Choice(split, limit=2), [])
     assert (names(refs), names(fit)) == (["test/a", "test/c"], ["test/b", "test/d"])
 
 
@@ -182,17 +182,17 @@ def test_baselines_are_counted_on_another_folder_but_never_on_what_is_measured(
     for name in ("data/test/a", "data/train/b", "fit/c", "fit/d"):
         recording(f"{name}.wav")
     data, fit = (recognize(tmp_path / name) for name in ("data", "fit"))
-    refs, counted, origin = apart([data], Choice("all"), [fit])
+    refs, counted, origin = choose_songs([data], Choice("all"), [fit])
     assert (names(refs), names(counted)) == (["test/a", "train/b"], ["c", "d"])
     assert str(tmp_path / "fit") in origin
     with pytest.raises(UsageError, match=r"a\.wav is measured as well"):
-        apart([data], Choice("test"), [data])
+        choose_songs([data], Choice("test"), [data])
 
 
 def test_spread() -> None:
-    assert spread(list("abcdefgh"), 3) == ["a", "c", "f"]  # type: ignore[arg-type, comparison-overlap]
-    assert spread(list("ab"), 3) == ["a", "b"]  # type: ignore[arg-type, comparison-overlap]
-    assert spread([], 3) == []
+    assert evenly(list("abcdefgh"), 3) == ["a", "c", "f"]  # type: ignore[arg-type, comparison-overlap]
+    assert evenly(list("ab"), 3) == ["a", "b"]  # type: ignore[arg-type, comparison-overlap]
+    assert evenly([], 3) == []
 
 
 # Options

@@ -106,19 +106,19 @@ def test_the_report(measurement: SeparationEvaluator) -> None:
     assert data["leak"]["drums"]["number"] == 2
     assert data["speed"]["number"] == 2
     assert [row["song"] for row in data["rows"]] == ["one"] * 3 + ["two"] * 3
-    titles = [sheet.title for sheet in report.sheets]
+    titles = [table.title for table in report.tables]
     assert titles[0] == "SI-SDR improvement over the mixture, dB"
     assert titles[2] == "SDR improvement over the mixture, dB"
-    first = report.sheets[0]
+    first = report.tables[0]
     assert first.rows[0][:4] == ["guitar", "2", "10.00", "10.00 ± 0.00"]
     assert first.rows[0][-2:] == ["2/2", "one"]
     assert first.rows[-1][0] == "mean of stems"
-    beside = report.sheets[1]
+    beside = report.tables[1]
     column = list(beside.headings).index("lowpass 200 Hz's improvement")
     guitar, bass = beside.rows
     assert guitar[column] == ""
     assert float(bass[column].split(" / ")[0]) > 20
-    assert all(len(row) == len(s.headings) for s in report.sheets for row in s.rows)
+    assert all(len(row) == len(s.headings) for s in report.tables for row in s.rows)
     assert "stems left out because they are silent: 2" in report.notes
 
 
@@ -137,7 +137,7 @@ def test_the_method_is_handed_on_and_told(method: str) -> None:
 def test_without_a_bass_there_is_no_lowpass(measurement: SeparationEvaluator) -> None:
     measurement.add(song(guitar=STEMS["guitar"], flute=tone(900)))
     report = measurement.finish()
-    assert not any("lowpass" in heading for sheet in report.sheets for heading in sheet.headings)
+    assert not any("lowpass" in heading for table in report.tables for heading in table.headings)
     assert all("lowpass" not in row.get("si_sdr", ()) for row in measurement.rows)
 
 

@@ -56,7 +56,7 @@ def test_bitrates_by_hand(engine: Engine) -> None:
         assert found["kbps"] == pytest.approx(levels * math.log2(32) * frames / 1000)
         bits = sum(book["bits"] for book in report.data["codebooks"][:levels])
         assert found["entropy_kbps"] == pytest.approx(bits * frames / 1000)
-    title, rows = report.sheets[0].title, report.sheets[0].rows
+    title, rows = report.tables[0].title, report.tables[0].rows
     assert title == "Bitrate, kbit/s"
     assert [row[:2] for row in rows] == [
         ["1 level", "0.43"],
@@ -126,7 +126,7 @@ def test_opinions_of_every_number_of_levels_where_asked_for(
     # of silence only the one who can has an opinion
     assert "visqol" not in found["levels"]["silence"]
     assert found["levels"]["silence"]["zimtohrli"]["median"] == 0
-    names = {sheet.title.split(",")[0]: [row[0] for row in sheet.rows] for sheet in report.sheets}
+    names = {table.title.split(",")[0]: [row[0] for row in table.rows] for table in report.tables}
     assert names["ViSQOL"] == ["1 level", "2 levels"]
     assert names["Zimtohrli"] == ["1 level", "2 levels", "silence"]
 
@@ -137,7 +137,7 @@ def test_no_opinions_where_not_asked_for(engine: Engine, monkeypatch: pytest.Mon
     measurement.add(song())
     report = measurement.finish()
     assert not {"visqol", "zimtohrli"} & report.data["levels"]["2 levels"].keys()
-    assert not [sheet for sheet in report.sheets if "ViSQOL" in sheet.title]
+    assert not [table for table in report.tables if "ViSQOL" in table.title]
 
 
 def test_what_is_too_short_for_an_opinion_is_left_out(

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from audiomask.training.batches import BatchSource
+from audiomask.training.config import TrainConfig
 from audiomask.training.loop import Run, train
-from audiomask.training.schedule import Schedule
 from audiomask.training.state import STATE_FILE
 
 CPU = torch.device("cpu")
@@ -70,20 +70,22 @@ class Doubling:
         self.saved.append(notes | {"weights": copies, "folder": folder.name})
 
 
-def schedule(steps: int, **more: Any) -> Schedule:
+def schedule(steps: int, **more: Any) -> TrainConfig:
     """Batches of four, three steps of warm-up, and an entry in the log every step."""
-    return Schedule(steps, batch_size=4, warmup=3, log_every=1, **more)
+    return TrainConfig(steps, batch_size=4, warmup=3, log_every=1, **more)
 
 
 def run(task: Any, out: Path, steps: int = 8, **more: Any) -> int:
     """Train on Numbers, or ``data``, and give the step it ended at.
 
-    ``check`` is what is validated on. Other options are those of a schedule or of a run.
+    ``validation`` is what is validated on. Other options are those of a schedule or of a run.
     """
-    plan = {k: more.pop(k) for k in list(more) if k in Schedule.__dataclass_fields__}
-    data, check = more.pop("data", Numbers()), more.pop("check", None)
+    plan = {k: more.pop(k) for k in list(more) if k in TrainConfig.__dataclass_fields__}
+    data, validation = more.pop("data", Numbers()), more.pop("validation", None)
     how = Run(CPU, quiet=True, **more)
-    return train(task, BatchSource(data, seconds=0.5), schedule(steps, **plan), out, how, check)
+    return train(
+        task, BatchSource(data, seconds=0.5), schedule(steps, **plan), out, how, validation
+    )
 
 
 def log(out: Path) -> list[dict[str, float]]:

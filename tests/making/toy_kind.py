@@ -13,7 +13,7 @@ from audiomask.evaluation.options import EvaluateOptions
 from audiomask.evaluation.report import Report, Table
 from audiomask.evaluation.songs import Song
 from audiomask.kinds import Kind
-from audiomask.training.schedule import Schedule
+from audiomask.training.config import TrainConfig
 from audiomask.training.task import Task
 
 TOY = Kind("toy", "toy", "toy_network:build_toy", ("toy_network:ToyConfig",), "toy_kind:ToyTask", "toy_kind:ToyEvaluator")  # fmt: skip # noqa: E501
@@ -28,7 +28,7 @@ class Mixtures:
 
 
 class ToyTask(Task):
-    kind, schedule, needs_stems = "toy", Schedule(steps=100, batch_size=4, warmup=5), False
+    kind, train_config, needs_stems = "toy", TrainConfig(steps=100, batch_size=4, warmup=5), False
     model: Toy
 
     @classmethod

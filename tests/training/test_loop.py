@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from audiomask.errors import AudiomaskError
 from audiomask.training.batches import BatchSource, RankSlice
+from audiomask.training.config import TrainConfig
 from audiomask.training.loop import Run, train
-from audiomask.training.schedule import Schedule
 from audiomask.training.state import STATE_FILE
 
 # A run
@@ -148,7 +148,7 @@ def test_accumulated_batches_are_one_large_one(tmp_path: Path) -> None:
     torch.manual_seed(0)
     small = Plain()
     small.model.load_state_dict(large.model.state_dict())
-    plan = Schedule(6, batch_size=8, warmup=3, log_every=1)
+    plan = TrainConfig(6, batch_size=8, warmup=3, log_every=1)
     train(large, BatchSource(Numbers()), plan, tmp_path / "a", Run(CPU, quiet=True))
     plan = replace(plan, batch_size=2, accumulate=4)
     train(small, BatchSource(Numbers()), plan, tmp_path / "b", Run(CPU, quiet=True))

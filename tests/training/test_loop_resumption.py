@@ -13,8 +13,8 @@ from torch.utils.data import Dataset
 from audiomask.networks.vqvae.config import VQVAEConfig
 from audiomask.networks.vqvae.model import VQVAE
 from audiomask.training.batches import BatchSource
+from audiomask.training.config import TrainConfig
 from audiomask.training.loop import Run, train
-from audiomask.training.schedule import Schedule
 from audiomask.training.tasks.vqvae import VQVAETask
 
 
@@ -84,7 +84,7 @@ def test_a_finished_run_has_nothing_left_to_do(tmp_path: Path) -> None:
 def test_a_run_goes_on_where_its_items_ended_whatever_the_batch(tmp_path: Path) -> None:
     run(Doubling(), tmp_path, steps=3)
     again = Doubling()
-    plan = Schedule(5, batch_size=6, warmup=3, log_every=1)
+    plan = TrainConfig(5, batch_size=6, warmup=3, log_every=1)
     train(again, BatchSource(Numbers()), plan, tmp_path, Run(CPU, quiet=True, resume=True))
     expected = torch.stack([Numbers()[i] for i in range(12, 24)])
     assert torch.equal(torch.cat(again.batches), expected)

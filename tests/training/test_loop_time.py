@@ -9,7 +9,7 @@ from torch import Tensor
 
 from audiomask.runtime import distributed
 from audiomask.training import loop
-from audiomask.training.schedule import Schedule
+from audiomask.training.config import TrainConfig
 
 
 def test_max_time_stops_and_saves(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def rates(out: Path) -> list[float]:
 def test_the_learning_rate_falls_with_the_time(tmp_path: Path, clock: Clock) -> None:
     plan = {"steps": 500, "learning_rate": 1.0, "max_time": 40.0, "total_seconds": 40.0}
     assert run(clock.task(), tmp_path, **plan) == 41
-    by_steps = Schedule(steps=40, batch_size=1, learning_rate=1.0, warmup=3)
+    by_steps = TrainConfig(steps=40, batch_size=1, learning_rate=1.0, warmup=3)
     expected = [by_steps.learning_rate_at(step, step / 40) for step in range(41)]
     assert rates(tmp_path) == pytest.approx(expected)
     assert rates(tmp_path)[-1] == pytest.approx(0.01)

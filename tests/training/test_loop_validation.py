@@ -18,7 +18,7 @@ from audiomask.training.state import STATE_FILE
 def test_validation_is_on_the_same_items_and_leaves_no_trace(tmp_path: Path) -> None:
     checked, plain = Doubling(), Doubling()
     more = {"validate_every": 3, "validate_items": 8}
-    run(checked, tmp_path / "a", check=BatchSource(Others()), **more)
+    run(checked, tmp_path / "a", validation=BatchSource(Others()), **more)
     run(plain, tmp_path / "b")
     expected = torch.stack([Others()[i] for i in range(8)])
     assert len(checked.validated) == 3 * 2  # after steps 3, 6 and 8
@@ -46,7 +46,14 @@ def test_the_best_checkpoint_is_kept(tmp_path: Path) -> None:
             loss *= 0
 
     task = Doubling({6: spoil})
-    run(task, tmp_path, validate_every=1, validate_items=4, check=BatchSource(Others()), ema=0.0)
+    run(
+        task,
+        tmp_path,
+        validate_every=1,
+        validate_items=4,
+        validation=BatchSource(Others()),
+        ema=0.0,
+    )
     losses = [e["validation_loss"] for e in log(tmp_path) if "validation_loss" in e]
     best = int(np.argmin(losses)) + 1
     assert best <= 5
@@ -65,7 +72,7 @@ def read_metadata(out: Path) -> dict[str, str]:
 def test_tensorboard_gets_numbers_sounds_and_pictures(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    more = {"validate_every": 4, "validate_items": 4, "check": BatchSource(Others())}
+    more = {"validate_every": 4, "validate_items": 4, "validation": BatchSource(Others())}
     run(Doubling(), tmp_path, tensorboard=True, **more)
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from audiomask.errors import ConfigError
+from audiomask.training.config import TrainConfig
 from audiomask.training.optimizer import CombinedOptimizer, freeze_except, optimizer_of
-from audiomask.training.schedule import Schedule
 from audiomask.training.state import TrainState, load_state, save_state
 
-SCHEDULE = Schedule(steps=10, batch_size=1, optimizer="muon", learning_rate=0.01)
+SCHEDULE = TrainConfig(steps=10, batch_size=1, optimizer="muon", learning_rate=0.01)
 
 
 class Model(nn.Module):
@@ -31,7 +31,7 @@ class Model(nn.Module):
         return self.outward(x)  # type: ignore[no-any-return]
 
 
-def started(schedule: Schedule = SCHEDULE) -> tuple[Model, torch.optim.Optimizer]:
+def started(schedule: TrainConfig = SCHEDULE) -> tuple[Model, torch.optim.Optimizer]:
     torch.manual_seed(0)
     model = Model()
     return model, optimizer_of(model, schedule, model.parts)
@@ -109,7 +109,7 @@ def test_an_interrupted_run_ends_as_a_whole_one(tmp_path: Path) -> None:
 
 def test_an_unknown_optimizer_is_named() -> None:
     with pytest.raises(ConfigError, match="optimizer is 'sgd'; it must be adamw or muon"):
-        Schedule(steps=1, batch_size=1, optimizer="sgd")
+        TrainConfig(steps=1, batch_size=1, optimizer="sgd")
 
 
 def test_what_is_held_stays(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from audiomask.networks.masks.config import MasksConfig
 from audiomask.networks.mlm.config import MLMConfig
 from audiomask.networks.vqvae.config import VQVAEConfig
 from audiomask.networks.vqvae.paper import PaperConfig
+from audiomask.training.config import TrainConfig
 from audiomask.training.options import RunFile, TrainOptions
 from audiomask.training.record import describe, differences, record, write_run
 from audiomask.training.runfile import merge, read_run, saved_run
-from audiomask.training.schedule import Schedule
 from audiomask.training.settings import resolve
 
 MLM = MLMConfig(2, 64, 8, 512, 44_100)
@@ -27,7 +27,7 @@ OPTIONS = TrainOptions((Path("/far/away/notes"), Path("midi")), Path("out"))
 
 def described(
     model: Any = MLM,
-    schedule: Schedule = Schedule(100, 8),  # noqa: B008 - frozen
+    schedule: TrainConfig = TrainConfig(100, 8),  # noqa: B008 - frozen
     augmentation: Augmentation = Augmentation(),  # noqa: B008 - frozen
     found: dict[str, Any] | None = None,
     origin: dict[str, Any] | None = None,
@@ -85,7 +85,7 @@ def test_names_no_text_can_hold_are_made_to_fit(tmp_path: Path) -> None:
 
 share = st.floats(0, 1)
 SCHEDULES = st.builds(
-    Schedule,
+    TrainConfig,
     st.integers(1, 10**9),
     st.integers(1, 10**4),
     learning_rate=st.floats(0, 1e6),
@@ -118,7 +118,7 @@ MODELS = st.one_of(
 def test_read_back_it_gives_the_same_settings(
     tmp_path_factory: pytest.TempPathFactory,
     model: Any,
-    schedule: Schedule,
+    schedule: TrainConfig,
     augmentation: Augmentation,
     seed: int,
     precision: str,
@@ -134,7 +134,7 @@ def test_read_back_it_gives_the_same_settings(
     # over another preset's configuration: all of them are in the file
     others = {MLMConfig: MLM, MasksConfig: MasksConfig()}
     other = others.get(type(model)) or dataclasses.replace(model, commitment=1.0)
-    again = resolve(options, other, Schedule(1, 1), Augmentation())
+    again = resolve(options, other, TrainConfig(1, 1), Augmentation())
     assert again == (model, schedule, augmentation)
     assert describe("mlm", options, *again) == document
     assert differences(file, document) == []
@@ -149,11 +149,11 @@ def test_read_back_it_gives_the_same_settings(
         ({"seed": 1}, "seed is 1, and was 0 when the run began"),
         ({"keep_tokens": 5}, "keep_tokens is 5, and was not set when the run began"),
         ({"found": {"precision": "bf16"}}, "precision is bf16, and was auto when the run began"),
-        ({"schedule": Schedule(100, 4)},
+        ({"schedule": TrainConfig(100, 4)},
          "batch_size is 4, and was 8 when the run began"),
-        ({"schedule": Schedule(100, 8, accumulate=2)},
+        ({"schedule": TrainConfig(100, 8, accumulate=2)},
          "accumulate is 2, and was 1 when the run began"),
-        ({"schedule": Schedule(100, 8, learning_rate=1.0)},
+        ({"schedule": TrainConfig(100, 8, learning_rate=1.0)},
          "learning_rate is 1.0, and was 0.0005 when the run began"),
         ({"model": dataclasses.replace(MLM, stems=("guitar", "bass"))},
          "stems is guitar, bass, and was guitar, piano, bass, drums when the run began"),
@@ -175,12 +175,12 @@ def test_what_makes_it_another_run_is_named(
 @pytest.mark.parametrize(
     "change",
     [
-        {"schedule": Schedule(200, 8, save_every=3, validate_every=4, log_every=2)},
+        {"schedule": TrainConfig(200, 8, save_every=3, validate_every=4, log_every=2)},
         {"max_time": 5.0, "device": "cpu", "threads": 3, "quiet": True},
         {"workers": 5, "compile": True, "tensorboard": True, "shard": True},
         {"data": (Path("moved/notes"), Path("elsewhere/midi")), "cache": Path("c")},
         # the same batch in other processes
-        {"schedule": Schedule(100, 4), "origin": {"processes": 2}},
+        {"schedule": TrainConfig(100, 4), "origin": {"processes": 2}},
     ],
 )
 def test_what_may_change(tmp_path: Path, change: dict[str, Any]) -> None:
@@ -201,7 +201,7 @@ def test_a_setting_that_is_newer_than_the_run_is_no_difference(tmp_path: Path) -
 def test_a_run_is_gone_on_with_or_refused(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     record(folder, described(init=Path("start")))
-    record(folder, described(schedule=Schedule(200, 8)), resume=True)
+    record(folder, described(schedule=TrainConfig(200, 8)), resume=True)
     stored = tomllib.loads((folder / "run.toml").read_text(encoding="utf-8"))
     assert (stored["steps"], stored["origin"]["init"]) == (200, "start")
     before = (folder / "run.toml").read_bytes()

@@ -12,8 +12,8 @@ from audiomask.networks.mlm import build_mlm
 from audiomask.networks.mlm.config import MLMConfig
 from audiomask.networks.vqvae.config import VQVAEConfig
 from audiomask.networks.vqvae.paper import PaperConfig
+from audiomask.training.config import TrainConfig
 from audiomask.training.options import RunFile, TrainOptions
-from audiomask.training.schedule import Schedule
 from audiomask.training.settings import OPTIONS, TABLES, resolve, split
 
 MODELS = (VQVAEConfig(), PaperConfig(), MLMConfig(1, 2, 3, 512, 5))
@@ -26,14 +26,14 @@ def resolved(*files: dict[str, dict[str, Any]], fixed: tuple[str, ...] = (), **o
         for name, tables in zip("ab", files, strict=False)
     )
     asked = TrainOptions((), Path("out"), files=read, **options)
-    return resolve(asked, VQVAEConfig(), Schedule(100, 8), Augmentation(), fixed)
+    return resolve(asked, VQVAEConfig(), TrainConfig(100, 8), Augmentation(), fixed)
 
 
 # Files
 
 
 def test_without_anything_the_presets_stay() -> None:
-    assert resolved() == (VQVAEConfig(), Schedule(100, 8), Augmentation())
+    assert resolved() == (VQVAEConfig(), TrainConfig(100, 8), Augmentation())
 
 
 def test_tables_go_to_what_they_name() -> None:
@@ -41,7 +41,7 @@ def test_tables_go_to_what_they_name() -> None:
         {"model": {"levels": 3}, "schedule": {"ema": 0.5}, "augmentation": {"pitch_tempo_prob": 1}}
     )
     assert model == dataclasses.replace(VQVAEConfig(), levels=3)
-    assert schedule == Schedule(100, 8, ema=0.5)
+    assert schedule == TrainConfig(100, 8, ema=0.5)
     assert augmentation == Augmentation(pitch_tempo_prob=1.0)
     assert type(augmentation.pitch_tempo_prob) is float
 
@@ -57,7 +57,7 @@ def test_set_goes_over_the_later_file_over_the_earlier_key_by_key() -> None:
 
 def test_options_that_are_settings_of_the_schedule() -> None:
     _, schedule, _ = resolved(steps=5, accumulate=3, save_every=7, validate_every=9)
-    assert schedule == Schedule(5, 8, accumulate=3, save_every=7, validate_every=9)
+    assert schedule == TrainConfig(5, 8, accumulate=3, save_every=7, validate_every=9)
     assert resolved(batch_size=2)[1].batch_size == 2
     assert resolved(batch_size="auto")[1].batch_size == 8
 
@@ -118,7 +118,7 @@ def test_settings_go_where_they_belong() -> None:
     model, schedule = split(
         {"levels": "2", "commitment": "0.5", "learning_rate": "1e-3", "warmup": "7"},
         VQVAEConfig(),
-        Schedule(1, 1),
+        TrainConfig(1, 1),
     )
     assert model == {"levels": 2, "commitment": 0.5}
     assert schedule == {"learning_rate": 1e-3, "warmup": 7}
@@ -157,10 +157,10 @@ def test_an_unknown_name_unlike_any_gets_a_list() -> None:
 @pytest.mark.parametrize("model", MODELS)
 def test_no_name_has_two_meanings(model: object) -> None:
     fields: list[str] = []
-    for config in (model, Schedule(1, 1), Augmentation()):
+    for config in (model, TrainConfig(1, 1), Augmentation()):
         fields += [field.name for field in dataclasses.fields(config)]  # type: ignore[arg-type]
     assert sorted(set(fields)) == sorted(fields)
     # an option stands for the schedule's field, never for another's
-    schedule = {field.name for field in dataclasses.fields(Schedule)}
+    schedule = {field.name for field in dataclasses.fields(TrainConfig)}
     assert OPTIONS & set(fields) <= schedule
     assert not OPTIONS & set(TABLES)

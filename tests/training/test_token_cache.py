@@ -41,7 +41,7 @@ class Means(nn.Module):
         return (audio.unfold(-1, HOP, HOP).mean(dim=-1) * 100).long()[:, None]
 
 
-def scenes(bands: int = 8, seed: int = 0) -> BatchEncoder:
+def encoder(bands: int = 8, seed: int = 0) -> BatchEncoder:
     settings: dict[str, Any] = {"levels": 1, "codebook_size": 256, "code_dim": 4, "hop_length": HOP}
     settings["sample_rate"] = 8_000
     settings |= {"stems": ["low", "high"], "dim": 8, "heads": 2, "layers": 1, "window": FRAMES}
@@ -51,14 +51,14 @@ def scenes(bands: int = 8, seed: int = 0) -> BatchEncoder:
 
 
 def cache(folder: Path, items: int = 5, vqvae: str = "a", **more: Any) -> TokenCache:
-    return TokenCache(folder, {"vqvae": vqvae, "stems": ("low", "high")}, items, scenes(**more))
+    return TokenCache(folder, {"vqvae": vqvae, "stems": ("low", "high")}, items, encoder(**more))
 
 
 def fill(kept: TokenCache, songs: Songs) -> list[int]:
     return list(kept.fill(InterleavedDataset([songs], 0, ("low", "high"), FRAMES * HOP), CPU, 0))  # type: ignore[list-item]
 
 
-def test_kept_scenes_are_those_that_would_be_made(tmp_path: Path) -> None:
+def test_kept_excerpts_are_those_that_would_be_made(tmp_path: Path) -> None:
     kept, songs = cache(tmp_path), Songs()
     assert fill(kept, songs) == [0, 5]
     assert set(songs.made.values()) == {1}
@@ -66,21 +66,21 @@ def test_kept_scenes_are_those_that_would_be_made(tmp_path: Path) -> None:
         found = kept[index]
         number = int(module.order(0, index // 5, 5)[index % 5])
         excerpt = Excerpt(*(part[None] for part in songs[number]))
-        made = kept.scenes(excerpt, kept.scenes.draw(index)[None])
+        made = kept.encoder(excerpt, kept.encoder.draw(index)[None])
         for name in ("mixture", "stem", "stem_index"):
             assert torch.equal(getattr(found, name), getattr(made, name)[0])
         power = made.mixture_power[0]
         torch.testing.assert_close(found.mixture_power, power, rtol=1e-2, atol=1e-3)
 
 
-def test_every_pass_has_every_scene_in_another_order_and_other_stems(tmp_path: Path) -> None:
+def test_every_pass_has_every_excerpt_in_another_order_and_other_stems(tmp_path: Path) -> None:
     kept = cache(tmp_path, items=16)
     fill(kept, Songs())
     orders, told = [], []
     for epoch in range(3):
         found = [kept[16 * epoch + place] for place in range(16)]
-        orders.append([int(scene.mixture.sum()) for scene in found])
-        told.append([int(scene.stem_index) for scene in found])
+        orders.append([int(item.mixture.sum()) for item in found])
+        told.append([int(item.stem_index) for item in found])
     assert sorted(orders[0]) == sorted(orders[1]) == sorted(orders[2])
     assert orders[0] != orders[1]
     assert {number for numbers in told for number in numbers} == {0, 1}
@@ -127,11 +127,11 @@ def test_a_manifest_of_other_tokens_is_refused(tmp_path: Path) -> None:
         fill(cache(tmp_path), Songs())
 
 
-def test_a_damaged_scene_is_named(tmp_path: Path) -> None:
+def test_a_damaged_excerpt_is_named(tmp_path: Path) -> None:
     kept = cache(tmp_path, items=1)
     fill(kept, Songs())
     kept.file(0).write_bytes(kept.file(0).read_bytes()[:100])
-    with pytest.raises(DataError, match=r"000000\.safetensors: not a readable scene"):
+    with pytest.raises(DataError, match=r"000000\.safetensors: not a readable excerpt"):
         kept[0]
 
 

@@ -7,6 +7,7 @@ data and a resumed run repeats none.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from audiomask.data.bands.render_plan import FADE, RenderPlan
 from audiomask.data.effects import EffectParams, sample_effects
 from audiomask.data.excerpt import sample_rms_db
 from audiomask.data.layouts.splits import library_key
+from audiomask.data.mastering import Master, sample_master
 
 #: the stem of voices, and the one whose line a voice may sing
 VOCALS, MELODY = "vocals", "other"
@@ -28,6 +30,10 @@ VOCALS, MELODY = "vocals", "other"
 LEAD_IN = 4.0
 #: semitones from a note to the recording that it may be read from
 MAX_TRANSPOSE = 4
+#: chances that a stem's line is played twice; 0.1 for the others
+DOUBLED = {"guitar": 0.35, "vocals": 0.2, "bass": 0.0, "drums": 0.0, "piano": 0.05, "other": 0.25}
+#: how far the onsets of a second take are from those of the first, in seconds
+LOOSE_SECONDS = 0.012
 #: the most that songs are sped up; more is arranged than is heard, that none ends early
 MAX_SPEED = 1.1
 
@@ -43,8 +49,24 @@ class PlannedNote(NamedTuple):
     gain: float
 
 
+class Part(NamedTuple):
+    """What one player of an excerpt plays.
+
+    Attributes:
+        stem: what it is played on.
+        notes: of the song.
+        tuning: semitones that all notes are higher.
+        speed: how much faster they are played.
+    """
+
+    stem: str
+    notes: Sequence[Note]
+    tuning: float
+    speed: float
+
+
 class BandDataset(Dataset[RenderPlan]):
-    """Plans of excerpts of composed songs, mono at the bank's sample rate.
+    """Plans of excerpts of composed songs, at the bank's sample rate.
 
     Args:
         bank: the instruments.
@@ -54,6 +76,9 @@ class BandDataset(Dataset[RenderPlan]):
         songs: MIDI files; half of the items are taken from these when given.
         varied: play half of the lines on larger or smaller instruments than were recorded, by
             reading notes from their neighbours' recordings.
+        channels: of the excerpts. On two, every line has its place, and some are doubled: played
+            twice, one take on the left and one on the right.
+        incoherent: share of excerpts whose lines are of different songs, keys and tempi.
     """
 
     def __init__(
@@ -64,8 +89,10 @@ class BandDataset(Dataset[RenderPlan]):
         seed: int = 0,
         songs: Sequence[Path] = (),
         varied: bool = True,
+        channels: int = 1,
+        incoherent: float = 0.0,
     ) -> None:
-        self.varied = varied
+        self.varied, self.channels, self.incoherent = varied, channels, incoherent
         self.bank = bank
         self.stems = tuple(stems)
         self.samples = samples
@@ -78,23 +105,67 @@ class BandDataset(Dataset[RenderPlan]):
 
     def __getitem__(self, index: int) -> RenderPlan:
         rng = np.random.default_rng([self.seed, index])
-        seconds = self.samples / self.bank.sample_rate
-        arrangement = self.arrange(rng, MAX_SPEED * (LEAD_IN + seconds))
         reverberation = float(rng.uniform(0.15, 1.2))  # one room for the whole band
-        tuning = float(rng.normal(0, 0.15))  # semitones, of the whole band
-        speed = float(rng.uniform(0.9, MAX_SPEED))
         names, lines, levels = [], [], []
-        for name in sorted(arrangement):
-            notes = self.play(arrangement[name], name, rng, tuning, speed)
-            level = rng.uniform(-9, 9) if rng.random() < 0.9 else rng.uniform(-20, 0)
-            if name not in self.stems:
+        pans: list[float | None] = []
+        for part in self.parts(rng):
+            level = rng.uniform(-9, 9) if rng.random() < 0.85 else rng.uniform(-24, 0)
+            if part.stem not in self.stems:
                 level -= 3
-            if notes:
-                names.append(name)
-                lines.append(notes)
-                levels.append(0.1 * 10 ** (level / 20) * rng.choice((-1, 1)))
-        effects = sample_effects(names, rng, reverberation, self.bank.sample_rate)
-        return self.plan(names, lines, levels, effects, sample_rms_db(rng))
+            amplitude = 0.1 * 10 ** (level / 20) * rng.choice((-1, 1))
+            for notes, pan in self.takes(part, rng):
+                if notes:
+                    names.append(part.stem)
+                    lines.append(notes)
+                    levels.append(amplitude)
+                    pans.append(pan)
+        places = pans if self.channels == 2 else None
+        rate = self.bank.sample_rate
+        effects = sample_effects(names, rng, reverberation, rate, pans=places)
+        return self.plan(names, lines, levels, effects, sample_master(rng), sample_rms_db(rng))
+
+    def parts(self, rng: np.random.Generator) -> list[Part]:
+        """What is played in an excerpt: the parts of one song or, at times, of several."""
+        seconds = MAX_SPEED * (LEAD_IN + self.samples / self.bank.sample_rate)
+        songs = 1 if rng.random() >= self.incoherent else int(rng.integers(2, 4))
+        found: dict[str, list[Part]] = {}
+        for _ in range(songs):
+            tuning = float(rng.normal(0, 0.15))  # semitones, of the whole band
+            speed = float(rng.uniform(0.9, MAX_SPEED))
+            for stem, notes in sorted(self.arrange(rng, seconds).items()):
+                found.setdefault(stem, []).append(Part(stem, notes, tuning, speed))
+        parts = []
+        for stem in sorted(found):
+            count = len(found[stem]) if songs > 1 and stem not in self.stems else 1
+            first = int(rng.integers(len(found[stem])))
+            parts += [found[stem][first - n] for n in range(count)]
+        return parts
+
+    def takes(
+        self, part: Part, rng: np.random.Generator
+    ) -> list[tuple[list[PlannedNote], float | None]]:
+        """A part as it is played: once, or doubled on the left and the right.
+
+        Returns:
+            Each take's notes, and its place from -1 to 1; None where it is still to be drawn.
+        """
+        seed, doubled = rng.integers(1 << 32), rng.random() < DOUBLED.get(part.stem, 0.1)
+        played = self.play(
+            part.notes, part.stem, np.random.default_rng(seed), part.tuning, part.speed
+        )
+        if self.channels == 1 or not doubled:
+            return [(played, None)]
+        shifts = rng.normal(0, LOOSE_SECONDS, len(part.notes)).tolist()
+        notes = [
+            dataclasses.replace(note, onset=max(note.onset + shift, 0.0))
+            for note, shift in zip(part.notes, shifts, strict=True)
+        ]
+        # most second takes are played on the same instrument
+        again = seed if rng.random() < 0.6 else rng.integers(1 << 32)
+        tuning = part.tuning + float(rng.normal(0, 0.04))
+        second = self.play(notes, part.stem, np.random.default_rng(again), tuning, part.speed)
+        pan = float(rng.uniform(0.4, 1.0) * rng.choice((-1, 1)))
+        return [(played, pan), (second, -pan)]
 
     def plan(
         self,
@@ -102,6 +173,7 @@ class BandDataset(Dataset[RenderPlan]):
         lines: Sequence[Sequence[PlannedNote]],
         levels: Sequence[float],
         effects: EffectParams,
+        mastering: Master,
         rms_db: float,
     ) -> RenderPlan:
         """The plan of one excerpt, from what each of its lines plays."""
@@ -122,6 +194,7 @@ class BandDataset(Dataset[RenderPlan]):
             slot=torch.tensor(places, dtype=torch.int64),
             level=torch.tensor(levels, dtype=torch.float32),
             effects=effects,
+            master=torch.tensor([mastering], dtype=torch.float32),
             rms_db=torch.tensor([rms_db], dtype=torch.float32),
         )
 
@@ -133,7 +206,9 @@ class BandDataset(Dataset[RenderPlan]):
         found = self._arrange(rng, seconds)
         sung = VOCALS in self.bank.instruments and MELODY in found and rng.random() < 0.5
         if sung:
-            found[VOCALS] = found.pop(MELODY)
+            found[VOCALS] = found[MELODY]
+            if rng.random() < 0.5:  # otherwise an instrument plays along
+                del found[MELODY]
         return found
 
     def _arrange(self, rng: np.random.Generator, seconds: float) -> Arrangement:

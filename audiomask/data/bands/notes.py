@@ -25,6 +25,7 @@ import soundfile as sf
 import soxr
 
 from audiomask.data import DEFAULT_SAMPLE_RATE
+from audiomask.data.stem_names import stem_name
 from audiomask.errors import DataError, why
 
 SUFFIXES = {".ogg", ".wav", ".flac"}
@@ -152,7 +153,7 @@ class NoteBank:
         self.instruments: dict[str, list[Instrument]] = {}
         start, last = 0, (-1, "")
         for number, stem, library, piece, pitch, velocity, length in index:
-            group = self.instruments.setdefault(stem, [])
+            group = self.instruments.setdefault(stem_name(stem), [])
             if last != (number, stem):
                 group.append(Instrument(stem, library))
                 last = (number, stem)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from audiomask.data.effects import EffectParams
+from audiomask.data.effects.params import EffectParams, join_effects
 
 #: samples a note takes to die once it is let go
 FADE = 5292
@@ -35,7 +35,8 @@ class RenderPlan(NamedTuple):
         item: [L] int64, the excerpt that a line is in; sorted.
         slot: [L] int64, the stem that it counts as.
         level: [L] float32, its root mean square among the others; negative inverts it.
-        effects: what is done to the lines.
+        effects: what is done to the lines; it says how many channels there are.
+        master: [I, 3] float32, how the mixtures are mastered: rows of ``Master``.
         rms_db: [I] float32, the mixture's root mean square, dB of full scale.
     """
 
@@ -50,6 +51,7 @@ class RenderPlan(NamedTuple):
     slot: Tensor
     level: Tensor
     effects: EffectParams
+    master: Tensor
     rms_db: Tensor
 
     @property
@@ -70,18 +72,11 @@ def join(plans: Sequence[RenderPlan]) -> RenderPlan:
         for name in RenderPlan._fields
         if name != "effects"
     }
-    effects = {
-        name: torch.cat([getattr(plan.effects, name) for plan in plans])
-        for name in EffectParams._fields
-    }
-    lines, items, rooms = 0, 0, 0
-    places, numbers, owners = [], [], []
+    lines, items = 0, 0
+    numbers, owners = [], []
     for plan in plans:
         numbers.append(plan.line + lines)
         owners.append(plan.item + items)
-        places.append(plan.effects.room + rooms)
         lines, items = lines + plan.lines, items + plan.items
-        rooms += len(plan.effects.reverb)
     joined |= {"line": torch.cat(numbers), "item": torch.cat(owners)}
-    effects["room"] = torch.cat(places)
-    return RenderPlan(**joined, effects=EffectParams(**effects))
+    return RenderPlan(**joined, effects=join_effects([plan.effects for plan in plans]))

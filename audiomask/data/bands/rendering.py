@@ -14,6 +14,7 @@ from torch import Tensor
 from audiomask.data.bands.render_plan import FADE, RenderPlan
 from audiomask.data.effects import apply_effects
 from audiomask.data.excerpt import Excerpt, rms, scale_to_rms
+from audiomask.data.mastering import master
 
 Audio = npt.NDArray[np.float32]
 
@@ -37,14 +38,16 @@ def render(plan: RenderPlan, notes: Tensor, stems: int, samples: int) -> Excerpt
         samples: length T of an excerpt.
 
     Returns:
-        Excerpts of I items: mixtures [I, T], stems [I, stems, T].
+        Excerpts of I items: mixtures [I, C, T], stems [I, stems, C, T].
     """
-    lines = apply_effects(place_notes(plan, notes, samples), plan.effects)
+    lines = apply_effects(place_notes(plan, notes, samples)[:, None], plan.effects)
     loud = rms(lines)
     gain = torch.where(loud > SILENCE, plan.level / loud.clamp_min(SILENCE), 0)
-    out = lines.new_zeros(plan.items * stems, samples)
-    out.index_add_(0, plan.item * stems + plan.slot, lines * gain[:, None])
-    return scale_to_rms(out.view(plan.items, stems, samples), plan.rms_db)
+    channels = lines.shape[1]
+    out = lines.new_zeros(plan.items * stems, channels, samples)
+    out.index_add_(0, plan.item * stems + plan.slot, lines * gain[:, None, None])
+    balanced = out.view(plan.items, stems, channels, samples)
+    return scale_to_rms(master(balanced, plan.master), plan.rms_db)
 
 
 def place_notes(plan: RenderPlan, notes: Tensor, samples: int) -> Tensor:

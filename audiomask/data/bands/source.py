@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from audiomask.data.sources import BandMaterial, Contents, Source, identity_of
+from audiomask.data.stem_names import stem_name
 from audiomask.data.tracks import TEST
 
 BANK, SONGS, FONTS = "note bank", "MIDI songs", "SoundFonts"
@@ -45,7 +46,7 @@ class BankSource(Source):
 
     def contents(self) -> list[Contents]:
         """Its instruments, songs and fonts."""
-        stems = Counter(library.parent.name for library, _ in self.libraries)
+        stems = Counter(stem_name(library.parent.name) for library, _ in self.libraries)
         kinds = [
             Contents(BANK, "instruments", splits(self.libraries), math.inf, stems),
             Contents(SONGS, "songs", splits(self.songs), None, Counter()),

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from audiomask.data.layouts.headers import measure
 from audiomask.data.layouts.problems import summarize
 from audiomask.data.layouts.splits import assign_songs
-from audiomask.data.layouts.stem_names import is_complete, mixture_rank, stem_name
 from audiomask.data.recorded import RecordedSource
+from audiomask.data.stem_names import is_complete, mixture_rank, stem_name
 from audiomask.data.tracks import Track
 
 #: preferred formats of a file that exists in several

@@ -10,9 +10,9 @@ from audiomask.data.layouts.leftovers import non_audio, scores_beside_audio
 from audiomask.data.layouts.parts import StemFile, assemble
 from audiomask.data.layouts.problems import summarize
 from audiomask.data.layouts.splits import folder_split
-from audiomask.data.layouts.stem_names import common_name, mixture_rank
 from audiomask.data.layouts.walk import walk_files
 from audiomask.data.recorded import RecordedSource
+from audiomask.data.stem_names import common_name, mixture_rank
 
 NAME = "stems by folder"
 

@@ -72,7 +72,7 @@ def draw_order(seed: int, epoch: int, owner: Numbers, visits: Numbers, window: i
 
 
 class ShardDataset(Dataset[Excerpt]):
-    """Excerpts of the segments of one split: mixture and stems, mono.
+    """Excerpts of the segments of one split: mixture and stems.
 
     In an epoch every segment gives as many items as excerpts fit into it, at least one. Epochs
     follow each other endlessly. Stems are mixed across songs of neighbouring shards.
@@ -85,6 +85,7 @@ class ShardDataset(Dataset[Excerpt]):
         seed: an excerpt is decided by (seed, index).
         augmentation: of the excerpts; with ``NONE`` they keep their level as well.
         sample_rate: of the excerpts, in Hz.
+        channels: of the excerpts, 1 or 2.
         cache: folder of streamed shards, for all processes of a machine; a temporary one of this
             process by default.
         every: number of data sets that share the indices; this one gets every ``every``-th.
@@ -103,6 +104,7 @@ class ShardDataset(Dataset[Excerpt]):
         seed: int,
         augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
         sample_rate: int = DEFAULT_SAMPLE_RATE,
+        channels: int = 1,
         *,
         cache: Path | None = None,
         every: int = 1,
@@ -126,7 +128,7 @@ class ShardDataset(Dataset[Excerpt]):
         )
         self.store = store_of(shards, split, cache, window + SPARE)
         read = MemberReader(self.store, shards.address, sample_rate).read
-        self.mixer: Mixer[Member] = Mixer(stems, samples, augmentation, read, sample_rate)
+        self.mixer: Mixer[Member] = Mixer(stems, samples, augmentation, read, sample_rate, channels)
         self.owners = [self.find_owners(slot) for slot in range(len(stems) + 1)]
         self.orders: dict[int, Order] = {}
 

@@ -59,6 +59,7 @@ class ShardSource(Source):
             config.seed,
             config.augmentation,
             config.sample_rate,
+            config.channels,
             cache=config.cache,
             every=config.every,
         )

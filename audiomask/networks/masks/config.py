@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from audiomask.errors import ConfigError
 
-STEMS = ("guitar", "piano", "bass", "drums")
+STEMS = ("guitar", "piano", "bass", "drums", "vocals")
 #: the longest window of the spectrum, in hops of it: its tables take memory
 MOST_HOPS = 64
 #: the longest window of frames: attention takes time that grows with its square
@@ -22,23 +22,25 @@ class MasksConfig:
         sample_rate: of the audio, in Hz.
         stft_size: window of the spectrum, in samples.
         hop_length: samples between frames.
+        audio_channels: 2 for left and right, each with masks of its own; 1 for mono.
         bands: mel-spaced bands of the spectrum, and of the masks.
         window: frames it is trained on and sees at once.
-        channels: of the U-Net's stages, each with half the bands of the one before.
+        channels: of the U-Net's stages, not of audio; each with half the bands of the one before.
         dim, heads, layers, kernel: of the transformer at the bottom; ``kernel`` is the width of
             its depthwise convolutions in frames, 0 for none.
     """
 
     stems: tuple[str, ...] = STEMS
     sample_rate: int = 44100
+    audio_channels: int = 2
     stft_size: int = 4096
     hop_length: int = 1024
     bands: int = 256
     window: int = 288
-    channels: tuple[int, ...] = (16, 32, 48, 64, 96)
+    channels: tuple[int, ...] = (24, 40, 64, 80, 112)
     dim: int = 256
     heads: int = 4
-    layers: int = 2
+    layers: int = 3
     kernel: int = 7
 
     def __post_init__(self) -> None:
@@ -53,6 +55,8 @@ class MasksConfig:
             whole = type(value) is int and least <= value <= 1 << 20
             if name not in ("stems", "channels") and not whole:
                 raise ConfigError(f"{name} is {value!r}; it must be a whole number from {least}")
+        if self.audio_channels not in (1, 2):
+            raise ConfigError(f"audio_channels is {self.audio_channels}; it must be 1 or 2")
         if self.sample_rate < 1000:
             raise ConfigError(f"sample_rate is {self.sample_rate}; it must be at least 1000")
         if not 0 < len(self.channels) <= 16:

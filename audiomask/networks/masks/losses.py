@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+#: shares of the mixture's power that count as silence, of stems that play and of those that do not
+FLOOR, ABSENT_FLOOR = 1e-3, 1e-4
+#: frames over which it is judged whether a stem plays
+ACTIVITY_FRAMES = 43
+#: share of the mixture's power from which a stem plays, and a power under which nothing does
+ACTIVE_SHARE, INAUDIBLE = 10**-3.5, 1e-7
 
 
 def band_errors(
@@ -15,13 +23,13 @@ def band_errors(
     needs no spectrum, only these sums.
 
     Args:
-        shares: [B, S, bands, F].
-        mixture_power: Σ|X|² [B, bands, F].
-        stem_power: Σ|S|² [B, S, bands, F].
-        cross_power: Σ Re(S X*) [B, S, bands, F].
+        shares: [B, S, C, bands, F].
+        mixture_power: Σ|X|² [B, C, bands, F].
+        stem_power: Σ|S|² [B, S, C, bands, F].
+        cross_power: Σ Re(S X*) [B, S, C, bands, F].
 
     Returns:
-        [B, S, bands, F], never negative.
+        [B, S, C, bands, F], never negative.
     """
     error = stem_power - 2 * shares * cross_power + shares.square() * mixture_power[:, None]
     return error.clamp_min(0)
@@ -37,16 +45,36 @@ def mask_loss(
     Returns:
         ``amplitude``: sum of the error's band amplitudes over the mixture's, so that quiet
         bands count; ``ratio``: the signal-to-distortion ratio in dB, negated and limited to
-        30 dB, so that quiet stems count. Both are means over rows and stems.
+        30 dB, so that quiet stems count; of an absent one, what is left of it over 40 dB under
+        the mixture. Both are means over rows and stems.
     """
     error = band_errors(shares, mixture_power, stem_power, cross_power)
-    total = mixture_power.sum(dim=(-1, -2))[:, None].clamp_min(1e-9)
-    tiny = 1e-7 * total[..., None, None]
-    amplitude = (error + tiny).sqrt().sum(dim=(-1, -2)) / (
-        (mixture_power[:, None] + tiny).sqrt().sum(dim=(-1, -2))
+    total = mixture_power.sum(dim=(1, 2, 3))[:, None].clamp_min(1e-9)
+    tiny = 1e-7 * total[..., None, None, None]
+    amplitude = (error + tiny).sqrt().sum(dim=(2, 3, 4)) / (
+        (mixture_power[:, None] + tiny).sqrt().sum(dim=(2, 3, 4))
     )
-    wanted = stem_power.sum(dim=(-1, -2))
-    # stems 30 dB under the mixture, or absent, ask only for silence
-    floor = 1e-3 * total
-    ratio = 10 * torch.log10((error.sum(dim=(-1, -2)) + floor) / (wanted + floor))
+    wanted = stem_power.sum(dim=(2, 3, 4))
+    floor = torch.where(wanted > ABSENT_FLOOR * total, FLOOR, ABSENT_FLOOR) * total
+    ratio = 10 * torch.log10((error.sum(dim=(2, 3, 4)) + floor) / (wanted + floor))
     return {"amplitude": amplitude.mean(), "ratio": ratio.mean()}
+
+
+def active(mixture_power: Tensor, stem_power: Tensor) -> Tensor:
+    """Whether stems play: from 35 dB under the mixture on, about a second around each frame.
+
+    Args:
+        mixture_power: [B, C, bands, F].
+        stem_power: [B, S, C, bands, F].
+
+    Returns:
+        bool [B, S, F].
+    """
+    mixture = smooth(mixture_power.sum(dim=(1, 2))[:, None])
+    return smooth(stem_power.sum(dim=(2, 3))) > ACTIVE_SHARE * mixture + INAUDIBLE
+
+
+def smooth(power: Tensor) -> Tensor:
+    """Means over ``ACTIVITY_FRAMES`` around each frame of [B, S, F]."""
+    half = ACTIVITY_FRAMES // 2
+    return F.avg_pool1d(power, ACTIVITY_FRAMES, 1, padding=half, count_include_pad=False)

@@ -1,4 +1,4 @@
-"""The mask U-Net: a mixture's spectrum in, scores of its stems in every band and frame out.
+"""The mask U-Net: a mixture's spectrum in, its stems' shares of every band and frame out.
 
 A U-Net over bands and time (Jansson et al. 2017, "Singing voice separation with deep U-Net
 convolutional networks") finds the same shapes at every pitch with the same weights, so that it
@@ -9,12 +9,14 @@ looks at the whole window.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from audiomask.networks.layers.band_features import FEATURES, band_features, stereo_features
 from audiomask.networks.layers.transformer import Transformer
 from audiomask.networks.masks.config import MasksConfig
 from audiomask.runtime import distributed
@@ -89,8 +91,24 @@ class SkipBlock(Block):
         return found.relu_()
 
 
+class Masks(NamedTuple):
+    """What the network says of mixtures.
+
+    Attributes:
+        shares: each stem's share of every band of every channel, then the rest's,
+            [B, S + 1, C, bands, F]; they sum to 1 over the stems.
+        activity: how likely it is that a stem plays, as logits [B, S, F].
+    """
+
+    shares: Tensor
+    activity: Tensor
+
+
 class MaskUNet(nn.Module):
-    """Scores of stems and rest for every band and frame of a mixture.
+    """Shares of stems and rest in every band and frame of a mixture, on one channel or two.
+
+    Of two channels the network reads what they have in common and how they differ; the louder one
+    comes first. So channels that are swapped have swapped shares, exactly.
 
     Args:
         config: the model's configuration.
@@ -99,9 +117,9 @@ class MaskUNet(nn.Module):
     def __init__(self, config: MasksConfig) -> None:
         super().__init__()
         self.config = config
-        channels, outputs = config.channels, len(config.stems) + 1
+        channels, outputs = config.channels, (len(config.stems) + 1) * config.audio_channels
         pairs = list(pairwise(channels))
-        in_channels = (1, *channels[:-1])
+        in_channels = (FEATURES[config.audio_channels], *channels[:-1])
         self.down = nn.ModuleList(
             nn.Sequential(Block(i, o), Block(o, o))
             for i, o in zip(in_channels, channels, strict=True)
@@ -117,6 +135,7 @@ class MaskUNet(nn.Module):
         self.transformer = Transformer(config.dim, config.heads, config.layers, config.kernel)
         self.norm = nn.LayerNorm(config.dim)
         self.linear_out = nn.Linear(config.dim, bottom)
+        self.activity = nn.Linear(config.dim, len(config.stems))
         self.scores = nn.Conv2d(channels[0], outputs, 1)
         self.bias = nn.Parameter(torch.zeros(outputs, config.bands, 1))
         # the order in which convolutions are fastest, on a CPU in half precision above all
@@ -128,13 +147,39 @@ class MaskUNet(nn.Module):
             if isinstance(part, Block):
                 part.fuse()
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Scores [B, stems + 1, bands, F]; their softmax over the stems shares the mixture out.
+    def forward(self, power: Tensor, cross: Tensor) -> Masks:
+        """What plays where in mixtures.
 
         Args:
-            features: of the mixture, [B, bands, F] (see ``band_features``).
+            power: of each channel in every band, [B, C, bands, F]; one channel is heard on both.
+            cross: Σ Re(L R*) of two channels in every band [B, bands, F]; their power if they are
+                one.
         """
-        x = features[:, None].contiguous(memory_format=torch.channels_last)
+        channels = power.shape[1]
+        if self.config.audio_channels == 1:
+            scores, activity = self.score(band_features(power.mean(dim=1))[:, None])
+            return Masks(scores.expand(-1, -1, channels, -1, -1).float().softmax(1), activity)
+        both = power.expand(-1, 2, -1, -1)
+        loud = both.sum(dim=(2, 3))
+        swapped = (loud[:, 1] > loud[:, 0])[:, None, None, None]
+        ordered = torch.where(swapped, both.flip(1), both)
+        scores, activity = self.score(stereo_features(ordered, cross))
+        if channels == 1:
+            return Masks(scores.mean(dim=2, keepdim=True).float().softmax(dim=1), activity)
+        scores = torch.where(swapped[..., None], scores.flip(2), scores)
+        return Masks(scores.float().softmax(dim=1), activity)
+
+    def score(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """The U-Net itself.
+
+        Args:
+            features: of the mixture, [B, features, bands, F].
+
+        Returns:
+            Scores [B, S + 1, C, bands, F], whose softmax over the stems are shares, and logits of
+            activity [B, S, F].
+        """
+        x = features.contiguous(memory_format=torch.channels_last)
         skips = []
         for number, block in enumerate(self.down):
             x = block(x)
@@ -145,11 +190,15 @@ class MaskUNet(nn.Module):
                 x = self.downsample[number](x)
         _, _, bands, _ = x.shape
         hidden = self.linear_in(x.permute(0, 3, 1, 2).flatten(2))
-        hidden = self.linear_out(self.norm(self.transformer(hidden, None)))
+        hidden = self.norm(self.transformer(hidden, None))
+        activity = self.activity(hidden).mT
+        hidden = self.linear_out(hidden)
         x = x + hidden.unflatten(2, (-1, bands)).permute(0, 2, 3, 1)
         for number in reversed(range(len(self.up))):
             x = self.up[number](self.upsample[number](x), skips.pop())
-        return self._score(x) + self.bias.to(x.dtype)
+        scores = self._score(x) + self.bias.to(x.dtype)
+        channels = self.config.audio_channels
+        return scores.view(len(x), -1, channels, *scores.shape[2:]), activity
 
     def _score(self, x: Tensor) -> Tensor:
         """Scores [B, outputs, bands, F] of the last stage [B, channels, bands, F]."""

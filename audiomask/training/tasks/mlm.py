@@ -25,8 +25,8 @@ from audiomask.networks.mlm.separation import separation_ids, stem_codes
 from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.runtime import distributed
 from audiomask.training.batches import BatchSource
+from audiomask.training.config import TrainConfig
 from audiomask.training.run_setup import RunSetup
-from audiomask.training.schedule import Schedule
 from audiomask.training.task import Required, Task
 
 #: weights of the loss's terms, in nats a token
@@ -71,10 +71,10 @@ class BatchEncoder:
     def __call__(self, excerpts: Excerpt, drawn: Tensor) -> MLMBatch:
         """A batch of excerpts [B, …] with the stems ``drawn`` [B]."""
         rows = stem_rows(self.config, len(drawn)).to(drawn.device)
-        stems = excerpts.stems[rows, drawn[rows]]
-        codes = encode(self.vqvae, torch.cat([excerpts.mixture, stems]), self.config.levels)
+        mixtures, stems = excerpts.mixture[:, 0], excerpts.stems[rows, drawn[rows], 0]
+        codes = encode(self.vqvae, torch.cat([mixtures, stems]), self.config.levels)
         mixture, stem = torch.split(codes, [len(drawn), len(rows)])
-        return MLMBatch(mixture, stem, drawn[rows], self.powers(excerpts.mixture[rows]))
+        return MLMBatch(mixture, stem, drawn[rows], self.powers(mixtures[rows]))
 
     def powers(self, mixtures: Tensor) -> Tensor:
         """The power of mixtures [K, T] in bands, [K, bands, F']."""
@@ -122,7 +122,7 @@ class MLMTask(Task):
     """Guess masked tokens, of plain sequences and of stems."""
 
     kind = "mlm"
-    schedule = Schedule(steps=20_000, batch_size=8, optimizer="muon", learning_rate=3e-3)
+    train_config = TrainConfig(steps=20_000, batch_size=8, optimizer="muon", learning_rate=3e-3)
 
     @classmethod
     def defaults(cls, required: Mapping[str, Required]) -> dict[str, Any]:
@@ -162,7 +162,7 @@ class MLMTask(Task):
         return BatchEncoder(self.model.config, self.vqvae, seed)
 
     def cached(
-        self, work: BatchBuilder, setup: RunSetup, excerpts: InterleavedDataset
+        self, builder: BatchBuilder, setup: RunSetup, excerpts: InterleavedDataset
     ) -> BatchSource:
         """A feed of excerpts that are coded once and kept; made here as far as they are missing.
 
@@ -172,10 +172,10 @@ class MLMTask(Task):
         """
         from audiomask.training.token_cache import open_cache
 
-        assert isinstance(work, BatchEncoder)
+        assert isinstance(builder, BatchEncoder)
         if setup.options.cache is None:
             raise UsageError("--keep-tokens needs a folder to keep them in: add --cache DIR")
-        return open_cache(setup, self.required["vqvae"].fingerprint, work, excerpts)
+        return open_cache(setup, self.required["vqvae"].fingerprint, builder, excerpts)
 
     def repeated_blocks(self) -> Iterator[nn.Module]:
         """The transformer's layers."""

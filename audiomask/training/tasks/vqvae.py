@@ -14,8 +14,8 @@ from audiomask.networks.layers.convnext import ConvNeXtBlock
 from audiomask.networks.masks.config import STEMS
 from audiomask.networks.vqvae.model import VQVAE
 from audiomask.runtime import distributed
-from audiomask.training.batches import feed_of
-from audiomask.training.schedule import Schedule
+from audiomask.training.batches import batch_source
+from audiomask.training.config import TrainConfig
 from audiomask.training.task import Task
 
 #: seconds of an excerpt that crops are cut from, how many, and seconds of each
@@ -28,7 +28,7 @@ class VQVAETask(Task):
     """Reconstruct crops of mixtures and stems."""
 
     kind = "vqvae"
-    schedule = Schedule(steps=20_000, batch_size=6)
+    train_config = TrainConfig(steps=20_000, batch_size=6)
     needs_stems = False
     #: weight of a step in the running usage of codes, and the share of the mean usage under which
     #: a code counts as dead
@@ -52,12 +52,12 @@ class VQVAETask(Task):
         rate, hop = config.sample_rate, config.hop_length
         return Crops(round(CROP_SECONDS * rate / hop) * hop, CROPS, seed)
 
-    def initialize(self, excerpts: InterleavedDataset, work: BatchBuilder) -> None:
+    def initialize(self, excerpts: InterleavedDataset, builder: BatchBuilder) -> None:
         """Start the default model from the statistics of crops."""
         if not isinstance(self.model, VQVAE):
             return
-        feed = feed_of(excerpts, work, torch.device("cpu"))
-        found = [feed.collate([feed.data[number]]) for number in range(EXAMPLES)]
+        source = batch_source(excerpts, builder, torch.device("cpu"))
+        found = [source.collate([source.data[number]]) for number in range(EXAMPLES)]
         device = next(self.model.parameters()).device
         self.model.init_from_pca(torch.cat(found).flatten(0, 1).to(device))
 
@@ -121,8 +121,8 @@ class Crops:
 
     def __call__(self, excerpts: Excerpt, drawn: Tensor) -> Tensor:
         """Crops [B, N, crop] of excerpts [B, …], by what was drawn [B, N, 3]."""
-        sources = torch.cat([excerpts.mixture[:, None], excerpts.stems], dim=1)
-        sounding = excerpts.stems.abs().amax(dim=-1) > 1e-3
+        sources = torch.cat([excerpts.mixture[:, None], excerpts.stems], dim=1)[:, :, 0]
+        sounding = excerpts.stems[:, :, 0].abs().amax(dim=-1) > 1e-3
         sounding = sounding & excerpts.has_stems[:, None]
         count = sounding.sum(dim=1, keepdim=True)
         pick, place, level = drawn.unbind(dim=-1)

@@ -13,9 +13,9 @@ from audiomask.networks.masks.config import MasksConfig
 from audiomask.networks.mlm.config import MLMConfig
 from audiomask.networks.vqvae.config import VQVAEConfig
 from audiomask.networks.vqvae.paper import PaperConfig
+from audiomask.training.config import TrainConfig
 from audiomask.training.options import TrainOptions
 from audiomask.training.runfile import read_run
-from audiomask.training.schedule import Schedule
 from audiomask.training.settings import resolve
 
 #: what is trained, by the first byte
@@ -41,7 +41,7 @@ def attempt(data: bytes, folder: Path) -> None:
     path.write_bytes(data[1:])
     run = read_run(path, kind)
     options = TrainOptions(data=(), out=folder, files=(run,))
-    resolve(options, model, Schedule(100, 8), Augmentation())
+    resolve(options, model, TrainConfig(100, 8), Augmentation())
 
 
 def seeds() -> list[bytes]:

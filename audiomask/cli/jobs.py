@@ -3,12 +3,13 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import monotonic
 
 from audiomask.cli.console import Display, Meter
 from audiomask.cli.exits import describe, print_error
 from audiomask.cli.options import Common
-from audiomask.cli.outputs import Job, check_existing, without_existing
+from audiomask.cli.outputs import Job, claim_missing
 from audiomask.cli.signals import raise_if_signaled
 from audiomask.cli.workers import StopEvent, run_all
 from audiomask.errors import AudiomaskError, CheckpointError, DeviceError, OutputExistsError
@@ -73,9 +74,9 @@ def run_jobs(
     a table at the end says which failed and why. The error of a checkpoint or a GPU ends all: it
     would come back with every input.
 
-    With ``skip_existing`` several runs may do the same jobs at once. A job is held, with all of
-    its outputs, by the run that does it (:func:`audiomask.audio.atomic.claim_outputs`); the others
-    pass over it. At its end a run comes back to what it passed over: the other may have died.
+    With ``skip_existing`` several runs may do the same jobs at once. The run that does a job holds
+    it (:func:`audiomask.cli.outputs.claim_missing`); the others pass over it. At its end a run
+    comes back to what it passed over: the other may have died.
 
     Args:
         jobs: what is to be done, in order.
@@ -83,117 +84,70 @@ def run_jobs(
             done at once.
         work: does one job, at most with those of its outputs that are missing; in a thread of its
             own when there are several.
-        failed: told each job that failed, and why.
+        failed: called with each job that failed, and why.
     """
     summary = RunSummary(len(jobs))
-    busy: list[int] = []  # jobs of others, to come back to
+    held: list[int] = []  # the numbers of jobs that other runs do, to come back to
 
     def do(number: int, stop: StopEvent, last: bool) -> None:
         job = jobs[number]
         meter = Meter(display, stop.check)
         try:
-            if not _run_job(job, common, work, meter, summary, last):
-                busy.append(number)
-                return
+            with claim_missing(job, common) as missing:
+                if missing is None and not last:
+                    held.append(number)
+                    return
+                doing = missing is not None and bool(missing.outputs or not job.outputs)
+                if missing is not None and doing:
+                    began = monotonic()
+                    work(missing, meter)
+                    meter.stop()  # before the line about it
+                    _report_done(missing, summary, meter.seconds, monotonic() - began)
+            if not doing:
+                _report_undone(job, summary, exists=missing is not None and not last)
         except FATAL_ERRORS:
             raise
         except Exception as error:
             raise_if_signaled()
             meter.stop()  # before the line about it
-            label = job.input.label
-            named = _with_label(error, label)
-            why = describe(error).removeprefix(printable(f"{label}: "))
-            if failed is not None:
-                failed(job, why)
-            if len(jobs) > 1:
-                print_error(named, common.debug)
-                summary.fail(number, label, why)
-            elif named is error:
-                raise
+            if isinstance(error, OutputExistsError) and common.skip_existing:
+                # of a run whose lock could not be seen
+                _report_undone(job, summary, exists=False)
             else:
-                raise named from error
+                named = _with_label(error, job.input.label)
+                why = describe(error).removeprefix(printable(f"{job.input.label}: "))
+                if failed is not None:
+                    failed(job, why)
+                if len(jobs) == 1:
+                    raise named from named.__cause__
+                print_error(named, common.debug)
+                summary.fail(number, job.input.label, why)
         finally:
             meter.stop()
         display.count()
 
-    def do_all(numbers: Sequence[int], last: bool) -> None:
-        stop = StopEvent()
-        run_all(
-            numbers,
-            lambda number: do(number, stop, last),
-            min(common.jobs, len(numbers)),
-            lambda number: jobs[number].input.source == "-",
-            stop,
-        )
-
     with Display(common.quiet, len(jobs)) as display:
-        do_all(range(len(jobs)), last=False)
-        if busy:
-            do_all(sorted(busy), last=True)
+        for last in (False, True):
+            numbers = sorted(held) if last else range(len(jobs))
+            stop = StopEvent()
+            if min(common.jobs, len(numbers)) < 2:
+                for number in numbers:
+                    do(number, stop, last)
+            else:
+                from_stdin = [number for number in numbers if jobs[number].input.source == "-"]
+                run_all(numbers, partial(do, stop=stop, last=last), common.jobs, from_stdin, stop)
     return summary.show(summed_up=any(job.outputs for job in jobs))
 
 
-def _run_job(
-    job: Job,
-    common: Common,
-    work: Callable[[Job, Meter], None],
-    meter: Meter,
-    summary: RunSummary,
-    last: bool,
-) -> bool:
-    """Do one job, or leave it where its outputs exist or another run makes them.
+def _report_done(job: Job, summary: RunSummary, seconds: float, took: float) -> None:
+    """Count a job that is done, and say where its outputs are.
 
     Args:
-        job: what is to be done.
-        common: whether outputs that exist are skipped.
-        work: does it.
-        meter: of its progress.
+        job: with the outputs that were made.
         summary: counts it.
-        last: whether this is the second time; the first time another run had it.
-
-    Returns:
-        False where another run has it and ``last`` is not set: it is to be tried again.
+        seconds: of audio.
+        took: seconds of work.
     """
-    if not common.skip_existing or not job.outputs:
-        check_existing(job, common)
-        _do_job(job, work, meter, summary)
-        return True
-
-    from audiomask.audio.atomic import claim_outputs, remove_leftover
-
-    label = job.input.label
-    missing = without_existing(job)
-    with claim_outputs(place for place in missing.outputs.values() if place != "-") as free:
-        missing = without_existing(missing)  # another may have finished until we held them
-        if missing.outputs and free:
-            try:
-                _do_job(missing, work, meter, summary)
-                return True
-            except OutputExistsError:  # of a run that no lock told us of
-                free = False
-        elif not last and not free:
-            return False
-    if not missing.outputs:
-        for place in job.outputs.values():
-            if place != "-":
-                remove_leftover(place)
-    if not missing.outputs and not last:
-        logger.info("%s: skipped, its outputs exist", label)
-        summary.add("skipped")
-    else:
-        logger.info("%s: left to another run", label)
-        summary.add("left to another run")
-    return True
-
-
-def _do_job(
-    job: Job, work: Callable[[Job, Meter], None], meter: Meter, summary: RunSummary
-) -> None:
-    """Do one job, and tell its place among all and its time."""
-    began = monotonic()
-    work(job, meter)
-    took = monotonic() - began
-    meter.stop()  # before the line about it
     place = summary.add("done")
     if not job.outputs:
         return
@@ -203,9 +157,19 @@ def _do_job(
         job.input.label,
         ", ".join(places) or "standard output",
         place,
-        meter.seconds,
+        seconds,
         took,
     )
+
+
+def _report_undone(job: Job, summary: RunSummary, exists: bool) -> None:
+    """Count a job that is not done here: its outputs exist, or another run makes them."""
+    if exists:
+        logger.info("%s: skipped, its outputs exist", job.input.label)
+        summary.add("skipped")
+    else:
+        logger.info("%s: left to another run", job.input.label)
+        summary.add("left to another run")
 
 
 def _with_label(error: Exception, label: str) -> Exception:

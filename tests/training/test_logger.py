@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from audiomask.errors import DataError
-from audiomask.training import report as module
-from audiomask.training.report import Report, TimeLeft, truncate_log
+from audiomask.training import logger as module
+from audiomask.training.logger import TimeLeft, TrainLogger, truncate_log
 from audiomask.training.state import TrainState
 
 
@@ -28,15 +28,15 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 
 def tell(out: Path, quiet: bool = False) -> None:
     place = TrainState()
-    with Report(out, 8, place, quiet) as report:
+    with TrainLogger(out, 8, place, quiet) as logger:
         for step in range(1, 5):
             place.step, place.seconds = step, 1.5 * step
-            report.advance(step)
-            report.step(place, {"loss": 4.0 / step, "gradient": 0.5}, speed=123.456)
+            logger.advance(step)
+            logger.step(place, {"loss": 4.0 / step, "gradient": 0.5}, speed=123.456)
         place.best, place.best_step = 0.75, 4
-        report.validated(place, {"loss": 0.75, "mel": 0.5})
-        report.print("a line")
-    report.summary(place, "out of time; --resume goes on")
+        logger.validated(place, {"loss": 0.75, "mel": 0.5})
+        logger.print("a line")
+    logger.summary(place, "out of time; --resume goes on")
 
 
 def test_all_numbers_are_in_the_log(tmp_path: Path, screen: io.StringIO) -> None:
@@ -62,7 +62,7 @@ def test_the_screen_tells_how_it_went(tmp_path: Path, screen: io.StringIO) -> No
 def test_a_log_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
-        Report(tmp_path / "file" / "run", 1, TrainState(), quiet=True)
+        TrainLogger(tmp_path / "file" / "run", 1, TrainState(), quiet=True)
 
 
 def test_later_steps_are_forgotten(tmp_path: Path) -> None:

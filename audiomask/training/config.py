@@ -1,4 +1,4 @@
-"""Schedule: how a run proceeds."""
+"""TrainConfig: how a run proceeds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OPTIMIZERS = ("adamw", "muon")
 
 
 @dataclass(frozen=True)
-class Schedule:
+class TrainConfig:
     """How a run proceeds.
 
     Attributes:
@@ -90,12 +90,12 @@ class Schedule:
 
 
 def plan_time(
-    schedule: Schedule, set_here: bool, steps: int | None, max_time: float | None, spent: float
-) -> Schedule:
+    config: TrainConfig, set_here: bool, steps: int | None, max_time: float | None, spent: float
+) -> TrainConfig:
     """The schedule of a call: what it ends with, steps or time.
 
     Args:
-        schedule: with the ``total_seconds`` of the run so far, or of a run file.
+        config: with the ``total_seconds`` of the run so far, or of a run file.
         set_here: whether this call sets ``total_seconds`` itself, which then stays.
         steps: if they are asked for, they alone decide, and ``max_time`` only stops the run.
         max_time: seconds that this call may take, if they are limited: the schedule ends with
@@ -103,6 +103,6 @@ def plan_time(
         spent: seconds that the run has taken before.
     """
     if set_here:
-        return schedule
-    total = schedule.total_seconds if max_time is None else spent + max_time
-    return dataclasses.replace(schedule, total_seconds=None if steps is not None else total)
+        return config
+    total = config.total_seconds if max_time is None else spent + max_time
+    return dataclasses.replace(config, total_seconds=None if steps is not None else total)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from audiomask.data.layouts.stem_names import (
+from audiomask.data.stem_names import (
     COMMON,
     common_name,
     is_complete,

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from audiomask.cli.inputs import Input
+from audiomask.cli.jobs import run_jobs
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job
-from audiomask.cli.report import run_jobs
 
 
 @pytest.fixture

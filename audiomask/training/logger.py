@@ -85,13 +85,13 @@ class TimeLeft(TimeRemainingColumn):
         return Text(f"{hours}:{minutes:02d}:{seconds:02d}", style="progress.remaining")
 
 
-class Report:
+class TrainLogger:
     """Tells how a run goes; of several processes only the first does. A context manager.
 
     Args:
         out: the run's folder.
         steps: how many there will be.
-        place: where the run begins; what the log says of later steps, which a kill undid, is
+        state: where the run begins; what the log says of later steps, which a kill undid, is
             taken out of it.
         quiet: nothing on the screen.
         tensorboard: write for TensorBoard as well, into ``out/tensorboard``.
@@ -107,14 +107,14 @@ class Report:
         self,
         out: Path,
         steps: int,
-        place: TrainState,
+        state: TrainState,
         quiet: bool = False,
         tensorboard: bool = False,
         seconds: float | None = None,
         sample_rate: int = DEFAULT_SAMPLE_RATE,
     ) -> None:
         self.sample_rate = sample_rate
-        self.out, self.steps, self.first = out, steps, place.step
+        self.out, self.steps, self.first = out, steps, state.step
         self.speaks = distributed.rank() == 0
         self.console = Console(file=cast(IO[str], Screen()), quiet=quiet or not self.speaks)
         self.bar = Progress(
@@ -133,14 +133,14 @@ class Report:
             return
         try:
             out.mkdir(parents=True, exist_ok=True)
-            truncate_log(out / LOG_FILE, place.step)
+            truncate_log(out / LOG_FILE, state.step)
             self.log = (out / LOG_FILE).open("a", encoding="utf-8")
         except OSError as error:
             raise DataError(f"{out}: cannot be written ({why(error)})") from error
         if tensorboard:
             tensorboard_writer = optional("torch.utils.tensorboard", "tensorboard", "--tensorboard")
             self.writer = tensorboard_writer.SummaryWriter(
-                str(out / "tensorboard"), purge_step=place.step
+                str(out / "tensorboard"), purge_step=state.step
             )
 
     def __enter__(self) -> Self:
@@ -166,32 +166,32 @@ class Report:
         """A step is done."""
         self.bar.update(self.line, completed=step)
 
-    def step(self, place: TrainState, numbers: Mapping[str, float], speed: float) -> None:
+    def step(self, state: TrainState, numbers: Mapping[str, float], speed: float) -> None:
         """Tell the numbers of a step.
 
         Args:
-            place: how far the run has come.
+            state: how far the run has come.
             numbers: the loss and what else is worth knowing.
             speed: seconds of audio a second, of all processes.
         """
         self.losses.append(numbers["loss"])
         self.speed = speed
         self.bar.update(self.line, status=f"loss {numbers['loss']:.3f}, {speed:,.0f} s/s")
-        self.write(place, dict(numbers) | {"speed": round(speed, 1)}, "train")
+        self.write(state, dict(numbers) | {"speed": round(speed, 1)}, "train")
 
-    def validated(self, place: TrainState, numbers: Mapping[str, float]) -> None:
+    def validated(self, state: TrainState, numbers: Mapping[str, float]) -> None:
         """Tell the numbers of a validation."""
         self.bar.console.print(
-            f"step {place.step:,}: validation loss {numbers['loss']:.4f}"
-            + (", the best so far" if place.best_step == place.step else "")
+            f"step {state.step:,}: validation loss {numbers['loss']:.4f}"
+            + (", the best so far" if state.best_step == state.step else "")
         )
-        self.write(place, {f"validation_{name}": value for name, value in numbers.items()}, "")
+        self.write(state, {f"validation_{name}": value for name, value in numbers.items()}, "")
 
-    def write(self, place: TrainState, numbers: Mapping[str, float], kind: str) -> None:
+    def write(self, state: TrainState, numbers: Mapping[str, float], kind: str) -> None:
         """One line of the log, and the same for TensorBoard."""
         if not self.speaks:
             return
-        entry: dict[str, Any] = {"step": place.step, "seconds": round(place.seconds, 1)}
+        entry: dict[str, Any] = {"step": state.step, "seconds": round(state.seconds, 1)}
         try:
             self.log.write(json.dumps(entry | dict(numbers)) + "\n")
             self.log.flush()
@@ -201,9 +201,9 @@ class Report:
         if self.writer is not None:
             for name, value in numbers.items():
                 tag = f"{kind}/{name}" if kind else name.replace("_", "/", 1)
-                self.writer.add_scalar(tag, value, place.step)
+                self.writer.add_scalar(tag, value, state.step)
 
-    def log_audio(self, place: TrainState, sounds: Mapping[str, Tensor]) -> None:
+    def log_audio(self, state: TrainState, sounds: Mapping[str, Tensor]) -> None:
         """Passages [T] for TensorBoard, to listen to and as spectrograms."""
         if self.writer is None:
             return
@@ -211,27 +211,27 @@ class Report:
 
         for name, audio in sounds.items():
             audio = audio.detach().float().cpu()
-            self.writer.add_audio(name, audio.clamp(-1, 1)[None], place.step, self.sample_rate)
+            self.writer.add_audio(name, audio.clamp(-1, 1)[None], state.step, self.sample_rate)
             picture = spectrogram_image(audio, self.sample_rate, 480, 160)
-            self.writer.add_image(name, picture, place.step, dataformats="HWC")
+            self.writer.add_image(name, picture, state.step, dataformats="HWC")
 
     def print(self, text: str) -> None:
         """A line on the screen."""
         self.bar.console.print(text, highlight=False)
 
-    def summary(self, place: TrainState, why: str) -> None:
+    def summary(self, state: TrainState, why: str) -> None:
         """How it ended: a few lines after the last step."""
         table = Table(box=None, show_header=False, pad_edge=False)
         tail = self.losses[-5:]
         rows = [
-            ("ended", f"step {place.step:,} of {self.steps:,}: {why}"),
-            ("time", f"{place.seconds / 3600:.2f} h in all, {self.speed:,.0f} s of audio a second"),
+            ("ended", f"step {state.step:,} of {self.steps:,}: {why}"),
+            ("time", f"{state.seconds / 3600:.2f} h in all, {self.speed:,.0f} s of audio a second"),
             ("loss", f"{sum(tail) / len(tail):.4f}" if tail else "not measured"),
             ("checkpoint", str(self.out)),
         ]
-        if place.best is not None:
+        if state.best is not None:
             best = (
-                f"{self.out / 'best'}: validation loss {place.best:.4f}, step {place.best_step:,}"
+                f"{self.out / 'best'}: validation loss {state.best:.4f}, step {state.best_step:,}"
             )
             rows.append(("best", best))
         for row in rows:

@@ -1,0 +1,30 @@
+"""Rooms, and places between left and right."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+#: length of a room's tail
+REVERB_SECONDS = 0.5
+
+
+def reverb_tail(
+    reverberation: float, rng: np.random.Generator, sample_rate: int
+) -> npt.NDArray[np.float32]:
+    """A room's tail [N], unit energy: a short silence, then noise that decays."""
+    samples = int(REVERB_SECONDS * sample_rate)
+    time = np.arange(samples, dtype=np.float32) / sample_rate
+    tail = rng.standard_normal(samples, dtype=np.float32)
+    tail *= np.exp(-math.log(1000) / reverberation * time)
+    tail[: int(rng.uniform(0.005, 0.03) * sample_rate)] = 0
+    tail /= np.sqrt(np.square(tail).sum()) + 1e-6
+    return tail
+
+
+def pan_gains(pan: float) -> tuple[float, float]:
+    """Gains of left and right at constant power: -1 is left, 0 the middle with both 1, 1 right."""
+    angle = (pan + 1) * math.pi / 4
+    return math.sqrt(2) * math.cos(angle), math.sqrt(2) * math.sin(angle)
