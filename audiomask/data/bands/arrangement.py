@@ -27,7 +27,7 @@ PLAYERS = {
     "drums": play_drums,
     "other": play_other,
 }
-ABSENT = {"guitar": 0.05, "piano": 0.1, "bass": 0.07, "drums": 0.12, "other": 0.4}
+ABSENT = {"guitar": 0.25, "piano": 0.35, "bass": 0.2, "drums": 0.2, "other": 0.35}
 MAJOR = (0, 2, 4, 5, 7, 9, 11)
 MODES = {
     "major": MAJOR,

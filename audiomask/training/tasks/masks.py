@@ -99,7 +99,7 @@ class MasksTask(Task):
 
     kind = "masks"
     train_config = TrainConfig(steps=20_000, batch_size=8, optimizer="muon", learning_rate=3e-3)
-    augmentation = Augmentation(random_mixing=0.8, mashup=0.4, incoherent=0.4)
+    augmentation = Augmentation(random_mixing=0.8, stem_dropout=0.3, mashup=0.4, incoherent=0.4)
 
     @classmethod
     def samples(cls, config: Any) -> int:
