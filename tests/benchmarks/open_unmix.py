@@ -10,8 +10,9 @@ differs: the published width is 512; the excerpts are mono; and where the recipe
 rate by 0.3 on plateaus for as long as it takes, here that happens after 70, 85 and 95 % of a wall
 time that is fixed for all stems together, from where the data are open. The excerpts are those of
 `audiomask train masks` with the same --data, --seed and --cache, as long as said here and on one
-channel. Each is made once for all models. Heavy products are in bf16 where the machine is fast at that, as they are
-there. SIGTERM saves; --resume goes on, and --minutes then counts from the first beginning.
+channel. Each is made once for all models. Heavy products are in bf16 where the machine is fast at
+that, as they are there. SIGTERM saves; --resume goes on, and --minutes then counts from the first
+beginning.
 
 ``compare`` prints the improvement of SI-SDR over the mixture, by the rules of `audiomask evaluate
 separate`; the mel distance to the true stem, which asks for no phases, of which tokens have none;
