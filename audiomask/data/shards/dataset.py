@@ -24,7 +24,7 @@ from torch.utils.data import Dataset
 
 from audiomask.data import DEFAULT_SAMPLE_RATE
 from audiomask.data.augmentation import Augmentation
-from audiomask.data.excerpt import Excerpt
+from audiomask.data.excerpt import UNORDERED, Excerpt
 from audiomask.data.mixing import Mixer
 from audiomask.data.shards.address import Shards
 from audiomask.data.shards.manifest import Member, Segment
@@ -76,7 +76,9 @@ class ShardDataset(Dataset[Excerpt]):
     """Excerpts of the segments of one split: mixture and stems.
 
     In an epoch every segment comes as often as excerpts fit into it, once at least; then follows
-    the next epoch. Stems are mixed across songs of shards that are near in the order.
+    the next epoch. Stems are mixed across songs of shards that are near in the order. Indices from
+    ``UNORDERED`` on are of any segments that are near those of the index less it, so that they
+    need no further shards.
 
     Args:
         shards: where they are and what is in them.
@@ -139,7 +141,7 @@ class ShardDataset(Dataset[Excerpt]):
 
     def __getitem__(self, index: int) -> Excerpt:
         rng = np.random.default_rng([self.seed, index])
-        epoch, place = divmod(index // self.every, self.items)
+        epoch, place = divmod(index % UNORDERED // self.every, self.items)
         order = self.order(epoch)
         newest = int(order.newest[place])
         if newest + 1 < len(order.shards):
@@ -150,7 +152,10 @@ class ShardDataset(Dataset[Excerpt]):
             found = np.concatenate([self.owners[slot][shard] for shard in near])
             return self.segments[found[rng.integers(len(found))]] if len(found) else None
 
-        made = self.mixer.make(self.segments[order.segments[place]], other_song, rng)
+        number = order.segments[place]
+        if index >= UNORDERED:
+            number = rng.choice(np.flatnonzero(np.isin(self.owner, near)))
+        made = self.mixer.make(self.segments[number], other_song, rng)
         assert made is not None  # what cannot be read is an error here
         return made
 
