@@ -265,7 +265,7 @@ class Engine:
             log: told what plays where, as far as the method knows (see :meth:`activity_log`).
 
         Raises:
-            UsageError: the model does not know a stem, or there is no such method.
+            UsageError: the model does not know a stem, or there is no such method or quality.
         """
         known = self.stems(method)
         for stem in stems:
@@ -289,8 +289,14 @@ class Engine:
         quality: str = Quality.normal,
         log: ActivityLog | None = None,
     ) -> Separator:
-        """What makes stems by a method, its models loaded."""
+        """What makes stems by a method, its models loaded.
+
+        Raises:
+            UsageError: there is no such quality.
+        """
         if method == SeparationMethod.mask:
+            if quality not in tuple(Quality):
+                raise UsageError(f"no quality '{quality}' (there are: {', '.join(Quality)})")
             return MaskSeparator(self.masks, self.device, Quality(quality), log)
         made = TokenSeparator if method == SeparationMethod.tokens else WienerSeparator
         return made(self.vqvae, self.mlm, self.device, self._batches)

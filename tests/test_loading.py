@@ -174,6 +174,8 @@ def test_stems_are_those_of_the_methods_checkpoint(tiny: Path, tmp_path: Path) -
         list(engine.separate(sound(), ["guitar"]))
     with pytest.raises(UsageError, match=r"no method 'ear' \(there are: mask, wiener, tokens\)"):
         engine.stems("ear")
+    with pytest.raises(UsageError, match=r"no quality 'hi-fi' \(there are: fast, normal, best\)"):
+        list(engine.separate(sound(), ["voice"], quality="hi-fi"))
 
 
 # What is required

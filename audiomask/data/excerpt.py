@@ -8,6 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+#: from this index on, items are in no epoch's order: they are what others are mashed up with
+UNORDERED = 1 << 29
+
 
 class Excerpt(NamedTuple):
     """A passage of a song, or a batch of them with a further first dimension.

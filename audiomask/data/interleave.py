@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from audiomask.data import DEFAULT_SAMPLE_RATE
 from audiomask.data.bands.render_plan import RenderPlan, join
 from audiomask.data.bands.rendering import render
-from audiomask.data.excerpt import Excerpt
+from audiomask.data.excerpt import UNORDERED, Excerpt
 
 Item = RenderPlan | Excerpt
 #: how many decibels apart the two halves of a mashup may be
@@ -81,7 +81,7 @@ class InterleavedDataset(Dataset[Item | Mashup]):
         if rng.random() >= self.mashup:
             return item
         # an index of its own: the other excerpt is in no epoch's order
-        other = self.parts[int(rng.integers(len(self.parts)))][index + (1 << 29)]
+        other = self.parts[int(rng.integers(len(self.parts)))][index + UNORDERED]
         gain = 10 ** (rng.uniform(-MASHUP_DB / 2, MASHUP_DB / 2, 2) / 20)
         chosen = rng.integers(0, 2, self.stems)
         return Mashup(

@@ -82,7 +82,7 @@ class ActivityLog:
         for second in self.seconds(duration):
             seconds[second.stem] += (second.end - second.start) * second.plays
         needed = min(FOUND_SECONDS, duration / 2)
-        return {stem: played >= needed for stem, played in seconds.items()}
+        return {stem: played > 0 and played >= needed for stem, played in seconds.items()}
 
     def seconds(self, duration: float) -> list[StemSecond]:
         """What is known, stem by stem and second by second, of a recording of a duration."""

@@ -17,7 +17,7 @@ class Pass:
     """One way of looking.
 
     Attributes:
-        shift: by how many hops the frames lie later.
+        shift: by how many hops the frames lie earlier.
         pitch: by which factor the recording is made lower and slower.
     """
 

@@ -19,7 +19,7 @@ class SeparationMethod(StrEnum):
 class Quality(StrEnum):
     """How much is done for the masks.
 
-    "fast" lets windows overlap little. "best" looks four times, half a hop later and a semitone
+    "fast" lets windows overlap little. "best" looks four times, half a hop earlier and a semitone
     higher and lower as well, and takes the mean.
     """
 

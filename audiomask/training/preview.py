@@ -43,7 +43,7 @@ class Sound(NamedTuple):
     """One cell of the table.
 
     Attributes:
-        audio: [T].
+        audio: [C, T].
         file: the name of its file.
         level: its root mean square in decibels of full scale.
         clipped: samples beyond full scale, which the file cannot hold.

@@ -92,7 +92,7 @@ def stored(blend: InterleavedDataset, items: int, folder: Path) -> list[Read]:
         for number, stem in enumerate(blend.excerpt(index).stems):
             if stem.any():
                 file = folder / f"{index}-{number}.flac"
-                sf.write(file, stem.numpy(), RATE)
+                sf.write(file, stem.T.numpy(), RATE)
                 found.append((file, 0, SAMPLES))
     return found
 

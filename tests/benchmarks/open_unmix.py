@@ -9,9 +9,10 @@ error of magnitudes, Adam at 1e-3 with a weight decay of 1e-5, batches of 16 exc
 differs: the published width is 512; the excerpts are mono; and where the recipe multiplies the
 rate by 0.3 on plateaus for as long as it takes, here that happens after 70, 85 and 95 % of a wall
 time that is fixed for all stems together, from where the data are open. The excerpts are those of
-`audiomask train masks` with the same --data, --seed and --cache but for their length. Each is made
-once for all models. Heavy products are in bf16 where the machine is fast at that, as they are
-there. SIGTERM saves; --resume goes on, and --minutes then counts from the first beginning.
+`audiomask train masks` with the same --data, --seed and --cache, as long as said here and on one
+channel. Each is made once for all models. Heavy products are in bf16 where the machine is fast at
+that, as they are there. SIGTERM saves; --resume goes on, and --minutes then counts from the first
+beginning.
 
 ``compare`` prints the improvement of SI-SDR over the mixture, by the rules of `audiomask evaluate
 separate`; the mel distance to the true stem, which asks for no phases, of which tokens have none;
@@ -52,6 +53,7 @@ from audiomask.evaluation.separation import ALONE
 from audiomask.evaluation.songs import Choice, Song, find_songs
 from audiomask.networks.masks.config import STEMS
 from audiomask.runtime.device import choose_device
+from audiomask.training.tasks.masks import MasksTask
 
 try:
     import open_unmix_model as umx
@@ -96,7 +98,15 @@ def train(
         umx.check_place(out, resume)  # before the data, which can take minutes to open
         samples = round(seconds * umx.SAMPLE_RATE)
         sources = [recognize(place) for place in places]
-        blend = open_data(sources, recipe.stems, samples, seed, cache=cache, need_stems=True)
+        blend = open_data(
+            sources,
+            recipe.stems,
+            samples,
+            seed,
+            augmentation=MasksTask.augmentation,
+            cache=cache,
+            need_stems=True,
+        )
         run = umx.Training(blend, recipe, out, choose_device(device), workers, resume)
         note(f"{', '.join(names)}: {', '.join(recipe.stems)}; width {width}" + run.half * ", bf16")
         run.train(60 * minutes)

@@ -24,7 +24,7 @@ from audiomask.checkpoint.store import write_json, write_tensors
 from audiomask.data.excerpt import Excerpt
 from audiomask.data.interleave import InterleavedDataset
 from audiomask.errors import CheckpointError, DataError, UsageError
-from audiomask.training.batches import RankSlice, feed_of, to_device
+from audiomask.training.batches import RankSlice, batch_source, to_device
 from audiomask.training.run_setup import precision_of
 from audiomask.training.signals import Stop, leave_signals
 
@@ -184,16 +184,16 @@ class Training:
     def batches(self, first: int) -> Iterator[Excerpt]:
         """Batches of excerpts on the device, from this one on; those whose stems are known."""
         size = self.recipe.batch
-        feed = feed_of(self.blend, Whole(), self.device)
+        source = batch_source(self.blend, Whole(), self.device)
         loader: DataLoader[Any] = DataLoader(
-            RankSlice(feed.data, first * size, 1 << 40, size),
+            RankSlice(source.data, first * size, 1 << 40, size),
             batch_size=size,
-            collate_fn=feed.collate,
+            collate_fn=source.collate,
             num_workers=self.workers,
             worker_init_fn=leave_signals,
         )
         for arrived in loader:
-            excerpts: Excerpt = feed.finish(to_device(arrived, self.device))
+            excerpts: Excerpt = source.finish(to_device(arrived, self.device))
             yield Excerpt(*(part[excerpts.has_stems] for part in excerpts))
 
     def statistics(self) -> tuple[Tensor, Tensor]:
@@ -201,7 +201,7 @@ class Training:
         sums = torch.zeros(2, SIZE // 2 + 1, dtype=torch.float64, device=self.device)
         excerpts = frames = 0
         for batch in self.batches(0):
-            found = self.magnitudes(batch.mixture).double()
+            found = self.magnitudes(batch.mixture[:, 0]).double()
             sums += torch.stack([found.sum((0, 1, 3)), found.square().sum((0, 1, 3))])
             frames += found.shape[0] * found.shape[-1]
             excerpts += self.recipe.batch
@@ -226,9 +226,9 @@ class Training:
                 for group in self.optimizer.param_groups:
                     group["lr"] = rate
                 if len(batch.mixture):
-                    mixture, total = self.magnitudes(batch.mixture), 0.0
+                    mixture, total = self.magnitudes(batch.mixture[:, 0]), 0.0
                     for number, stem in enumerate(self.recipe.stems):
-                        true = self.magnitudes(batch.stems[:, number])
+                        true = self.magnitudes(batch.stems[:, number, 0])
                         with autocast:
                             found = self.models[stem](mixture)
                         loss = F.mse_loss(found.float(), true)

@@ -103,7 +103,7 @@ def main(
         )
         written, index = 0, 0
         while written < songs:
-            stems = data.excerpt(index).stems
+            stems = data.excerpt(index).stems[:, 0]
             *named, rest = stems.unbind()
             if all(throughout(stem) for stem in named) and not rest.any():
                 written += 1

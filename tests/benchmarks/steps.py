@@ -75,11 +75,12 @@ def masks() -> tuple[Task, Any, int]:
     torch.manual_seed(0)
     model = build_masks("default", {})
     config = model.config
-    shape = (config.bands, config.window)
+    shape = (config.audio_channels, config.bands, config.window)
     item = MasksBatch(
         torch.rand(shape),
-        torch.rand(len(config.stems) + 1, *shape) / 5,
-        torch.rand(len(config.stems) + 1, *shape) / 5,
+        torch.rand(shape[1:]) / 2,
+        torch.rand(len(config.stems) + 1, *shape) / 6,
+        torch.rand(len(config.stems) + 1, *shape) / 6,
     )
     return MasksTask(model, "default"), item, 4
 

@@ -13,6 +13,7 @@ from signals import tone, uniform_noise
 from audiomask.data import mixing
 from audiomask.data.augmentation import NONE, Augmentation
 from audiomask.data.excerpt import Excerpt
+from audiomask.data.mastering import Master
 from audiomask.data.songs import TrackDataset
 from audiomask.data.tracks import Track
 from audiomask.errors import ConfigError
@@ -34,7 +35,13 @@ def items(
     tracks: Sequence[Track], augmentation: Augmentation, samples: int = 50, count: int = MANY
 ) -> list[Excerpt]:
     data = TrackDataset(tracks, STEMS, samples, 0, augmentation)
-    return [data[index] for index in range(count)]
+    return [only_channel(data[index]) for index in range(count)]
+
+
+def only_channel(item: Excerpt) -> Excerpt:
+    """A mono excerpt without its channel dimension."""
+    mixture, stems, has_stems = item
+    return Excerpt(mixture.squeeze(0), stems.squeeze(1), has_stems)
 
 
 def levels(excerpts: Sequence[Excerpt]) -> torch.Tensor:
@@ -59,10 +66,10 @@ def peak_hertz(audio: torch.Tensor) -> float:
 def as_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Excerpts keep the level that their stems add up to, so that constants can be compared."""
 
-    def mix(stems: torch.Tensor, rng: object) -> Excerpt:
-        return Excerpt(stems.sum(dim=0), stems, torch.tensor(True))
+    def keep(stems: torch.Tensor, rms_db: object) -> Excerpt:
+        return Excerpt(stems.sum(dim=1), stems, torch.tensor([True]))
 
-    monkeypatch.setattr(mixing, "mix", mix)
+    monkeypatch.setattr(mixing, "scale_to_rms", keep)
 
 
 def test_random_mixing(write: Write) -> None:
@@ -127,7 +134,7 @@ def test_panning(write: Write) -> None:
 def test_a_panned_stem_keeps_its_power(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     track = write("song", guitar=0.1)
     sides = []
-    for downmix in ((1.0, 0.0), (0.0, 1.0)):
+    for downmix in (((1.0, 0.0),), ((0.0, 1.0),)):
         monkeypatch.setattr(mixing, "DOWNMIXES", (downmix,))
         sides.append(levels(items([track], only(pan_prob=1.0), count=50))[:, 0] / 0.1)
     left, right = sides
@@ -202,6 +209,8 @@ def test_effects(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
         return draw(stems, *given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(mixing, "sample_effects", spy)
+    # mastering changes the levels of all, those that are loud together most
+    monkeypatch.setattr(mixing, "sample_master", lambda rng: Master(math.inf, 1.0, 0.0))
     as_it_was = items(tracks, only(gain=1e-9), 4_096, count=60)
     assert not chances
     treated = items(tracks, only(gain=1e-9, effects_prob=0.5), 4_096, count=60)

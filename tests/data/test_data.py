@@ -11,10 +11,11 @@ import soundfile
 import torch
 from signals import tone
 
-from audiomask.data.augmentation import NONE
+from audiomask.data.augmentation import NONE, Augmentation
 from audiomask.data.bands.dataset import BandDataset
 from audiomask.data.bands.render_plan import RenderPlan
 from audiomask.data.bands.source import BankSource
+from audiomask.data.interleave import Mashup
 from audiomask.data.layouts import recognize
 from audiomask.data.open import open_data
 from audiomask.data.recorded import RecordedSource
@@ -61,7 +62,7 @@ def test_banks_songs_and_tracks_are_opened_together(
     assert len(found.notes) == len(band.bank.samples)
     assert {type(found[index]) is RenderPlan for index in range(20)} == {True, False}
     shapes = {tuple(found.excerpt(index).stems.shape) for index in range(8)}
-    assert shapes == {(3, 2_000)}
+    assert shapes == {(3, 1, 2_000)}
 
 
 def test_a_split_has_its_own_songs_instruments_and_tracks(bank: Path, music: Path) -> None:
@@ -94,9 +95,26 @@ def test_a_split_has_its_own_songs_instruments_and_tracks(bank: Path, music: Pat
 
 def test_augmentation_is_what_is_asked_for(music: Path) -> None:
     plain = open_data([recognize(music)], STEMS, 2_000, 0, augmentation=NONE)
-    assert plain.excerpt(0).mixture.tolist() == [0.25] * 2_000
+    assert plain.excerpt(0).mixture.tolist() == [[0.25] * 2_000]
     varied = open_data([recognize(music)], STEMS, 2_000, 0)
-    assert len({float(varied.excerpt(index).mixture[99]) for index in range(6)}) > 4
+    assert len({float(varied.excerpt(index).mixture[0, 99]) for index in range(6)}) > 4
+
+
+def test_channels_mashups_and_incoherent_bands_are_those_asked_for(
+    bank: Path, slakh: Callable[..., Path]
+) -> None:
+    sources = [recognize(folder) for folder in (bank, slakh({"S00": (25, False)}))]
+    chosen = replace(NONE, mashup=1.0, incoherent=0.7)
+    found = open_data(sources, STEMS, 2_000, 0, augmentation=chosen, channels=2)
+    band, tracks = found.parts
+    assert isinstance(band, BandDataset)
+    assert isinstance(tracks, TrackDataset)
+    assert (found.channels, band.channels, tracks.mixer.channels) == (2, 2, 2)
+    assert band.incoherent == 0.7
+    assert all(isinstance(found[index], Mashup) for index in range(10))
+    assert found.excerpt(0).stems.shape == (3, 2, 2_000)
+    plain = open_data(sources, STEMS, 2_000, 0, augmentation=Augmentation())
+    assert not any(isinstance(plain[index], Mashup) for index in range(10))
 
 
 def test_what_cannot_be_learned_from_is_refused(
@@ -165,7 +183,7 @@ def test_excerpts_have_the_rate_that_is_asked_for(bank: Path, music: Path) -> No
         if isinstance(data[index], RenderPlan):
             assert data.excerpt(index).mixture.any()
             continue
-        spectrum = torch.fft.rfft(data.excerpt(index).mixture).abs()
+        spectrum = torch.fft.rfft(data.excerpt(index).mixture[0]).abs()
         assert int(spectrum.argmax()) * 22_050 / 10_000 == pytest.approx(441, abs=2)
     band = data.parts[0]
     assert isinstance(band, BandDataset)

@@ -16,10 +16,10 @@ from audiomask.data.interleave import (
     CpuCollate,
     DeviceCollate,
     InterleavedDataset,
+    RawCollate,
     SeededItems,
-    collate_raw,
 )
-from audiomask.training.batches import RankSlice, feed_of
+from audiomask.training.batches import RankSlice, batch_source
 
 STEMS = ("guitar", "piano")
 SAMPLES = 11_025
@@ -30,7 +30,7 @@ class Constants(Dataset[Excerpt]):
     """Item i is i everywhere."""
 
     def __getitem__(self, index: int) -> Excerpt:
-        stems = torch.full((3, SAMPLES), float(index))
+        stems = torch.full((3, 1, SAMPLES), float(index))
         return Excerpt(stems.sum(dim=0), stems, torch.tensor(index % 2 == 0))
 
 
@@ -63,7 +63,7 @@ def test_items_come_from_all_parts_always_the_same(blend: InterleavedDataset) ->
 
 
 def batches(blend: InterleavedDataset, workers: int, feed: Any = None) -> list[Any]:
-    feed = feed or feed_of(blend, Sums(), CPU)
+    feed = feed or batch_source(blend, Sums(), CPU)
     loader = DataLoader(
         RankSlice(feed.data, 5, 17, 4), batch_size=4, collate_fn=feed.collate, num_workers=workers
     )
@@ -88,20 +88,20 @@ def test_what_a_device_finishes_is_what_workers_finish(blend: InterleavedDataset
         kinds = {type(item) for item, _ in items}
         assert kinds == {RenderPlan, Excerpt}
         here = CpuCollate(blend, Sums())(items)
-        there = DeviceCollate(blend, Sums(), CPU)(collate_raw(items))
+        there = DeviceCollate(blend, Sums(), CPU)(RawCollate(3)(items))
         for x, y in zip(here, there, strict=True):
             assert x.dtype == y.dtype
             torch.testing.assert_close(x, y, atol=1e-6, rtol=1e-5)
         # in order
         read = [n for n, (item, _) in enumerate(items) if isinstance(item, Excerpt)]
-        assert [float(there[0][n, 0]) for n in read] == [3.0 * (first + n) for n in read]
+        assert [float(there[0][n, 0, 0]) for n in read] == [3.0 * (first + n) for n in read]
 
 
 @pytest.mark.parametrize("part", [0, 1])
 def test_batches_of_one_kind_are_finished_too(blend: InterleavedDataset, part: int) -> None:
     one = InterleavedDataset([blend.parts[part]], 1, STEMS, SAMPLES, blend.notes)
     items = [SeededItems(one, Sums())[index] for index in range(3)]
-    raw = collate_raw(items)
+    raw = RawCollate(3)(items)
     assert (raw.plan is None) == (part == 1)
     assert (raw.excerpts is None) == (part == 0)
     found = DeviceCollate(one, Sums(), CPU)(raw)

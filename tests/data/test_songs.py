@@ -45,7 +45,13 @@ def items(
     seed: int = 0,
 ) -> list[Excerpt]:
     data = TrackDataset(tracks, stems, samples, seed, augmentation)
-    return [data[index] for index in range(count)]
+    return [only_channel(data[index]) for index in range(count)]
+
+
+def only_channel(item: Excerpt) -> Excerpt:
+    """A mono excerpt without its channel dimension."""
+    mixture, stems, has_stems = item
+    return Excerpt(mixture.squeeze(0), stems.squeeze(1), has_stems)
 
 
 def levels(excerpts: Sequence[Excerpt]) -> torch.Tensor:

@@ -60,8 +60,8 @@ def test_bands_are_endless_and_recordings_have_no_stems(
     folders = (bank, tmp_path / "recordings", tmp_path / "m", tmp_path / "f")
     _, *rows = shown(*map(recognize, folders))
     assert [cells(row)[1:] for row in rows] == [
-        ["note bank", "instruments", "6", "0", "0", "endless",
-         "guitar 2, bass 1, drums 1, other 1, piano 1"],
+        ["note bank", "instruments", "7", "0", "0", "endless",
+         "guitar 2, bass 1, drums 1, other 1, piano 1, vocals 1"],
         ["recordings", "tracks", "1", "0", "0", "0.01", "–"],
         ["MIDI songs", "songs", "2", "0", "0", "–", "–"],
         ["SoundFonts", "fonts", "1", "0", "0", "endless", "–"],

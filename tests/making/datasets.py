@@ -14,13 +14,14 @@ RATE = 44_100
 
 @pytest.fixture(scope="session")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A note bank with one instrument a stem, two guitars and a flute."""
+    """A note bank with one instrument a stem, two guitars, a choir and a flute."""
     folder = tmp_path_factory.mktemp("bank")
     pitched = {
         "guitar/nylon": range(40, 90, 6),
         "guitar/steel": range(42, 90, 8),
         "piano/upright": range(24, 108, 9),
         "bass/finger": range(28, 64, 6),
+        "vocals/choir": range(45, 90, 9),
         "other/flute": range(48, 96, 9),
     }
     for library, pitches in pitched.items():

@@ -46,20 +46,28 @@ def tone(loudness: Tensor, partial: int) -> Tensor:
 
 
 class Songs:
-    """A low and a high tone each, the loudness of each a random pattern of four frames."""
+    """A low and a high tone each, the loudness of each a random pattern of four frames.
+
+    On two channels the low one is louder on the left, and the high one on the right.
+    """
+
+    def __init__(self, channels: int = 1) -> None:
+        self.channels = channels
 
     def __getitem__(self, index: int) -> Excerpt:
         random = torch.Generator().manual_seed(index)
-        stems = torch.zeros(3, FRAMES * HOP)
+        stems = torch.zeros(3, self.channels, FRAMES * HOP)
         for stem, partial in enumerate((LOW, HIGH)):
             pattern = torch.tensor(LEVELS)[torch.randint(4, (4,), generator=random)]
             stems[stem] = tone(pattern.repeat(FRAMES // 4 + 1)[:FRAMES], partial)
+            if self.channels == 2:
+                stems[stem, 1 - stem] *= 0.5
         return Excerpt(stems.sum(dim=0), stems, torch.tensor(True))
 
 
-def excerpts(first: int, number: int) -> Excerpt:
+def excerpts(first: int, number: int, channels: int = 1) -> Excerpt:
     """A batch of consecutive songs."""
-    songs = [Songs()[index] for index in range(first, first + number)]
+    songs = [Songs(channels)[index] for index in range(first, first + number)]
     return Excerpt(*map(torch.stack, zip(*songs, strict=True)))
 
 
@@ -85,10 +93,10 @@ def masks_task(**settings: Any) -> MasksTask:
 
 
 def batch_of(task: Task, first: int, number: int, seed: int = 0) -> Any:
-    """A task's batch of consecutive songs."""
-    work = task.batches(seed)
+    """A task's batch of consecutive songs, of as many channels as it takes."""
+    work, channels = task.batches(seed), task.channels(task.model.config)
     drawn = torch.stack([work.draw(index) for index in range(first, first + number)])
-    return work(excerpts(first, number), drawn)
+    return work(excerpts(first, number, channels), drawn)
 
 
 def learn(task: Task, steps: int, rate: float = 4e-3) -> None:

@@ -34,7 +34,7 @@ def frames_of(samples: int, rate: int) -> int:
 def test_a_share_of_one_gives_the_recording_back(rate: int, channels: int) -> None:
     torch.manual_seed(0)
     audio = torch.randn(channels, int(rate * 1.3) + 17)
-    shares = torch.ones(1, 64, frames_of(audio.shape[1], rate))
+    shares = torch.ones(1, 1, 64, frames_of(audio.shape[1], rate))
     shared = MaskApplier(MemorySource(audio, rate), HOP, 22050)
     together = torch.cat(list(shared.stems(pieces(shares, 30))), dim=-1)
     assert together.shape == (1, *audio.shape)
@@ -46,7 +46,7 @@ def test_a_share_of_one_gives_the_recording_back(rate: int, channels: int) -> No
 def test_short_recordings_keep_their_length(samples: int) -> None:
     audio = torch.randn(2, samples)
     shared = MaskApplier(MemorySource(audio, 44100), HOP, 22050)
-    shares = torch.ones(1, 64, frames_of(samples, 44100))
+    shares = torch.ones(1, 1, 64, frames_of(samples, 44100))
     together = torch.cat(list(shared.stems(pieces(shares, 4))), dim=-1)
     assert torch.allclose(together[0], audio, atol=2e-5)
 
@@ -54,7 +54,7 @@ def test_short_recordings_keep_their_length(samples: int) -> None:
 def test_how_the_shares_arrive_makes_no_difference() -> None:
     torch.manual_seed(0)
     audio = torch.randn(2, 60_000)
-    shares = torch.rand(3, 64, frames_of(60_000, 44100))
+    shares = torch.rand(3, 1, 64, frames_of(60_000, 44100))
     shared = MaskApplier(MemorySource(audio, 44100), HOP, 22050)
     whole = torch.cat(list(shared.stems(pieces(shares, 1000))), dim=-1)
     for size in (1, 7, 64):
@@ -67,18 +67,47 @@ def test_how_the_shares_arrive_makes_no_difference() -> None:
 def test_shares_that_sum_to_one_give_stems_that_sum_to_the_recording(rate: int) -> None:
     torch.manual_seed(0)
     audio = torch.randn(2, rate)
-    shares = torch.randn(4, 64, frames_of(rate, rate)).softmax(dim=0)
+    shares = torch.randn(4, 1, 64, frames_of(rate, rate)).softmax(dim=0)
     shared = MaskApplier(MemorySource(audio, rate), HOP, 22050)
     together = torch.cat(list(shared.stems(pieces(shares, 50))), dim=-1)
     assert torch.allclose(together.sum(dim=0), audio, atol=5e-5)
+
+
+@pytest.mark.usefixtures("all_audible")
+@pytest.mark.parametrize("channels", [2, 3, 6])
+def test_left_and_right_have_shares_of_their_own(channels: int) -> None:
+    torch.manual_seed(0)
+    audio = torch.randn(channels, 30_000)
+    shares = torch.randn(3, 2, 64, frames_of(30_000, 44100)).softmax(dim=0)
+    shared = MaskApplier(MemorySource(audio, 44100), HOP, 22050)
+    stems = torch.cat(list(shared.stems(pieces(shares, 20))), dim=-1)
+    assert torch.allclose(stems.sum(dim=0), audio, atol=5e-5)
+    for channel in range(channels):
+        # as that channel alone, with the shares of its side
+        one = MaskApplier(MemorySource(audio[channel : channel + 1], 44100), HOP, 22050)
+        side = shares[:, channel % 2, None]
+        alone = torch.cat(list(one.stems(pieces(side, 20))), dim=-1)
+        assert torch.allclose(stems[:, channel], alone[:, 0], atol=1e-5)
+    assert not torch.allclose(stems[:, 0] / audio[0], stems[:, 1] / audio[1], atol=0.1)
+
+
+def test_a_stem_on_the_left_is_not_taken_from_the_right() -> None:
+    low, high = tone([300, 5000], 44100)
+    shares = torch.zeros(1, 2, 64, frames_of(44100, 44100))
+    shares[:, 0, :32] = 1
+    shared = MaskApplier(MemorySource(torch.stack([low + high, low]), 44100), HOP, 22050)
+    left, right = torch.cat(list(shared.stems(pieces(shares, 40))), dim=-1)[0]
+    middle = slice(4_000, -4_000)
+    assert torch.allclose(left[middle], low[middle], atol=0.02)
+    assert not right.any()
 
 
 @pytest.mark.parametrize("rate", [44100, 48000])
 def test_a_share_acts_on_its_own_band_and_time(rate: int) -> None:
     low, high = tone([300, 5000], 2 * rate, rate)
     frames = frames_of(2 * rate, rate)
-    shares = torch.zeros(1, 64, frames)
-    shares[:, :32, : frames // 2] = 1  # the lower bands, in the first second
+    shares = torch.zeros(1, 1, 64, frames)
+    shares[:, :, :32, : frames // 2] = 1  # the lower bands, in the first second
     shared = MaskApplier(MemorySource((low + high)[None], rate), HOP, 22050)
     stem = torch.cat(list(shared.stems(pieces(shares, 40))), dim=-1)[0, 0]
     first, second = slice(rate // 10, rate * 9 // 10), slice(rate * 11 // 10, rate * 19 // 10)
@@ -89,8 +118,8 @@ def test_a_share_acts_on_its_own_band_and_time(rate: int) -> None:
 def test_what_lies_above_the_last_band_follows_it() -> None:
     rate = 96000
     ultrasound = tone(30_000, rate, rate)
-    shares = torch.zeros(1, 64, frames_of(rate, rate))
-    shares[:, -1] = 0.5
+    shares = torch.zeros(1, 1, 64, frames_of(rate, rate))
+    shares[:, :, -1] = 0.5
     shared = MaskApplier(MemorySource(ultrasound[None], rate), HOP, 22050)
     stem = torch.cat(list(shared.stems(pieces(shares, 40))), dim=-1)[0, 0]
     middle = slice(rate // 10, rate * 9 // 10)
@@ -108,7 +137,7 @@ def stem_of(audio: Tensor, rate: int) -> Tensor:
     """The only stem, which has a share of one."""
     frames = -(-audio.shape[1] * 44100 // (rate * 1024))
     shared = MaskApplier(MemorySource(audio, rate), LONG_HOP, 22050)
-    return torch.cat(list(shared.stems(iter([torch.ones(1, 256, frames)]))), dim=-1)[0]
+    return torch.cat(list(shared.stems(iter([torch.ones(1, 1, 256, frames)]))), dim=-1)[0]
 
 
 def test_what_is_audible_by_hand() -> None:

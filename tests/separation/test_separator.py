@@ -8,11 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from audiomask.audio.source import MemorySource
-from audiomask.networks.layers.band_features import band_features
+from audiomask.audio.source import AudioSource, MemorySource
 from audiomask.networks.masks import MaskUNet, build_masks
-from audiomask.separation import separator as module
-from audiomask.separation.separator import MaskSeparator
+from audiomask.separation.masks import MaskSeparator
 
 CPU = torch.device("cpu")
 HOP = 1024
@@ -25,7 +23,17 @@ def separator(masks: MaskUNet) -> MaskSeparator:
 
 def test_the_grid_is_the_models(separator: MaskSeparator, masks: MaskUNet) -> None:
     config = masks.config
-    assert separator.names == config.stems == ("guitar", "piano", "bass", "drums")
+    assert (
+        separator.names
+        == config.stems
+        == (
+            "guitar",
+            "piano",
+            "bass",
+            "drums",
+            "vocals",
+        )
+    )
     assert (separator.sample_rate, separator.hop_length) == (config.sample_rate, HOP)
     assert separator.window == config.window
     assert separator.power.stft_size == config.stft_size
@@ -38,7 +46,7 @@ def test_stems_and_residual_give_the_mixture_back(
 ) -> None:
     torch.manual_seed(0)
     audio = (0.2 * torch.randn(2, 2 * rate + 5) * 32768).round().clamp(-32768, 32767) / 32768
-    parts = separated(separator, audio, [0, 1, 2, 3], True, subtype, rate)
+    parts = separated(separator, audio, range(5), True, subtype, rate)
     assert all(part.shape == audio.shape for part in parts)
     assert torch.allclose(torch.stack(parts).sum(dim=0), audio, atol=1e-6)
     if subtype == "PCM_16":
@@ -57,19 +65,34 @@ def test_what_is_beyond_full_scale_is_left_to_the_writer(
     assert torch.allclose(clipped + rest, audio, atol=1e-5)
 
 
-def test_shares_sum_to_one_over_stems_and_rest(separator: MaskSeparator) -> None:
-    shares = separator.shares(0.1 * torch.randn(2, 40 * HOP))
-    assert shares.shape == (5, 64, 40)
-    assert torch.allclose(shares.sum(dim=0), torch.ones(64, 40), atol=1e-5)
+def shares_of(separator: MaskSeparator, audio: Tensor, start: int = 0, stop: int = 40) -> Tensor:
+    """Shares [S + 1, sides, bands, F] of a window's frames."""
+    return separator.open(MemorySource(audio, separator.sample_rate))(start, stop)
+
+
+@pytest.mark.parametrize(("channels", "sides"), [(1, 1), (2, 2), (3, 2), (6, 2)])
+def test_shares_sum_to_one_over_stems_and_rest(
+    separator: MaskSeparator, channels: int, sides: int
+) -> None:
+    shares = shares_of(separator, 0.1 * torch.randn(channels, 40 * HOP))
+    assert shares.shape == (6, sides, 64, 40)
+    assert torch.allclose(shares.sum(dim=0), torch.ones(sides, 64, 40), atol=1e-5)
     assert shares.dtype == torch.float32
     assert shares.min() >= 0
 
 
 def test_shares_are_the_models(separator: MaskSeparator, masks: MaskUNet) -> None:
     audio = 0.1 * torch.randn(2, 40 * HOP)
+    power, cross = separator.power.sides(audio)
     with torch.inference_mode():
-        scores = masks(band_features(separator.power(audio)[None]))
-    assert torch.allclose(separator.shares(audio), scores[0].softmax(dim=0), atol=0.02)
+        expected = masks(power[None], cross[None]).shares[0]
+    assert torch.allclose(shares_of(separator, audio), expected, atol=0.02)
+
+
+def test_a_window_is_read_where_it_lies(separator: MaskSeparator) -> None:
+    audio = 0.1 * torch.randn(2, 60 * HOP)
+    window = audio[:, 12 * HOP : 50 * HOP]
+    assert torch.equal(shares_of(separator, audio, 12, 50), shares_of(separator, window, 0, 38))
 
 
 def test_another_grid_of_bands(separated: Callable[..., list[Tensor]]) -> None:
@@ -89,25 +112,17 @@ def test_one_stem_alone_is_the_same_as_among_all(
 ) -> None:
     audio = 0.1 * torch.randn(1, 50_000)
     (alone,) = separated(separator, audio, [2])
-    assert torch.equal(alone, separated(separator, audio, [0, 1, 2, 3])[2])
+    assert torch.equal(alone, separated(separator, audio, range(5))[2])
 
 
-def test_channels_out_of_phase_are_not_folded_away(
-    separator: MaskSeparator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The model must see the spectrum of anti-phase stereo as it sees that in phase."""
-    seen: list[Tensor] = []
-
-    def features(power: Tensor) -> Tensor:
-        seen.append(power)
-        return band_features(power)
-
-    monkeypatch.setattr(module, "band_features", features)
+def test_channels_out_of_phase_are_not_folded_away(separator: MaskSeparator) -> None:
+    """The model must see the power of anti-phase stereo as it sees that in phase."""
     sound = 0.1 * torch.randn(1, 40 * HOP)
-    separator.shares(torch.cat([sound, sound]))
-    separator.shares(torch.cat([sound, -sound]))
-    assert seen[0].mean() > 0
-    assert torch.allclose(seen[0], seen[1])
+    power, cross = separator.power.sides(torch.cat([sound, sound]))
+    opposite, against = separator.power.sides(torch.cat([sound, -sound]))
+    assert power.mean() > 0
+    assert torch.allclose(power, opposite)
+    assert torch.allclose(cross, -against)
 
 
 @pytest.mark.parametrize("samples", [1, 100, 513])
@@ -122,13 +137,18 @@ def test_windows_overlap_and_none_is_longer_than_the_models(
 ) -> None:
     separator = MaskSeparator(masks, CPU)
     lengths: list[int] = []
-    shares = separator.shares
+    open_audio = separator.open
 
-    def told(audio: Tensor) -> Tensor:
-        lengths.append(audio.shape[-1] // HOP)
-        return shares(audio)
+    def told(audio: AudioSource) -> Callable[[int, int], Tensor]:
+        find = open_audio(audio)
 
-    monkeypatch.setattr(separator, "shares", told)
+        def note(start: int, stop: int) -> Tensor:
+            lengths.append(stop - start)
+            return find(start, stop)
+
+        return note
+
+    monkeypatch.setattr(separator, "open", told)
     frames = 3 * separator.window + 5
     separated(separator, 0.1 * torch.randn(1, frames * HOP), [0])
     assert len(lengths) > 3

@@ -31,6 +31,7 @@ def sine(hertz: float, level: float) -> Tensor:
 def band(index: int, known: bool = True) -> Excerpt:
     """A high, loud guitar, a low, soft bass in even excerpts, and nothing else."""
     stems = torch.stack([sine(3000 + index, 0.5), sine(110, 0.02 * (1 - index % 2)), sine(1, 0)])
+    stems = stems[:, None]
     if not known:
         stems = torch.stack([torch.zeros_like(stems[0])] * 2 + [stems.sum(dim=0)])
     return Excerpt(stems.sum(dim=0), stems, torch.tensor(known))
@@ -101,8 +102,22 @@ def test_sounds_read_back_as_they_were(tmp_path: Path) -> None:
             assert soundfile.info(path).subtype == "PCM_16"
             found, rate = soundfile.read(path, dtype="float32")
             assert rate == RATE
-            assert found.shape == audio.shape
-            assert np.abs(found - audio.numpy()).max() <= 1 / 32768
+            assert found.shape == (RATE // 2,)
+            assert np.abs(found - audio[0].numpy()).max() <= 1 / 32768
+
+
+def test_stereo_is_written_in_stereo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mono = band(0)
+    stems = torch.cat([mono.stems, 0.5 * mono.stems], dim=1)
+    excerpt = Excerpt(stems.sum(dim=0), stems, torch.tensor(True))
+    pictures = []
+    monkeypatch.setattr(module, "draw_sheet", lambda rows, *_: (pictures.append(rows), Figure())[1])
+    write_preview(lambda _: excerpt, STEMS, tmp_path, number=1)
+    for name, audio in (("mixture", excerpt.mixture), ("guitar", stems[0])):
+        found, _ = soundfile.read(tmp_path / f"01-{name}.wav", dtype="float32", always_2d=True)
+        assert np.abs(found.T - audio.numpy()).max() <= 1 / 32768
+    # one picture for both channels
+    assert pictures[0][0][1].shape == (RATE // 2,)
 
 
 def test_the_rest_has_a_name_of_its_own(tmp_path: Path) -> None:
@@ -187,14 +202,14 @@ def test_no_two_columns_share_a_file() -> None:
 
 def test_clipping_is_told(tmp_path: Path) -> None:
     excerpt = band(0)
-    excerpt.stems[0, 100:105] = 1.5
+    excerpt.stems[0, 0, 100:105] = 1.5
     write_preview(lambda _: excerpt, STEMS, tmp_path, number=1)
     texts = Page(tmp_path / "index.html").texts
     assert sum("5 samples clipped" in text for text in texts) == 1
 
 
 def test_silence_throughout_is_shown_as_such(tmp_path: Path) -> None:
-    nothing = Excerpt(torch.zeros(RATE), torch.zeros(3, RATE), torch.tensor(True))
+    nothing = Excerpt(torch.zeros(1, RATE), torch.zeros(3, 1, RATE), torch.tensor(True))
     written = write_preview(lambda _: nothing, STEMS, tmp_path, number=1)
     assert names(written) == ["01-mixture.wav", "spectrograms.png", "index.html"]
     assert Page(tmp_path / "index.html").texts.count("silent") == 4

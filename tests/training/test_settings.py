@@ -79,8 +79,9 @@ def test_options_that_are_settings_of_the_schedule() -> None:
         ),
         (
             {"augmentation": {"zzzz": 1}},
-            "no setting 'zzzz' in [augmentation]; there are effects_prob, gain, pan_prob, pitch, "
-            "pitch_tempo_prob, polarity_prob, random_mixing, stem_dropout, tempo",
+            "no setting 'zzzz' in [augmentation]; there are effects_prob, gain, incoherent, "
+            "mashup, pan_prob, pitch, pitch_tempo_prob, polarity_prob, random_mixing, "
+            "stem_dropout, tempo",
         ),
         ({"model": {"levels": "3"}}, "levels is '3', not a whole number"),
         ({"model": {"levels": True}}, "levels is True, not a whole number"),

@@ -30,7 +30,8 @@ class Songs:
     def __getitem__(self, index: int) -> Excerpt:
         self.made[index] += 1
         random = torch.Generator().manual_seed(index)
-        stems = torch.rand(3, FRAMES * HOP, generator=random) * torch.tensor([[0.1], [0.5], [1.0]])
+        levels = torch.tensor([0.1, 0.5, 1.0])[:, None, None]
+        stems = levels * torch.rand(3, 1, FRAMES * HOP, generator=random)
         return Excerpt(stems.sum(dim=0), stems, torch.tensor(True))
 
 

@@ -23,7 +23,7 @@ from torch.utils.data import Dataset
 
 from audiomask.data import DEFAULT_SAMPLE_RATE
 from audiomask.data.augmentation import Augmentation
-from audiomask.data.excerpt import Excerpt
+from audiomask.data.excerpt import UNORDERED, Excerpt
 from audiomask.data.mixing import Mixer
 from audiomask.data.shards.address import Shards
 from audiomask.data.shards.manifest import Member, Segment
@@ -75,7 +75,8 @@ class ShardDataset(Dataset[Excerpt]):
     """Excerpts of the segments of one split: mixture and stems.
 
     In an epoch every segment gives as many items as excerpts fit into it, at least one. Epochs
-    follow each other endlessly. Stems are mixed across songs of neighbouring shards.
+    follow each other endlessly. Stems are mixed across songs of neighbouring shards. An index from
+    ``UNORDERED`` on is a random segment near that of the index less it: it needs no further shard.
 
     Args:
         shards: their address and contents.
@@ -137,7 +138,7 @@ class ShardDataset(Dataset[Excerpt]):
 
     def __getitem__(self, index: int) -> Excerpt:
         rng = np.random.default_rng([self.seed, index])
-        epoch, place = divmod(index // self.every, self.items)
+        epoch, place = divmod(index % UNORDERED // self.every, self.items)
         order = self.order(epoch)
         newest = int(order.newest[place])
         if newest + 1 < len(order.shards):
@@ -148,7 +149,10 @@ class ShardDataset(Dataset[Excerpt]):
             found = np.concatenate([self.owners[slot][shard] for shard in near])
             return self.segments[found[rng.integers(len(found))]] if len(found) else None
 
-        made = self.mixer.make(self.segments[order.segments[place]], other_song, rng)
+        number = order.segments[place]
+        if index >= UNORDERED:
+            number = rng.choice(np.flatnonzero(np.isin(self.owner, near)))
+        made = self.mixer.make(self.segments[number], other_song, rng)
         assert made is not None  # an unreadable member raises
         return made
 

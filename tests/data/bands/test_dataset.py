@@ -1,5 +1,6 @@
 """Bands: an item is decided by (seed, index), its stems sum to the mixture, notes sound in time."""
 
+import math
 import shutil
 from pathlib import Path
 
@@ -21,9 +22,11 @@ from audiomask.data.bands.rendering import add_notes
 from audiomask.data.bands.score import Note
 from audiomask.data.excerpt import Excerpt
 from audiomask.data.interleave import InterleavedDataset
+from audiomask.data.mastering import Master
 
 STEMS = ("guitar", "piano", "bass", "drums")
 SAMPLES = 44_100
+UNMASTERED = Master(math.inf, 1.0, 0.0)
 
 
 def band(
@@ -58,22 +61,22 @@ def test_stems_sum_to_the_mixture_and_all_of_them_play(data: InterleavedDataset)
     heard = torch.zeros(5)
     for index in range(12):
         mixture, stems, has_stems = data.excerpt(index)
-        assert mixture.shape == (SAMPLES,)
-        assert stems.shape == (5, SAMPLES)
+        assert mixture.shape == (1, SAMPLES)
+        assert stems.shape == (5, 1, SAMPLES)
         assert bool(has_stems)
         assert torch.allclose(stems.sum(dim=0), mixture, atol=1e-6)
         assert float(mixture.abs().max()) <= 0.9901
-        heard += stems.abs().amax(dim=1) > 1e-4
+        heard += stems.abs().amax(dim=(1, 2)) > 1e-4
     assert (heard > 0).all()
     assert (heard[:4] >= 6).all()
 
 
 def test_voices_sing_every_other_melody_and_change_nothing_else(bank: Path, tmp_path: Path) -> None:
-    choir = tmp_path / "bank"
-    shutil.copytree(bank, choir)
-    shutil.copytree(bank / "other" / "flute", choir / "vocals" / "choir")
+    instruments = tmp_path / "bank"
+    shutil.copytree(bank, instruments, ignore=shutil.ignore_patterns("vocals"))
     plain, voices = (
-        BandDataset(NoteBank(find_libraries(folder)), STEMS, SAMPLES, 3) for folder in (bank, choir)
+        BandDataset(NoteBank(find_libraries(folder)), STEMS, SAMPLES, 3)
+        for folder in (instruments, bank)
     )
     sung = played = 0
     for index in range(120):
@@ -90,9 +93,9 @@ def test_voices_sing_every_other_melody_and_change_nothing_else(bank: Path, tmp_
 
 def test_stems_that_are_not_asked_for_are_the_rest(bank: Path) -> None:
     few = band(bank, ("drums",))
-    heard = [few.excerpt(index).stems.abs().amax(dim=1) > 1e-4 for index in range(4)]
+    heard = [few.excerpt(index).stems.abs().amax(dim=(1, 2)) > 1e-4 for index in range(4)]
     assert torch.stack(heard).any(dim=0).tolist() == [True, True]
-    assert few.excerpt(0).stems.shape == (2, SAMPLES)
+    assert few.excerpt(0).stems.shape == (2, 1, SAMPLES)
 
 
 def test_a_bank_without_an_instrument_leaves_its_stem_silent(bank: Path) -> None:
@@ -123,7 +126,7 @@ def test_music_plays_to_the_end_at_every_speed(
     # the second half of a second is as loud as the first, over many items
     halves = torch.zeros(2)
     for index in range(40):
-        halves += data.excerpt(index).mixture.square().view(2, -1).mean(dim=1)
+        halves += data.excerpt(index).mixture[0].square().view(2, -1).mean(dim=1)
     assert 0.6 < float(halves[1] / halves[0]) < 1.6
     asked = []
     monkeypatch.setattr(players, "arrange", lambda rng, seconds: (asked.append(seconds), {})[1])
@@ -135,7 +138,7 @@ def play(data: BandDataset, notes: list[Note], stem: str = "piano", speed: float
     """What the stem plays of some notes, when no note is left to ring, [samples]."""
     placed: list[PlannedNote] = data.play(notes, stem, np.random.default_rng(1), 0.0, speed)
     effects = bands.sample_effects(["piano"], np.random.default_rng(0), 0.5, 44_100)
-    plan: RenderPlan = data.plan(["piano"], [placed], [1.0], effects, -20.0)
+    plan: RenderPlan = data.plan(["piano"], [placed], [1.0], effects, UNMASTERED, -20.0)
     return add_notes(plan, data.bank.samples, SAMPLES)[0]
 
 

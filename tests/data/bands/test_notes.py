@@ -35,10 +35,11 @@ def test_a_bank_holds_every_library_by_stem(bank: Path) -> None:
         "guitar": ["nylon", "steel"],
         "other": ["flute"],
         "piano": ["upright"],
+        "vocals": ["choir"],
     }
     assert found.num_notes == sum(1 for _ in bank.rglob("*.wav"))
     assert sorted(found.instruments["drums"][0].pieces) == ["hat", "kick", "snare"]
-    libraries = ["finger", "kit", "nylon", "steel", "flute", "upright"]
+    libraries = ["finger", "kit", "nylon", "steel", "flute", "upright", "choir"]
     assert [path.name for path in find_libraries(bank)] == libraries
 
 

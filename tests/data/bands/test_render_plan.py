@@ -11,17 +11,18 @@ from audiomask.data.bands.render_plan import join
 from audiomask.data.bands.rendering import render
 
 
-@pytest.fixture(scope="module")
-def data(bank: Path) -> BandDataset:
-    return BandDataset(NoteBank(find_libraries(bank)), ("guitar", "drums"), 22_050, seed=1)
+@pytest.fixture(scope="module", params=[1, 2])
+def data(bank: Path, request: pytest.FixtureRequest) -> BandDataset:
+    notes = NoteBank(find_libraries(bank))
+    return BandDataset(notes, ("guitar", "drums"), 22_050, seed=1, channels=request.param)
 
 
 def test_joined_plans_are_the_same_songs(data: BandDataset) -> None:
     plans = [data[index] for index in range(4)]
     notes = torch.from_numpy(data.bank.samples)
     whole = render(join(plans), notes, 3, 22_050)
-    assert whole.mixture.shape == (4, 22_050)
-    assert whole.stems.shape == (4, 3, 22_050)
+    assert whole.mixture.shape == (4, data.channels, 22_050)
+    assert whole.stems.shape == (4, 3, data.channels, 22_050)
     for index, plan in enumerate(plans):
         alone = render(plan, notes, 3, 22_050)
         assert torch.allclose(whole.mixture[index], alone.mixture[0], atol=1e-6)

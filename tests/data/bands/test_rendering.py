@@ -1,5 +1,6 @@
 """Rendering: both ways of placing notes agree, pitches and fades are as planned."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,12 @@ from audiomask.data.bands.rendering import (
     read_note,
     render,
 )
-from audiomask.data.effects import EQ_POINTS, EffectParams
+from audiomask.data.effects.params import LineEffects, stack_effects
+from audiomask.data.effects.space import pan_gains
+from audiomask.data.mastering import Master
 
 SAMPLES = 22_050
+UNMASTERED = Master(math.inf, 1.0, 0.0)
 
 
 def planned(rows: list[tuple[int, int, int, int, int, float, float]], lines: int = 1) -> RenderPlan:
@@ -32,9 +36,8 @@ def planned(rows: list[tuple[int, int, int, int, int, float, float]], lines: int
         start, line, onset, length, held,
         torch.tensor(columns[5], dtype=torch.float64), torch.tensor(columns[6]).float(),
         torch.zeros(lines, dtype=torch.int64), torch.arange(lines), torch.ones(lines),
-        EffectParams(-torch.ones(lines), torch.ones(lines, EQ_POINTS), torch.zeros(lines),
-                torch.zeros(1, 22_050), torch.zeros(lines, dtype=torch.int64)),
-        torch.tensor([-20.0]),
+        stack_effects([LineEffects()] * lines, torch.zeros(1, 22_050)),
+        torch.tensor([UNMASTERED]), torch.tensor([-20.0]),
     )  # fmt: skip
 
 
@@ -117,9 +120,9 @@ def test_levels_are_those_of_the_plan_whatever_the_notes() -> None:
     plan = plan._replace(level=torch.tensor([0.1, -0.05]), rms_db=torch.tensor([-26.0]))
     mixture, stems, has_stems = render(plan, torch.from_numpy(notes), 3, 1_000)
     assert has_stems.tolist() == [True]
-    power = stems[0].square().mean(dim=1).sqrt()
+    power = stems[0, :, 0].square().mean(dim=1).sqrt()
     assert float(power[0] / power[1]) == pytest.approx(2, rel=1e-4)
-    assert stems[0, 0, 5] > 0 > stems[0, 1, 5]
+    assert stems[0, 0, 0, 5] > 0 > stems[0, 1, 0, 5]
     assert not stems[0, 2].any()
     assert float(20 * mixture.square().mean().sqrt().log10()) == pytest.approx(-26, abs=1e-3)
 
@@ -127,3 +130,34 @@ def test_levels_are_those_of_the_plan_whatever_the_notes() -> None:
 def test_silence_is_not_made_loud() -> None:
     plan = planned([(0, 0, 0, 500, 500, 1.0, 1.0)])
     assert not render(plan, torch.zeros(1_000, dtype=torch.int16), 2, 1_000).mixture.any()
+
+
+def test_places_are_heard_and_levels_are_those_of_both_channels() -> None:
+    notes = np.full(1_000, 3_000, np.int16)
+    plan = planned([(0, 0, 0, 1_000, 1_000, 1.0, 1.0), (0, 1, 0, 1_000, 1_000, 1.0, 1.0)], 2)
+    lines = [LineEffects(gain=pan_gains(pan)) for pan in (-1.0, 0.5)]
+    plan = plan._replace(
+        effects=stack_effects(lines, torch.zeros(2, 22_050)), level=torch.tensor([0.1, 0.1])
+    )
+    mixture, stems, _ = render(plan, torch.from_numpy(notes), 3, 1_000)
+    assert mixture.shape == (1, 2, 1_000)
+    assert stems.shape == (1, 3, 2, 1_000)
+    assert torch.allclose(stems.sum(dim=1), mixture, atol=1e-6)
+    left, right = stems[0, :2].square().mean(dim=2).sqrt().T
+    assert right[0] < 1e-6 < left[0]
+    assert right[1] > 2 * left[1]
+    power = left.square() + right.square()
+    assert float(power[0]) == pytest.approx(float(power[1]), rel=1e-4)
+
+
+def test_a_mastered_mixture_is_still_the_sum() -> None:
+    rng = np.random.default_rng(0)
+    notes = (rng.standard_normal(8_000) * np.linspace(100, 6_000, 8_000)).astype(np.int16)
+    rows = [(0, 0, 0, 8_000, 8_000, 1.0, 1.0), (1_000, 1, 500, 7_000, 7_000, 1.0, 1.0)]
+    plan = planned(rows, 2)._replace(level=torch.tensor([0.1, 0.05]))
+    plain = render(plan, torch.from_numpy(notes), 3, 8_000)
+    plan = plan._replace(master=torch.tensor([Master(-6.0, 4.0, 6.0)]))
+    mixture, stems, _ = render(plan, torch.from_numpy(notes), 3, 8_000)
+    assert torch.allclose(stems.sum(dim=1), mixture, atol=1e-6)
+    assert not torch.allclose(mixture, plain.mixture, atol=1e-2)
+    assert float(20 * mixture.square().mean().sqrt().log10()) == pytest.approx(-20, abs=1e-3)

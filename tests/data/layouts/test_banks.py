@@ -31,9 +31,10 @@ def test_a_note_bank(bank: Path) -> None:
     assert (source.layout, source.tracks, source.problems) == ("note bank", (), ())
     assert [str(path.relative_to(bank)) for path, _ in source.libraries] == [
         "bass/finger", "drums/kit", "guitar/nylon", "guitar/steel", "other/flute", "piano/upright",
+        "vocals/choir",
     ]  # fmt: skip
-    assert {split for _, split in source.libraries} == {"train"}  # six are too few to hold back
-    assert source.stems == ("bass", "drums", "guitar", "other", "piano")
+    assert {split for _, split in source.libraries} == {"train"}  # seven are too few to hold back
+    assert source.stems == ("bass", "drums", "guitar", "other", "piano", "vocals")
 
 
 def test_libraries_are_split_by_font(sound: Sound, tmp_path: Path) -> None:

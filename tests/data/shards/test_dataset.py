@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from audiomask.data.augmentation import NONE, Augmentation
-from audiomask.data.excerpt import Excerpt
+from audiomask.data.excerpt import UNORDERED, Excerpt
 from audiomask.data.interleave import InterleavedDataset
 from audiomask.data.layouts import recognize
 from audiomask.data.open import open_data
@@ -178,9 +178,10 @@ def test_what_is_heard_is_what_was_packed(packed: Path, songs: Path) -> None:
         assert has_stems
         assert torch.equal(mixture, stems.sum(dim=0))
         original = whole[names[-1]]
-        start = int((original[1].unfold(0, 50, 1) == stems[1, :50]).all(dim=1).nonzero()[0])
-        expected = original[:, start : start + SAMPLES]
-        assert torch.allclose(stems[:, : expected.shape[1]], expected, atol=1e-7)
+        bass = original[1, 0].unfold(0, 50, 1)
+        start = int((bass == stems[1, 0, :50]).all(dim=1).nonzero()[0])
+        expected = original[..., start : start + SAMPLES]
+        assert torch.allclose(stems[..., : expected.shape[-1]], expected, atol=1e-7)
 
 
 def test_stems_are_mixed_with_songs_that_are_near(packed: Path) -> None:
@@ -204,6 +205,26 @@ def test_stems_are_mixed_with_songs_that_are_near(packed: Path) -> None:
         assert {numbers[name] for name in used} <= {newest - 1, newest}
         crossed += len(set(used)) > 1
     assert crossed > 3
+
+
+def test_what_is_mashed_up_is_near_and_takes_nothing_from_the_order(packed: Path) -> None:
+    data = opened(packed, Augmentation(), window=2)
+    order = data.order(0)
+    rank = {data.shards[shard].name: place for place, shard in enumerate(order.shards)}
+    shard_of = {
+        f"{segment.name}@{segment.start}": rank[shard.name]
+        for shard in data.shards
+        for segment in shard.segments
+    }
+    met = Met(data)
+    others = []
+    for index in range(NUMBER):
+        others.append(met[UNORDERED + index])
+        newest = order.newest[index]
+        assert shard_of[others[-1]] in (newest - 1, newest)
+    assert others == [met[UNORDERED + index] for index in range(NUMBER)]
+    assert len(set(others)) > NUMBER / 3
+    assert Counter(met[index] for index in range(NUMBER)) == everything(data)
 
 
 def test_an_order_passes_shard_after_shard() -> None:

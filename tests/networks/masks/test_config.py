@@ -31,6 +31,8 @@ from audiomask.networks.masks.config import LONGEST, STEMS, MasksConfig
         ({"window": LONGEST + 1}, f"window is {LONGEST + 1}; it must be {LONGEST} at most"),
         ({"window": "long"}, "window is 'long'; it must be a whole number from 1"),
         ({"kernel": 4}, "kernel is 4; it must be odd, or 0 for none"),
+        ({"audio_channels": 3}, "audio_channels is 3; it must be 1 or 2"),
+        ({"audio_channels": 0}, "audio_channels is 0; it must be a whole number from 1"),
         ({"dim": 252}, "dim is 252; it must be a multiple of twice the heads"),
     ],
 )
@@ -51,7 +53,8 @@ def test_lists_are_taken_as_json_has_them() -> None:
 def test_the_default_sees_six_seconds_at_least() -> None:
     config = MasksConfig()
     assert config.window * config.hop_length / config.sample_rate >= 6
-    assert config.stems == STEMS == ("guitar", "piano", "bass", "drums")
+    assert config.stems == STEMS == ("guitar", "piano", "bass", "drums", "vocals")
+    assert config.audio_channels == 2
 
 
 @pytest.mark.parametrize(

@@ -12,37 +12,72 @@ from toy_songs import FRAMES, HOP, Songs, batch_of, excerpts, learn, masks_task
 from audiomask.audio.spectra import band_weights, stft
 from audiomask.checkpoint import load_checkpoint, restore
 from audiomask.errors import UsageError
-from audiomask.networks.layers.band_features import band_features
 from audiomask.networks.layers.transformer import TransformerLayer
-from audiomask.networks.masks.losses import mask_loss
+from audiomask.networks.masks.losses import active, mask_loss
+from audiomask.separation.band_power import BandPower
 from audiomask.training.tasks import masks as module
-from audiomask.training.tasks.masks import MasksTask, band_sums
+from audiomask.training.tasks.masks import BandSums, MasksTask
 
 # Batches
 
 
-def test_band_sums_are_those_of_the_spectra() -> None:
-    config = masks_task().model.config
-    mixture, stems, _ = Songs()[3]
-    power, stem_power, cross = band_sums(mixture, stems, config)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_band_sums_are_those_of_the_spectra(channels: int) -> None:
+    mixture, stems, _ = Songs(channels)[3]
+    power, between, stem_power, cross = BandSums(masks_task().model.config).sum_up(stems)
     weights = band_weights(129, 4_000.0, 12, 4_000.0)
     x, s = stft(mixture, 256, HOP), stft(stems, 256, HOP)
     assert torch.allclose(power, weights.T @ x.abs().square(), atol=1e-5)
     assert torch.allclose(stem_power, weights.T @ s.abs().square(), atol=1e-5)
     assert torch.allclose(cross, weights.T @ (s * x.conj()).real, atol=1e-5)
+    assert torch.allclose(between, weights.T @ (x[0] * x[-1].conj()).real, atol=1e-5)
     # each song is the sum of its stems: so are the cross-powers
     assert torch.allclose(cross.sum(dim=0), power, atol=1e-4)
-    assert power.shape == (12, FRAMES)
+    assert power.shape == (channels, 12, FRAMES)
+    assert between.shape == (12, FRAMES)
+    assert stem_power.shape == cross.shape == (3, channels, 12, FRAMES)
 
 
-def test_a_batch_is_of_each_song_by_itself() -> None:
-    task = masks_task()
-    batch, songs = batch_of(task, 0, 5), excerpts(0, 5)
-    assert batch.mixture_power.shape == (5, 12, FRAMES)
-    assert batch.stem_power.shape == batch.cross_power.shape == (5, 3, 12, FRAMES)
+def test_silent_stems_and_silent_songs_have_no_power() -> None:
+    sums, stems = BandSums(masks_task().model.config), Songs(2)[3].stems
+    stems[0] = 0
+    found = sums.sum_up(stems)
+    assert not found.stem_power[[0, 2]].any()
+    assert not found.cross_power[[0, 2]].any()
+    assert torch.allclose(found.stem_power[1], found.mixture_power, atol=1e-5)
+    for part in sums.sum_up(torch.zeros_like(stems)):
+        assert not part.any()
+
+
+def test_swapped_channels_have_swapped_sums() -> None:
+    sums, stems = BandSums(masks_task().model.config), Songs(2)[3].stems
+    plain, swapped = sums.sum_up(stems), sums.sum_up(stems.flip(1))
+    assert torch.equal(swapped.mixture_power, plain.mixture_power.flip(0))
+    assert torch.equal(swapped.channel_cross, plain.channel_cross)
+    assert torch.equal(swapped.stem_power, plain.stem_power.flip(1))
+    assert torch.equal(swapped.cross_power, plain.cross_power.flip(1))
+
+
+def test_training_hears_what_separation_hears() -> None:
+    config = masks_task().model.config
+    mixture, stems, _ = Songs(2)[3]
+    batch = BandSums(config).sum_up(stems)
+    heard = BandPower(config.sample_rate, 12, 256, HOP, torch.device("cpu")).sides(mixture)
+    assert torch.allclose(batch.mixture_power, heard[0], atol=1e-4)
+    assert torch.allclose(batch.channel_cross, heard[1], atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_batch_is_of_each_song_by_itself(channels: int) -> None:
+    task = masks_task(audio_channels=channels)
+    batch, songs = batch_of(task, 0, 5), excerpts(0, 5, channels)
+    assert batch.mixture_power.shape == (5, channels, 12, FRAMES)
+    assert batch.channel_cross.shape == (5, 12, FRAMES)
+    assert batch.stem_power.shape == batch.cross_power.shape == (5, 3, channels, 12, FRAMES)
+    sums = BandSums(task.model.config)
     for index in range(5):
-        sums = band_sums(songs.mixture[index], songs.stems[index], task.model.config)
-        assert all(torch.equal(part[index], own) for part, own in zip(batch, sums, strict=True))
+        alone = sums.sum_up(songs.stems[index])
+        assert all(torch.equal(part[index], own) for part, own in zip(batch, alone, strict=True))
 
 
 def test_nothing_is_drawn() -> None:
@@ -55,6 +90,10 @@ def test_an_excerpt_is_a_window_of_the_model() -> None:
     assert MasksTask.samples(task.model.config) == FRAMES * HOP
     assert MasksTask.stems(task.model.config, {"flute"}) == ("low", "high")
     assert MasksTask.needs_stems
+    assert [MasksTask.channels(masks_task(audio_channels=n).model.config) for n in (1, 2)] == [1, 2]
+    # places and mixes of several songs
+    assert MasksTask.augmentation.mashup > 0
+    assert MasksTask.augmentation.incoherent > 0
 
 
 def test_it_keeps_no_tokens() -> None:
@@ -69,7 +108,7 @@ def test_it_keeps_no_tokens() -> None:
 def test_the_loss_is_the_weighted_sum_and_trains_every_part() -> None:
     task = masks_task()
     loss, terms = task.loss(batch_of(task, 0, 4))
-    assert terms.keys() == module.WEIGHTS.keys() == {"amplitude", "ratio"}
+    assert terms.keys() == module.WEIGHTS.keys() == {"amplitude", "ratio", "activity"}
     assert not any(value.requires_grad for value in terms.values())
     expected = float(sum(module.WEIGHTS[name] * value for name, value in terms.items()))
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-5)
@@ -85,13 +124,18 @@ def test_the_loss_is_that_of_the_shares_of_every_stem_and_the_rest() -> None:
     task = masks_task()
     task.model.eval()
     batch = batch_of(task, 0, 4)
-    shares = task.model(band_features(batch.mixture_power)).softmax(dim=1)
+    batch.stem_power[0, 0] = 0  # a stem that does not play
+    shares, activity = task.model(batch.mixture_power, batch.channel_cross)
     assert shares.shape[1] == batch.stem_power.shape[1] == 3
-    expected = mask_loss(shares, *batch)
+    expected = mask_loss(shares, batch.mixture_power, batch.stem_power, batch.cross_power)
+    plays = active(batch.mixture_power, batch.stem_power[:, :2])
+    expected["activity"] = -torch.where(plays, activity, -activity).sigmoid().log().mean()
+    assert plays.any()
+    assert not plays.all()
     terms = task.loss(batch)[1]
     assert terms.keys() == expected.keys()
     for name, value in expected.items():
-        assert float(terms[name]) == pytest.approx(float(value))
+        assert float(terms[name]) == pytest.approx(float(value), rel=1e-4)
 
 
 def test_the_loss_is_of_full_precision_when_training_is_not() -> None:
@@ -126,7 +170,7 @@ def test_it_gives_each_stem_its_bands() -> None:
     with torch.enable_grad():
         learn(task, 120, 8e-3)
     batch = batch_of(task, 5_000, 64)  # songs that it never saw
-    shares = task.model(band_features(batch.mixture_power)).softmax(dim=1)
+    shares, activity = task.model(batch.mixture_power, batch.channel_cross)
     # of each band's energy, most is given to the stem whose it is
     for stem in range(2):
         own = batch.stem_power[:, stem] > 0.9 * batch.mixture_power
@@ -134,6 +178,9 @@ def test_it_gives_each_stem_its_bands() -> None:
         power = batch.mixture_power[own & loud]
         assert len(power) > 100
         assert float((shares[:, stem][own & loud] * power).sum() / power.sum()) > 0.9
+    # and it says that they play
+    plays = active(batch.mixture_power, batch.stem_power[:, :2])
+    assert float(((activity > 0) == plays).float().mean()) > 0.9
 
 
 # Its checkpoint
@@ -148,6 +195,9 @@ def test_the_checkpoint_makes_the_same_model_and_requires_nothing(tmp_path: Path
     assert (found.notes, found.requires) == ({"step": 3}, {})
     again = restore(found).eval()
     assert again.config == task.model.config
-    features = band_features(batch_of(task, 0, 1).mixture_power)
+    batch = batch_of(task, 0, 1)
     with torch.no_grad():
-        assert torch.allclose(again(features), task.model.eval()(features), atol=2e-2)
+        found_masks = again(batch.mixture_power, batch.channel_cross)
+        expected = task.model.eval()(batch.mixture_power, batch.channel_cross)
+    for part, own in zip(found_masks, expected, strict=True):
+        assert torch.allclose(part, own, atol=2e-2)

@@ -24,7 +24,7 @@ from audiomask.training.tasks.mlm import MLMBatch, MLMTask, band_power, stem_row
 
 def test_band_powers_are_those_of_the_spectrum() -> None:
     config = mlm_task().model.config
-    mixture = Songs()[3].mixture
+    mixture = Songs()[3].mixture[0]
     power = band_power(mixture, config)
     weights = band_weights(129, 4_000.0, 12, 4_000.0)
     assert torch.allclose(power, weights.T @ stft(mixture, 256, HOP).abs().square(), atol=1e-5)
@@ -34,11 +34,11 @@ def test_band_powers_are_those_of_the_spectrum() -> None:
 def test_a_batch_has_one_of_the_named_stems() -> None:
     task = mlm_task()
     batch, songs = batch_of(task, 0, 20), excerpts(0, 20)
-    assert torch.equal(batch.mixture, Meter().encode(songs.mixture))
+    assert torch.equal(batch.mixture, Meter().encode(songs.mixture[:, 0]))
     for index, number in enumerate(batch.stem_index.tolist()):
-        stem = songs.stems[index : index + 1, number]
+        stem = songs.stems[index : index + 1, number, 0]
         assert torch.equal(batch.stem[index : index + 1], Meter().encode(stem))
-        power = band_power(songs.mixture[index], task.model.config)
+        power = band_power(songs.mixture[index, 0], task.model.config)
         assert torch.equal(batch.mixture_power[index], power)
     assert set(batch.stem_index.tolist()) == {0, 1}
     assert torch.equal(batch.stem_index, batch_of(task, 0, 20).stem_index)
@@ -64,7 +64,7 @@ def terms(task: MLMTask, batch: MLMBatch) -> dict[str, float]:
 def test_only_some_are_separated_and_all_teach_infill() -> None:
     task = mlm_task(separated=0.25)
     batch, songs = batch_of(task, 0, 6), excerpts(0, 6)
-    assert torch.equal(batch.mixture, Meter().encode(songs.mixture))
+    assert torch.equal(batch.mixture, Meter().encode(songs.mixture[:, 0]))
     whole = batch_of(mlm_task(), 0, 6)
     for part, all_of_it in zip(batch[1:], whole[1:], strict=True):
         assert torch.equal(part, all_of_it[[0, 3]])
@@ -247,8 +247,8 @@ def test_a_mixture_a_stem_and_the_stem_found_are_heard(preset: str) -> None:
     assert list(heard) == ["mixture", name, f"{name} found"]
     length = HOP * (FRAMES if preset == "default" else (FRAMES - 1) // 2)
     assert {audio.shape for audio in heard.values()} == {(length,)}
-    assert torch.allclose(heard["mixture"], songs.mixture[0, :length], atol=1e-4)
-    stem = songs.stems[0, int(batch.stem_index[0]), :length]
+    assert torch.allclose(heard["mixture"], songs.mixture[0, 0, :length], atol=1e-4)
+    stem = songs.stems[0, int(batch.stem_index[0]), 0, :length]
     assert torch.allclose(heard[name], stem, atol=1e-4)
 
 

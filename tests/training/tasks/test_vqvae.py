@@ -22,10 +22,10 @@ SETTINGS = {
 def songs(index: int = 0, separated: bool = True, number: int = 1) -> Excerpt:
     """Excerpts whose mixture is 0.6 and whose two sounding stems are 0.4 and 0.2."""
     place = tone(1 / 100, 5_000, rate=1)
-    stems = torch.tensor([0.4, 0.0, 0.2])[:, None] * place
+    stems = torch.tensor([0.4, 0.0, 0.2])[:, None, None] * place
     if index % 2:  # a stem of another shape, to tell it apart whatever its gain
         stems[2] = 0.2 * tone(1 / 50, 5_000, rate=1)
-    stems = stems.expand(number, -1, -1)
+    stems = stems.expand(number, -1, -1, -1)
     return Excerpt(stems.sum(dim=1), stems, torch.full((number,), separated))
 
 
@@ -69,10 +69,12 @@ def test_a_batch_is_cut_as_its_excerpts_are() -> None:
 
 
 def test_crops_are_cut_everywhere_but_not_beyond() -> None:
-    ramp = torch.linspace(0.1, 0.5, 5_000)[None]
-    excerpts = Excerpt(ramp.expand(200, -1), torch.zeros(200, 3, 5_000), torch.zeros(200) > 0)
+    ramp = torch.linspace(0.1, 0.5, 5_000)[None, None]
+    excerpts = Excerpt(
+        ramp.expand(200, -1, -1), torch.zeros(200, 3, 1, 5_000), torch.zeros(200) > 0
+    )
     crops = cut(Crops(1_000, 2, 0), excerpts).flatten(0, 1)
-    step = (ramp[0, 1] - ramp[0, 0]) / (crops.diff(dim=1).mean(dim=1))
+    step = (ramp[0, 0, 1] - ramp[0, 0, 0]) / (crops.diff(dim=1).mean(dim=1))
     starts = (crops[:, 0] * step - 0.1) / 0.4 * 4_999
     assert float(starts.min()) < 100
     assert 3_900 < float(starts.max()) < 4_001
@@ -91,7 +93,7 @@ def test_crops_are_of_all_levels_and_do_not_clip() -> None:
 
 
 def test_silence_is_cut_as_silence() -> None:
-    nothing = Excerpt(torch.zeros(1, 5_000), torch.zeros(1, 3, 5_000), torch.tensor([True]))
+    nothing = Excerpt(torch.zeros(1, 1, 5_000), torch.zeros(1, 3, 1, 5_000), torch.tensor([True]))
     assert not cut(Crops(1_000, 6, 0), nothing).any()
 
 
