@@ -1,4 +1,4 @@
-"""Engine: the one object behind every subcommand. It holds the models and runs them."""
+"""The engine, which every subcommand uses: it loads the models and runs them."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ from audiomask.tokens import MID_SIDE, SEPARATE, Tokens
 
 
 class Engine:
-    """Tokenises, detokenises, fills gaps and separates.
+    """Tokenizes, detokenizes, fills gaps and separates.
 
     Checkpoints are read when they are first needed. Several threads may share an engine.
 
     Args:
-        model: a folder that holds checkpoints, each in a folder of its kind's name, or one
-            checkpoint (what it requires is looked for in it, beside it, and among the bundled
-            ones); the bundled ones when None.
+        model: a folder of checkpoints, each in a folder named by its kind, or one checkpoint; the
+            bundled ones when None. What a checkpoint requires is looked for in its folder, beside
+            it and among the bundled ones.
         device: "auto" (the first CUDA device, else the CPU), "cpu", "cuda" or "cuda:N".
         threads: CPU threads; PyTorch's choice when None.
 
@@ -77,8 +77,7 @@ class Engine:
     def load(self, kind: str) -> nn.Module:
         """The model of a kind, in evaluation mode on the engine's device; read once.
 
-        What its checkpoint requires is looked for in its folder, beside it and among the bundled
-        checkpoints, and must be the very one that it was trained with.
+        A checkpoint that it requires must have the fingerprint of the one it was trained with.
 
         Raises:
             CheckpointError: there is none, it is broken, or what it requires is missing.
@@ -99,7 +98,7 @@ class Engine:
                 raise CheckpointError(
                     f"{checkpoint.folder}: does not say which {other} it requires"
                 )
-            # a folder may hold another than the one required
+            # the folder may hold another checkpoint than the one required
             found = self.fingerprint_of(other)
             if found != fingerprint:
                 raise CheckpointError(
@@ -114,7 +113,7 @@ class Engine:
             except ConfigError as error:
                 raise CheckpointError(f"{checkpoint.folder}: {error}") from error
         fuse = getattr(model, "fuse", None)
-        if fuse is not None:  # some are faster in a form that cannot be trained
+        if fuse is not None:  # an equal form that is faster and cannot be trained
             fuse()
         with device_errors(self.device):
             return model.to(self.device)
@@ -153,7 +152,7 @@ class Engine:
         return self.library.fingerprint_of(kind) if loaded is None else loaded
 
     def stems(self, method: str = SeparationMethod.mask) -> tuple[str, ...]:
-        """What can be separated by a method; read from the configuration alone.
+        """The names of the stems that a method separates, read from config.json alone.
 
         Raises:
             CheckpointError: there is no checkpoint for the method.
@@ -185,11 +184,11 @@ class Engine:
         """Tokens of a recording.
 
         Args:
-            source: any rate, any number of channels.
-            levels: keep only the first levels; all when None.
-            progress: told the seconds of audio just done.
+            source: at any sample rate, with any number of channels.
+            levels: how many of the first levels to keep; all when None.
+            progress: called with the seconds of audio just done.
             stereo: "separate" codes each channel by itself, "mid-side" the mean of left and right
-                and half their difference; what is not stereo is coded separately in any case.
+                and half their difference. Only recordings of two channels have mid and side.
 
         Raises:
             UsageError: the VQ-VAE has fewer levels.
@@ -199,9 +198,9 @@ class Engine:
             raise UsageError(f"--levels {levels}: this VQ-VAE has 1 to {config.levels}")
         if source.channels != 2:
             stereo = SEPARATE
-        heard = MidSide(source) if stereo == MID_SIDE else source
+        coded = MidSide(source) if stereo == MID_SIDE else source
         with device_errors(self.device):
-            codes = encode(self.vqvae, heard, self.device, progress, self._batches)[:, :levels]
+            codes = encode(self.vqvae, coded, self.device, progress, self._batches)[:, :levels]
         return Tokens(
             codes=codes.contiguous(),
             sample_rate=source.sample_rate,
@@ -214,7 +213,7 @@ class Engine:
         )
 
     def detokenize(self, tokens: Tokens) -> Iterator[Tensor]:
-        """The sound of tokens: consecutive blocks [C, n], ``tokens.num_samples`` in all.
+        """The audio of tokens: consecutive blocks [C, n], ``tokens.num_samples`` samples in all.
 
         Raises:
             TokensError: another VQ-VAE made them.
@@ -234,9 +233,9 @@ class Engine:
                 raise TokensError(f"{name} is {value} in these tokens, {true} in their VQ-VAE")
         if tokens.levels > config.levels:
             raise TokensError(f"{tokens.levels} levels, but their VQ-VAE has {config.levels}")
-        apart = tokens.stereo == MID_SIDE
-        decoded: AudioSource = DecodedSource(self.vqvae, tokens.codes, not apart, self._batches)
-        audio = ResampledSource(LeftRight(decoded) if apart else decoded, tokens.sample_rate)
+        mid_side = tokens.stereo == MID_SIDE
+        decoded: AudioSource = DecodedSource(self.vqvae, tokens.codes, not mid_side, self._batches)
+        audio = ResampledSource(LeftRight(decoded) if mid_side else decoded, tokens.sample_rate)
         with device_errors(self.device):
             chunk = chunk_of(tokens.channels)
             for start in range(0, tokens.num_samples, chunk):
@@ -255,10 +254,11 @@ class Engine:
         """Stems of a recording: consecutive blocks [C, n] each, of its own rate and length.
 
         Args:
-            stems: which.
+            source: at any sample rate, with any number of channels.
+            stems: the names of those wanted.
             residual: also yield "residual", the recording minus these stems.
-            subtype: how the stems will be stored; they are rounded to it so that stems and
-                residual sum to the recording.
+            subtype: of the files that stems are written to. They are rounded to it, so that stems
+                and residual sum to the recording.
             method: see :class:`audiomask.separation.settings.SeparationMethod`.
             quality: how much is done for the masks, see
                 :class:`audiomask.separation.settings.Quality`; other methods have but one.
@@ -289,7 +289,7 @@ class Engine:
         quality: str = Quality.normal,
         log: ActivityLog | None = None,
     ) -> Separator:
-        """What makes stems by a method, its models loaded.
+        """The separator of a method, its models loaded.
 
         Raises:
             UsageError: there is no such quality.
@@ -298,8 +298,8 @@ class Engine:
             if quality not in tuple(Quality):
                 raise UsageError(f"no quality '{quality}' (there are: {', '.join(Quality)})")
             return MaskSeparator(self.masks, self.device, Quality(quality), log)
-        made = TokenSeparator if method == SeparationMethod.tokens else WienerSeparator
-        return made(self.vqvae, self.mlm, self.device, self._batches)
+        separator = TokenSeparator if method == SeparationMethod.tokens else WienerSeparator
+        return separator(self.vqvae, self.mlm, self.device, self._batches)
 
     def infill(
         self, source: AudioSource, gaps: Sequence[Gap], settings: InfillSettings | None = None
@@ -307,11 +307,12 @@ class Engine:
         """Fillings of a recording's gaps, in order, each with its crossfades.
 
         Args:
-            gaps: sorted and apart.
+            source: the recording.
+            gaps: in order, without overlaps.
             settings: how they are filled; the defaults when None.
 
         Raises:
-            AudiomaskError: the gaps leave nothing of the recording.
+            AudiomaskError: the gaps are the whole recording.
         """
         if gaps:
             chosen = InfillSettings() if settings is None else settings

@@ -1,29 +1,29 @@
-"""Errors a user can mend: each message is one line that says what is wrong and what to do.
+"""Errors that a user can mend: each message is one line that says what is wrong and what to do.
 
-The command line prints the message and exits with ``exit_code``; anything else that is raised
-is a defect of ours and is reported as such.
+The command line prints the message and exits with ``exit_code``. It reports any other exception as
+a defect of audiomask.
 """
 
 
 def why(error: Exception) -> str:
-    """The system's reason for an error, or its own words: not every OSError has an errno."""
+    """The system's reason for an error, or its own text: not every OSError has an errno."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 class AudiomaskError(Exception):
-    """Base of every error whose cause is the input, a file or the machine, not our code."""
+    """Base of every error whose cause is the input, a file or the machine, not audiomask's code."""
 
     exit_code = 1
 
 
 class UsageError(AudiomaskError):
-    """The command or call asks for something that cannot be (exit code 2)."""
+    """The command or call asks for something impossible (exit code 2)."""
 
     exit_code = 2
 
 
 class OutputExistsError(UsageError):
-    """An output exists and may not be replaced; it may have come while we worked."""
+    """An output exists and may not be replaced; another process may have made it meanwhile."""
 
 
 class ConfigError(UsageError):
@@ -43,15 +43,15 @@ class CheckpointError(AudiomaskError):
 
 
 class DeviceError(AudiomaskError):
-    """A GPU failed or is gone: nothing more can be computed on it."""
+    """A GPU failed or was removed: nothing more can be computed on it."""
 
 
 class DeviceMemoryError(AudiomaskError):
-    """A device has too little memory for the work, into however small parts it is cut."""
+    """A device has too little memory, even for the smallest batch."""
 
 
 class DependencyError(AudiomaskError):
-    """A package that is needed is not installed, or cannot be loaded."""
+    """A required package is not installed, or cannot be loaded."""
 
 
 class DataError(AudiomaskError):

@@ -1,8 +1,8 @@
 """The registry of model kinds: the only file that lists them.
 
-An entry names what belongs to a kind by import path, so that this file imports none of it: the
-command line reads the registry before torch is loaded, and every room may ask it without an import
-that points upwards. A new kind is one entry here and its own files: a network, a training task, an
+An entry names the parts of a kind by import path, so that this file imports none of them: the
+command line reads the registry without torch, and every package may use it without an import that
+points upwards. A new kind is one entry here and its own files: a network, a training task, an
 evaluator.
 """
 
@@ -23,16 +23,16 @@ class Kind:
     Attributes:
         name: on the command line, in ``config.json`` and as the name of a checkpoint's folder.
         title: in messages, after "the".
-        presets: of sizes and recipes; the first is the default.
-        requires: kinds of which it needs one particular checkpoint each, because it was trained
-            on what that one makes.
-        build: ``module:function`` that makes the network of a preset and settings, with random
-            weights; its ``config`` is a dataclass.
+        presets: names of sizes and recipes; the first is the default.
+        requires: kinds whose outputs it is trained on. It needs the very checkpoint of each that
+            it was trained with.
+        build: ``module:function`` that builds the network of a preset and settings, with random
+            weights; the network's ``config`` is a dataclass.
         configs: ``module:class`` of the configurations of all presets.
         task: ``module:class`` of the training task, a :class:`audiomask.training.task.Task`.
         evaluator: ``module:class`` of the :class:`audiomask.evaluation.evaluator.Evaluator`.
-        check: ``module:function`` that raises ConfigError where its configuration does not fit
-            those of the checkpoints it requires, given by kind; None where shapes tell enough.
+        check: ``module:function`` of its configuration and those of the checkpoints it requires,
+            by kind; raises ConfigError where they do not fit. None if there is nothing to check.
     """
 
     name: str
@@ -46,10 +46,10 @@ class Kind:
     check: str | None = None
 
     def network(self, preset: str, settings: Mapping[str, Any]) -> Any:
-        """The network of a preset with some settings of its own, its weights random.
+        """The network of a preset with some settings changed, its weights random.
 
         Raises:
-            ConfigError: there is no such preset or setting, or a value makes no model.
+            ConfigError: there is no such preset or setting, or a value is out of range.
         """
         return resolve(self.build)(preset, settings)
 
@@ -93,7 +93,7 @@ KINDS = {
 
 
 def kind_of(name: str) -> Kind:
-    """The kind of a name.
+    """The kind with a name.
 
     Raises:
         UsageError: there is none.
@@ -104,6 +104,6 @@ def kind_of(name: str) -> Kind:
 
 
 def resolve(path: str) -> Any:
-    """What ``module:name`` names, imported now."""
+    """The object at an import path ``module:name``."""
     module, _, name = path.partition(":")
     return getattr(import_module(module), name)

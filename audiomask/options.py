@@ -1,8 +1,8 @@
-"""Options declared once: a field of a dataclass says how it stands on the command line.
+"""Options declared once, as annotated fields of a dataclass.
 
-``data: Annotated[tuple[Path, ...], Option("Data", "--data", "Folder of data.", "DIR")]`` is all
-there is to an option: the command line makes its parameter of it, a run file reads and writes it by
-the field's name and type.
+``data: Annotated[tuple[Path, ...], Option("Data", "--data", "Folder of data.", "DIR")]`` declares
+an option: the command line gets a parameter from it, and a run file reads and writes it by the
+field's name and type.
 """
 
 from __future__ import annotations
@@ -15,20 +15,19 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 @dataclass(frozen=True)
 class Option:
-    """How a field stands on the command line and in run files.
+    """A field's name, help and parsing on the command line and in run files.
 
     Attributes:
         panel: heading in the help.
-        names: on the command line, with spaces between them.
+        names: on the command line, separated by spaces.
         help: one line.
-        metavar: what stands for its value in the help.
-        least: the least that a number may be.
-        parse: makes the value of the text given, or of each text of a list; None where the field's
-            type says enough.
+        metavar: placeholder of its value in the help.
+        least: the smallest number allowed.
+        parse: converts the text given, or each text of a list; None to convert by the field's type.
         required: must be given; only of fields without a default.
-        recorded: says what a run is, so that the run file that a run leaves has it.
-        free: may be another when a run goes on: it says how far to go, how to tell of it, or how a
-            machine does the same sums.
+        recorded: written into a run's own run file, as it decides what the run computes.
+        free: may change when a run is resumed: it only decides how long the run is, what it logs,
+            or how the machine computes the same numbers.
     """
 
     panel: str

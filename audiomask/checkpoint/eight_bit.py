@@ -1,7 +1,7 @@
 """Matrices as 8-bit integers: half the size of half precision, for checkpoints that travel.
 
-A large tensor becomes two: ``<name>.int8``, and ``<name>.scale`` with one number for each of its
-first dimension. Everything else stays as it is.
+A large tensor [N, …] becomes two: ``<name>.int8`` [N, …], and ``<name>.scale`` [N], one scale a
+row. All other tensors stay unchanged.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from torch import Tensor
 from audiomask.errors import CheckpointError
 
 VALUES, SCALE = ".int8", ".scale"
-#: smaller tensors are not worth it
+#: elements of the smallest tensor that is stored in 8 bits
 LEAST = 1 << 14
 
 
 def pack(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Large floating point matrices in 8 bits, everything else as it is."""
+    """Tensors with the large floating point matrices in 8 bits, and all others unchanged."""
     packed: dict[str, Tensor] = {}
     for name, value in tensors.items():
         if not value.is_floating_point() or value.dim() < 2 or value.numel() < LEAST:
@@ -32,7 +32,7 @@ def pack(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def unpack(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What ``pack`` was given, to within half a step of each row: floats in single precision.
+    """Undo ``pack``, to within half a step of each row's scale; floats in single precision.
 
     Raises:
         CheckpointError: integers without a fitting scale, or a scale without integers.

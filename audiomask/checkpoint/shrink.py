@@ -1,4 +1,4 @@
-"""Smaller copies of checkpoints, to ship: their large matrices as 8-bit integers."""
+"""Smaller copies of checkpoints, with their large matrices as 8-bit integers."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Shrunk(NamedTuple):
 def shrink(model: Path, out: Path) -> list[Shrunk]:
     """Write copies with 8-bit matrices of one checkpoint, or of all in a folder.
 
-    A copy has another fingerprint than its original. A checkpoint that is copied together with one
-    that it requires will require the copy. Tokens that the original VQ-VAE made are refused by its
-    copy, which would write slightly different ones.
+    A copy has its own fingerprint. A checkpoint that is copied together with one that it requires
+    requires that one's copy. The copy of a VQ-VAE refuses tokens of the original, as it would make
+    slightly different ones.
 
     Args:
         model: a checkpoint, or a folder that holds checkpoints by kind.
-        out: becomes the same. Existing checkpoints in it are replaced.
+        out: the folder of the copies, laid out in the same way. Checkpoints in it are replaced.
 
     Raises:
         CheckpointError: there is no checkpoint, one is broken, or ``out`` cannot be written.

@@ -1,9 +1,9 @@
-"""Checkpoint: a folder with config.json and model.safetensors. Never pickle.
+"""Checkpoints: folders with config.json and model.safetensors. Never pickle.
 
-config.json holds ``format``, ``kind`` (see ``audiomask.kinds``), ``preset``, ``config`` (what
-builds the model), ``sha256`` of model.safetensors, ``requires`` (fingerprints of the checkpoints
-that it was trained with, by kind) and whatever else its maker noted. The fingerprint of a
-checkpoint is the beginning of that digest; tokens carry that of the VQ-VAE that made them.
+config.json holds ``format``, ``kind`` (see ``audiomask.kinds``), ``preset``, ``config`` (the
+model's configuration), ``sha256`` of model.safetensors, ``requires`` (fingerprints of the
+checkpoints that it was trained with, by kind) and notes. The fingerprint of a checkpoint is the
+first 16 digits of that digest; tokens carry the fingerprint of their VQ-VAE.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from audiomask.kinds import KINDS
 FORMAT = 2
 CONFIG_FILE = "config.json"
 MODEL_FILE = "model.safetensors"
-#: a config.json larger than this is not one of ours
+#: a larger config.json is refused
 MAX_CONFIG_BYTES = 1 << 20
-#: characters of what messages repeat of it
+#: characters of the longest text in it that messages repeat
 MAX_NAME = 128
-#: what floating point tensors may be stored in
+#: types that floating point tensors may be stored in
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -43,8 +43,8 @@ class Checkpoint:
     Attributes:
         folder: where it came from.
         kind: see ``audiomask.kinds``.
-        preset: what ``config`` belongs to: "default", "paper" …
-        config: what builds the model.
+        preset: the preset that ``config`` is of: "default", "paper" …
+        config: the model's configuration.
         fingerprint: identifies the exact weights.
         requires: fingerprints of the checkpoints that it was trained with, by kind.
         tensors: the state dict, floats in the precision they were saved in.
@@ -75,14 +75,14 @@ def save_checkpoint(
 
     With ``eight_bit``, large matrices are 8-bit integers.
 
-    Each file is written beside its name and renamed, the configuration last: a folder cut off
-    in between is refused by its digest, not half-read.
+    Each file is written under a hidden name and renamed, the configuration last: the digest refuses
+    a folder that was left with only one of them.
 
     Raises:
         CheckpointError: the folder cannot be written.
     """
     half = {
-        # vectors are few numbers, and may be variances that half precision has no room for
+        # vectors are small, and may be variances beyond the range of half precision
         name: (value.half() if value.is_floating_point() and value.dim() > 1 else value).cpu()
         for name, value in tensors.items()
     }
@@ -134,7 +134,7 @@ def load_checkpoint(folder: Path, kind: str | None = None) -> Checkpoint:
     except CheckpointError as error:
         raise CheckpointError(f"{file}: {error}") from error
     except (SafetensorError, OSError, ValueError, TypeError, RuntimeError) as error:
-        # the library leaves it to PyTorch to refuse shapes that overflow and types it knows half
+        # PyTorch, not safetensors, refuses shapes that overflow and types it does not support
         words = " ".join(str(error).split())
         raise CheckpointError(f"{file}: not a safetensors file ({words[:200]})") from error
     known = {"format", "kind", "preset", "config", "sha256", "requires"}
@@ -206,16 +206,16 @@ def restore(
 ) -> torch.nn.Module:
     """The model that a checkpoint describes, with its weights.
 
-    It is laid out without memory first: whatever a tampered configuration asks for, no more is
-    allocated than the tensors there are need.
+    It is built on the meta device first: even for a tampered configuration no more memory is
+    allocated than the checkpoint's tensors take.
 
     Args:
-        checkpoint: as it was loaded.
-        build: makes a model of a preset's name and a configuration; that of the kind when None.
+        checkpoint: a loaded one.
+        build: makes a model of a preset's name and a configuration; the kind's own when None.
 
     Raises:
-        CheckpointError: the kind is not known, or the configuration makes no model, or one that
-            the tensors do not fit.
+        CheckpointError: the kind is unknown, the configuration is invalid, or the tensors do not
+            fit it.
     """
     if build is None:
         if checkpoint.kind not in KINDS:
@@ -276,7 +276,7 @@ def check_tensors(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
 
 
 def _no_number(text: str) -> NoReturn:
-    """Python reads NaN and Infinity, which are no JSON and pass any check of a range."""
+    """Refuse NaN and Infinity, which Python reads, JSON lacks, and comparisons let pass."""
     raise ValueError(f"{text} is no number")
 
 
@@ -311,7 +311,7 @@ def write_tensors(
     """Write a safetensors file atomically."""
     with AtomicFile(file, overwrite=True) as temporary:
         mode = temporary.stat().st_mode
-        # convolutions may hold theirs in another order
+        # weights of convolutions may be channels-last
         held = {name: value.contiguous() for name, value in tensors.items()}
         save_file(held, temporary, metadata)
-        temporary.chmod(mode)  # the library makes a file that only its owner can read
+        temporary.chmod(mode)  # safetensors makes a file that only its owner can read

@@ -1,6 +1,6 @@
-"""The command line: one file per subcommand, each parses, calls the engine and reports.
+"""The command line, one file a subcommand: each parses options, calls the engine and reports.
 
-Nothing here imports torch, numpy or rich when the module is loaded: ``--help`` must be quick.
+No module here imports torch, numpy or rich at the top, so that ``--help`` is quick.
 """
 
 from audiomask.cli.signals import default_interrupts

@@ -1,4 +1,4 @@
-"""The ``audiomask`` application: its subcommands, ``--version`` and the way it ends."""
+"""The ``audiomask`` application: its subcommands, ``--version`` and its exit status."""
 
 import sys
 from typing import Annotated, NoReturn
@@ -26,7 +26,7 @@ from audiomask.cli.signals import Listener
 from audiomask.cli.tokenize import tokenize
 from audiomask.cli.train import train
 
-# Plain help, not rich's: rich alone would take a third of the time --help may take.
+# Plain help, not rich's: importing rich would make --help slow.
 app = typer.Typer(
     name="audiomask",
     rich_markup_mode=None,
@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     separate_stderr()
     listener, status = Listener(), 0
     try:
-        # Ended politely, a command removes its half-written files, as it does when it fails.
+        # asked to end, a command removes its half-written files, as it does when it fails
         with listener:
             status = _run(arguments or ["--help"])
     except BrokenPipeError:
@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except BaseException:
         if listener.number is None:
             raise
-    if listener.number is not None:  # whatever became of the exception on its way
+    if listener.number is not None:  # its exception may have been replaced by another
         status = 128 + listener.number
     discard_unsent_stderr()
     leave(status)
@@ -97,12 +97,12 @@ def _run(arguments: list[str]) -> int:
             sys.stdout.flush()
     except BrokenPipeError:
         raise
-    except OSError as error:  # of standard output, which does not take --help or --version
+    except OSError as error:  # standard output could not take --help or --version
         print(f"audiomask: error: standard output: {describe(error)}", file=sys.stderr)
         discard_stdout()
         return 1
     except Exception as error:
-        # typer keeps the class of its usage errors private; they alone can format themselves.
+        # typer's class of usage errors is private; only they have format_message
         if not hasattr(error, "format_message"):
             raise
         _print_usage_error(error)
@@ -111,7 +111,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _print_usage_error(error: Exception) -> None:
-    """One line, with the command whose help explains more."""
+    """Print a usage error as one line that names the command whose help explains more."""
     message = " ".join(str(error.format_message()).split())  # type: ignore[attr-defined]
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "audiomask"

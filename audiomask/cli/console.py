@@ -1,4 +1,4 @@
-"""What a command says on stderr: log messages, and progress bars where that is a terminal."""
+"""Messages on stderr, and progress bars where that is a terminal."""
 
 import logging
 import sys
@@ -15,15 +15,15 @@ logger = logging.getLogger(__name__)
 
 
 class _StderrHandler(logging.Handler):
-    """Looks stderr up for every message: the progress bars replace it while they are shown."""
+    """Writes to the present ``sys.stderr``, which progress bars replace while they are shown."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        # one write: lines of several threads must not come between each other
+        # one write: messages of several threads must not be mixed
         sys.stderr.write(f"{self.format(record)}\n")
 
 
 class _LevelFormatter(logging.Formatter):
-    """``audiomask: message``, with the level named from warnings on."""
+    """``audiomask: message``, or ``audiomask: warning: message`` for warnings and errors."""
 
     def format(self, record: logging.LogRecord) -> str:
         named = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
@@ -31,10 +31,10 @@ class _LevelFormatter(logging.Formatter):
 
 
 def set_up_messages(quiet: bool, verbose: bool, debug: bool) -> None:
-    """Send the ``audiomask`` logger's messages to stderr.
+    """Send the messages of the ``audiomask`` logger to stderr.
 
-    Warnings always; what was done (INFO) unless ``quiet``; details (DEBUG) when ``verbose``.
-    Other packages' warnings, which address programmers, appear with ``debug`` only.
+    Warnings always, INFO unless ``quiet``, DEBUG when ``verbose`` or ``debug``. Python warnings of
+    other packages appear with ``debug`` only.
     """
     level = logging.WARNING if quiet else logging.INFO
     if verbose or debug:
@@ -50,20 +50,20 @@ def set_up_messages(quiet: bool, verbose: bool, debug: bool) -> None:
 
 
 class Display:
-    """Progress bars of all files and of those under way; none where stderr is no terminal.
+    """Progress bars: one of all files, and one of each file in work.
 
-    A context manager.
+    There are none where stderr is no terminal. A context manager.
 
     Args:
         quiet: show none.
-        files: how many there are in all; one file has its own bar alone.
+        files: their number; a single file has only its own bar.
     """
 
     def __init__(self, quiet: bool, files: int = 1) -> None:
         self._shown = not quiet and sys.stderr.isatty()
         self._files = files
         self.bars: Progress | None = None
-        """The bars, while there are any."""
+        """rich's bars; None where none are shown."""
         self._whole: TaskID | None = None
 
     def __enter__(self) -> Self:
@@ -86,17 +86,17 @@ class Display:
             self.bars.stop()
 
     def count(self) -> None:
-        """One more file is dealt with."""
+        """Advance the bar of all files by one."""
         if self.bars is not None and self._whole is not None:
             self.bars.advance(self._whole)
 
 
 class Meter:
-    """The bar of one file: its seconds of audio.
+    """The progress bar of one file, in seconds of audio.
 
     Args:
         display: shows it.
-        check: called at every sign of life; what it raises ends the work on this file.
+        check: called at every advance; an exception from it ends the work on this file.
     """
 
     def __init__(self, display: Display, check: Callable[[], None] = lambda: None) -> None:
@@ -107,7 +107,7 @@ class Meter:
         """Seconds of audio done."""
 
     def start(self, label: str, seconds: float) -> None:
-        """Begin the bar, ``seconds`` long, in place of the one there was."""
+        """Begin a new bar, ``seconds`` long."""
         self.check()
         logger.debug("%s: %.3f s of audio", label, seconds)
         self.seconds = 0.0
@@ -116,18 +116,18 @@ class Meter:
             self._task = self._bars.add_task(printable(label), total=seconds, form=".1f", unit="s")
 
     def advance(self, seconds: float) -> None:
-        """``seconds`` more are done."""
+        """Advance by ``seconds``."""
         self.check()
         self.seconds += seconds
         if self._bars is not None and self._task is not None:
             self._bars.advance(self._task, seconds)
 
     def note(self, message: str) -> None:
-        """Say something about the file, unless messages were declined."""
+        """Log a message about the file."""
         logger.info("%s", message)
 
     def stop(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bars is not None and self._task is not None:
             self._bars.remove_task(self._task)
             self._task = None

@@ -1,4 +1,4 @@
-"""How a command ends: errors as one line on stderr, and exit codes."""
+"""The end of a command: errors as one line on stderr, and exit codes."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from audiomask.runtime.console import printable
 
 
 def status_of(error: BaseException, debug: bool) -> int:
-    """The exit status of a command that ended with an error, which is reported."""
+    """Print the error that a command ended with, and return its exit status."""
     if isinstance(error, BrokenPipeError):
         exit_as_sigpipe()
     if isinstance(error, KeyboardInterrupt):
@@ -53,7 +53,7 @@ def leave(status: int) -> NoReturn:
 
 
 def exit_as_sigpipe() -> NoReturn:
-    """End as a program does whose reader has gone: quietly, by SIGPIPE."""
+    """End as programs do whose reader has closed the pipe: silently, by SIGPIPE."""
     discard_stdout()
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -62,14 +62,14 @@ def exit_as_sigpipe() -> NoReturn:
 
 
 def discard_stdout() -> None:
-    """Throw away what standard output could not take: Python would complain of it at its end."""
+    """Discard what standard output could not take: Python would report it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def separate_stderr() -> None:
-    """Write messages through a file number of their own.
+    """Write messages through a file descriptor of their own.
 
-    Number 2, where decoders write what they think of a file, can then be sent nowhere meanwhile
+    Descriptor 2, where decoders write their messages, can then be redirected to the null device
     (see ``audio.quiet``).
     """
     try:
@@ -83,15 +83,15 @@ def separate_stderr() -> None:
             errors=sys.stderr.errors,
             buffering=1,
         )
-    except (OSError, ValueError):  # a stand-in without a number
+    except (OSError, ValueError):  # a replacement without a descriptor
         return
     sys.stderr = sys.__stderr__ = own  # type: ignore[misc]
 
 
 def discard_unsent_stderr() -> None:
-    """Throw away messages that standard error cannot take any more, as of a closed terminal.
+    """Discard messages that standard error can no longer take, as when its terminal was closed.
 
-    Python would try to write them at its end once again, and make an exit status of its own of it.
+    Python would try to write them again at exit, fail, and change the exit status.
     """
     try:
         sys.stderr.flush()
@@ -102,13 +102,14 @@ def discard_unsent_stderr() -> None:
 def open_missing_streams() -> None:
     """Open the null device for every standard stream that is closed.
 
-    Otherwise the next file would get its number, and with it what libraries say on stderr.
-    ``print`` takes a missing stderr for standard output: messages would come among the data.
+    Otherwise the next file opened would get its descriptor, and libraries would write their
+    messages into it. ``print`` uses standard output where stderr is missing: messages would be
+    mixed with the data.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor: this one
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (for the rest of the process)

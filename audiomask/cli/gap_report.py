@@ -1,4 +1,4 @@
-"""``infill --report`` and ``--labels``: what was found and filled, in files."""
+"""``infill --report`` and ``--labels``: the gaps found and filled, in files."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def save_labels(path: Path, source: "AudioFile", found: Iterable[FoundGap]) -> None:
-    """Write the gaps of a recording that are not left alone as a label track.
+    """Write the gaps of a recording that are to be filled as a label track.
 
     Raises:
         AudioFileError: it cannot be written.
@@ -37,13 +37,13 @@ class GapReport(JobReport):
     keys = frozenset({"output", "filled"})
 
     def add(self, job: Job, source: "AudioFile", found: Iterable[FoundGap]) -> None:
-        """Add a line for each gap of a file whose output, if any, is complete but for its name."""
+        """Add a line for each gap of a file, before its output is renamed to its name."""
         place = {"output": str(job.output)} if job.outputs else {}
         self.add_entries(job, [place | _entry(one, source) for one in sorted(found)])
 
 
 def _entry(found: FoundGap, source: "AudioFile") -> dict[str, str | float | bool]:
-    """What a line says of a gap; a microsecond is less than a sample."""
+    """The line of a gap, with times to the microsecond, which is less than a sample."""
     gap, rate = found.gap, source.sample_rate
     entry: dict[str, str | float | bool] = {
         "start": round(gap.start / rate, 6),

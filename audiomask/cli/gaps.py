@@ -1,4 +1,4 @@
-"""Where a recording's gaps are, as the options of infill say, and the table of them."""
+"""The gaps that the options of infill give for a recording, and a table of them."""
 
 import logging
 import math
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: seconds of the shortest silence and of the longest gap that are found when nothing else is said
+#: default seconds of the shortest silence and of the longest gap that are found
 MIN_GAP, MAX_GAP = 0.004, 1.0
-#: the kind of a gap that was not found but named
+#: the kind of a gap that was given by an option, not found
 NAMED = "named"
 
 
 class FaultKind(StrEnum):
-    """What ``--detect-kind`` takes."""
+    """The values of ``--detect-kind``."""
 
     silence = "silence"
     stuck = "stuck"
@@ -37,12 +37,12 @@ class FaultKind(StrEnum):
 
 
 class FoundGap(NamedTuple):
-    """A gap, what it is, and why it is left alone or how it was filled.
+    """A gap, its kind, and how it was filled or why not.
 
     Attributes:
         gap: where it is.
-        kind: ``named``, or the kinds of fault that were found in it: ``silence+nan``.
-        left: why it is left alone; empty if it is not.
+        kind: ``named``, or the kinds of fault found in it: ``silence+nan``.
+        left: why it is not to be filled; empty if it is.
         method: how it was filled; empty if it was not.
     """
 
@@ -53,21 +53,21 @@ class FoundGap(NamedTuple):
 
 
 class GapOptions:
-    """Where the gaps are, as the options say.
+    """The options of infill that give gaps.
 
     Args:
-        spans: of ``--gap``.
+        spans: those of ``--gap``.
         file: a label track or CSV.
         middle: seconds of the middle to replace.
-        detect: whether to look for gaps besides; they are looked for in any case when none of
-            the above is given, or kinds are.
-        kinds: what to look for; what is safe when empty.
-        min_gap: seconds of the shortest to be found.
-        max_gap: seconds of the longest to be found.
-        channels: names of the channels that all of this is about; all when empty.
+        detect: whether to detect gaps as well. They are always detected when none of the above is
+            given, or kinds are.
+        kinds: to detect; the default ones when empty.
+        min_gap: seconds of the shortest gap detected.
+        max_gap: seconds of the longest gap filled.
+        channels: names of the channels to fill; all when empty.
 
     Raises:
-        UsageError: a time cannot be, or the file cannot be read.
+        UsageError: a time is out of range, or the file cannot be read.
     """
 
     def __init__(
@@ -98,12 +98,12 @@ class GapOptions:
                 logger.warning("%s: %s", file, _passed_over(found.points))
 
     def find(self, source: "AudioFile") -> list[FoundGap]:
-        """The gaps of one recording, in order, and what looks like one but is left alone.
+        """The gaps of one recording, in order, and faults that are not to be filled.
 
-        Those that are not left alone are as ``merge_gaps`` gives them.
+        Those to be filled do not overlap, as ``merge_gaps`` gives them.
 
         Raises:
-            UsageError: one that is named lies outside the recording, or in no channel of it.
+            UsageError: a gap that was given lies outside the recording, or in no channel of it.
         """
         chosen = self._chosen(source.channels)
         parts = [(gap, NAMED) for gap in self._named(source, chosen)]
@@ -128,7 +128,7 @@ class GapOptions:
         return sorted([*found, *left])
 
     def _chosen(self, channels: int) -> tuple[int, ...]:
-        """The numbers of the channels that the options are about; none for all."""
+        """The numbers of the channels of ``--channel``; none for all."""
         numbers = {parse_channel(name, channels, "--channel") for name in self.channels}
         return () if len(numbers) == channels else tuple(sorted(numbers))
 
@@ -147,11 +147,11 @@ class GapOptions:
 
 
 class GapTable:
-    """The gaps of all files, shown on stderr.
+    """A table of the gaps of all files, for stderr.
 
     Args:
-        filled: whether it also tells how they were filled.
-        labels: the recordings' names, in the order in which they are shown.
+        filled: whether it has a column of how they were filled.
+        labels: the recordings' names, in order.
     """
 
     def __init__(self, filled: bool, labels: Iterable[str]) -> None:
@@ -159,7 +159,7 @@ class GapTable:
         self._rows: dict[str, list[tuple[str, ...]]] = {label: [] for label in labels}
 
     def add(self, label: str, source: "AudioFile", found: Iterable[FoundGap]) -> None:
-        """A row for each gap of the recording of that name, or one that says there is none."""
+        """Add a row for each gap of a recording, or one that says there is none."""
         rate, rows = source.sample_rate, self._rows[label]
         for gap, kind, left, method in sorted(found):
             start, stop, length = gap.start / rate, gap.stop / rate, gap.length * 1000 / rate
@@ -184,8 +184,8 @@ class GapTable:
 
 
 def _passed_over(lines: Sequence[int]) -> str:
-    """What to say of labels that mark a moment, by the numbers of their lines."""
-    told = ", ".join(map(str, lines[:10])) + (" …" if len(lines) > 10 else "")
+    """A message about labels that mark a moment, by the numbers of their lines."""
+    shown = ", ".join(map(str, lines[:10])) + (" …" if len(lines) > 10 else "")
     if len(lines) == 1:
-        return f"line {told} marks a moment and is passed over: it has no length"
-    return f"lines {told} mark moments and are passed over: they have no length"
+        return f"line {shown} marks a moment and is passed over: it has no length"
+    return f"lines {shown} mark moments and are passed over: they have no length"

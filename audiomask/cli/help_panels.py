@@ -1,4 +1,4 @@
-"""Panels: the help of a command with many options, in named groups of them."""
+"""Help of commands with many options, in panels of related ones."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ OTHERS = "Other options"
 class PanelledCommand(TyperCommand):
     """A command whose plain help groups its options by their ``rich_help_panel``.
 
-    typer itself shows panels only where rich draws the help, which takes too long to import.
+    typer shows panels only where rich draws the help, and importing rich is slow.
     """
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write arguments, then each panel in the order in which its first option comes."""
+        """Write the arguments, then the panels in the order of their first options."""
         panels: dict[str, list[tuple[str, str]]] = {}
         others: list[tuple[str, str]] = []
         for parameter in self.get_params(ctx):

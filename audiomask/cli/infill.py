@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Formats that hold samples exactly keep their own; from others the result is a WAV file.
+#: files of these lossless formats are written in the same format, all others as WAV
 _LOSSLESS_SUFFIXES = (".wav", ".w64", ".rf64", ".flac", ".aif", ".aiff", ".au", ".caf")
 _USUAL = InfillSettings()
 
@@ -188,16 +188,16 @@ def _fill_gaps(
             meter.start(label, source.frames / rate)
             found = options.find(source)
             gaps = {one.gap: one for one in found if not one.left}
-            told = [one for one in found if one.left]
+            known = [one for one in found if one.left]
             if not gaps:
                 copied = is_same_format(source, _ending(job.output))
                 way = "copied as it is" if copied else "only converted"
                 meter.note(f"{label}: no gaps found, {way}")
                 if copied:
-                    lines.add(job, source, told)
+                    lines.add(job, source, known)
                     copy_file(source, job.output, common.overwrite)
                     meter.advance(source.frames / rate)
-                    table.add(label, source, told)
+                    table.add(label, source, known)
                     return
             metadata = read_metadata(source)
             with AudioWriter(
@@ -212,12 +212,12 @@ def _fill_gaps(
             ) as writer:
                 done = 0
                 fillings = engine.infill(source, list(gaps), settings)
-                patches = _log_fillings(fillings, gaps, source, label, told)
+                patches = _log_fillings(fillings, gaps, source, label, known)
                 for position in copy_with_patches(source, patches, writer):
                     meter.advance((position - done) / rate)
                     done = position
-                lines.add(job, source, told)
-            table.add(label, source, told)
+                lines.add(job, source, known)
+            table.add(label, source, known)
         report_lost(label, metadata.lost)
         report_lost(job.output, writer.lost)
         report_clipping(job.output, writer.clipped)
@@ -240,8 +240,8 @@ def _show_gaps(
 
     if labels is not None and len(jobs) > 1:
         raise UsageError(f"--labels {labels}: a label track is about one recording: name one")
-    check_report(report, jobs, common, goes_on=False)
-    check_report(labels, jobs, common, goes_on=False, option="--labels")
+    check_report(report, jobs, common, resumable=False)
+    check_report(labels, jobs, common, resumable=False, option="--labels")
     table = GapTable(filled=False, labels=[job.input.label for job in jobs])
 
     def work(job: Job, meter: Meter) -> None:
@@ -256,7 +256,7 @@ def _show_gaps(
                 save_labels(labels, source, found)
             lines.add(job, source, found)
 
-    with GapReport(report, jobs, common, goes_on=False) as lines:
+    with GapReport(report, jobs, common, resumable=False) as lines:
         status = run_jobs(jobs, common, work, lines.failed)
     table.show()
     return status
@@ -267,9 +267,9 @@ def _log_fillings(
     gaps: "Mapping[Gap, FoundGap]",
     source: "AudioFile",
     label: str,
-    told: list[FoundGap],
+    known: list[FoundGap],
 ) -> "Iterator[Filling]":
-    """The fillings, passed on; what each filled is noted in ``told``, and its sound not held."""
+    """Yield the fillings; add the gap and method of each to ``known``, without its samples."""
     rate = source.sample_rate
     for filling in fillings:
         gap = filling.gap
@@ -282,16 +282,16 @@ def _log_fillings(
                 filling.passes,
             )
         yield filling
-        told.append(gaps[gap]._replace(method=filling.method))
+        known.append(gaps[gap]._replace(method=filling.method))
 
 
 def _is_unfilled(path: Path) -> bool:
-    """Audio that is no result of an earlier run in the same folder."""
+    """Whether a file is audio, and no result of an earlier run in the same folder."""
     return is_audio(path) and not path.stem.lower().endswith(".infilled")
 
 
 def _ending(place: Location) -> str:
-    """The format that an output's name asks for; standard output and devices take WAV."""
+    """The format of an output by its name; WAV for standard output and devices."""
     return "wav" if place == "-" else place.suffix[1:] or "wav"
 
 

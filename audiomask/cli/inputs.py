@@ -15,7 +15,7 @@ from audiomask.errors import UsageError, why
 logger = logging.getLogger(__name__)
 
 _RESULTS = (".tokens.safetensors", ".tokens.txt", ".infilled")
-"""What names of results end with, without the ending of audio: they are passed over unsaid."""
+"""The ends of names of results, without the suffix of audio: these are passed over silently."""
 
 Location = Path | Literal["-"]
 """A file, or standard input or output."""
@@ -31,13 +31,13 @@ class Input:
 
     @property
     def label(self) -> str:
-        """How messages name it."""
+        """Its name in messages."""
         return "standard input" if self.source == "-" else str(self.source)
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """All inputs of a command, in order and without repetitions."""
+    """All inputs of a command, in order, each once."""
 
     items: tuple[Input, ...]
     several: bool
@@ -52,14 +52,14 @@ def collect_inputs(
 ) -> Inputs:
     """Find the files that ``arguments`` name, before anything is written.
 
-    A folder gives the files below it that ``accept`` takes, in the order of their names, save
-    hidden ones and those in ``output_folder``, where an earlier run left its results. One folder
-    alone is mirrored from its top; with more arguments each folder keeps its name.
+    A folder stands for the files below it that ``accept`` takes, sorted by name, except hidden ones
+    and those in ``output_folder``, where an earlier run left its results. A single folder is
+    mirrored from its top; with more arguments each folder keeps its name.
 
-    A pattern such as ``album/*.wav`` that the shell left alone, and that is no file's name, gives
-    what it matches in the same way, mirrored from the last folder without a wildcard on.
-    Of folders that are walked for ``audio``, a line says how many files of which endings are passed
-    over; results of earlier runs need no mention.
+    A pattern such as ``album/*.wav`` that the shell did not expand, and that is no file's name,
+    stands for what it matches, mirrored from the last folder without a wildcard on. A message says
+    how many files of which suffixes are passed over in folders that are walked for ``audio``;
+    results of earlier runs are not counted.
 
     Raises UsageError for a folder or pattern without such files, a folder that cannot be read, an
     empty name and a second ``-``.
@@ -89,7 +89,7 @@ def collect_inputs(
         folders += 1
         barred = None if output_folder is None else _identity(output_folder)
         if barred is not None and _is_below(root, barred):
-            barred = None  # results go among the inputs: told apart by their names alone
+            barred = None  # results go among the inputs: only names tell which they are
         met = list(dict.fromkeys(file for place in places for file in _walk(place, barred)))
         files = [file for file in met if accept(file)]
         if audio:
@@ -115,12 +115,12 @@ def named_path(argument: str) -> Path:
 
 
 def output_folder(output: str | None) -> Path | None:
-    """Where ``-o`` has results written, if that is a place of its own."""
+    """The path of ``-o``; None for standard output, or where results go beside the inputs."""
     return None if output in (None, "-") else named_path(str(output))
 
 
 def _is_result(path: Path) -> bool:
-    """Whether a name is that of a result of ours, beside what it was made of."""
+    """Whether a name is that of a result written beside its input."""
     return path.name.lower().endswith(_RESULTS[:2]) or path.stem.lower().endswith(_RESULTS[2])
 
 
@@ -129,9 +129,9 @@ def _identity(path: Path) -> str:
 
 
 def _walk(place: Path, barred: str | None) -> Iterator[Path]:
-    """The files below a folder, or the one file; none that are hidden or in a barred folder.
+    """The files below a folder, or the file itself; none that are hidden or in the barred folder.
 
-    A link to what is gone counts as a file: that it cannot be read must not go unnoticed.
+    A broken link counts as a file, so that it is reported as unreadable.
     """
     if barred is not None and _is_below(place, barred):
         return
@@ -155,5 +155,5 @@ def _is_below(path: Path, folder: str) -> bool:
 
 
 def _refuse(error: OSError) -> None:
-    """A folder that cannot be listed must not go unnoticed either."""
+    """Raise UsageError for a folder that cannot be listed."""
     raise UsageError(f"{error.filename}: the folder cannot be read: {why(error)}") from error

@@ -22,17 +22,17 @@ def check_report(
     path: Path | None,
     jobs: Sequence[Job],
     common: Common,
-    goes_on: bool = True,
+    resumable: bool = True,
     option: str = "--report",
 ) -> None:
-    """Raise UsageError where the report cannot be, or may not replace what is there.
+    """Raise UsageError where a report cannot be written, or a file may not be replaced.
 
     Args:
-        path: where it is to be; None for nowhere.
+        path: of the report; None for no report.
         jobs: all of the run.
-        common: what may be done with a report that exists.
-        goes_on: whether one that exists may be gone on with.
-        option: what named the path.
+        common: whether an existing report is replaced or continued.
+        resumable: whether ``skip_existing`` continues an existing one.
+        option: that the path was given to.
     """
     if path is None:
         return
@@ -44,45 +44,45 @@ def check_report(
     places = [place for job in jobs for place in (job.input.source, *job.outputs.values())]
     if os.path.realpath(path) in {os.path.realpath(place) for place in places if place != "-"}:
         raise UsageError(f"{option} {path} is an input or an output: choose another name")
-    if path.is_file() and not (common.overwrite or (goes_on and common.skip_existing)):
-        mend = "--overwrite or --skip-existing" if goes_on else "--overwrite"
-        raise UsageError(f"{path} exists: add {mend}, or rename {option}")
+    if path.is_file() and not (common.overwrite or (resumable and common.skip_existing)):
+        remedy = "--overwrite or --skip-existing" if resumable else "--overwrite"
+        raise UsageError(f"{path} exists: add {remedy}, or rename {option}")
 
 
 class JobReport:
-    """The report of a run, or of several that go on with each other or share the work.
+    """The report of one run, or of several runs that continue it or share its files.
 
-    A file's lines are appended before its output takes its name. They take the place of what was
-    said of it before: so each thing is told once, whenever a kill came. The report is read when a
-    run goes on with it, and once at the end, when its lines are put in the order of the files; a
-    pipe gets them as files are done. Several threads and processes may add to it.
+    A file's lines are appended before its output is renamed to its name, and replace earlier lines
+    about the file. So each thing is told once, whenever the process is killed. The report is read
+    when a run continues it, and at the end, to sort its lines in the order of the files; a pipe
+    gets them in the order in which files are done. Several threads and processes may add to it.
     A context manager.
 
     Args:
-        path: where it is; None keeps no report.
+        path: of the report; None writes none.
         jobs: all of the run, in order.
-        common: with ``skip_existing``, what the report says of outputs that exist stays.
-        goes_on: whether it does so at all.
+        common: with ``skip_existing``, an existing report is continued.
+        resumable: False to always replace it.
 
     Raises:
-        UsageError: (on entering) a report to go on with is none.
-        AudioFileError: (from then on) it cannot be written.
+        UsageError: (on entering) the file to continue is no report.
+        AudioFileError: (on entering or later) it cannot be written.
     """
 
     #: the subcommand whose report it is
     command: ClassVar[str]
-    #: keys of which a line about a file that did not fail has one
+    #: keys of which each line about a file that did not fail has at least one
     keys: ClassVar[frozenset[str]]
 
     def __init__(
-        self, path: Path | None, jobs: Sequence[Job], common: Common, goes_on: bool = True
+        self, path: Path | None, jobs: Sequence[Job], common: Common, resumable: bool = True
     ) -> None:
         self.path, self._jobs = path, jobs
-        self._goes_on = goes_on and common.skip_existing
+        self._resumes = resumable and common.skip_existing
         self._file: LineFile | None = None
-        # the files that it is known to have lines about
+        # names of the files that have lines in it
         self._known: set[str] = set()
-        # a device or a pipe takes lines and gives none back
+        # for a device or a pipe, which cannot be read
         self._stream: BinaryIO | None = None
         self._lock = threading.Lock()
 
@@ -96,7 +96,7 @@ class JobReport:
                 raise write_error(self.path, error) from error
             return self
         self._file = LineFile(self.path)
-        if self._goes_on:
+        if self._resumes:
             self._file.rewrite(self._begin)
         else:
             self._file.clear()
@@ -114,14 +114,14 @@ class JobReport:
             self._file.rewrite(self._end)
 
     def add_entries(self, job: Job, entries: Sequence[Entry]) -> None:
-        """Add lines about a file whose outputs, if any, are complete but for their names."""
-        self._tell(job, [{"file": _name(job)} | dict(entry) for entry in entries])
+        """Add lines about a file, before its outputs are renamed to their names."""
+        self._write(job, [{"file": _name(job)} | dict(entry) for entry in entries])
 
     def failed(self, job: Job, why: str) -> None:
-        """Add the line of a file that failed, in place of what was said of it."""
-        self._tell(job, [{"file": _name(job), "error": why}])
+        """Add the line of a file that failed, in place of its earlier lines."""
+        self._write(job, [{"file": _name(job), "error": why}])
 
-    def _tell(self, job: Job, entries: Sequence[Entry]) -> None:
+    def _write(self, job: Job, entries: Sequence[Entry]) -> None:
         lines = [json.dumps(entry) for entry in entries]
         if self._file is not None:
             self._put(self._file, _name(job), lines)
@@ -135,22 +135,22 @@ class JobReport:
             raise write_error(self.path, error) from error
 
     def _put(self, file: LineFile, name: str, lines: Sequence[str]) -> None:
-        """Append the lines of a file, in place of those that there are."""
+        """Append the lines of a file, in place of its earlier ones."""
         if name not in self._known:
             file.append(lines)
         else:
             added = [line.encode() for line in lines]
 
-            def replaced(old: list[bytes]) -> list[bytes]:
+            def replace(old: list[bytes]) -> list[bytes]:
                 return [line for line in old if self._subject(line)[0] != name] + added
 
-            file.rewrite(replaced)
+            file.rewrite(replace)
         self._known.add(name)
 
     def _begin(self, lines: list[bytes]) -> list[bytes]:
-        """The lines of a report to go on with, without the failures of files of this run.
+        """The lines of a report to continue, without the failures of files of this run.
 
-        They are tried again, or their outputs are there now.
+        These files are tried again, or their outputs exist by now.
         """
         mine = {_name(job) for job in self._jobs}
         kept = []
@@ -169,22 +169,22 @@ class JobReport:
     def _end(self, lines: list[bytes]) -> list[bytes]:
         """The lines in the order of the files, those of other runs' files first.
 
-        A run that shared the work and was killed may have told the gaps of a file that was done
-        here in the end; one that failed may have been done by another.
+        Of a file that several runs worked on, as one failed or was killed, the lines of the last
+        are kept.
         """
-        told: dict[str, dict[bytes, None]] = {}
+        by_file: dict[str, dict[bytes, None]] = {}
         failures: set[str] = set()
         for line in lines:
             name, failed = self._subject(line)
-            if failed or name in failures:  # what comes later counts
-                told.pop(name, None)
+            if failed or name in failures:  # the later lines count
+                by_file.pop(name, None)
                 failures.discard(name)
             if failed:
                 failures.add(name)
-            told.setdefault(name, {})[line] = None
+            by_file.setdefault(name, {})[line] = None
         ranks = {_name(job): rank for rank, job in enumerate(self._jobs)}
-        ordered = sorted(told, key=lambda name: ranks.get(name, -1))
-        return [line for name in ordered for line in told[name]]
+        ordered = sorted(by_file, key=lambda name: ranks.get(name, -1))
+        return [line for name in ordered for line in by_file[name]]
 
     def _subject(self, line: bytes) -> tuple[str, bool]:
         """The file that a line is about, and whether it failed.
@@ -202,5 +202,5 @@ class JobReport:
 
 
 def _name(job: Job) -> str:
-    """How the report names a job's input."""
+    """The name of a job's input in the report."""
     return str(job.input.source)

@@ -1,4 +1,4 @@
-"""Work through many inputs: on after a failure, at the end a table of what failed and why."""
+"""Runs jobs, one or several at once: a failed one is reported, and the others are done."""
 
 import logging
 import threading
@@ -15,17 +15,17 @@ from audiomask.cli.workers import StopEvent, run_all
 from audiomask.errors import AudiomaskError, CheckpointError, DeviceError, OutputExistsError
 from audiomask.runtime.console import print_table, printable
 
-#: errors that end all: they would come back with every input
+#: errors that end the command, as every other input would fail in the same way
 FATAL_ERRORS = (CheckpointError, DeviceError, BrokenPipeError)
 
 logger = logging.getLogger(__name__)
 
 
 class RunSummary:
-    """How many files were done, skipped, left to another run, and failed, and why these did.
+    """Counts the files that were done, skipped, left to another run, or failed.
 
     Args:
-        files: how many there are.
+        files: their number.
     """
 
     def __init__(self, files: int) -> None:
@@ -35,14 +35,14 @@ class RunSummary:
         self._lock = threading.Lock()
 
     def add(self, outcome: str) -> str:
-        """Count one; returns its place among several files, as in "2 of 3, "."""
+        """Count a file; returns its place among several files, such as "2 of 3, "."""
         with self._lock:
             self._counts[outcome] += 1
             place = sum(self._counts.values())
         return f"{place} of {self.files}, " if self.files > 1 else ""
 
     def fail(self, number: int, label: str, why: str) -> None:
-        """Count the input of that number, which failed."""
+        """Count a file that failed, and keep why for the table."""
         self.add("failed")
         self._failures[number] = (label, why)
 
@@ -70,24 +70,23 @@ def run_jobs(
 ) -> int:
     """Do ``work`` on every job and return the exit code.
 
-    One job's error leaves as it is. Of several, a failed one is reported and the others are done;
-    a table at the end says which failed and why. The error of a checkpoint or a GPU ends all: it
-    would come back with every input.
+    The error of a single job is raised. Of several jobs, a failed one is reported and the others
+    are done; a table at the end says which failed and why. ``FATAL_ERRORS`` end the command.
 
-    With ``skip_existing`` several runs may do the same jobs at once. The run that does a job holds
-    it (:func:`audiomask.cli.outputs.claim_missing`); the others pass over it. At its end a run
-    comes back to what it passed over: the other may have died.
+    With ``skip_existing`` several processes may do the same jobs. Each claims a job before it does
+    it (:func:`audiomask.cli.outputs.claim_missing`), and passes over those that others have
+    claimed. At the end it tries these again, as the other process may have been killed.
 
     Args:
-        jobs: what is to be done, in order.
-        common: whether outputs that exist are skipped, replaced, or an error; how many jobs are
-            done at once.
-        work: does one job, at most with those of its outputs that are missing; in a thread of its
-            own when there are several.
+        jobs: in the order in which they are begun.
+        common: whether existing outputs are skipped, replaced, or an error; how many jobs are done
+            at once.
+        work: does one job. With ``skip_existing`` it gets the job with its missing outputs only.
+            Several jobs at once are done in threads.
         failed: called with each job that failed, and why.
     """
     summary = RunSummary(len(jobs))
-    held: list[int] = []  # the numbers of jobs that other runs do, to come back to
+    held: list[int] = []  # numbers of the jobs that other processes have claimed
 
     def do(number: int, stop: StopEvent, last: bool) -> None:
         job = jobs[number]
@@ -111,7 +110,7 @@ def run_jobs(
             raise_if_signaled()
             meter.stop()  # before the line about it
             if isinstance(error, OutputExistsError) and common.skip_existing:
-                # of a run whose lock could not be seen
+                # another process made it, whose lock could not be seen
                 _report_undone(job, summary, exists=False)
             else:
                 named = _with_label(error, job.input.label)
@@ -140,10 +139,10 @@ def run_jobs(
 
 
 def _report_done(job: Job, summary: RunSummary, seconds: float, took: float) -> None:
-    """Count a job that is done, and say where its outputs are.
+    """Count a job that is done, and log its outputs.
 
     Args:
-        job: with the outputs that were made.
+        job: with the outputs that were written.
         summary: counts it.
         seconds: of audio.
         took: seconds of work.
@@ -163,7 +162,7 @@ def _report_done(job: Job, summary: RunSummary, seconds: float, took: float) -> 
 
 
 def _report_undone(job: Job, summary: RunSummary, exists: bool) -> None:
-    """Count a job that is not done here: its outputs exist, or another run makes them."""
+    """Count and log a job that was not done: its outputs exist, or another process makes them."""
     if exists:
         logger.info("%s: skipped, its outputs exist", job.input.label)
         summary.add("skipped")
@@ -173,7 +172,7 @@ def _report_undone(job: Job, summary: RunSummary, exists: bool) -> None:
 
 
 def _with_label(error: Exception, label: str) -> Exception:
-    """The error, with the input's name put before a message that lacks it."""
+    """The error, with the input's name before a message that lacks it."""
     if isinstance(error, AudiomaskError) and label not in str(error):
         named = type(error)(f"{label}: {error}")
         named.__cause__ = error

@@ -1,4 +1,4 @@
-"""A file of lines that several processes and threads add to at once."""
+"""A file of lines that several processes and threads add to."""
 
 import os
 import threading
@@ -12,19 +12,19 @@ from audiomask.errors import UsageError, why
 
 
 class LineFile:
-    """Lines in a file that others may be writing to as well.
+    """A file of lines that other processes may write to as well.
 
-    Lines are appended in one write. Whatever is done to the file is done under a lock of it
-    (flock), so that no line of another process is torn or lost. Where files cannot be locked (see
-    ``claim_outputs`` in audio/atomic.py) lines are appended all the same; but of two processes
-    that rewrite the file at the same moment one loses its lines.
+    Lines are appended in one write. The file is locked (flock) while it is changed, so that no
+    line of another process is torn or lost. Where files cannot be locked (see ``claim_outputs`` in
+    audio/atomic.py) lines are still appended; but of two processes that rewrite the file at the
+    same moment one loses its lines.
 
     Args:
-        path: the file; made, with the folders above it, when there is none.
+        path: the file; made, with the folders above it, if it does not exist.
 
     Raises:
-        UsageError: (later) the file cannot be read.
-        AudioFileError: (later) it cannot be written.
+        UsageError: (by its methods) the file cannot be read.
+        AudioFileError: (by its methods) it cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,12 +32,12 @@ class LineFile:
         self._threads = threading.Lock()
 
     def clear(self) -> None:
-        """Take all lines out."""
+        """Remove all lines."""
         with self._opened() as file:
             file.truncate(0)
 
     def append(self, lines: Sequence[str]) -> None:
-        """Put lines at the end, in place of half a line that a kill left there."""
+        """Append lines; an incomplete last line, which a kill left, is removed first."""
         data = b"".join(line.encode() + b"\n" for line in lines)
         if not data:
             return
@@ -45,11 +45,11 @@ class LineFile:
             if _ends_torn(file):
                 self._replace(file, [*self._lines(file), data.rstrip(b"\n")])
                 return
-            while data:  # a disk that is full takes a part and says so next time
+            while data:  # a full disk takes a part of it; the next write fails
                 data = data[file.write(data) or 0 :]
 
     def rewrite(self, change: Callable[[list[bytes]], list[bytes]]) -> None:
-        """Replace all lines by what ``change`` makes of them, all at once."""
+        """Replace all lines by what ``change`` returns for them, atomically."""
         with self._opened() as file:
             lines = self._lines(file)
             changed = change(lines)
@@ -65,7 +65,7 @@ class LineFile:
                 while True:
                     with open(self.path, "a+b", buffering=0) as file:
                         lock_file(file.fileno())
-                        # meanwhile another may have put a new file in its place
+                        # another process may have replaced it before it was locked
                         if _is_at(file, self.path):
                             yield file
                             return
@@ -73,7 +73,7 @@ class LineFile:
                 raise write_error(self.path, error) from error
 
     def _lines(self, file: FileIO) -> list[bytes]:
-        """All whole lines, without their line breaks."""
+        """All complete lines, without their line breaks."""
         try:
             file.seek(0)
             return file.readall().split(b"\n")[:-1]
@@ -81,15 +81,15 @@ class LineFile:
             raise UsageError(f"{self.path}: cannot be read: {why(error)}") from error
 
     def _replace(self, file: FileIO, lines: Sequence[bytes]) -> None:
-        """Put another file in place of this one."""
-        if os.name == "nt":  # where no open file can be replaced, and none is locked
+        """Replace the file by one with these lines."""
+        if os.name == "nt":  # Windows replaces no open file, and there is no lock to lose
             file.close()
         with AtomicFile(self.path, overwrite=True) as temporary:
             temporary.write_bytes(b"".join(line + b"\n" for line in lines))
 
 
 def _ends_torn(file: FileIO) -> bool:
-    """Whether the file ends with half a line."""
+    """Whether the file ends with an incomplete line."""
     if not os.fstat(file.fileno()).st_size:
         return False
     file.seek(-1, os.SEEK_END)

@@ -27,7 +27,7 @@ _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 @dataclass(frozen=True)
 class Common:
-    """The shared options, as one value handed to every subcommand."""
+    """The shared options, passed to every subcommand."""
 
     model: Annotated[
         Path | None,
@@ -63,7 +63,7 @@ class Common:
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False
 
     def check(self) -> None:
-        """Raise UsageError where options contradict each other or cannot be."""
+        """Raise UsageError where options exclude each other or are out of range."""
         if self.overwrite and self.skip_existing:
             raise UsageError("--overwrite and --skip-existing exclude each other")
         if self.quiet and self.verbose:
@@ -78,7 +78,7 @@ class Common:
 
         threads = self.threads
         if threads is None and self.jobs > 1:
-            # by what is asked for, however few the files: what is computed depends on it a little
+            # even for fewer files than jobs: the last bits of results depend on the thread count
             threads = share_of_threads(self.jobs)
         engine = Engine(self.model, self.device, threads)
         logger.debug("computing on %s", describe_device(engine.device))
@@ -88,8 +88,8 @@ class Common:
 def command(*omitted: str) -> Callable[[Callable[..., int]], Callable[..., None]]:
     """Make a typer command of ``function(common, **own options) -> exit code``.
 
-    The fields of Common are added to its options, save the ``omitted`` ones. Whatever it raises
-    leaves as one line on stderr and an exit code.
+    The fields of Common are added to its options, except the ``omitted`` ones. An exception becomes
+    one line on stderr and an exit code.
     """
     shared = [field.name for field in fields(Common) if field.name not in omitted]
 
@@ -121,9 +121,9 @@ def command(*omitted: str) -> Callable[[Callable[..., int]], Callable[..., None]
 
 
 def takes(owner: type) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """Add the options that a dataclass declares to a command that takes them as ``asked``.
+    """Add the options that a dataclass declares to a command, which gets them as ``asked``.
 
-    ``asked`` has a value for every field with an option: what was given, parsed, or the default.
+    ``asked`` has the value of every field with an option: the parsed one, or the default.
     """
     hints, options = get_type_hints(owner), options_of(owner)
     defaults = {field.name: field for field in fields(owner)}
@@ -148,7 +148,7 @@ def takes(owner: type) -> Callable[[Callable[..., int]], Callable[..., int]]:
 
 
 def _parameter(field: Field[Any], hint: Any, option: Option) -> inspect.Parameter:
-    """The parameter of a command that stands for a field of an options dataclass."""
+    """The command's parameter for a field of an options dataclass."""
     several = get_origin(hint) in (tuple, Mapping)
     kind: Any
     if option.parse is not None:
@@ -180,7 +180,7 @@ def _parameter(field: Field[Any], hint: Any, option: Option) -> inspect.Paramete
 
 
 def _value(given: Any, option: Option, hint: Any) -> Any:
-    """What was given for an option, parsed; a list as a tuple."""
+    """The parsed value of an option; a tuple for a repeatable one."""
     if get_origin(hint) in (tuple, Mapping):
         return tuple(option.parse(text) if option.parse else text for text in given or ())
     return given if given is None or option.parse is None else option.parse(given)

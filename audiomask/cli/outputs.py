@@ -1,4 +1,4 @@
-"""Where the results go: planned and checked before any work starts."""
+"""Outputs of a command, planned and checked before any work starts."""
 
 import os
 import sys
@@ -15,27 +15,27 @@ from audiomask.errors import UsageError
 
 @dataclass(frozen=True)
 class Job:
-    """One input and what is to be made of it."""
+    """One input and its outputs."""
 
     input: Input
     outputs: dict[str, Location] = field(default_factory=dict)
-    """Where each result goes, by its name (a stem's); one result alone is named ''."""
+    """Where each output goes, by its name (that of a stem, or '' for the only output)."""
 
     @property
     def output(self) -> Location:
-        """Where the one result goes."""
+        """The only output."""
         return self.outputs[""]
 
 
 def plan_files(
     inputs: Inputs, output: str | None, rename: Callable[[Path], Path], text: bool = False
 ) -> list[Job]:
-    """One output file for each input.
+    """Jobs with one output file for each input.
 
     ``rename`` turns an input's path into its output's. Without ``-o`` the output lies beside the
-    input (standard output for standard input); ``-o`` is a folder when it ends with a slash, is
-    one already, or several inputs are given. ``text`` results may go to a terminal.
-    Raises UsageError for an output that cannot be.
+    input, or is standard output for standard input. ``-o`` is a folder when it ends with a slash,
+    is an existing folder, or several inputs are given. ``text`` outputs may go to a terminal.
+    Raises UsageError for an impossible output.
     """
     if output == "":
         raise UsageError("-o is empty: name a file or a folder")
@@ -43,9 +43,9 @@ def plan_files(
 
 
 def check_outputs(jobs: Sequence[Job], common: Common) -> None:
-    """Raise UsageError where outputs collide, or where the one input's output exists already.
+    """Raise UsageError where outputs collide, or where the only input's output exists already.
 
-    Of several inputs, those whose outputs exist fail one by one instead, and the rest is done.
+    Of several inputs, those whose outputs exist fail later, one by one, and the others are done.
     """
     sources = {key for job in jobs if job.input.source != "-" for key in _keys(job.input.source)}
     taken: dict[str, Job] = {}
@@ -85,14 +85,14 @@ def check_existing(job: Job, common: Common) -> None:
 
 @contextmanager
 def claim_missing(job: Job, common: Common) -> Iterator[Job | None]:
-    """Hold a job for this process.
+    """Claim a job for this process.
 
-    With ``skip_existing`` its missing outputs are held, all of them or none
+    With ``skip_existing`` its missing outputs are locked, all of them or none
     (:func:`audiomask.audio.atomic.claim_outputs`).
 
     Yields:
-        The job, with ``skip_existing`` with its missing outputs only; None where another run
-        makes one of them.
+        The job, with ``skip_existing`` with its missing outputs only; None where another process
+        has claimed one of them.
 
     Raises:
         UsageError: an output exists and may not be replaced.
@@ -106,7 +106,7 @@ def claim_missing(job: Job, common: Common) -> Iterator[Job | None]:
 
     missing = _without_existing(job)
     with claim_outputs(place for place in missing.outputs.values() if place != "-") as free:
-        missing = _without_existing(missing)  # another may have finished until we held them
+        missing = _without_existing(missing)  # another may have finished before they were locked
         yield missing if free else None
     if free and not missing.outputs:
         for place in job.outputs.values():
@@ -132,12 +132,12 @@ def _without_existing(job: Job) -> Job:
 
 
 def _is_taken(place: Path) -> bool:
-    """Whether writing there would replace something; a device or a named pipe replaces nothing."""
+    """Whether writing there would replace something, unlike to a device or a named pipe."""
     return place.is_file() or place.is_dir()
 
 
 def _keys(path: Path) -> set[object]:
-    """What tells a file from others: where it lies and, if it exists, its number on the disk."""
+    """What identifies a file: its real path and, if it exists, its device and inode."""
     keys: set[object] = {os.path.realpath(path)}
     if path.is_file():
         there = path.stat()
@@ -146,7 +146,7 @@ def _keys(path: Path) -> set[object]:
 
 
 def _look_alikes(paths: Iterable[str]) -> list[tuple[str, str]]:
-    """Paths that differ only by case or by how letters with accents are composed."""
+    """Pairs of paths that differ only by case or by the composition of accented letters."""
     first: dict[str, str] = {}
     found = []
     for path in paths:
@@ -157,7 +157,7 @@ def _look_alikes(paths: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def _is_one_name(one: str, other: str) -> bool:
-    """Whether the file system takes two paths for one, which a trial in the same folder tells."""
+    """Whether two paths are one file to the file system, found by a trial in the same folder."""
     from tempfile import TemporaryDirectory
 
     folder = next(parent for parent in Path(one).parents if parent.is_dir())
@@ -167,7 +167,7 @@ def _is_one_name(one: str, other: str) -> bool:
                 Path(trial, name).touch()
                 if not Path(trial, alike).exists():
                     return False
-    except OSError:  # nothing can be written there: every file will say so
+    except OSError:  # nothing can be written there: each file reports it
         return False
     return True
 

@@ -1,4 +1,4 @@
-"""Paths: what a name on the command line stands for, where the shell left it as it is."""
+"""Paths on the command line that the shell does not expand: ``~`` and ``file:`` addresses."""
 
 import os
 import re
@@ -8,21 +8,21 @@ from urllib.request import url2pathname
 
 from audiomask.errors import UsageError
 
-#: how an address begins; pathlib takes one of its slashes away
+#: the beginning of an address; pathlib removes one of its slashes
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):/", re.IGNORECASE)
 
 
 def local_path(text: str) -> str:
     """The file or folder that a name stands for.
 
-    A leading ``~`` is the home folder: no shell expands it behind ``--output=``. ``file:///a`` is
-    ``/a``. What exists under the very name is meant by it.
+    A leading ``~`` is the home folder, as no shell expands it after ``--output=``. ``file:///a`` is
+    ``/a``. An existing file of exactly this name goes first.
 
     Raises:
-        UsageError: it is the address of something elsewhere.
+        UsageError: it is an address on the network.
     """
     if text.startswith("~"):
-        return os.path.expanduser(text)  # a name as it is where there is no such user
+        return os.path.expanduser(text)  # unchanged where there is no such user
     scheme = _SCHEME.match(text)
     if scheme is None or os.path.lexists(text):
         return text
@@ -32,7 +32,7 @@ def local_path(text: str) -> str:
 
 
 def local_paths(value: Any) -> Any:
-    """An option's value with every Path in it as ``local_path`` has it; others stay as they are."""
+    """An option's value with ``local_path`` applied to every Path in it."""
     if isinstance(value, Path):
         text = _SCHEME.sub(lambda found: f"{found[1]}://", str(value), count=1)
         return value if text == str(value) and text[:1] != "~" else Path(local_path(text))

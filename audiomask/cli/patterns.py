@@ -1,4 +1,4 @@
-"""Patterns: names with wildcards, for where no shell expands them (Windows, scripts, quotes)."""
+"""Names with wildcards, where no shell expands them (Windows, scripts, quotes)."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -23,14 +23,14 @@ def matches(pattern: Path) -> tuple[Path, list[Path]]:
     follow links, which may lead in circles.
 
     Returns:
-        The folder that the wildcards begin in, and what matches below it, in the order of names.
+        The folder that the wildcards begin in, and what matches below it, sorted by name.
     """
     parts = pattern.parts
     fixed = next(number for number, part in enumerate(parts) if is_pattern(part))
     root = Path(*parts[:fixed])
     rest = [parts[fixed]]
     for part in parts[fixed + 1 :]:
-        if not part == rest[-1] == _DEEP:  # any number of folders twice is any number of them
+        if not part == rest[-1] == _DEEP:  # `**/**` matches the same as `**`
             rest.append(part)
     if ".." in rest:
         raise UsageError(f"{pattern}: '..' may not follow a wildcard")
@@ -57,7 +57,7 @@ def _matches(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
 
 
 def _names(folder: Path) -> list[str]:
-    """What lies in a folder; nothing lies in a file or where nothing is."""
+    """The names in a folder, sorted; none in a file or a missing folder."""
     try:
         return sorted(os.listdir(folder))
     except (NotADirectoryError, FileNotFoundError):

@@ -1,4 +1,4 @@
-"""What the commands on audio share: the sample type, and words on damaged samples."""
+"""Sample formats and bitrates of outputs, and messages about inputs and damaged samples."""
 
 import logging
 from collections.abc import Collection
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 def bits_a_second(bitrate: str | None, endings: Collection[str]) -> int | None:
-    """The bitrate asked for; raises UsageError if it is none, or a format has none to choose."""
+    """The bitrate in bits a second; raises UsageError if it is invalid, or a format is lossless."""
     if bitrate is None:
         return None
     from audiomask.audio.bitrate import parse_bitrate
@@ -40,7 +40,7 @@ def bits_a_second(bitrate: str | None, endings: Collection[str]) -> int | None:
 
 
 def subtype_name(name: str | None) -> str | None:
-    """The subtype as the audio room names it; raises UsageError for an unknown one."""
+    """A subtype's name as libsndfile has it; raises UsageError for an unknown one."""
     if name is None:
         return None
     if name.upper() not in SUBTYPES:
@@ -49,7 +49,7 @@ def subtype_name(name: str | None) -> str | None:
 
 
 def report_input(source: "AudioFile") -> None:
-    """Tell what there is to know about how an input is read, and warn of what is wrong with it."""
+    """Log how an input is read, and warnings about it."""
     for note in source.notes:
         logger.info("%s: %s", source.name, note)
     for warning in source.warnings:
@@ -57,20 +57,20 @@ def report_input(source: "AudioFile") -> None:
 
 
 def report_nonfinite(source: "AudioFile") -> None:
-    """Warn when the input held samples that are no numbers; they were read as silence."""
+    """Warn about samples of an input that are NaN or infinite; they are read as 0."""
     if source.nonfinite:
         logger.warning("%s: holds samples that are not finite numbers, read as 0", source.name)
 
 
 def report_lost(place: Location | str, lost: str) -> None:
-    """Warn when something that belongs to a recording could not be read or kept."""
+    """Warn about metadata of a recording that could not be read or kept."""
     if lost:
         name = "standard output" if place == "-" else str(place)
         logger.warning("%s: %s", name, lost)
 
 
 def report_clipping(place: Location, clipped: int) -> None:
-    """Warn when samples were beyond what the output's subtype can hold."""
+    """Warn about samples beyond the range of the output's subtype."""
     if clipped:
         name = "standard output" if place == "-" else str(place)
         logger.warning(

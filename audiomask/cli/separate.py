@@ -1,4 +1,4 @@
-"""``audiomask separate``: instruments taken out of a song."""
+"""``audiomask separate``: the stems of a song."""
 
 import logging
 import re
@@ -34,12 +34,12 @@ from audiomask.separation.settings import Quality, SeparationMethod
 RESIDUAL = "residual"
 
 logger = logging.getLogger(__name__)
-# what a player or a file manager would go by; not the end of 'take 1.2' or of '{track}.{stem}'
+#: a suffix that names a file format, unlike the end of 'take 1.2' or '{track}.{stem}'
 _ENDING = re.compile(r"\.[a-z][a-z0-9]*")
 
 
 class AudioFormat(StrEnum):
-    """The formats stems are written in."""
+    """File formats of stems."""
 
     wav = "wav"
     flac = "flac"
@@ -116,7 +116,7 @@ def separate(
     found = collect_inputs(inputs, is_audio, output_folder(output))
     _check_options(method, quality, report, labels, found)
     if stem and "all" not in stem:
-        # The names may prove unknown yet; what else is wrong shows before torch is loaded.
+        # stems are checked later; whatever else is wrong is reported before torch is loaded
         check_outputs(_plan(found, [*stem, *[RESIDUAL] * residual], output, template, ext), common)
 
     from audiomask.audio.files import AudioFile
@@ -132,7 +132,7 @@ def separate(
     jobs = _plan(found, [*stems, *[RESIDUAL] * residual], output, template, ext)
     check_outputs(jobs, common)
     check_report(report, jobs, common)
-    check_report(labels, jobs, common, goes_on=False, option="--labels")
+    check_report(labels, jobs, common, resumable=False, option="--labels")
 
     def work(job: Job, meter: Meter) -> None:
         with ExitStack() as stack:
@@ -159,7 +159,7 @@ def separate(
                 for name, place in job.outputs.items()
             }
             rest = RESIDUAL in writers
-            # what is left lacks every stem asked for, those skipped because they exist too
+            # the residual lacks every stem asked for, even those skipped because they exist
             names = stems if rest else list(writers)
             log = engine.activity_log() if masked else None
             for blocks in engine.separate(
@@ -212,14 +212,14 @@ def _check_options(
 
 
 def _choose_format(asked: AudioFormat | None, template: str) -> AudioFormat:
-    """The format asked for or spelt out by the template, as in '{track}-{stem}.flac'; else wav.
+    """The format asked for, or that of the template's suffix, as in '{track}-{stem}.flac'; or wav.
 
-    Raises UsageError where the template's ending promises another, or something else than sound.
+    Raises UsageError where the template has the suffix of another format.
     """
     suffix = Path(template).suffix.lower()
     ending = suffix[1:]
-    spelt = AudioFormat(ending) if ending in AudioFormat.__members__ else AudioFormat.wav
-    chosen = asked or spelt
+    named = AudioFormat(ending) if ending in AudioFormat.__members__ else AudioFormat.wav
+    chosen = asked or named
     if _ENDING.fullmatch(suffix) and ending != chosen.value:
         known = ", ".join(AudioFormat.__members__)
         raise UsageError(
@@ -236,7 +236,7 @@ def _check_folder(output: str, inputs: Sequence[str]) -> None:
     if output == "-":
         return
     if folder.is_dir():
-        # nothing in their names tells stems from songs
+        # the names of stems do not differ from those of songs
         if any(place.is_dir() and folder.samefile(place) for place in map(named_path, inputs)):
             raise UsageError(
                 f"-o {output}: the next run would take these stems for songs; choose another folder"

@@ -1,4 +1,4 @@
-"""``audiomask shrink``: checkpoints at half their size."""
+"""``audiomask shrink``: copies of checkpoints with 8-bit matrices."""
 
 import logging
 from pathlib import Path

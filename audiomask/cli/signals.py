@@ -1,4 +1,4 @@
-"""Signals: told to end, a command removes its half-written files and says nothing."""
+"""Signals: when asked to end, a command removes its half-written files and ends silently."""
 
 import signal
 import sys
@@ -12,23 +12,23 @@ from typing import NoReturn, Self
 from audiomask.runtime.termination import termination_signals
 
 _GRACE = 1.0
-"""Seconds to tidy up in: so long a second signal is left unheard."""
+"""Seconds for cleaning up, in which further signals are ignored."""
 
 _listening: list["Listener"] = []
-"""Who listens, the last of them to what comes."""
+"""The listeners that are entered; the last one handles signals."""
 
 
 class Listener:
-    """Raises KeyboardInterrupt upon SIGINT, and SystemExit upon what else asks to end.
+    """Raises KeyboardInterrupt upon SIGINT, and SystemExit upon other termination signals.
 
     These are :func:`audiomask.runtime.termination.termination_signals`. A context manager.
 
-    A second Ctrl-C must not disturb what the first one set off. But an exception raised at any
-    moment can get lost, in a finaliser or in an import that catches everything: while it has not
-    come out after a second, it is raised again.
+    For a second, further signals are ignored, so that a second Ctrl-C does not interrupt cleaning
+    up. An exception raised at any moment can get lost, in a finalizer or in an import that catches
+    everything: it is raised again every second until the listener is left.
 
     Attributes:
-        number: the signal that was heard, if any.
+        number: the signal that was received, if any.
     """
 
     def __init__(self) -> None:
@@ -36,9 +36,9 @@ class Listener:
         self._deaf_until = 0.0
 
     def __enter__(self) -> Self:
-        self._heard = termination_signals()
-        for number in self._heard:
-            signal.signal(number, self._hear)
+        self._handled = termination_signals()
+        for number in self._handled:
+            signal.signal(number, self._handle)
         if hasattr(signal, "setitimer"):
             signal.signal(signal.SIGALRM, self._remind)
         self._hook, sys.unraisablehook = sys.unraisablehook, self._lost
@@ -51,16 +51,16 @@ class Listener:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # All is done but for Python's own end, in which an exception would only make a noise.
+        # only Python's own exit is left, in which an exception would only print a message
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        for number in self._heard:
+        for number in self._handled:
             signal.signal(number, signal.SIG_DFL)
         sys.unraisablehook = self._hook
         _listening.remove(self)
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if monotonic() < self._deaf_until:
             return
         self.number = number
@@ -77,7 +77,7 @@ class Listener:
         self.end()
 
     def end(self) -> NoReturn:
-        """Raise what the signal that was heard raises."""
+        """Raise the exception of the signal that was received."""
         if self.number == signal.SIGINT:
             raise KeyboardInterrupt
         sys.exit(128 + (self.number or 0))
@@ -88,11 +88,11 @@ class Listener:
 
 
 def raise_if_signaled() -> None:
-    """Raise what a signal raises once one was heard: to call before an error is told.
+    """Raise the exception of a signal that was received; to be called before an error is reported.
 
-    What went wrong then may be what became of the first exception on its way: Python makes a
-    RuntimeError of what is raised while a class is built (``__set_name__``, before 3.12), and a
-    module whose import was cut short lacks some of its names.
+    The error may be a consequence of the signal's first exception: Python turns an exception in
+    ``__set_name__`` into a RuntimeError (before 3.12), and a module whose import was interrupted
+    lacks some of its names.
     """
     if _listening and _listening[-1].number is not None:
         _listening[-1].end()
@@ -100,14 +100,14 @@ def raise_if_signaled() -> None:
 
 @contextmanager
 def default_interrupts() -> Iterator[None]:
-    """Let Ctrl-C end the process at once, as long as there is nothing to clean up yet."""
-    usual = signal.getsignal(signal.SIGINT)
-    ours = usual is signal.default_int_handler
-    if ours and threading.current_thread() is threading.main_thread():
+    """Let Ctrl-C end the process immediately, as long as there is nothing to clean up."""
+    before = signal.getsignal(signal.SIGINT)
+    is_default = before is signal.default_int_handler
+    if is_default and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, usual)
+            signal.signal(signal.SIGINT, before)
     else:
         yield

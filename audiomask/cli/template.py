@@ -1,4 +1,4 @@
-"""The names of separated stems: ``--template`` filled in for one track and stem."""
+"""Names of separated stems: ``--template`` filled in for a track and a stem."""
 
 from pathlib import Path
 from string import Formatter

@@ -16,7 +16,7 @@ from audiomask.errors import UsageError
 
 
 class TokenFormat(StrEnum):
-    """The forms of a token file; a NumPy array holds the codes alone."""
+    """Formats of a token file; a NumPy array has the codes alone."""
 
     safetensors = "safetensors"
     text = "text"
@@ -24,7 +24,7 @@ class TokenFormat(StrEnum):
 
 
 class Stereo(StrEnum):
-    """What the two channels of a stereo recording are coded as."""
+    """How the two channels of a stereo recording are coded."""
 
     separate = "separate"
     mid_side = "mid-side"
@@ -99,7 +99,7 @@ def tokenize(
 
 
 def _format_of(output: str | None) -> TokenFormat:
-    """The format that the name of an output asks for, if it is that of a file."""
+    """The format by the suffix of an output file; safetensors for anything else."""
     if output is not None and not named_path(output).is_dir():
         for format, ending in _ENDINGS.items():
             if output.lower().endswith(ending):
@@ -108,9 +108,9 @@ def _format_of(output: str | None) -> TokenFormat:
 
 
 def _check_ending(place: Location, format: TokenFormat) -> None:
-    """Raise UsageError for a file whose name promises what it would not hold.
+    """Raise UsageError for a file whose suffix is not that of the format.
 
-    A name without an ending promises nothing, nor does that of a device or a named pipe.
+    Names without a suffix, devices and named pipes are not checked.
     """
     if place == "-" or not place.suffix or (place.exists() and not place.is_file()):
         return

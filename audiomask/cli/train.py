@@ -59,15 +59,15 @@ def train(
 
 
 def _stands(context: typer.Context, name: str) -> bool:
-    """Whether an option stands on the command line, be it with its default."""
+    """Whether an option is given on the command line, even with its default value."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
 
 def _chosen(kind: str, config: Path | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``given`` on the command line and, below it, run files say, with these as ``files``.
+    """The options of the command line over those of run files, with these files as ``files``.
 
-    A run that is gone on with has its own run.toml below all: what is not said again stays.
+    A resumed run has its own run.toml below all: its options stay unless they are given again.
 
     Raises:
         ConfigError: of a file.
@@ -75,7 +75,7 @@ def _chosen(kind: str, config: Path | None, given: Mapping[str, Any]) -> dict[st
     """
     files = [] if config is None else [read_run(config, kind)]
     chosen = merge(files, given)
-    # shards are all that packing writes
+    # --pack writes shards and nothing else
     out = chosen.setdefault("out", chosen.get("pack"))
     if out is None:
         raise UsageError("nowhere to write: add --out DIR, or 'out' to a --config file")
@@ -84,11 +84,11 @@ def _chosen(kind: str, config: Path | None, given: Mapping[str, Any]) -> dict[st
         files.insert(0, saved)
         chosen = merge(files, given) | {"out": out}
         for name in ("batch_size", "precision"):
-            # as they were found when the run began, not as they would be found now
+            # the value that was found when the run began, not one found now
             if chosen.get(name) == "auto":
                 chosen[name] = saved.options.get(name, "auto")
     if chosen.get("resume") and "init" not in given:
-        # what a file says the run begins with: it has begun
+        # a resumed run has begun already
         chosen["init"] = None
     if not chosen.get("data"):
         raise UsageError("nothing to learn from: add --data DIR, or 'data' to a --config file")
@@ -104,16 +104,16 @@ def _chosen(kind: str, config: Path | None, given: Mapping[str, Any]) -> dict[st
 
 
 def _check(kind: Kind, options: TrainOptions, given: Mapping[str, Any]) -> None:
-    """Raise UsageError for what can be seen to be wrong before any work.
+    """Raise UsageError for options that are wrong whatever the data is.
 
     Args:
         kind: what is trained.
         options: the run.
-        given: what the command line says, by field; anything else is of a file or a default.
+        given: the options given on the command line, by field.
     """
 
     def name(field: str) -> str:
-        """What set an option, as a message begins: ``--out``, or ``run.toml: out``."""
+        """The name of an option where it was set: ``--out``, or ``run.toml: out``."""
         files = [] if field in given else [f.path for f in options.files if field in f.options]
         return f"{files[-1]}: {field}" if files else f"--{field.replace('_', '-')}"
 

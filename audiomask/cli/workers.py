@@ -1,7 +1,7 @@
-"""Workers: a pool of threads that does several files at once, and an event that ends them all.
+"""A pool of threads that does several files at once, and an event that ends them all.
 
-Threads, for the models are then in memory once, and torch lets other Python code run while it
-computes: one file is decoded and written while another goes through the model.
+Threads share the models in memory, and torch lets other Python code run while it computes: one
+file is decoded and written while another goes through the model.
 """
 
 import logging
@@ -26,14 +26,14 @@ _left_behind: list[Future[None]] = []
 
 
 class Stopped(BaseException):
-    """Ends the work on a file because the whole command ends: no failure of that file."""
+    """Ends the work on a file because the whole command ends; the file has not failed."""
 
 
 class StopEvent(threading.Event):
-    """Set when all work is to end as it is."""
+    """An event that is set when all work is to end."""
 
     def check(self) -> None:
-        """Raise Stopped once it is set; to be called between blocks of work."""
+        """Raise Stopped if it is set; to be called between blocks of work."""
         if self.is_set():
             raise Stopped
 
@@ -45,12 +45,12 @@ def run_all(
     here: Collection[T],
     stop: StopEvent,
 ) -> None:
-    """Do ``work`` on all items, begun in their order; what it raises stops all and is raised.
+    """Do ``work`` on all items, begun in their order. An exception stops all and is raised.
 
     Args:
-        items: what is to be done.
+        items: to be done.
         work: does one of them.
-        number: how many at once.
+        number: of threads.
         here: the items that the calling thread does itself, as only that thread is interrupted by
             signals while it waits.
         stop: set when the work is to end early.
@@ -62,7 +62,7 @@ def run_all(
         try:
             work(item)
         except BaseException:
-            stop.set()  # before this thread takes another item
+            stop.set()  # before this thread begins another item
             raise
 
     threads = number - 1 if here else number
@@ -88,12 +88,12 @@ def run_all(
 
 
 def any_left_behind() -> bool:
-    """Whether a worker goes on although the command has ended: Python would wait for it."""
+    """Whether a worker is still busy though the command has ended; Python would wait for it."""
     return any(not future.done() for future in _left_behind)
 
 
 def _end(pool: ThreadPoolExecutor, futures: Sequence[Future[Any]], stop: StopEvent) -> None:
-    """Stop the pool and wait for its threads; what signals raise meanwhile changes nothing."""
+    """Stop the pool and wait for its threads, whatever signals raise meanwhile."""
     until = monotonic() + PATIENCE
     while True:
         try:

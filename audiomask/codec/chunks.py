@@ -1,4 +1,4 @@
-"""Codec: recordings to tokens and back, chunk by chunk with enough context to be exact."""
+"""Recordings to tokens and back, in chunks whose context makes the result exact."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.runtime.memory import AdaptiveBatches
 
-#: samples a chunk of one or two channels, before its context: some seconds, so that memory stays
-#: flat
+#: samples of a chunk of one or two channels, without its context: 24 s at 44.1 kHz
 CHUNK = 1 << 20
-#: frames that are not cut any further where memory falls short: their context is as long
+#: frames of the smallest batch when memory falls short: its context is about as long
 LEAST = 64
 
 
 def chunk_of(channels: int) -> int:
-    """Samples a chunk of so many channels: the more there are, the shorter it is."""
+    """Samples of a chunk of a recording with this many channels."""
     return max(CHUNK // max(channels // 2, 1), 1)
 
 
@@ -34,9 +33,10 @@ def encode(
 
     Args:
         vqvae: in evaluation mode, on ``device``.
-        source: at any rate; it is resampled to the model's.
-        progress: told the seconds of audio just done.
-        batches: of the device, where what it holds at once is known already.
+        source: at any sample rate; it is resampled to the model's.
+        device: the model's.
+        progress: called with the seconds of audio just done.
+        batches: the device's, which remember how much fits into its memory.
     """
     config, batches = vqvae.config, batches or AdaptiveBatches(device)
     audio = ResampledSource(source, config.sample_rate)
@@ -66,11 +66,14 @@ def encode_frames(
     frames: int,
     device: torch.device,
 ) -> Tensor:
-    """Codes [C, levels, stop - start] of some of a recording's frames, as if all were coded.
+    """Codes [C, levels, stop - start] of frames of a recording, equal to those of one pass over it.
 
     Args:
-        audio: at the model's rate.
-        frames: how many the recording has; the model must not hear silence beyond its ends.
+        vqvae: in evaluation mode, on ``device``.
+        audio: at the model's sample rate.
+        start, stop: the frames.
+        frames: of the whole recording: no context is read beyond its ends.
+        device: the model's.
     """
     config = vqvae.config
     low, high = max(start - config.context, 0), min(stop + config.context, frames)
@@ -80,13 +83,13 @@ def encode_frames(
 
 
 class DecodedSource:
-    """The sound of tokens as an audio source: what is asked for is decoded.
+    """Tokens as an audio source, decoded as it is read.
 
     Args:
         vqvae: in evaluation mode.
         codes: [C, levels, F].
-        together: whether channels share their phases; not where they are as unlike as mid and side.
-        batches: of the VQ-VAE's device, where what it holds at once is known already.
+        together: whether channels share their phases. Mid and side differ too much for that.
+        batches: those of the VQ-VAE's device, which remember how much fits into its memory.
     """
 
     def __init__(
@@ -122,7 +125,7 @@ class DecodedSource:
 
 
 class MidSide:
-    """A stereo recording as mid and side: the mean of left and right, half of left less right.
+    """A stereo recording as mid (the mean of left and right) and side (half of left minus right).
 
     Args:
         source: of two channels.
@@ -139,7 +142,7 @@ class MidSide:
 
 
 class LeftRight(MidSide):
-    """A recording's left and right, of its mid and side."""
+    """Left and right of a source of mid and side."""
 
     def read(self, start: int, stop: int) -> Tensor:
         """Samples [start, stop) as float32 [2, stop - start]; zeros outside."""

@@ -1,1 +1,1 @@
-"""Evaluation: what a checkpoint is worth, measured on data that it was not trained on."""
+"""Evaluation of checkpoints on data that they were not trained on."""

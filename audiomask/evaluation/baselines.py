@@ -1,4 +1,4 @@
-"""Baselines: what can be had without a model, and what could be had if the answer were known."""
+"""Baselines: methods without a model, and an oracle that knows the true stems."""
 
 from __future__ import annotations
 
@@ -16,25 +16,28 @@ from audiomask.infill.context import ramp
 from audiomask.infill.gaps import Gap
 from audiomask.infill.splice import Patch
 
-#: the ratio mask's spectrum
+#: window and hop, in samples, of the ratio mask's spectrum
 SIZE, HOP = 4096, 512
-#: frames of it that are masked at a time, and more on each side than a window reaches
+#: frames masked at a time, and frames of context on each side, more than a window reaches
 BLOCK, CONTEXT = 1024, 2 * SIZE // HOP
-#: Hz below which nearly all that sounds is a bass, and the order of the filter there
+#: cutoff of the lowpass in Hz, below which most of the sound is the bass; its order
 CUTOFF, ORDER = 200, 4
-#: seconds of sound a side that autoregressive models are estimated from
+#: seconds of audio on each side that autoregressive models are estimated from
 SIDE = 0.1
 
 
 def ratio_mask(mixture: Tensor, stems: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Every stem masked out of the mixture by its true share of the power: an oracle.
+    """The stems by the ideal ratio mask, their true share of the power: an oracle.
 
-    About the most that a mask which leaves the mixture's phase alone can reach. The rest of the
-    mixture is a source as well.
+    It is about the best result of a mask that keeps the mixture's phase. The rest of the mixture
+    counts as a source as well.
 
     Args:
         mixture: [C, T].
-        stems: [C, T] each.
+        stems: the true ones, [C, T] each.
+
+    Returns:
+        [C, T] each.
     """
     length = mixture.shape[-1]
     frames = -(-length // HOP)
@@ -55,27 +58,27 @@ def ratio_mask(mixture: Tensor, stems: Mapping[str, Tensor]) -> dict[str, Tensor
 
 
 def lowpass(mixture: Tensor, sample_rate: int) -> Tensor:
-    """What of a mixture lies below ``CUTOFF``, which a trivial separator takes for the bass.
+    """A mixture below ``CUTOFF``: a trivial separation of the bass, [C, T].
 
-    A Butterworth filter run forwards and backwards, so that nothing is delayed.
+    By a Butterworth filter that runs forwards and backwards, and so delays nothing.
 
     Args:
         mixture: [C, T].
         sample_rate: samples a second.
     """
     sections = butter(ORDER, CUTOFF, fs=sample_rate, output="sos")
-    # by so much scipy extends the sound at its ends; it refuses more than there is
+    # scipy's default extension at both ends, limited as scipy requires
     pad = min(3 * (2 * len(sections) + 1), mixture.shape[-1] - 1)
     low = sosfiltfilt(sections, mixture.double().numpy(), padlen=pad)
     return torch.from_numpy(low.copy()).to(mixture.dtype)
 
 
 def repeat(audio: Tensor, gap: Gap, fade: int) -> Patch:
-    """A gap filled with the sound just before it, cross-faded into what is on its sides.
+    """A gap filled with a copy of the audio just before it, cross-faded with both sides.
 
     Args:
         audio: [C, T], with ``gap.length + 3 * fade`` samples before the gap, ``fade`` after it.
-        gap: where.
+        gap: to fill.
         fade: samples of the cross-fade on each side.
     """
     start, stop = gap.start - fade, gap.stop + fade
@@ -90,7 +93,7 @@ def autoregressive(audio: Tensor, gap: Gap, sample_rate: int) -> Patch:
 
     Args:
         audio: [C, T].
-        gap: where.
+        gap: to fill.
         sample_rate: samples a second.
     """
     side = round(SIDE * sample_rate)
@@ -102,5 +105,5 @@ def autoregressive(audio: Tensor, gap: Gap, sample_rate: int) -> Patch:
 
 
 def silence(audio: Tensor, gap: Gap) -> Patch:
-    """A gap of [C, T] left as it is: digital silence."""
+    """A gap in audio [C, T] filled with digital silence."""
     return Patch(gap.start, audio.new_zeros(len(audio), gap.length))

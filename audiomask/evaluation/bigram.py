@@ -1,4 +1,4 @@
-"""Counting models of tokens: the baselines that a masked language model has to beat."""
+"""Unigram and bigram models of tokens: baselines for the masked language model."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from torch import Tensor
 #: pseudo-counts tried: of the uniform distribution in the unigram, of the unigram in the bigram
 UNIFORM = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 BACKOFF = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
-#: every so many songs, one is kept from the fit to choose the pseudo-counts on
-HELD = 5
+#: one song of so many is held out to choose the pseudo-counts
+HELD_OUT = 5
 
 
 @dataclass(frozen=True)
 class Bigram:
     """Unigram and interpolated bigram of one level's codes.
 
-    P(b) = (n(b) + β) / (N + β K), P(b | a) = (n(a b) + α P(b)) / (n(a ·) + α): what is rarely
-    seen falls back to the unigram, and that to the uniform distribution.
+    P(b) = (n(b) + β) / (N + β K), P(b | a) = (n(a b) + α P(b)) / (n(a ·) + α): rare pairs fall back
+    to the unigram, and rare codes to the uniform distribution.
 
     Attributes:
         unigram: P(b), double [K].
@@ -35,11 +35,11 @@ class Bigram:
     beta: float
 
     def unigram_bits(self, codes: Tensor) -> Tensor:
-        """-log2 P of every code, double [F] of [F]."""
+        """-log2 P of each code of [F], double [F]."""
         return -self.unigram[codes].log2()
 
     def bigram_bits(self, codes: Tensor) -> Tensor:
-        """-log2 P of every code given the one before, double [F] of [F]; the first by unigram."""
+        """-log2 P of each code of [F] given the one before, double [F]; the first by unigram."""
         before, after = codes[:-1], codes[1:]
         seen = self.counts[before, after] + self.alpha * self.unigram[after]
         bits = -(seen / (self.counts.sum(dim=1)[before] + self.alpha)).log2()
@@ -56,16 +56,16 @@ def count(clips: Sequence[Tensor], size: int, alpha: float, beta: float) -> Bigr
 
 
 def fit(songs: Sequence[Sequence[Tensor]], size: int) -> Bigram:
-    """A model of at least two songs; pseudo-counts chosen on some kept apart, then all counted.
+    """A model of at least two songs. Its pseudo-counts are chosen on held-out songs.
 
     Args:
         songs: the channels of each, codes int64 [F].
-        size: K.
+        size: of the codebook, K.
     """
-    held = list(songs[HELD - 1 :: HELD]) or [songs[-1]]
-    kept = [song for index, song in enumerate(songs) if (index + 1) % HELD]
-    kept = kept if len(kept) < len(songs) else list(songs[:-1])
-    known, new = list(chain.from_iterable(kept)), list(chain.from_iterable(held))
+    held_out = list(songs[HELD_OUT - 1 :: HELD_OUT]) or [songs[-1]]
+    counted = [song for index, song in enumerate(songs) if (index + 1) % HELD_OUT]
+    counted = counted if len(counted) < len(songs) else list(songs[:-1])
+    known, new = list(chain.from_iterable(counted)), list(chain.from_iterable(held_out))
 
     def cost(alpha: float, beta: float, pairs: bool) -> float:
         model = count(known, size, alpha, beta)

@@ -1,4 +1,4 @@
-"""Evaluators: what measuring a kind of model and measuring a task have in common."""
+"""The interface of evaluators, of kinds of models and of tasks."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from audiomask.evaluation.options import EvaluateOptions
 from audiomask.evaluation.report import Report
 from audiomask.evaluation.songs import Song, SongRef
 
-#: a reason to leave a song out
+#: why a song is left out
 SILENT = "silent"
 
 
 class Evaluator(ABC):
-    """Measures one thing: songs go in one by one, a report comes out."""
+    """Measures a kind of model or a task: ``add`` measures each song, ``finish`` reports them."""
 
-    #: options of ``EvaluateOptions`` that are for this evaluator alone, or for a few
+    #: options of ``EvaluateOptions`` that not all evaluators take, and this one does
     options: ClassVar[tuple[str, ...]] = ()
-    #: whether baselines are counted on other songs first, see ``fit``
+    #: whether baselines are fitted to other songs first, see ``fit``
     fits: ClassVar[bool] = False
 
     @classmethod
@@ -29,22 +29,22 @@ class Evaluator(ABC):
         """The evaluator that the options ask for.
 
         Raises:
-            CheckpointError: the engine lacks a checkpoint that is needed.
-            DataError: what measures with is not installed.
+            CheckpointError: the engine lacks a required checkpoint.
+            DependencyError: a required package is not installed.
             UsageError: the options do not fit the checkpoint.
         """
 
     @classmethod
     def stems(cls, engine: Engine, options: EvaluateOptions) -> tuple[str, ...]:
-        """The stems that songs must have; none where recordings do."""
+        """The stems that songs must have; empty if recordings without stems are enough."""
         return ()
 
     def fit(self, refs: Sequence[SongRef], origin: str) -> None:
-        """Count baselines on songs.
+        """Fit baselines to songs.
 
         Args:
-            refs: none of which will be measured.
-            origin: where they are from, in words.
+            refs: none of them is measured.
+            origin: a description of them.
         """
         raise AssertionError("asked only of evaluators that fit")
 
@@ -53,12 +53,12 @@ class Evaluator(ABC):
         """Measure a song.
 
         Returns:
-            why it was left out, or None when it was not.
+            Why it was left out, or None if it was measured.
 
         Raises:
-            AudiomaskError: it cannot be measured, though it should be.
+            AudiomaskError: measuring failed.
         """
 
     @abstractmethod
     def finish(self) -> Report:
-        """What all songs amount to; there is one at least that was not left out."""
+        """The report of all songs, of which at least one was measured."""

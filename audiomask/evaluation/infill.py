@@ -1,15 +1,15 @@
-"""Infill: how near to what was there a filling is, by the gap's length.
+"""Evaluation of infill: the distance of fillings from the original, by the gap's length.
 
-Gaps are cut into recordings at places that the seed, the song's name and the length alone decide,
-where there is sound. Each is filled by itself, by the model and beside it by
+Gaps are cut into recordings where there is sound, at places that depend on the seed, the song's
+name and the length only. Each is filled by itself, by the model and, for comparison, by
 
-- repeat: the sound just before the gap, cross-faded;
+- repeat: the audio just before the gap, cross-faded;
 - autoregressive: Janssen's interpolation, the classical method for clicks;
-- silence: nothing.
+- silence.
 
-Measured are the signal-to-noise ratio in the gap, in dB (silence has 0), and the mel distance of
-the frames in it, their windows reaching into the sound on its sides. A filling that sounds right
-and has other phases scores low in the first.
+Measures are the signal-to-noise ratio in the gap, in dB (that of silence is 0), and the mel
+distance of its frames, whose windows reach beyond the gap. A filling that sounds right but has
+other phases has a low signal-to-noise ratio.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from audiomask.infill.infiller import FADE
 from audiomask.infill.settings import InfillSettings
 from audiomask.infill.splice import Patch
 
-#: seconds of sound that a gap has on its sides, beside what ``repeat`` copies
+#: seconds of audio on each side of a gap, in addition to what ``repeat`` copies
 MARGIN = 0.1
-#: samples a side that are compared with the gap: more than a mel window reaches
+#: samples on each side of a gap that its mel distance is computed with: more than half a window
 REACH = 4096
-#: places tried for a gap with sound in it
+#: positions tried for a gap with sound in it
 TRIES = 100
 OURS, SILENT = "audiomask", "silence"
 MEASURES = {
@@ -57,8 +57,8 @@ class Settings:
 
     Attributes:
         lengths: of the gaps, in milliseconds.
-        number: gaps of each length in every song.
-        seed: decides where they are.
+        number: gaps of each length in a song.
+        seed: decides their positions.
         filling: how they are filled.
     """
 
@@ -72,8 +72,8 @@ class InfillEvaluator(Evaluator):
     """Measures an engine's fillings.
 
     Args:
-        engine: the models.
-        settings: how.
+        engine: fills the gaps.
+        settings: of gaps and fillings.
     """
 
     options = ("gap_length", "gaps_per_file", "method", "steps", "temperature", "candidates")
@@ -87,7 +87,7 @@ class InfillEvaluator(Evaluator):
             SILENT: lambda audio, gap, rate: silence(audio, gap),
         }
         self.rows: list[dict[str, Any]] = []
-        _ = engine.mlm  # a checkpoint without one is refused before any song is read
+        _ = engine.mlm  # a missing one is an error before any song is read
 
     @classmethod
     def open(cls, engine: Engine, options: EvaluateOptions) -> Self:
@@ -104,7 +104,7 @@ class InfillEvaluator(Evaluator):
         return cls(engine, Settings(sorted(lengths), seed=options.seed, filling=filled, **number))
 
     def ours(self, audio: Tensor, gap: Gap, sample_rate: int) -> Patch:
-        """A gap of audio [C, T] filled by the model."""
+        """A gap in audio [C, T] filled by the model."""
         source = MemorySource(audio, sample_rate)
         (patch,) = self.engine.infill(source, [gap], self.settings.filling)
         return patch
@@ -124,7 +124,7 @@ class InfillEvaluator(Evaluator):
         return None
 
     def compare(self, song: Song, gap: Gap) -> dict[str, dict[str, float]]:
-        """What every method scores in one gap."""
+        """The scores of every method in one gap."""
         holed = song.mixture.clone()
         holed[:, gap.start : gap.stop] = 0
         found = {}
@@ -163,10 +163,10 @@ class InfillEvaluator(Evaluator):
 
 
 def places(song: Song, milliseconds: float, number: int, seed: int) -> list[Gap]:
-    """Where gaps of a length are cut into a song: where there is sound, with sound to copy before.
+    """Gaps of a length in a song, where there is sound, with enough audio before to copy.
 
-    The same song, length and seed give the same places, whatever else is measured. There are
-    fewer than asked for, or none, in a song that is short or mostly silent.
+    They depend on the song's name, the length and the seed only. There are fewer, or none, in a
+    song that is short or mostly silent.
     """
     rate, total = song.sample_rate, song.mixture.shape[-1]
     length, margin = max(round(milliseconds * rate / 1000), 1), round(MARGIN * rate)
@@ -193,7 +193,7 @@ def patched(audio: Tensor, patch: Patch) -> Tensor:
 
 
 def scores(filled: Tensor, original: Tensor, gap: Gap, sample_rate: int) -> dict[str, float]:
-    """What a filling scores in a gap, audio being [C, T]."""
+    """The scores of a filling in a gap; ``filled`` and ``original`` are [C, T]."""
     inside = slice(gap.start, gap.stop)
     near = [
         MemorySource(audio, sample_rate).read(gap.start - REACH, gap.stop + REACH)

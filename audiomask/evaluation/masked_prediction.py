@@ -1,4 +1,4 @@
-"""Guesses: how many bits a masked language model needs for tokens that it does not see."""
+"""Masked prediction: the bits a token that a masked language model needs for masked tokens."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from audiomask.evaluation.bigram import Bigram
 from audiomask.networks.mlm.masking import SELECTED
 from audiomask.networks.mlm.model import MaskedLM
 
-#: input and masked places of ids [B, levels, F], drawn by a generator
+#: the masked input and the mask (bool) of ids [B, levels, F], all of this shape
 Mask = Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]]
-#: what is measured of every guessed token
+#: measures of every predicted token
 COLUMNS = ("nll", "right", "short", "unigram", "bigram")
-#: windows guessed at a time
+#: windows in a batch
 BATCH = 4
-#: seconds that the paper's model saw at once
+#: seconds of the window of the paper's model
 SHORT = 0.18
 
 
 @dataclass(frozen=True)
 class MaskedPredictions:
-    """Tokens that were guessed, in no order: one row of every Tensor is one token.
+    """Predicted tokens, in no order: one row of every tensor is one token.
 
     Attributes:
-        code: which token, int64 [N].
-        level: of which level, int64 [N].
-        clip: of which clip, int64 [N].
-        values: ``COLUMNS`` of each, double [N, 5], in bits but for the second, which is 1 if the
-            likeliest token was the right one; NaN where there is no baseline. ``short`` is the
-            same model's when it sees only 0.18 s at once.
-        masked: whether the model saw MASK in its place, bool [N].
+        code: the true code, int64 [N].
+        level: of the code, int64 [N].
+        clip: index of its clip, int64 [N].
+        values: ``COLUMNS``, double [N, 5]. All are bits except ``right``, which is 1 where the most
+            likely code is the true one. ``short`` is the same model's with a window of 0.18 s.
+            NaN where there is no baseline.
+        masked: whether the model's input was MASK there, bool [N].
     """
 
     code: Tensor
@@ -50,26 +50,26 @@ class MaskedPredictions:
 
 
 def concatenate(parts: Sequence[MaskedPredictions]) -> MaskedPredictions:
-    """All tokens of several."""
+    """The tokens of all parts."""
     rows = [(p.code, p.level, p.clip, p.values, p.masked) for p in parts]
     return MaskedPredictions(*(torch.cat(column) for column in zip(*rows, strict=True)))
 
 
 def starts(frames: int, window: int) -> list[int]:
-    """Where windows begin: end to end, the last one moved back to end with the clip."""
+    """First frames of consecutive windows; the last window ends with the clip."""
     return sorted({*range(0, frames - window + 1, window), frames - window})
 
 
 def frame_mask(ids: Tensor, mask: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """15 % of the frames masked on all levels, as in a gap.
+    """Mask 15 % of the frames on all levels, as in a gap.
 
     Args:
         ids: [B, levels, F].
         mask: the id of MASK.
-        generator: draws them.
+        generator: of the random frames.
 
     Returns:
-        the model's input, and what was masked (bool), both [B, levels, F].
+        The model's input, and the mask (bool), both [B, levels, F].
     """
     drawn = torch.rand(len(ids), 1, ids.shape[-1], generator=generator) < SELECTED
     chosen = drawn.expand_as(ids)
@@ -77,11 +77,11 @@ def frame_mask(ids: Tensor, mask: int, generator: torch.Generator) -> tuple[Tens
 
 
 def baseline_bits(clip: Tensor, models: Sequence[Bigram]) -> Tensor:
-    """What unigram and bigram need for every token of a clip: double [levels, F, 2].
+    """Bits of every token of a clip by unigram and bigram, double [levels, F, 2].
 
     Args:
         clip: codes [levels, F].
-        models: one a level; NaN everywhere if there are none.
+        models: one a level; without any, all are NaN.
     """
     if not models:
         return torch.full((*clip.shape, 2), torch.nan, dtype=torch.double)
@@ -93,16 +93,17 @@ def baseline_bits(clip: Tensor, models: Sequence[Bigram]) -> Tensor:
 
 
 def batches(clips: Sequence[Tensor], window: int) -> list[list[tuple[int, int]]]:
-    """Every window of every clip [levels, F] as (clip, first frame), some of them a batch."""
+    """Batches of all windows of all clips [levels, F], each as (clip, first frame)."""
     places = [(n, at) for n, clip in enumerate(clips) for at in starts(clip.shape[1], window)]
     return [places[first : first + BATCH] for first in range(0, len(places), BATCH)]
 
 
 def token_bits(model: MaskedLM, inputs: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
-    """Bits that a model needs for each token, and whether its first guess is right.
+    """The bits of each token by a model, and whether its most likely code is the true one.
 
     Args:
-        inputs: what it sees [B, levels, F], on its device.
+        model: in evaluation mode.
+        inputs: masked ids [B, levels, F], on its device.
         ids: the true codes [B, levels, F], on the CPU.
 
     Returns:
@@ -117,20 +118,20 @@ def token_bits(model: MaskedLM, inputs: Tensor, ids: Tensor) -> tuple[Tensor, Te
 def predict_masked(
     model: MaskedLM,
     clips: Sequence[Tensor],
-    beside: Sequence[Tensor],
+    baselines: Sequence[Tensor],
     batch: Sequence[tuple[int, int]],
     mask: Mask,
     generator: torch.Generator,
 ) -> MaskedPredictions:
-    """Guess masked tokens of some windows.
+    """Predict masked tokens of a batch of windows.
 
     Args:
         model: in evaluation mode.
         clips: codes [levels, F] each, F at least the model's window.
-        beside: ``baseline_bits`` of the clips.
-        batch: the windows, as ``batches`` gives them.
+        baselines: ``baseline_bits`` of each clip.
+        batch: the windows, as ``batches`` returns them.
         mask: chooses the tokens.
-        generator: of the random numbers that it needs, on the CPU.
+        generator: for ``mask``, on the CPU.
     """
     window = model.config.window
     device = next(model.parameters()).device
@@ -141,7 +142,7 @@ def predict_masked(
     size = max(round(SHORT * model.config.sample_rate / model.config.hop_length), 1)
     refs = zip(torch.split(inputs, size, -1), torch.split(ids, size, -1), strict=True)
     short = torch.cat([token_bits(model, *ref)[0] for ref in refs], dim=-1)
-    others = torch.stack([beside[n][:, at : at + window] for n, at in batch])
+    others = torch.stack([baselines[n][:, at : at + window] for n, at in batch])
     values = torch.cat([torch.stack([whole, right, short], dim=-1), others], dim=-1)
     row, level, _ = chosen.nonzero(as_tuple=True)
     clip = torch.tensor([n for n, _ in batch])[row]

@@ -1,4 +1,4 @@
-"""Measures: numbers for how near a sound is to what it should be, and for how codes are used."""
+"""Metrics of audio against a reference, and of the usage of codebooks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from audiomask.audio.spectra import stft
 
-#: root mean square below which a signal counts as silent, in dBFS
+#: dBFS of the root mean square below which a signal counts as silent
 SILENCE = -60.0
 
 
@@ -27,35 +27,36 @@ def si_sdr(estimate: Tensor, target: Tensor) -> float:
 
     A constant offset counts as error.
     """
-    # late: torchmetrics takes longer to import than everything else here
+    # torchmetrics is slow to import
     from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio
 
-    # in double: a float's sums over a minute are only good to 60 dB
+    # in double: sums in float32 over a minute are exact to 60 dB only
     pair = (estimate.flatten().double(), target.flatten().double())
     return float(scale_invariant_signal_distortion_ratio(*pair, zero_mean=False))
 
 
 def partial_correlation(estimate: Tensor, target: Tensor, sample_rate: int) -> float:
-    """How well single partials are kept: 1 when all are, 0 for noise of the same colour.
+    """How well single partials are kept: 1 for all of them, 0 for noise with the same spectrum.
 
-    Mel distance and the predicted opinions hardly tell notes from noise with the notes'
-    envelope. This is the correlation of what stands out: log10 magnitudes under 5 kHz in windows of
-    some 93 ms, less their mean over 190 Hz around, in frames within 60 dB of the loudest.
+    Mel distance and predicted opinion scores hardly distinguish notes from noise with their
+    spectral envelope. This is the correlation of the spectra's fine structure: log10 magnitudes
+    below 5 kHz in windows of about 93 ms, minus their mean over the 190 Hz around, in frames within
+    60 dB of the loudest.
 
     Args:
         estimate, target: [C, T]; T is padded to a whole frame.
         sample_rate: samples a second.
 
     Returns:
-        Pearson's correlation over all channels, NaN if nothing stands out.
+        Pearson's correlation over all channels; NaN without fine structure.
     """
     size = 1 << round(math.log2(0.093 * sample_rate))
     hop = size // 4
     missing = -target.shape[-1] % hop
     spectra = [stft(F.pad(x, (0, missing)), size, hop).abs() for x in (estimate, target)]
     hertz = sample_rate / size
-    heard = spectra[1].square().sum(dim=-2)
-    loud = heard > 1e-6 * heard.max()
+    power = spectra[1].square().sum(dim=-2)
+    loud = power > 1e-6 * power.max()
     width = 2 * round(95 / hertz) + 1
     details = []
     for magnitude in spectra:
@@ -74,19 +75,19 @@ def snr(estimate: Tensor, target: Tensor) -> float:
 def sdr(estimates: Sequence[Tensor], targets: Sequence[Tensor], window: int) -> list[float]:
     """Signal-to-distortion ratios of a song's stems as the museval package defines them.
 
-    BSS Eval version 4 (Stöter, Liutkus and Ito 2018) of images: of every whole window the power
-    of the true stem over that of the error, in dB; the median over the windows. Its distortion
-    filters split the error further and leave this ratio as it is, so that none are needed here.
-    Windows in which a stem or an estimate is digital silence do not count, for any stem.
+    BSS Eval version 4 (Stöter, Liutkus and Ito 2018) of images: in each window, the power of the
+    true stem over that of the error, in dB; then the median over windows. BSS Eval's distortion
+    filters split the error further and do not change this ratio. Windows in which a stem or an
+    estimate is digital silence are left out for all stems.
 
     Args:
         estimates: [C, T] each.
         targets: the true stems, [C, T] each.
-        window: samples of a window, those after the last whole one being left out; a song
-            that is shorter is one window.
+        window: samples of a window. An incomplete last one is left out; a shorter song is one
+            window.
 
     Returns:
-        One median for each stem, NaN if no window counts.
+        A median in dB for each stem; NaN without a window.
     """
     made, true = (torch.stack(list(part)).double() for part in (estimates, targets))
     size = min(window, true.shape[-1])
@@ -95,26 +96,26 @@ def sdr(estimates: Sequence[Tensor], targets: Sequence[Tensor], window: int) -> 
     sounding = torch.cat([made, true]).sum(dim=1).ne(0).any(dim=-1).all(dim=0)
     power, error = (part.square().sum(dim=(1, 3)) for part in (true, true - made))
     ratios = 10 * (power / error).log10()
-    # not torch's median, which of two middle values takes the lower
+    # not torch's median, which is the lower of two middle values
     return [float(np.median(row)) if len(row) else math.nan for row in ratios[:, sounding].numpy()]
 
 
 def entropy(codes: Tensor) -> float:
-    """Bits a token of the codes' own distribution."""
+    """Entropy of the codes' distribution, in bits a token."""
     counts = torch.bincount(codes.flatten()).double()
     share = counts[counts > 0] / counts.sum()
     return float(-(share * share.log2()).sum())
 
 
 class Usage(NamedTuple):
-    """How one level's codebook is used.
+    """The usage of one level's codebook.
 
     Attributes:
-        tokens: how many codes were counted.
+        tokens: number of codes counted.
         bits: entropy of a code.
-        perplexity: how many codes used evenly would have that entropy.
-        used: share of the codebook that occurs.
-        dead: how many of its codes do not.
+        perplexity: 2 to the power of ``bits``.
+        used: share of the codebook's codes that occur.
+        dead: number of its codes that do not.
     """
 
     tokens: int
@@ -125,10 +126,10 @@ class Usage(NamedTuple):
 
 
 def usage(counts: Tensor) -> Usage:
-    """How a codebook is used.
+    """The usage of a codebook.
 
     Args:
-        counts: int64 [K], how often each code occurs; one of them at least.
+        counts: how often each code occurs, int64 [K], not all 0.
     """
     share = counts[counts > 0].double() / counts.sum()
     bits = float(-(share * share.log2()).sum())

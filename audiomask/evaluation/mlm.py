@@ -1,21 +1,21 @@
-"""Masked language model: how well it knows the tokens of songs that it never saw.
+"""Evaluation of the masked language model: prediction of masked tokens of unseen songs.
 
-It sees windows of its own size, plain sequences without SEP or spectrum, every channel by itself.
-Three maskings, each several times with a fixed seed:
+The model gets windows of its own length, plain sequences without SEP or spectrum, of each channel
+by itself. There are three maskings, each repeated with a fixed seed:
 
-- BERT: 15 % of the tokens; of those 80 % MASK, 10 % random, 10 % kept; measured on them all;
-- BERT, MASK only: the same, measured where the model really saw MASK;
-- frames: 15 % of the frames lose all their levels, as in a gap. In BERT's masking the other
-  levels of a masked token's frame are mostly there to guess from; here they are not.
+- BERT: 15 % of the tokens; of those 80 % MASK, 10 % random, 10 % kept; measured on all of them;
+- BERT, MASK only: the same, measured on the tokens that are MASK;
+- frames: 15 % of the frames on all levels, as in a gap. With BERT's masking, most other levels of
+  a masked token's frame are known; here they are not.
 
-Measured in bits a token: the negative log-likelihood, beside baselines on the same tokens:
+The measure is the negative log-likelihood in bits a token, with baselines on the same tokens:
 
-- unigram entropy: of the guessed tokens' own distribution. No unigram can do better on them, and
-  as it is fitted to what it is tested on, it looks better than any real one when tokens are few;
+- unigram entropy: of the predicted tokens' own distribution, a lower bound of any unigram's bits.
+  With few tokens it is far below that of a unigram of other songs;
 - unigram, bigram: counted on other songs (see ``bigram.py``); the bigram knows the true token one
   frame before on the same level, masked or not;
-- 0.18 s window: the model itself, when it sees no more than that at once (the paper's 512 tokens
-  of 16 samples): what the long window buys.
+- 0.18 s window: the same model with a window of only 0.18 s (the paper's 512 tokens of 16
+  samples), which shows the gain of the long window.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ class MLMEvaluator(Evaluator):
     """Measures an engine's masked language model.
 
     Args:
-        engine: the models.
-        rounds: how often every window is masked.
-        seed: decides what is masked.
+        engine: has the model.
+        rounds: maskings of each window.
+        seed: decides the masks.
         shown: whether to show progress.
     """
 
@@ -89,11 +89,11 @@ class MLMEvaluator(Evaluator):
         )
 
     def fit(self, refs: Sequence[SongRef], origin: str) -> None:
-        """Count unigram and bigram on songs; those that cannot be read are named and left out.
+        """Count unigram and bigram on songs; those that cannot be read are left out with a warning.
 
         Args:
-            refs: none of which will be measured.
-            origin: where they are from, in words.
+            refs: none of them is measured.
+            origin: a description of them.
         """
         songs: list[list[Tensor]] = []
         for ref in track(refs, "counting baselines", self.shown):
@@ -104,7 +104,7 @@ class MLMEvaluator(Evaluator):
                 continue
             if level(song.mixture) >= SILENCE:
                 songs.append([codes.long() for codes in self.tokenize(song)])
-        if len(songs) < 2:  # how much to trust the counts is found on songs not counted
+        if len(songs) < 2:  # pseudo-counts are chosen on songs that are not counted
             logger.warning("unigram and bigram take two songs to count on: both are left out")
             return
         size, levels = self.model.config.codebook_size, self.model.config.levels
@@ -122,7 +122,7 @@ class MLMEvaluator(Evaluator):
         }
 
     def add(self, song: Song) -> str | None:
-        """Tokenise a song: it is guessed at the end, with all others."""
+        """Tokenize a song; ``finish`` predicts the tokens of all songs."""
         if level(song.mixture) < SILENCE:
             return SILENT
         clips = self.tokenize(song)
@@ -140,7 +140,7 @@ class MLMEvaluator(Evaluator):
         return list(tokens.codes.unbind())
 
     def finish(self) -> Report:
-        """Guess, and make a table for every masking."""
+        """Predict masked tokens, with a table for each masking."""
         found: dict[str, dict[str, Any]] = {}
         vocabulary = self.model.vocabulary
         maskings: dict[str, Mask] = {
@@ -176,7 +176,7 @@ class MLMEvaluator(Evaluator):
         return Report(data, tables, notes)
 
     def predict_masked(self, name: str, mask: Mask) -> MaskedPredictions:
-        """Guess tokens of every window ``rounds`` times."""
+        """Predict masked tokens of every window ``rounds`` times."""
         beside = [baseline_bits(clip, self.baselines) for clip in self.clips]
         generator = torch.Generator().manual_seed(self.seed)
         work = batches(self.clips, self.model.config.window) * self.rounds
@@ -203,7 +203,7 @@ class MLMEvaluator(Evaluator):
         named["all levels"] = {"tokens": total, **overall}
         for row in named.values():
             for baseline in BASELINES:
-                # there is nothing to be under where all tokens are one
+                # no share of 0 bits, where all tokens are the same
                 known = row[baseline] or math.nan
                 row[f"under_{baseline}"] = 1 - row["nll"] / known
         songs = list(dict.fromkeys(self.names))
@@ -230,5 +230,5 @@ class MLMEvaluator(Evaluator):
 
 
 def blank(value: float, form: str) -> str:
-    """A number as text; nothing for NaN."""
+    """A number as text; empty for NaN."""
     return "" if math.isnan(value) else format(value, form)

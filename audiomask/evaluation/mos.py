@@ -1,7 +1,7 @@
-"""Opinion: what mos would say of a decoded sound, predicted as mean opinion scores.
+"""Mean opinion scores of listeners for decoded audio, as predicted by ViSQOL and Zimtohrli.
 
-ViSQOL in audio mode and Zimtohrli, both of sound at 48 kHz, from 1 (bad) to 5 (the same). Either
-hears one channel: each is judged by itself, and the mean over those that sound is the score.
+ViSQOL runs in audio mode. Both take audio at 48 kHz and give scores from 1 (bad) to 5 (identical)
+for one channel; the mean over the channels that are not silent is the score.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from audiomask.errors import DataError
 from audiomask.evaluation.metrics import SILENCE, level
 from audiomask.runtime.dependencies import optional
 
-#: the only sample rate that both are made for
+#: sample rate of both predictors
 RATE = 48_000
-#: ViSQOL judges stretches of 0.6 s, and the first begins 0.3 s in
+#: ViSQOL compares patches of 0.6 s, the first of which begins at 0.3 s
 LEAST_SECONDS = 1.0
 TOO_SHORT = "shorter than a second, the least that ViSQOL judges"
-#: who judges, and what the table is called
+#: the predictors, and titles of their tables
 OPINIONS = {
     "visqol": "ViSQOL, predicted opinion from 1 to 5 (higher is better)",
     "zimtohrli": "Zimtohrli, predicted opinion from 1 to 5 (higher is better)",
@@ -30,10 +30,10 @@ OPINIONS = {
 
 
 class MOSPredictor:
-    """Predicts opinions.
+    """Predicts mean opinion scores.
 
     Raises:
-        DependencyError: what predicts them is not installed.
+        DependencyError: ViSQOL or Zimtohrli is not installed.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class MOSPredictor:
         self._zimtohrli = optional("zimtohrli", "opinion", "--opinion").mos_from_signals
 
     def scores(self, decoded: Tensor, audio: Tensor, sample_rate: int) -> dict[str, float]:
-        """All opinions of ``OPINIONS`` on decoded audio beside the original, both [C, T].
+        """The scores of ``OPINIONS`` for decoded audio and the original, both [C, T].
 
         Raises:
             DataError: a decoded channel is digital silence, or the original is silent.
@@ -54,10 +54,10 @@ class MOSPredictor:
         }
 
     def visqol(self, decoded: Tensor, audio: Tensor, sample_rate: int) -> float:
-        """ViSQOL's opinion alone, 4.73 at most; arguments and errors as of ``scores``.
+        """ViSQOL's score, 4.73 at most; arguments and errors are those of ``scores``.
 
-        It brings the decoded sound to the loudness of the original before it compares them, and
-        so does not hear a wrong level, and has no opinion on digital silence.
+        It scales the decoded audio to the level of the original. So a wrong level does not change
+        the score, and digital silence has none.
         """
 
         def judge(decoded: Tensor, audio: Tensor) -> float:
@@ -70,7 +70,7 @@ class MOSPredictor:
         return each_channel(judge, decoded, audio, sample_rate)
 
     def zimtohrli(self, decoded: Tensor, audio: Tensor, sample_rate: int) -> float:
-        """Zimtohrli's opinion alone, on sound of any length; arguments as of ``scores``.
+        """Zimtohrli's score, of audio of any length; arguments are those of ``scores``.
 
         Raises:
             DataError: the original is silent.
@@ -85,12 +85,10 @@ class MOSPredictor:
 def each_channel(
     judge: Callable[[Tensor, Tensor], float], decoded: Tensor, audio: Tensor, sample_rate: int
 ) -> float:
-    """Mean of what is judged of each channel that sounds.
-
-    A channel in which the original is silent has no opinion that means anything.
+    """Mean score over the channels in which the original is not silent.
 
     Args:
-        judge: gets one decoded channel [n] and the original, at 48 kHz.
+        judge: the score of one decoded channel [n] and the original [n], at 48 kHz.
         decoded: [C, T].
         audio: the original, [C, T].
         sample_rate: of both.

@@ -1,4 +1,4 @@
-"""What an evaluation is asked to do."""
+"""Options of an evaluation."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +11,7 @@ from audiomask.kinds import KINDS, resolve
 from audiomask.options import Option
 from audiomask.separation.settings import SeparationMethod
 
-#: what is measured besides the kinds of models, and by which evaluator
+#: tasks that are measured besides the kinds of models, with their evaluators
 TASKS = {
     "infill": "audiomask.evaluation.infill:InfillEvaluator",
     "separate": "audiomask.evaluation.separation:SeparationEvaluator",
@@ -24,7 +24,7 @@ def jobs() -> tuple[str, ...]:
 
 
 class Split(StrEnum):
-    """Which part of the data it is measured on."""
+    """The part of the data to measure on."""
 
     test = "test"
     validation = "validation"
@@ -50,10 +50,10 @@ _either = partial(Option, "infill, separate and masks")
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """One evaluation: ``audiomask evaluate`` fills this in, ``evaluation.run`` carries it out.
+    """The options of ``audiomask evaluate``; ``evaluation.run.Evaluation`` runs them.
 
-    What is None is the job's own default. ``gap_length`` is in milliseconds, ``seconds`` cuts
-    every song down to its middle.
+    ``None`` is the default of the job. ``gap_length`` is in milliseconds; with ``seconds`` only so
+    much of the middle of every song is measured.
     """
 
     job: str
@@ -73,7 +73,7 @@ class EvaluateOptions:
     levels: Annotated[int | None, _vqvae("--levels", "Measure 1 to N levels.", "N", 1)] = None
     opinion: Annotated[
         bool,
-        _vqvae("--opinion", "Also predict mos' opinions: ViSQOL and Zimtohrli (slow)."),
+        _vqvae("--opinion", "Also predict listeners' opinions: ViSQOL and Zimtohrli (slow)."),
     ] = False
     fit: Annotated[
         tuple[Path, ...],
@@ -100,7 +100,7 @@ class EvaluateOptions:
     quiet: bool = False
 
     def check(self) -> None:
-        """Raise UsageError for what can be seen to be wrong before any work."""
+        """Raise UsageError for options that are wrong whatever the data is."""
         for name, folders in (("data", self.data), ("fit", self.fit)):
             for folder in folders:
                 if not folder.is_dir():
@@ -108,7 +108,7 @@ class EvaluateOptions:
                 if folders.count(folder) > 1:
                     raise UsageError(f"--{name} {folder} is given twice")
         for name in SPECIAL:
-            # what a dataclass's field defaults to is an attribute of the class
+            # the default of a dataclass's field is an attribute of the class
             given_here = getattr(self, name) != getattr(EvaluateOptions, name)
             if given_here and name not in evaluator_of(self.job).options:
                 option = name.replace("_", "-")
@@ -129,7 +129,7 @@ class EvaluateOptions:
 
 
 def given(**options: Any) -> dict[str, Any]:
-    """The options that were given: those that are not None."""
+    """The options that are not None."""
     return {name: value for name, value in options.items() if value is not None}
 
 

@@ -1,4 +1,4 @@
-"""Reports: what a list of numbers amounts to, as tables for people or JSON for programs."""
+"""Reports of measurements: summaries, as tables for people or JSON for programs."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from audiomask.runtime.console import stdout_console
 
 @dataclass(frozen=True)
 class Summary:
-    """Average and spread of measurements.
+    """Mean, median and range of measurements.
 
     Attributes:
-        number: how many.
-        mean: their mean.
-        error: its standard error; NaN of one measurement.
-        median: their median.
+        number: of measurements.
+        mean: of them.
+        error: standard error of the mean; NaN for one measurement.
+        median: of them.
         lower: the first quartile.
         upper: the third quartile.
-        least: the least of them.
-        most: the greatest.
+        least: the minimum.
+        most: the maximum.
     """
 
     number: int
@@ -59,7 +59,7 @@ SPREAD = ("median", "mean ± s.e.", "quartiles", "least", "most")
 
 
 def summarize(values: Sequence[float]) -> Summary:
-    """Average and spread of at least one value, none of them NaN."""
+    """The summary of at least one value, none of them NaN."""
     lower, median, upper = (float(q) for q in np.quantile(values, (0.25, 0.5, 0.75)))
     error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
     return Summary(
@@ -69,7 +69,7 @@ def summarize(values: Sequence[float]) -> Summary:
 
 @dataclass(frozen=True)
 class Table:
-    """One table of a report: a title, headings, and rows of text; the first column is names."""
+    """A table of a report: a title, headings, and rows of text whose first column has names."""
 
     title: str
     headings: Sequence[str]
@@ -78,12 +78,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured.
+    """The result of an evaluation.
 
     Attributes:
-        data: all of it, for programs.
-        tables: what of it people look at.
-        notes: what to know when reading it, a line each.
+        data: everything, for programs.
+        tables: the main results, for people.
+        notes: lines of text after the tables.
     """
 
     data: dict[str, Any]
@@ -94,7 +94,7 @@ class Report:
         """Print the tables and the notes, on stdout by default."""
         console = console or stdout_console()
         for table in self.tables:
-            # rather wrapped by a narrow terminal than cut short
+            # a narrow terminal may wrap it, but not cut it
             console.print(_as_rich(table), crop=False)
         for note in self.notes:
             console.print(Text(note), soft_wrap=True)
@@ -112,7 +112,7 @@ def _as_rich(table: Table) -> RichTable:
 
 
 def as_json(data: dict[str, Any]) -> str:
-    """Measurements as JSON: summaries become objects, what is no finite number becomes null."""
+    """Measurements as JSON: summaries become objects, NaN and infinite numbers null."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, Summary):

@@ -1,4 +1,4 @@
-"""Run: one evaluation, from options to the songs it takes in and the report it gives."""
+"""An evaluation, from options to a report."""
 
 from __future__ import annotations
 
@@ -20,22 +20,23 @@ from audiomask.evaluation.report import Report
 from audiomask.evaluation.separation import check_stems
 from audiomask.evaluation.songs import ALL, DRAWN_SECONDS, Choice, RecordedSong, SongRef, find_songs
 
-#: the most songs that baselines are counted on, and the most seconds of each
+#: most songs that baselines are fitted to, and most seconds of each
 FIT_SONGS, FIT_SECONDS = 60, 60.0
 
 logger = logging.getLogger("audiomask")
 
 
 class Evaluation:
-    """One evaluation: its songs wait in ``refs``, to be given to ``measure`` one by one.
+    """An evaluation: ``measure`` is called for each song of ``refs``, then ``report``.
 
     Args:
-        options: what to measure, on what.
-        engine: the models.
+        options: the job and the data.
+        engine: has the models.
 
     Raises:
-        DataError: there are no such songs, or what measures with is not installed.
-        CheckpointError: the job needs another checkpoint.
+        DataError: there are no such songs.
+        DependencyError: a required package is not installed.
+        CheckpointError: the engine lacks a required checkpoint.
         UsageError: the options do not fit the data or the checkpoint.
     """
 
@@ -71,7 +72,7 @@ class Evaluation:
         """Read and measure one song.
 
         Returns:
-            why it was left out, or None when it was not.
+            Why it was left out, or None if it was measured.
 
         Raises:
             AudiomaskError: it cannot be read or measured.
@@ -84,7 +85,7 @@ class Evaluation:
         return reason
 
     def report(self) -> Report:
-        """What all songs amount to, with what it takes to measure the same again.
+        """The report of all songs, with everything that is needed to repeat it.
 
         Raises:
             DataError: none was measured.
@@ -120,7 +121,7 @@ class Evaluation:
 
 
 def open_sources(folders: Sequence[Path]) -> list[Source]:
-    """What is in folders of data; what had to be left out of them is told.
+    """The data in folders, with warnings about what is left out.
 
     Raises:
         DataError: one is of no known layout.
@@ -135,22 +136,23 @@ def open_sources(folders: Sequence[Path]) -> list[Source]:
 
 
 def names_of(places: Sequence[Source | Path]) -> str:
-    """Folders in words."""
+    """Folders as text."""
     return ", ".join(str(p.folder if isinstance(p, Source) else p) for p in places)
 
 
 def choose_songs(
     sources: Sequence[Source], choice: Choice, others: Sequence[Source]
 ) -> tuple[list[SongRef], list[SongRef], str]:
-    """Songs to measure on, songs to count baselines on, none of them both, and where from.
+    """Songs to measure, songs to fit baselines to, and a description of the latter.
 
-    Baselines are counted on ``others`` if there are any, else on the train split of the data. If
-    that is measured itself, or empty, every second song is counted and the others are measured.
+    No song is among both. Baselines are fitted to ``others`` if given, else to the train split of
+    the data. If that is to be measured, or is empty, they are fitted to every second song, and
+    the others are measured.
 
     Args:
         sources: the data.
-        choice: what of it is to be measured.
-        others: further data, all of whose splits count.
+        choice: of the songs to measure.
+        others: further data, of which all splits are used.
 
     Raises:
         DataError: there are no songs.
@@ -180,7 +182,7 @@ def choose_songs(
 
 
 def evenly(refs: Sequence[SongRef], number: int) -> list[SongRef]:
-    """So many songs at most, evenly out of all."""
+    """At most ``number`` of the songs, evenly spaced."""
     number = min(number, len(refs))
     return [refs[index * len(refs) // number] for index in range(number)]
 

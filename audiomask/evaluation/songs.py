@@ -1,4 +1,4 @@
-"""Songs to measure on, of every layout that training knows: one split, cut out of their middle."""
+"""Songs to measure, from data of every layout that training takes."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from audiomask.data.sources import Source
 from audiomask.data.tracks import SPLITS, TEST, Track
 from audiomask.errors import DataError
 
-#: every split together
+#: all splits
 ALL = "all"
-#: how many excerpts are drawn where there are no songs, and their seconds, unless told otherwise
+#: default number of excerpts drawn where there are no songs, and their seconds
 DRAWN, DRAWN_SECONDS = 24, 12.0
 
 
 @dataclass(frozen=True)
 class Song:
-    """A mixture and what it is the sum of.
+    """A mixture and its stems.
 
     Attributes:
-        name: what it is called in reports.
-        mixture: Tensor [C, T].
-        stems: Tensor [C, T] each, by name; empty if nobody asked for them.
+        name: in reports.
+        mixture: [C, T].
+        stems: [C, T] each, by name; empty if they were not asked for.
         sample_rate: samples a second.
-        complete: whether a stem that is not there is silent, rather than unknown.
+        complete: whether a missing stem is silent; otherwise it is unknown.
     """
 
     name: str
@@ -47,17 +47,17 @@ class Song:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which songs, and what of them.
+    """A choice of songs, and of what to read of them.
 
     Attributes:
         split: ``train``, ``validation``, ``test`` or ``all``.
-        limit: at most so many songs.
-        seconds: only the middle of every song; all of it when None.
-        drawn_seconds: how long what is drawn shall be.
+        limit: the most songs.
+        seconds: of the middle of every song; all of it when None.
+        drawn_seconds: of each excerpt that is drawn.
         mono: whether to mix down to one channel.
-        stems: what has to be told apart; nothing when the mixture is all that counts.
-        seed: decides what is drawn.
-        cache: where decoded notes are kept.
+        stems: names of the stems needed; empty if only the mixture is.
+        seed: of drawn excerpts.
+        cache: folder of decoded notes.
     """
 
     split: str
@@ -71,7 +71,7 @@ class Choice:
 
     @property
     def drawn_samples(self) -> int:
-        """Samples of what is drawn."""
+        """Samples of each excerpt that is drawn."""
         return round(self.drawn_seconds * DEFAULT_SAMPLE_RATE)
 
 
@@ -80,15 +80,15 @@ class SongRef(Protocol):
 
     @property
     def place(self) -> Path:
-        """Its folder or file, or what stands for it in messages."""
+        """Its folder or file, or its name if it has none."""
 
     @property
     def name(self) -> str:
-        """What it is called in reports."""
+        """Its name in reports."""
 
     @property
     def seconds(self) -> float:
-        """How much of it will be read."""
+        """Seconds that are read."""
 
     def read(self) -> Song:
         """Read it; raises AudiomaskError."""
@@ -115,13 +115,13 @@ class RecordedSong:
 
     @property
     def seconds(self) -> float:
-        """How much of it will be read."""
+        """Seconds that are read."""
         return min(self.track.seconds, self.choice.seconds or self.track.seconds)
 
     def read(self) -> Song:
-        """The middle of the song; the files of a stem are summed.
+        """Read the middle of the song.
 
-        The mixture is the track's own, or the sum of all stems where there is none.
+        A stem is the sum of its files, and the mixture the sum of all stems if it has no file.
 
         Raises:
             DataError: its files differ in sample rate or channels.
@@ -157,10 +157,10 @@ class RecordedSong:
 
 @dataclass(frozen=True)
 class DrawnSong:
-    """An excerpt of what training draws from, unvaried and mono.
+    """An excerpt of training data without augmentation, mono.
 
-    Of single notes these are bands that play on the instruments of a split, of tar shards
-    passages of songs.
+    From single notes it is a band on the instruments of a split, from tar shards an excerpt of a
+    song.
     """
 
     dataset: InterleavedDataset
@@ -170,7 +170,7 @@ class DrawnSong:
 
     @property
     def place(self) -> Path:
-        """Its name: it lies nowhere."""
+        """Its name, as it has no file."""
         return Path(self.name)
 
     @property
@@ -180,11 +180,11 @@ class DrawnSong:
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """Its length."""
         return self.dataset.samples / self.dataset.sample_rate
 
     def read(self) -> Song:
-        """Make it."""
+        """Render or read it."""
         excerpt = self.dataset.excerpt(self.index)
         known = bool(excerpt.has_stems)
         names = (*self.dataset.names, "other") if self.dataset.names and known else ()
@@ -194,10 +194,10 @@ class DrawnSong:
 
 
 def find_songs(sources: Sequence[Source], choice: Choice) -> list[SongRef]:
-    """The songs of a choice: recorded ones first, then what has to be drawn.
+    """The songs of a choice: recorded ones first, then drawn ones.
 
     Raises:
-        DataError: there are none, and where there are some.
+        DataError: there are none. The message says which splits have some.
     """
     split = None if choice.split == ALL else choice.split
     chosen = [source.as_test(split) for source in sources]
@@ -217,7 +217,7 @@ def find_songs(sources: Sequence[Source], choice: Choice) -> list[SongRef]:
 
 
 def draw_bands(sources: Sequence[Source], choice: Choice) -> list[DrawnSong]:
-    """Bands on the instruments of sources' test splits; none if there are none."""
+    """Bands on the instruments of sources' test splits; none without instruments."""
     bands = [source for source in sources if any(source.band(TEST))]
     if not any(source.has_instruments for source in bands):
         return []
@@ -228,7 +228,7 @@ def draw_bands(sources: Sequence[Source], choice: Choice) -> list[DrawnSong]:
 
 
 def draw_songs(source: Source, choice: Choice) -> list[DrawnSong]:
-    """Excerpts of the songs of a source that has them in no files; none if it has none."""
+    """Excerpts of a source whose songs are not files; none if it has no songs."""
     found = []
     for split in SPLITS if choice.split == ALL else (choice.split,):
         if not source.has_excerpts(split):
@@ -249,12 +249,12 @@ def draw_songs(source: Source, choice: Choice) -> list[DrawnSong]:
 
 
 def no_songs(sources: Sequence[Source], choice: Choice, recorded: bool) -> DataError:
-    """The error that there is no song of a choice.
+    """The error for a choice without songs.
 
     Args:
-        sources: what was looked through.
-        choice: what for.
-        recorded: whether there were recordings, of which no stems are known.
+        sources: the data.
+        choice: of songs.
+        recorded: whether there are recordings without stems.
     """
     names = ", ".join(source.where for source in sources)
     if recorded:

@@ -1,18 +1,18 @@
-"""VQ-VAE: what it keeps of the sound, at how many bits, and how well it uses its codes.
+"""Evaluation of the VQ-VAE: the quality of decoded audio, its bitrate and the usage of codes.
 
-Of 1 to N levels, from the same codes:
+For 1 to N levels of the same codes:
 
 - bitrate: levels · log2 K · frame rate · channels, log2 K rounded up as in a token file, and that
-  of an ideal static entropy coder (the codes' entropy in place of log2 K; below the truth where
-  there are few tokens per code);
-- mel distance (``audiomask.audio.spectra.mel_distance``), and that of the sound below 4 kHz alone;
-- the correlation of partials (``evaluation.measures.partials``): the others hardly tell notes from
-  noise of the same colour;
-- SI-SDR over all channels as one signal. A decoder that makes up its phases scores low here while
-  sounding right;
-- where asked for, the opinions that mos are predicted to have (``evaluation.opinion``).
+  of an ideal static entropy coder (the codes' entropy in place of log2 K; too low where there are
+  few tokens per code);
+- mel distance (``audiomask.audio.spectra.mel_distance``), of all frequencies and below 4 kHz;
+- the correlation of partials (``metrics.partial_correlation``), as the other measures hardly
+  distinguish notes from noise with the same spectrum;
+- SI-SDR over all channels as one signal. It is low for a decoder that sounds right but has other
+  phases;
+- optionally, predicted mean opinion scores (``evaluation.mos``).
 
-Silence stands beside them: what it costs to decode nothing.
+The same measures of silence are given for comparison.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from audiomask.evaluation.report import SPREAD, Report, Table, summarize
 from audiomask.evaluation.songs import Song
 from audiomask.tokens.packing import code_bits
 
-#: a rate whose highest frequency is 4 kHz
+#: sample rate of audio up to 4 kHz
 LOW_RATE = 8000
 NOTHING = "silence"
-#: what is measured, and what its table is called
+#: measures, and titles of their tables
 MEASURES = {
     "mel_distance": "Mel distance (lower is better)",
     "mel_distance_low": "Mel distance below 4 kHz",
     "partials": "Correlation of partials (1: all kept, 0: noise of the same colour)",
     "si_sdr": "SI-SDR, dB (higher is better)",
 }
-#: what silence has no number for
+#: measures that silence has no number for
 NOT_OF_SILENCE = ("partials", "si_sdr", "visqol")
 
 
@@ -55,14 +55,14 @@ class VQVAEEvaluator(Evaluator):
     """Measures an engine's VQ-VAE.
 
     Args:
-        engine: its model.
-        levels: the most levels that are measured; all when None.
-        opinion: also predict mos' opinions, which takes ViSQOL some 0.15 s for a second of
-            sound, every number of levels and every channel.
+        engine: has the model.
+        levels: the most levels to measure; all when None.
+        opinion: also predict mean opinion scores, which takes ViSQOL about 0.15 s for a second of
+            audio, for every number of levels and every channel.
 
     Raises:
         UsageError: the VQ-VAE has fewer levels.
-        DataError: what measures with is not installed.
+        DependencyError: ViSQOL or Zimtohrli is not installed.
     """
 
     options = ("levels", "opinion")
@@ -85,7 +85,7 @@ class VQVAEEvaluator(Evaluator):
         return cls(engine, options.levels, options.opinion)
 
     def add(self, song: Song) -> str | None:
-        """Code a song and decode 1 to N levels of it, at the model's sample rate."""
+        """Encode a song and decode 1 to N levels of it, at the model's sample rate."""
         if level(song.mixture) < SILENCE:
             return SILENT
         rate = self.config.sample_rate
@@ -115,7 +115,7 @@ class VQVAEEvaluator(Evaluator):
         return None
 
     def nothing(self, audio: Tensor) -> dict[str, float]:
-        """What silence is worth where there should be audio [C, T]."""
+        """The measures of silence in place of audio [C, T]."""
         silence, rate = torch.zeros_like(audio), self.config.sample_rate
         found = quality(silence, audio, rate) | {"si_sdr": -math.inf}
         if self.mos is not None:
@@ -171,17 +171,17 @@ class VQVAEEvaluator(Evaluator):
 
 
 def name_of(levels: int) -> str:
-    """What a number of levels is called."""
+    """A number of levels in words."""
     return f"{levels} level{'s' * (levels > 1)}"
 
 
 def quality(
     decoded: Tensor, audio: Tensor, sample_rate: int, mos: MOSPredictor | None = None
 ) -> dict[str, float]:
-    """How near decoded audio is to the original, both [C, T]; with opinions if there are mos.
+    """The measures of decoded audio and the original, both [C, T]; with opinion scores by ``mos``.
 
     Raises:
-        DataError: mos have no opinion on it, as ``MOSPredictor.scores`` says.
+        DataError: there is no opinion score, see ``MOSPredictor.scores``.
     """
     low = [resample(x, sample_rate, LOW_RATE) for x in (audio, decoded)]
     found = {
@@ -196,7 +196,7 @@ def quality(
 
 
 def codebooks(books: list[dict[str, Any]]) -> Table:
-    """A table of how the codebooks are used."""
+    """A table of the usage of codebooks."""
     lines = [
         [
             f"level {number}",

@@ -1,1 +1,1 @@
-"""What the machine gives: device, memory, processes, signals, optional packages."""
+"""The machine: device, memory, processes, signals, console, optional packages."""

@@ -1,6 +1,6 @@
-"""Console: tables and progress bars on a terminal, or on what stands in for one.
+"""Tables and progress bars on a terminal, or in a file or pipe in its place.
 
-rich is imported when something is shown: it would take a third of the time that ``--help`` may.
+rich is imported only when something is shown, as importing it would make ``--help`` slow.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: columns of a table on standard output where that is no terminal and has no width of its own
+#: characters a line on standard output where that is no terminal
 _STDOUT_WIDTH = 160
-#: the same on standard error, whose tables have a row a line however long it is
+#: characters a line of tables on standard error where that is no terminal: lines are not wrapped
 _STDERR_WIDTH = 1 << 16
 
 
 def printable(text: str) -> str:
-    """The text on one line, with control characters and bytes that are no text spelt out.
+    """The text on one line, with control characters and undecodable bytes escaped.
 
-    A file's name may hold a line break, or what would steer the terminal it is shown on.
+    A file's name may hold a line break, or control codes for the terminal.
     """
     return "".join(
         character.encode("unicode_escape").decode()
@@ -44,7 +44,7 @@ def stdout_console() -> Console:
 
 
 def stderr_console(quiet: bool = False) -> Console:
-    """A console on standard error as it is whenever it prints; ``quiet`` prints nothing."""
+    """A console on standard error as it is when something is printed; prints nothing if quiet."""
     from rich.console import Console
 
     return Console(stderr=True, quiet=quiet)
@@ -65,16 +65,16 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     console = Console(stderr=True, width=None if sys.stderr.isatty() else _STDERR_WIDTH)
     with console.capture() as captured:
         console.print(table)
-    # in one write of our own: rich ends the process where a pipe is closed
+    # in one write, and not by rich, which ends the process where a pipe is closed
     sys.stderr.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
 def progress_bars(*counts: ProgressColumn, shown: bool = True, transient: bool = False) -> Progress:
-    """Bars on standard error, each with its description, its counts and the time left.
+    """Progress bars on standard error, each with its description, its counts and the time left.
 
     Args:
-        counts: what stands behind a bar; "3/8" when empty.
-        shown: whether there are any.
+        counts: columns after a bar; "3/8" when empty.
+        shown: whether to show them.
         transient: whether they disappear at the end.
     """
     from rich.progress import (
@@ -97,7 +97,7 @@ def progress_bars(*counts: ProgressColumn, shown: bool = True, transient: bool =
 
 
 def track(items: Iterable[T], description: str, shown: bool) -> Iterator[T]:
-    """Items, with a progress bar while they are worked on, if standard error is a terminal."""
+    """Yield items, with a progress bar meanwhile if standard error is a terminal."""
     bars = progress_bars(shown=shown and sys.stderr.isatty(), transient=True)
     with bars:
         yield from bars.track(items, description=description)

@@ -1,4 +1,4 @@
-"""Dependencies that are imported where they are needed, and errors that name what brings them."""
+"""Packages that are imported when they are needed, with errors that say how to install them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from audiomask.errors import DependencyError
 
 PACKAGE = "audiomask"
-#: versions that are known to work together, for the one error that needs them
+#: versions that are known to work together, named by an error
 PAIR = "torch 2.14.1 with torchaudio 2.11.0"
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
 _OURS = re.compile(rf"{PACKAGE}\[([^\]]+)\]")
@@ -23,8 +23,8 @@ def optional(module: str, extra: str, purpose: str) -> Any:
 
     Args:
         module: its dotted name.
-        extra: the extra of ``pyproject.toml`` that brings it.
-        purpose: what it is needed for, to begin the error with: ``"--tensorboard"``.
+        extra: the extra of ``pyproject.toml`` that installs it.
+        purpose: what it is needed for, as the error's first words: ``"--tensorboard"``.
 
     Raises:
         DependencyError: it cannot be imported. The message holds the command that installs it.
@@ -39,12 +39,12 @@ def optional(module: str, extra: str, purpose: str) -> Any:
 
 
 def install_command(extra: str) -> str:
-    """The command that installs what an extra brings, wherever audiomask itself came from."""
+    """The command that installs an extra's packages, however audiomask itself was installed."""
     return shlex.join(["pip", "install", *requirements_of(extra)])
 
 
 def requirements_of(extra: str) -> list[str]:
-    """The requirements of an extra, those of the extras it includes as well, without markers."""
+    """The requirements of an extra and of the extras it includes, without markers."""
     found: set[str] = set()
     try:
         declared = requires(PACKAGE) or []
@@ -66,11 +66,11 @@ def requirements_of(extra: str) -> list[str]:
 def torchaudio_functional() -> ModuleType:
     """``torchaudio.functional``.
 
-    It is imported late because its compiled part fails to load beside a torch that it was not
-    built for, and what does not need it should work all the same.
+    It is imported late: its compiled part fails to load with a torch that it was not built for, and
+    whatever does not need it should still work.
 
     Raises:
-        DependencyError: it is missing, or does not load beside the torch that is installed.
+        DependencyError: it is missing, or does not load with the torch that is installed.
     """
     try:
         return import_module("torchaudio.functional")

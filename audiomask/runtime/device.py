@@ -1,4 +1,4 @@
-"""The device that models run on, and its threads."""
+"""The device that models run on, and CPU threads."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def describe_device(device: torch.device | str) -> str:
-    """How messages name a device: "cpu", "cuda:0 (NVIDIA H200)"."""
+    """A device's name for messages: "cpu", "cuda:0 (NVIDIA H200)"."""
     device = torch.device(device)
     if device.type != "cuda":
         return str(device)
@@ -40,34 +40,34 @@ def describe_device(device: torch.device | str) -> str:
 
 
 def number_device(device: torch.device) -> str:
-    """A device's name with its number, which "cuda" alone leaves open."""
+    """A device's name, with the number of the current device for "cuda"."""
     if device.type != "cuda" or device.index is not None:
         return str(device)
     return f"cuda:{torch.cuda.current_device() if torch.cuda.is_initialized() else 0}"
 
 
 def share_of_threads(parts: int) -> int:
-    """How many of the CPU threads each of so many jobs gets: one at least."""
+    """CPU threads for each of a number of jobs that share them: at least one."""
     return max(torch.get_num_threads() // parts, 1)
 
 
 def thread_count_initializer() -> Callable[[], None]:
     """Initializer that gives a worker thread this thread's torch thread count.
 
-    Every thread has a count of its own, and the last bits of what it computes depend on it.
+    Each thread has its own count, and the last bits of its results depend on it.
     """
     return partial(torch.set_num_threads, torch.get_num_threads())
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether heavy products are faster in bfloat16: on most GPUs, and on CPUs with AMX."""
+    """Whether matrix products are faster in bfloat16: on most GPUs, and on CPUs with AMX."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu._is_amx_tile_supported())
 
 
 def fast(device: torch.device) -> AbstractContextManager[Any]:
-    """Heavy products in bfloat16 where that is faster, for what need not be exact."""
+    """Autocast of matrix products to bfloat16 where that is faster; results are less exact."""
     if has_bfloat16(device):
         return torch.autocast(device.type, torch.bfloat16)
     return nullcontext()

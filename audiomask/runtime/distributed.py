@@ -1,7 +1,7 @@
-"""Collectives over the processes of one training run. In a single process they do nothing.
+"""Collectives over the processes of one training run; without effect in a single process.
 
-Every process draws the same random numbers and takes its own rows of them, so that N processes
-with a batch of B each take the very steps of one process with a batch of N * B.
+Every process draws the same random numbers and uses its own rows of them. So N processes with a
+batch of B each compute the same steps as one process with a batch of N * B.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def world_size() -> int:
 
 
 def rank() -> int:
-    """The number of this process among them, from 0."""
+    """The number of this process, from 0."""
     return dist.get_rank() if world_size() > 1 else 0
 
 
@@ -40,7 +40,7 @@ def all_reduce_mean(values: Tensor) -> Tensor:
 
 
 def all_reduce_mean_with_gradient(values: Tensor) -> Tensor:
-    """The mean over all processes, through which gradients flow back to each of them."""
+    """The mean over all processes, with gradients to each of them."""
     if world_size() == 1:
         return values
     summed: Tensor = torch.distributed.nn.functional.all_reduce(values)  # type: ignore[no-untyped-call]
@@ -48,7 +48,7 @@ def all_reduce_mean_with_gradient(values: Tensor) -> Tensor:
 
 
 def all_gather(rows: Tensor) -> Tensor:
-    """The rows [N, …] of all processes in their order, without gradient; each has as many."""
+    """The rows [N, …] of all processes, concatenated by rank [world * N, …], without gradient."""
     if world_size() == 1:
         return rows
     parts = [torch.empty_like(rows) for _ in range(world_size())]
@@ -57,30 +57,30 @@ def all_gather(rows: Tensor) -> Tensor:
 
 
 def any_rank(flag: bool, device: torch.device) -> bool:
-    """Whether it is so in any process."""
+    """Whether a flag is set in any process."""
     return (
         flag if world_size() == 1 else bool(all_reduce_sum(torch.tensor(int(flag), device=device)))
     )
 
 
 def from_main_process(number: float, device: torch.device) -> float:
-    """The first process's number, for all of them."""
+    """The number that rank 0 has, in every process."""
     if world_size() == 1:
         return number
     return float(all_gather(torch.tensor([number], device=device, dtype=torch.float64))[0])
 
 
 def all_reduce_min(number: int, device: torch.device) -> int:
-    """The smallest of all processes' numbers."""
+    """The smallest number of all processes."""
     if world_size() == 1:
         return number
     return int(all_gather(torch.tensor([number], device=device)).min())
 
 
 def rand(*shape: int, device: torch.device, generator: torch.Generator | None = None) -> Tensor:
-    """Uniform numbers of a shape whose first dimension counts the rows of this process's batch.
+    """Uniform random numbers [rows of the batch, …]: this process's rows of what all of them draw.
 
-    With a generator of one's own the numbers are this process's alone.
+    With a generator, they are drawn by this process alone.
     """
     if generator is not None or world_size() == 1:
         return torch.rand(shape, generator=generator, device=device)
@@ -90,7 +90,7 @@ def rand(*shape: int, device: torch.device, generator: torch.Generator | None = 
 
 @contextmanager
 def main_process_first() -> Iterator[None]:
-    """Run the block in rank 0 first, then in the other ranks, which find what it made."""
+    """Run a block in rank 0 first, then in the other ranks, which find the files it made."""
     if rank() != 0:
         dist.barrier()
     yield

@@ -1,4 +1,4 @@
-"""Memory of a device: work in batches as large as it holds, and its errors in words for users."""
+"""Device memory: batches as large as it holds, and its errors in words for users."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audiomask.runtime.device import number_device
 
 T = TypeVar("T")
 
-# torch has a class for its own allocator's error only: libraries and the CPU have but words
+# only torch's own allocator has a class for its error: libraries and the CPU have but a message
 _SHORT = re.compile(r"out of memory|ALLOC_FAILED|can't allocate memory|not enough memory", re.I)
 _LOST = re.compile(
     r"CUDA (error|driver)|(cuDNN|cuFFT) error|(CUDNN|CUBLAS|CUSOLVER|CUFFT)_|No CUDA GPUs"
@@ -26,10 +26,10 @@ logger = logging.getLogger(__name__)
 
 
 class AdaptiveBatches:
-    """Work in batches that a device's memory holds; their sizes are found out by failing.
+    """Computes in batches that fit into a device's memory; sizes are halved when it runs out.
 
     Args:
-        device: whose memory.
+        device: where the work is done.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -39,14 +39,17 @@ class AdaptiveBatches:
     def map(
         self, what: str, start: int, stop: int, compute: Callable[[int, int], T], least: int = 1
     ) -> list[T]:
-        """What ``compute`` makes of [start, stop): at once, or batch after batch where there is
-        too little memory.
+        """Compute [start, stop) as one batch, or in smaller ones where memory runs out.
 
         Args:
-            what: what is counted, in the plural; what was too much of it is not tried again.
-            start, stop: all of it.
-            compute: given where a batch begins and ends, as often as it takes.
-            least: a batch that is not cut any further.
+            what: the name of the items, in the plural. A size that was too large for it is not
+                tried again.
+            start, stop: the range of items.
+            compute: computes the batch [start, stop) it is called with.
+            least: items of the smallest batch.
+
+        Returns:
+            The results of all batches, in order.
         """
         made: list[T] = []
         while start < stop:
@@ -59,7 +62,7 @@ class AdaptiveBatches:
             else:
                 start = end
                 continue
-            # not while the error is handled: through it, what was computed is still held
+            # outside of except: its traceback keeps the tensors of the failed batch alive
             self._most[what] = max((end - start) // 2, least)
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -74,12 +77,12 @@ class AdaptiveBatches:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out."""
+    """Whether an error is about memory that ran out."""
     return isinstance(error, torch.OutOfMemoryError) or bool(_SHORT.search(str(error)))
 
 
 def as_user_error(error: RuntimeError, device: torch.device) -> AudiomaskError | None:
-    """An error of the device in words for the user; None for one that is our own."""
+    """The user's error for an error of the device; None if it is not the device's."""
     name = number_device(device)
     if is_out_of_memory(error):
         way_out = "close what else runs, or try fewer --jobs"
@@ -98,16 +101,16 @@ def as_user_error(error: RuntimeError, device: torch.device) -> AudiomaskError |
 
 @contextmanager
 def device_errors(device: torch.device) -> Iterator[None]:
-    """Turn what the device says of itself into errors a user can mend.
+    """Turn errors of the device into errors for the user.
 
     Raises:
         DeviceMemoryError: it has too little memory.
-        DeviceError: it failed, or is gone.
+        DeviceError: it failed, or was removed.
     """
     try:
         yield
     except RuntimeError as error:
-        told = as_user_error(error, device)
-        if told is None:
+        user_error = as_user_error(error, device)
+        if user_error is None:
             raise
-        raise told from error
+        raise user_error from error

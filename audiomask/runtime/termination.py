@@ -1,4 +1,4 @@
-"""Termination signals: what asks a process to end, and leaves it the time to tidy up."""
+"""Termination signals: those that ask a process to end and leave it time to clean up."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def termination_signals() -> tuple[signal.Signals, ...]:
       up. A process that does not handle them ends by them.
     - SIGBREAK: Ctrl-Break, a closed console, a logoff; on Windows, which has no SIGHUP.
 
-    SIGQUIT (Ctrl-\\) is not among them: by convention it ends a process at once and leaves
-    everything as it lies, to be looked at. The next run removes what it left. The other signals
-    that end a process report defects (SIGSEGV), or are timers of the process's own (SIGALRM).
+    SIGQUIT (Ctrl-\\) is not among them: by convention it ends a process immediately and leaves its
+    files for inspection; the next run removes them. The other signals that end a process report
+    defects (SIGSEGV), or are the process's own timers (SIGALRM).
 
     A signal that this process was started to ignore is left out, so that it stays ignored:
     ``nohup`` ignores SIGHUP, a shell script ignores SIGINT for what it starts with ``&``.

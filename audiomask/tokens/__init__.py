@@ -1,4 +1,4 @@
-"""Tokens: what a VQ-VAE makes of sound, and the two file formats that hold them."""
+"""Tokens of recordings, and their files: safetensors, text and NumPy arrays."""
 
 from audiomask.tokens.content import MID_SIDE, SEPARATE, Tokens
 from audiomask.tokens.store import Format, load_tokens, save_tokens

@@ -1,4 +1,4 @@
-"""Tokens: what a VQ-VAE makes of sound, and what it takes to make sound of them again."""
+"""Tokens: the codes of a recording, and what is needed to decode them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from audiomask.tokens.packing import code_bits
 
 NAME = "audiomask tokens"
 VERSION = f"{NAME} 2"
-#: numbers that every file tells, and the largest value that can be meant
+#: numbers in every file, and the largest value that is accepted
 FIELDS = {
     "sample_rate": 1_000_000,
     "hop_length": 1 << 20,
@@ -22,29 +22,28 @@ FIELDS = {
     "codebook_size": (1 << 31) - 1,
     "model_sample_rate": 1_000_000,
 }
-#: the axes of the codes, and the largest that can be meant
+#: the axes of the codes, and the largest size that is accepted
 SHAPE = {"channels": 1024, "levels": 1024, "frames": 1 << 53}
-#: what the channels of the codes are: the recording's own, or the mean of left and right and half
-#: their difference
+#: what the channels of the codes are: the recording's, or mid and side
 SEPARATE, MID_SIDE = STEREO = ("separate", "mid-side")
-#: all that a file tells besides its version and the codes
-TOLD = (*FIELDS, "fingerprint", "stereo", *SHAPE)
-# Frames that padding may add to what num_samples needs. It keeps a header from promising hours.
+#: all fields of a file but its version and the codes
+HEADER_FIELDS = (*FIELDS, "fingerprint", "stereo", *SHAPE)
+#: the most frames that padding may add to those of num_samples
 _SLACK = 8
 
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """The codes of one piece of sound.
+    """The codes of one recording.
 
     Attributes:
         codes: int16 or int32 Tensor [channels, levels, frames].
-        sample_rate: of the sound that went in and is to come out.
-        num_samples: its samples per channel.
-        hop_length: samples between frames, at the model's rate.
+        sample_rate: of the recording, and of the audio decoded.
+        num_samples: the recording's samples per channel.
+        hop_length: samples between frames, at the model's sample rate.
         codebook_size: codes lie in [0, codebook_size).
-        fingerprint: of the VQ-VAE that made them, and alone understands them.
-        model_sample_rate: the rate that VQ-VAE works at.
+        fingerprint: of the VQ-VAE that made them; no other can decode them.
+        model_sample_rate: the VQ-VAE's sample rate.
         stereo: "separate" when each channel is coded by itself, or "mid-side" when channel 0 is
             the mean of left and right and channel 1 half their difference (left minus right).
     """
@@ -60,34 +59,34 @@ class Tokens:
 
     @property
     def channels(self) -> int:
-        """Number of channels of the sound, and of the codes."""
+        """Number of channels of the recording, and of the codes."""
         return self.codes.shape[0]
 
     @property
     def levels(self) -> int:
-        """Quantiser stages, so tokens a frame."""
+        """Number of quantizer levels: tokens a frame and channel."""
         return self.codes.shape[1]
 
     @property
     def frames(self) -> int:
-        """Columns of codes."""
+        """Number of frames."""
         return self.codes.shape[2]
 
     @property
     def duration(self) -> float:
-        """Seconds of sound."""
+        """Seconds of audio."""
         return self.num_samples / self.sample_rate
 
     @property
     def bitrate(self) -> float:
-        """Bits a second that the codes take in a file, packed but not compressed further."""
+        """Bits a second of the packed codes in a file."""
         return self.codes.numel() * code_bits(self.codebook_size) / self.duration
 
     def validate(self) -> None:
-        """Check that everything fits together.
+        """Check all fields, and that they fit each other.
 
         Raises:
-            TokensError: naming the first field that does not.
+            TokensError: it names the first field that is wrong.
         """
         for field, largest in FIELDS.items():
             value = getattr(self, field)
@@ -119,15 +118,15 @@ class Tokens:
 
 
 def describe(tokens: Tokens) -> dict[str, str]:
-    """What a file tells besides the codes."""
-    return {field: str(getattr(tokens, field)) for field in TOLD}
+    """The header fields of a file as text."""
+    return {field: str(getattr(tokens, field)) for field in HEADER_FIELDS}
 
 
 def from_fields(codes: Tensor, fields: dict[str, str]) -> Tokens:
-    """Tokens from codes [channels, levels, frames] and what a file told about them.
+    """Tokens of codes [channels, levels, frames] and a file's header fields, not yet validated.
 
     Raises:
-        TokensError: a field is missing or is no number; the tokens are yet to be validated.
+        TokensError: a field is missing or is no number.
     """
     numbers = {field: number(fields, field, largest) for field, largest in FIELDS.items()}
     for field in ("fingerprint", "stereo"):
@@ -156,5 +155,5 @@ def check_version(fields: dict[str, str]) -> None:
 
 
 def code_type(codebook_size: int) -> type[np.int16] | type[np.int32]:
-    """The smallest type the codes are kept in."""
+    """The type of the codes of a codebook of this size."""
     return np.int16 if codebook_size <= 1 << 15 else np.int32

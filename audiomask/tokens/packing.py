@@ -1,4 +1,4 @@
-"""Packing: codes as a row of bits, as few a code as its codebook needs."""
+"""Packing of codes into bits, as few a code as its codebook needs."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from audiomask.errors import TokensError
 
 #: bits of the largest code that is packed
 MOST_BITS = 31
-# Codes at once: while they are worked on, each of their bits takes a byte. A multiple of eight, so
-# that every block but the last ends with a whole byte.
+# Codes packed at once, as each of their bits takes a byte meanwhile. A multiple of eight, so that
+# every block but the last ends with a whole byte.
 _BLOCK = 1 << 15
 
 
 def code_bits(codebook_size: int) -> int:
-    """Bits that a code takes: log2 of the codebook's size, rounded up; one at least."""
+    """Bits of a code: log2 of the codebook's size, rounded up; at least one."""
     return max((codebook_size - 1).bit_length(), 1)
 
 
 def packed_size(count: int, bits: int) -> int:
-    """Bytes that ``count`` codes take, the last of them filled up with zeros."""
+    """Bytes of ``count`` packed codes, the last byte filled up with zeros."""
     return -(-count * bits // 8)
 
 
 def pack(codes: npt.NDArray[np.integer[Any]], bits: int) -> bytes:
-    """Codes in C order, the least significant bit of each first.
+    """Codes as bytes, in C order, the least significant bit of each code first.
 
-    The first code begins with the least significant bit of the first byte; each code follows the
-    one before without a gap. Bits left over in the last byte are zero.
+    The first code begins at the least significant bit of the first byte; codes follow each other
+    without padding. Unused bits of the last byte are zero.
 
     Args:
         codes: of any shape and integer type, in [0, 2^bits).
@@ -52,11 +52,10 @@ def pack(codes: npt.NDArray[np.integer[Any]], bits: int) -> bytes:
 
 
 def unpack(packed: bytes, bits: int, count: int) -> npt.NDArray[np.int32]:
-    """The codes [count] that :func:`pack` made bytes of.
+    """Undo :func:`pack`; returns the codes [count].
 
     Raises:
-        TokensError: that many codes take another number of bytes, or what fills up the last
-            byte is not zero.
+        TokensError: there are too few or too many bytes, or unused bits are not zero.
         ValueError: ``bits`` is out of range.
     """
     _check(bits)

@@ -1,4 +1,4 @@
-"""Token files: writing them whole or not at all, reading either format."""
+"""Token files: written completely or not at all, read in either format."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def save_tokens(
     """Write tokens; the file appears complete or not at all.
 
     Args:
-        tokens: what to write.
+        tokens: validated before anything is written.
         path: the file, or ``"-"`` for standard output.
         format: ``"safetensors"``, ``"text"``, or ``"npy"`` for the codes alone, which
-            ``load_tokens`` does not take.
+            ``load_tokens`` does not read.
         overwrite: whether an existing file may be replaced.
 
     Raises:
@@ -58,8 +58,8 @@ def load_tokens(path: Path | str) -> Tokens:
         path: the file, or ``"-"`` for standard input.
 
     Raises:
-        TokensError: it cannot be read or is not a valid token file; one line that names the
-            file and the line or field.
+        TokensError: it cannot be read or is not a valid token file. The message names the file
+            and the line or field.
         UsageError: standard input is a terminal.
     """
     name = pipes.STDIN_NAME if str(path) == "-" else str(path)

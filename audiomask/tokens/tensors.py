@@ -1,4 +1,4 @@
-"""Tokens as safetensors: one tensor of bytes, the packed codes, and string metadata."""
+"""Token files as safetensors: one tensor of packed codes, uint8 [bytes], and text metadata."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from audiomask.tokens.packing import code_bits, pack, packed_size, unpack
 
 
 def write_tensors(tokens: Tokens) -> Iterator[bytes]:
-    """The file as its format defines it; the library orders metadata at random on every run."""
+    """The bytes of a file. The safetensors library orders metadata differently on every run."""
     packed = pack(tokens.codes.cpu().numpy(), code_bits(tokens.codebook_size))
     about = {
         "__metadata__": {"format": VERSION, **describe(tokens)},
@@ -39,10 +39,10 @@ def write_tensors(tokens: Tokens) -> Iterator[bytes]:
 
 
 def read_tensors(path: Path) -> Tokens:
-    """Read a file whose header and size agree, which is checked before anything is allocated.
+    """Read a token file; sizes are checked before anything is allocated.
 
-    The library checks that the tensor it describes is there; that this is the size of the codes
-    that the metadata describe is checked here.
+    The safetensors library checks that the file has the tensor that its header describes. That its
+    size is that of the codes described by the metadata is checked here.
 
     Raises:
         TokensError: it is damaged, or holds something else.
@@ -60,8 +60,8 @@ def read_tensors(path: Path) -> Tokens:
             found = f"{part.get_dtype()} {part.get_shape()}"
             expected = f"U8 [{packed_size(count, bits)}]"
             if found != expected:
-                told = ", ".join(f"{fields[name]} {name}" for name in SHAPE)
-                raise TokensError(f"codes are {found[:40]}; {told} of {bits} bits are {expected}")
+                sizes = ", ".join(f"{fields[name]} {name}" for name in SHAPE)
+                raise TokensError(f"codes are {found[:40]}; {sizes} of {bits} bits are {expected}")
             packed = file.get_tensor("codes").tobytes()
     except safetensors.SafetensorError as error:
         words = " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""Tokens as text: ``#`` header lines, then a line a frame, channel 0's levels first."""
+"""Token files as text: ``#`` header lines, then one line a frame, channel 0's levels first."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import torch
 from audiomask.errors import TokensError
 from audiomask.tokens.content import (
     FIELDS,
+    HEADER_FIELDS,
     NAME,
     SHAPE,
-    TOLD,
     VERSION,
     Tokens,
     check_version,
@@ -25,7 +25,7 @@ from audiomask.tokens.content import (
     number,
 )
 
-#: how every file begins
+#: the first bytes of every file
 MAGIC = f"# {NAME} ".encode()
 _LONGEST_LINE = 4096
 _CODE_LENGTH = 11  # ten digits and a space
@@ -33,7 +33,7 @@ _BLOCK_FRAMES = 4096
 
 
 def write_text(tokens: Tokens) -> Iterator[bytes]:
-    """The file, block by block."""
+    """The bytes of a file, block by block."""
     header = [f"# {field}: {value}" for field, value in describe(tokens).items()]
     lines = [f"# {VERSION}", *header, ""]
     yield "\n".join(lines).encode()
@@ -44,10 +44,10 @@ def write_text(tokens: Tokens) -> Iterator[bytes]:
 
 
 def read_text(stream: BinaryIO) -> Tokens:
-    """Parse line by line; memory grows with what is really there, not with what is promised.
+    """Parse line by line; memory grows with the codes read, not with what the header says.
 
     Raises:
-        TokensError: naming the line or field.
+        TokensError: it names the line or field.
     """
     fields: dict[str, str] = {}
     codes = array("i")
@@ -78,7 +78,7 @@ def read_text(stream: BinaryIO) -> Tokens:
 
 
 def _columns(fields: dict[str, str]) -> tuple[int, int]:
-    """Channels and levels, whose codes make a line."""
+    """Channels and levels: their product is the number of codes a line."""
     channels, levels = (number(fields, name, SHAPE[name]) for name in ("channels", "levels"))
     return channels, levels
 
@@ -94,7 +94,7 @@ def _read_frame(row: list[bytes], where: str, width: int, size: int, codes: arra
 
 
 def _read_header(line: bytes, where: str, fields: dict[str, str]) -> None:
-    """Take in ``# field: value``; any other ``#`` line is a remark."""
+    """Add ``# field: value`` to the fields; any other ``#`` line is a comment."""
     try:
         text = line.decode("utf-8").strip()
     except UnicodeDecodeError as error:
@@ -103,7 +103,7 @@ def _read_header(line: bytes, where: str, fields: dict[str, str]) -> None:
     field = field.strip()
     if text.startswith(f"# {NAME} "):
         field, value = "format", text[2:]
-    elif not colon or field not in TOLD:
+    elif not colon or field not in HEADER_FIELDS:
         return
     if field in fields:
         raise TokensError(f"{where}: tells {field} again")

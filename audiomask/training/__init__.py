@@ -1,1 +1,1 @@
-"""Training: one loop for every model, what a step of each is, and the data."""
+"""Training: one loop for every kind of model, the task of each kind, and run files."""

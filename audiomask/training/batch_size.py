@@ -1,4 +1,4 @@
-"""Fit: the largest batch that a GPU's memory takes."""
+"""The largest batch that fits into a GPU's memory."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from audiomask.runtime import distributed
 from audiomask.training.batches import BatchSource, to_device
 from audiomask.training.task import Task
 
-#: no larger batch is tried, and so much of the memory is left to whatever comes
+#: items of the largest batch that is tried; share of the memory that is left free
 MOST, SPARE = 1024, 0.1
 
 
 def largest_batch(task: Task, source: BatchSource, device: torch.device, autocast: Any) -> int:
-    """The largest power of two of items whose step fits into memory, with some to spare.
+    """The largest power of two of items whose step fits into the memory that may be used.
 
-    Steps of growing batches are taken and undone: the model and the random numbers are as before.
+    Steps of growing batches are taken and undone: the model and the random state do not change.
 
     Args:
         task: its model is moved to the device.
-        source: gives the items.
+        source: of the items.
         device: a CUDA device.
-        autocast: the context that steps are taken in.
+        autocast: context of the forward passes.
 
     Raises:
         UsageError: not even one item fits, or the device is no GPU.
@@ -45,7 +45,7 @@ def largest_batch(task: Task, source: BatchSource, device: torch.device, autocas
                     loss, _ = task.loss(batch)
                 torch.autograd.backward(loss)
                 del loss, batch
-                # the optimizer holds two more numbers a weight, the averages one
+                # the optimizer has two more numbers a weight, the EMA one
                 more = 3 * sum(value.nbytes for value in before.values())
                 if torch.cuda.max_memory_allocated(device) + more > (1 - SPARE) * total:
                     break
@@ -59,5 +59,5 @@ def largest_batch(task: Task, source: BatchSource, device: torch.device, autocas
     model.load_state_dict(before)
     if fitting == 0:
         raise UsageError("not even one item fits into the GPU's memory: make the model smaller")
-    # processes with less memory decide for all
+    # the process with the least memory decides
     return distributed.all_reduce_min(fitting, device)

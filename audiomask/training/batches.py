@@ -1,4 +1,4 @@
-"""Sources of batches: what a training loop reads, and which part of making it is whose."""
+"""Sources of batches for the training loop."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class BatchSource:
     Attributes:
         data: the items, by index.
         collate: makes a batch of items, in the loader's workers.
-        finish: makes it what the model takes, once it is on the device.
+        finish: makes the task's batch of a collated one, on the device.
         seconds: of audio in an item.
         sample_rate: of that audio.
     """
@@ -46,16 +46,17 @@ class BatchSource:
 
 
 class RankSlice(Dataset[Any]):
-    """The items still to do of one process: each batch of the run is dealt out to all of them.
+    """The remaining items of one process: it has one of ``world`` parts of each step's items.
 
-    Item i of the run is item i of the data, whoever loads it.
+    Item i of the run is item i of the data, whichever process loads it.
 
     Args:
         data: by index.
-        first: the first item that is still to do.
-        last: the end of the run.
-        batch: items that a process takes at once.
-        rank, world: which of how many processes this is.
+        first: the first item that remains.
+        last: one past the last item of the run.
+        batch: items of a batch in each process.
+        rank: of this process.
+        world: number of processes.
     """
 
     def __init__(
@@ -69,33 +70,27 @@ class RankSlice(Dataset[Any]):
 
     def __getitem__(self, index: int) -> Any:
         number, place = divmod(index, self.batch)
-        dealt = (number * self.world + self.rank) * self.batch + place
-        return self.data[self.first + dealt]
+        offset = (number * self.world + self.rank) * self.batch + place
+        return self.data[self.first + offset]
 
 
 def batch_source(
     dataset: InterleavedDataset, builder: BatchBuilder, device: torch.device
 ) -> BatchSource:
-    """A feed of excerpts for a device: a GPU plays the bands itself, in no time; otherwise the
-    loader's workers do it beside the training.
+    """Batches of a dataset of excerpts, for a device.
+
+    A GPU renders bands itself, as it does so fast; for the CPU the loader's workers do.
     """
-    numbered, rate = SeededItems(dataset, builder), dataset.sample_rate
+    items, rate = SeededItems(dataset, builder), dataset.sample_rate
     seconds = dataset.samples / rate
     if device.type == "cpu":
-        return BatchSource(
-            numbered, CpuCollate(dataset, builder), seconds=seconds, sample_rate=rate
-        )
-    return BatchSource(
-        numbered,
-        RawCollate(dataset.stems),
-        DeviceCollate(dataset, builder, device),
-        seconds,
-        rate,
-    )
+        return BatchSource(items, CpuCollate(dataset, builder), seconds=seconds, sample_rate=rate)
+    collate = RawCollate(dataset.stems)
+    return BatchSource(items, collate, DeviceCollate(dataset, builder, device), seconds, rate)
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
-    """A tensor, or tuples of them, on the device; nested ones keep their shape."""
+    """A tensor, or a nested (named) tuple or list of tensors, on the device."""
     if batch is None:
         return None
     if isinstance(batch, Tensor):

@@ -1,4 +1,4 @@
-"""A guard that ends a run whose loss is no number or explodes, before the weights are spoilt."""
+"""A guard that ends a run whose loss is not finite or explodes, before bad weights are saved."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from pathlib import Path
 
 from audiomask.errors import AudiomaskError
 
-#: how far above its mean, in mean deviations, a loss is out of range
+#: mean absolute deviations above its mean from which a loss is out of range
 FAR = 30.0
-#: steps in a row out of range that are an explosion
+#: consecutive steps out of range that end the run
 PATIENCE = 20
-#: weight of a step in the running means, and steps until they count
+#: weight of a step in the running means; steps until they are used
 MOMENTUM, SETTLED = 0.02, 50
 
 
 class DivergenceGuard:
     """Follows the loss and the gradient's norm.
 
-    A loss or norm that is no number ends the run at once: nothing may be learned from it. A loss
-    far out of its range ends it when it stays there; nothing is saved meanwhile.
+    A loss or norm that is not finite ends the run before the step. A loss out of its range ends it
+    after ``PATIENCE`` steps; the run saves nothing meanwhile.
 
     Args:
         out: the run's folder, for messages.
@@ -32,17 +32,17 @@ class DivergenceGuard:
 
     @property
     def calm(self) -> bool:
-        """Whether the last step was in range, so that its weights may be saved."""
+        """Whether the last loss was in range, so that weights may be saved."""
         return self.outside == 0
 
     def follow(self, loss: float, step: int) -> None:
-        """Look at a step's loss.
+        """Follow a step's loss.
 
         Raises:
-            AudiomaskError: it has exploded.
+            AudiomaskError: it is not finite, or has exploded.
         """
         self.number(loss, "loss", step)
-        # a tenth of the mean, so that a loss that has stopped moving may still twitch
+        # at least a tenth of the mean, for a loss that has hardly changed for a while
         reach = FAR * max(self.deviation, 0.1 * abs(self.mean), 1e-8)
         if self.steps >= SETTLED and loss > self.mean + reach:
             self.outside += 1
@@ -59,16 +59,16 @@ class DivergenceGuard:
         self.steps += 1
 
     def number(self, value: float, what: str, step: int) -> None:
-        """Insist on a finite value.
+        """Check that a value is finite.
 
         Raises:
-            AudiomaskError: it is none.
+            AudiomaskError: it is not.
         """
         if not math.isfinite(value):
             raise AudiomaskError(f"the {what} is {value} at step {step}; {self.advice()}")
 
     def advice(self) -> str:
-        """What to do about it."""
+        """How to continue the run, as the end of a message."""
         return (
             f"{self.out} holds the last checkpoint before it: "
             "--resume with a lower learning rate (--set learning_rate=…)"

@@ -1,4 +1,4 @@
-"""Preliminaries: what is done with the data before a run, or instead of one."""
+"""What is done with the data instead of a run: packing it as shards, or a preview."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def pack_data(options: TrainOptions, out: Path) -> int:
 
 
 def preview(setup: RunSetup, dataset: InterleavedDataset, model: torch.nn.Module) -> int:
-    """Write a page of what would be trained on, and say how much that is; returns 0 steps."""
+    """Write a page of training excerpts, and print the amount of data; returns 0 steps."""
     options, train_config = setup.options, setup.train_config
     size = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     items = (

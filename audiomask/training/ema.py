@@ -1,4 +1,4 @@
-"""EMA: the smoothed weights that a run saves for use."""
+"""The exponential moving average of the weights, which a run saves for use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from torch import nn
 
 
 class EMA:
-    """Exponential moving average of a model's learned weights; buffers are copied.
+    """Exponential moving average of a model's parameters; buffers are copied.
+
+    Args:
+        model: its present weights are the first average.
+        decay: share of the average that each update keeps.
 
     Attributes:
         weights: a state dict.
@@ -23,7 +27,7 @@ class EMA:
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        """Move towards the model; the first steps count for more."""
+        """Update the average; the decay is smaller in the first steps."""
         decay = min(self.decay, (1 + step) / (10 + step))
         for name, value in model.state_dict().items():
             if name in self.learned:
@@ -33,7 +37,7 @@ class EMA:
 
     @contextmanager
     def applied_to(self, model: nn.Module) -> Iterator[None]:
-        """The model with the averaged weights, for as long as this lasts."""
+        """A context in which the model has the averaged weights."""
         with torch.no_grad():
             state = model.state_dict()
             own = {name: value.detach().clone() for name, value in state.items()}

@@ -1,4 +1,4 @@
-"""Type hints of settings: what they admit, read from a text or from TOML, and in words."""
+"""Type hints of settings: conversion of text and TOML values to them, and their names in words."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def hints_of(owner: type) -> dict[str, Any]:
 
 
 def fit(value: Any, hint: Any) -> Any:
-    """A value from TOML as the hint wants it: a list becomes a tuple, a whole number a float.
+    """A value from TOML, converted to the hint's type: a list to a tuple, an int to a float.
 
-    Raises ValueError, without a text, where it does not fit. ``None`` never does: TOML has none.
+    Raises ValueError, without a message, where it does not fit.
     """
     return _first(_fit, value, hint)
 
 
 def convert(text: str, hint: Any) -> Any:
-    """What a setting of that type is when written as ``text``; raises ValueError."""
+    """A setting's value of its text; raises ValueError where it does not fit the hint."""
     return _first(_convert, text, hint)
 
 
 def wanted(hint: Any) -> str:
-    """What a hint admits, in words."""
+    """The values that a hint allows, in words."""
     names: list[str] = []
     for kind in _alternatives(hint):
         if get_origin(kind) is Literal:
@@ -48,7 +48,7 @@ def wanted(hint: Any) -> str:
         elif isinstance(kind, type) and issubclass(kind, StrEnum):
             names += list(kind)
         elif get_origin(kind) is tuple:
-            # the first alternative names it: a list of folders may hold addresses as well
+            # named by the first alternative only: a list of folders may hold addresses as well
             element = _alternatives(get_args(kind)[0])[0]
             names.append(f"a list of {wanted(element).removeprefix('a ')}s")
         else:
@@ -58,7 +58,7 @@ def wanted(hint: Any) -> str:
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:
-    """The members of a union but for None, or the hint alone."""
+    """The members of a union without None, or the hint itself."""
     union = get_origin(hint) in (Union, UnionType)
     return tuple(kind for kind in get_args(hint) if kind is not NoneType) if union else (hint,)
 
@@ -86,7 +86,7 @@ def _fit(value: Any, kind: Any) -> Any:
         if isinstance(value, str) and value.strip():
             return Path(value)
     elif kind is float:
-        # no bool, though Python takes it for a number; TOML's whole numbers have no end
+        # no bool, which is an int in Python; an int may be too large for a float
         with suppress(OverflowError):
             if type(value) in (int, float) and math.isfinite(value):
                 return float(value)

@@ -1,4 +1,4 @@
-"""Report: what a run tells of itself, on the screen, in ``log.jsonl`` and in TensorBoard."""
+"""The log of a run: on the terminal, in ``log.jsonl`` and in TensorBoard."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ LOG_FILE = "log.jsonl"
 
 
 class Screen:
-    """Standard error as it is now, which may go away: a run does not end by what nobody reads.
+    """Standard error, without errors when nobody reads it any more.
 
-    Its terminal may be closed while the run goes on in the background (``disown``), or hangs up
-    before SIGHUP is heard; ``tee`` may be ended before the run has saved.
+    A run continues when its terminal is closed while it is in the background (``disown``), before
+    SIGHUP arrives, or when a ``tee`` it writes to ends.
     """
 
     def __init__(self) -> None:
         self._stream = sys.stderr
 
     def write(self, text: str) -> int:
-        """Show a text, if there is still somebody to see it."""
+        """Write a text, if it is still read."""
         with suppress(OSError):
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Send on what was written."""
+        """Flush the stream, if it is still read."""
         with suppress(OSError):
             self._stream.flush()
 
@@ -63,10 +63,10 @@ class Screen:
 
 
 class TimeLeft(TimeRemainingColumn):
-    """The time until all steps are done or the clock ends the run, whichever comes first.
+    """The time left until all steps are done or the time limit, whichever is less.
 
     Args:
-        seconds: after which the clock ends it, if it does.
+        seconds: until the time limit, if there is one.
     """
 
     def __init__(self, seconds: float | None) -> None:
@@ -74,7 +74,7 @@ class TimeLeft(TimeRemainingColumn):
         self._seconds = seconds
 
     def render(self, task: Task) -> Text:
-        """As hours, minutes and seconds."""
+        """The time left as hours, minutes and seconds."""
         left = [] if task.time_remaining is None else [task.time_remaining]
         if self._seconds is not None:
             left.append(max(0.0, self._seconds - (task.elapsed or 0.0)))
@@ -86,17 +86,17 @@ class TimeLeft(TimeRemainingColumn):
 
 
 class TrainLogger:
-    """Tells how a run goes; of several processes only the first does. A context manager.
+    """Logs a run; of several processes only rank 0 does. A context manager.
 
     Args:
         out: the run's folder.
-        steps: how many there will be.
-        state: where the run begins; what the log says of later steps, which a kill undid, is
-            taken out of it.
-        quiet: nothing on the screen.
-        tensorboard: write for TensorBoard as well, into ``out/tensorboard``.
-        seconds: after which the clock ends this call, if it does.
-        sample_rate: of the passages to listen to.
+        steps: of the run in all.
+        state: where the run begins or is resumed. Lines of the log about later steps, which a kill
+            has undone, are removed.
+        quiet: print nothing.
+        tensorboard: write TensorBoard's files as well, into ``out/tensorboard``.
+        seconds: until the time limit of this call, if there is one.
+        sample_rate: of the audio logged.
 
     Raises:
         DependencyError: TensorBoard is asked for but not installed.
@@ -156,22 +156,22 @@ class TrainLogger:
     ) -> None:
         self.bar.stop()
         if self.speaks:
-            # what could not be written has been told already
+            # a failed write has raised already
             with suppress(OSError):
                 self.log.close()
         if self.writer is not None:
             self.writer.close()
 
     def advance(self, step: int) -> None:
-        """A step is done."""
+        """Advance the progress bar to a step."""
         self.bar.update(self.line, completed=step)
 
     def step(self, state: TrainState, numbers: Mapping[str, float], speed: float) -> None:
-        """Tell the numbers of a step.
+        """Log the numbers of a step.
 
         Args:
-            state: how far the run has come.
-            numbers: the loss and what else is worth knowing.
+            state: of the run after the step.
+            numbers: the loss and others, by name.
             speed: seconds of audio a second, of all processes.
         """
         self.losses.append(numbers["loss"])
@@ -180,7 +180,7 @@ class TrainLogger:
         self.write(state, dict(numbers) | {"speed": round(speed, 1)}, "train")
 
     def validated(self, state: TrainState, numbers: Mapping[str, float]) -> None:
-        """Tell the numbers of a validation."""
+        """Log the numbers of a validation."""
         self.bar.console.print(
             f"step {state.step:,}: validation loss {numbers['loss']:.4f}"
             + (", the best so far" if state.best_step == state.step else "")
@@ -188,7 +188,11 @@ class TrainLogger:
         self.write(state, {f"validation_{name}": value for name, value in numbers.items()}, "")
 
     def write(self, state: TrainState, numbers: Mapping[str, float], kind: str) -> None:
-        """One line of the log, and the same for TensorBoard."""
+        """Write a line of the log, and the same numbers for TensorBoard.
+
+        Raises:
+            DataError: the log cannot be written.
+        """
         if not self.speaks:
             return
         entry: dict[str, Any] = {"step": state.step, "seconds": round(state.seconds, 1)}
@@ -204,7 +208,7 @@ class TrainLogger:
                 self.writer.add_scalar(tag, value, state.step)
 
     def log_audio(self, state: TrainState, sounds: Mapping[str, Tensor]) -> None:
-        """Passages [T] for TensorBoard, to listen to and as spectrograms."""
+        """Log audio [T] by name to TensorBoard, as sound and as spectrograms."""
         if self.writer is None:
             return
         from audiomask.training.spectrogram import spectrogram_image  # and with it matplotlib
@@ -216,11 +220,11 @@ class TrainLogger:
             self.writer.add_image(name, picture, state.step, dataformats="HWC")
 
     def print(self, text: str) -> None:
-        """A line on the screen."""
+        """Print a line on the terminal."""
         self.bar.console.print(text, highlight=False)
 
     def summary(self, state: TrainState, why: str) -> None:
-        """How it ended: a few lines after the last step."""
+        """Print how the run ended."""
         table = Table(box=None, show_header=False, pad_edge=False)
         tail = self.losses[-5:]
         rows = [
@@ -240,7 +244,7 @@ class TrainLogger:
 
 
 def truncate_log(log: Path, step: int) -> None:
-    """Take what is said of steps after ``step`` out of a log; a line cut by a kill goes as well.
+    """Remove the lines about steps after ``step`` from a log, and a line that a kill cut short.
 
     Raises:
         OSError: it cannot be read or written.

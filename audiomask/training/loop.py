@@ -1,11 +1,9 @@
-"""The one training loop: steps, validation and checkpoints, in one process or in many."""
+"""The training loop of all kinds: steps, validation and checkpoints, in one process or in many."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ from torch.utils.data import DataLoader
 from audiomask.errors import AudiomaskError, DataError
 from audiomask.runtime import distributed
 from audiomask.training.batches import BatchSource, RankSlice, to_device
-from audiomask.training.config import TrainConfig
+from audiomask.training.config import Run, TrainConfig
 from audiomask.training.divergence import DivergenceGuard
 from audiomask.training.ema import EMA
 from audiomask.training.logger import TrainLogger
@@ -27,47 +25,8 @@ from audiomask.training.signals import Stop, leave_signals
 from audiomask.training.state import TrainState, gather_full, load_state, save_state
 from audiomask.training.task import Task
 
-#: gradient steps in a row that half precision may lose to overflow
+#: consecutive steps that may be skipped because gradients overflow in half precision
 OVERFLOWS = 20
-
-
-@dataclass(frozen=True)
-class Run:
-    """Where and how a run is carried out, as opposed to what it does.
-
-    Attributes:
-        device: this process's.
-        precision: ``fp32``, ``bf16`` or ``fp16`` for the heavy products.
-        workers: processes that load data, for each process that trains.
-        seed: of the random numbers drawn in steps.
-        max_time: seconds after which the run is saved and ends.
-        resume: go on with the run in the folder.
-        replan: how far the schedule's time has come follows from the time spent, as if the run
-            had been planned so from its beginning; otherwise it goes on from where it was.
-        quiet: nothing on the screen.
-        compile: compile the model's blocks.
-        shard: spread weights and moments over the processes.
-        tensorboard: write for TensorBoard as well.
-    """
-
-    device: torch.device
-    precision: str = "fp32"
-    workers: int = 0
-    seed: int = 0
-    max_time: float | None = None
-    resume: bool = False
-    replan: bool = False
-    quiet: bool = False
-    compile: bool = False
-    shard: bool = False
-    tensorboard: bool = False
-
-    def autocast(self) -> AbstractContextManager[Any]:
-        """The precision of the heavy products."""
-        kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
-        if self.precision not in kinds:
-            return nullcontext()
-        return torch.autocast(self.device.type, kinds[self.precision])
 
 
 class Trainer:
@@ -107,7 +66,7 @@ class Trainer:
         self.began, self.before = time.monotonic(), self.state.seconds
 
     def batches(self) -> Iterator[Any]:
-        """This process's batches, from where the run is."""
+        """This process's remaining batches."""
         world = distributed.world_size()
         left = (self.config.steps - self.state.step) * self.config.accumulate
         first, size = self.state.items, self.config.batch_size
@@ -117,7 +76,11 @@ class Trainer:
         return self.load(self.source, items, self.run.workers)
 
     def load(self, source: BatchSource, items: RankSlice, workers: int) -> Iterator[Any]:
-        """Batches of items, on the device."""
+        """Load batches of items, and finish them on the device.
+
+        Raises:
+            DataError: an item cannot be made.
+        """
         loader: DataLoader[Any] = DataLoader(
             items,
             batch_size=items.batch,
@@ -126,7 +89,7 @@ class Trainer:
             pin_memory=self.run.device.type == "cuda",
             worker_init_fn=leave_signals,
             prefetch_factor=2 if workers else None,
-            # its own: by default it draws from the random state that a resumed run has put back
+            # the default generator would change the random state of a resumed run
             generator=torch.Generator().manual_seed(self.run.seed),
         )
         arriving = iter(loader)
@@ -134,20 +97,20 @@ class Trainer:
             for arrived in arriving:
                 yield source.finish(to_device(arrived, self.run.device))
         except (AudiomaskError, OSError) as error:
-            # a worker's error arrives as its whole traceback, whose last line says it
+            # a worker's error has its whole traceback as text; the message is the last line
             reason = str(error).strip().splitlines()[-1].removeprefix("audiomask.errors.")
             reason = reason.removeprefix("DataError: ")
-            # frames kept for a traceback would keep the loader, and so its workers, alive
+            # the frames of a traceback would keep the loader, and so its workers, alive
             cause = error.with_traceback(None)
             raise DataError(f"{reason}; the run stopped, its last checkpoint stays") from cause
         finally:
             del arriving
 
     def step(self, batches: Iterator[Any]) -> dict[str, Tensor]:
-        """One step of the optimizer; returns its numbers, the loss among them.
+        """One step of the optimizer; returns the numbers to log, the loss among them.
 
         Raises:
-            AudiomaskError: the loss or the gradient is no number, or has exploded.
+            AudiomaskError: the loss or the gradient is not finite, or the loss has exploded.
         """
         config = self.config
         for group in self.optimizer.param_groups:
@@ -168,7 +131,7 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
         norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
         if self.scaler.is_enabled() and not torch.isfinite(norm) and self.overflows < OVERFLOWS:
-            self.overflows += 1  # the scale was too large: this step is left out, the next smaller
+            self.overflows += 1  # GradScaler skips this step and reduces its scale
         else:
             self.guard.number(float(norm), "gradient", self.state.step)
             self.overflows = 0
@@ -180,10 +143,10 @@ class Trainer:
         return sums | {"gradient": norm.detach()}
 
     def look_at_clock(self) -> bool:
-        """Note the time spent, and tell whether it is over, for all processes alike.
+        """Update the time spent; returns whether the run's time is over.
 
-        Their clocks differ by a little: the first process's tells all of them how far the
-        schedule has come, so that they learn at the same rate.
+        The clocks of processes differ slightly: all use rank 0's share of the time, so that they
+        have the same learning rate.
         """
         state, run, total = self.state, self.run, self.config.total_seconds
         passed = time.monotonic() - self.began
@@ -197,10 +160,10 @@ class Trainer:
         return over
 
     def save(self) -> None:
-        """Write the run's state, and the averaged weights for use.
+        """Write the run's state, and a checkpoint of the averaged weights.
 
         Raises:
-            CheckpointError: they cannot be written; those from before stay.
+            CheckpointError: they cannot be written; the earlier ones are kept.
         """
         self.look_at_clock()
         self.state.scaler = self.scaler.state_dict()
@@ -217,7 +180,7 @@ class Trainer:
             self.task.save(folder, weights, notes)
 
     def validate(self, logger: TrainLogger) -> None:
-        """Measure the averaged weights on data that is not trained on; keep the best."""
+        """Compute the averaged weights' validation loss, and save them if it is the lowest."""
         if self.validation is None:
             return
         world, size = distributed.world_size(), self.config.batch_size
@@ -230,7 +193,7 @@ class Trainer:
         cuda = [device] if device.type == "cuda" else []
         self.model.eval()
         with self.ema.applied_to(self.model), torch.no_grad(), torch.random.fork_rng(cuda):
-            torch.manual_seed(0)  # the same masks every time
+            torch.manual_seed(0)  # the same masks in every validation
             for number, batch in enumerate(self.load(self.validation, items, 0)):
                 with self.run.autocast():
                     loss, numbers = self.distributed_step.local_loss(batch)
@@ -247,7 +210,7 @@ class Trainer:
         logger.validated(state, means)
 
     def seconds_left(self) -> float | None:
-        """Seconds until this call ends by the clock, if it does."""
+        """Seconds until the time limit of this call, if it has one."""
         total = self.config.total_seconds
         ends = [] if total is None else [total - self.state.seconds]
         if self.run.max_time is not None:
@@ -255,7 +218,7 @@ class Trainer:
         return min(ends, default=None)
 
     def loop(self) -> str:
-        """Train to the end; returns why it came."""
+        """Train until the run ends; returns why it ended."""
         config, state, run = self.config, self.state, self.run
         batches = self.batches()
         with (
@@ -319,22 +282,22 @@ def train(
     run: Run,
     validation: BatchSource | None = None,
 ) -> int:
-    """Train until ``schedule.steps``, the time's end or a signal; returns the step reached.
+    """Train until ``config.steps``, the time limit or a signal; returns the step reached.
 
-    ``state.safetensors`` in ``out`` holds all that ``run.resume`` needs, beside it lies the
-    checkpoint of the averaged weights, and in ``best`` the one that validated best.
+    In ``out``, ``state.safetensors`` has everything that ``run.resume`` needs; beside it is the
+    checkpoint of the averaged weights, and in ``best`` the one with the lowest validation loss.
 
     Args:
-        task: what is trained, and how its loss is computed.
-        source: what it is trained on.
-        config: what the run does.
-        out: its folder.
-        run: where and how.
-        validation: what it is validated on.
+        task: the model and its loss.
+        source: batches to train on.
+        config: what is computed.
+        out: the run's folder.
+        run: where and how it is computed.
+        validation: batches to validate on, if there are any.
 
     Raises:
-        AudiomaskError: the loss is no number or explodes (the last checkpoint stays as it was),
-            the data fails, or the folder cannot be written.
+        AudiomaskError: the loss is not finite or explodes (the last checkpoint is kept), an item
+            cannot be made, or the folder cannot be written.
     """
     trainer = Trainer(task, source, config, out, run, validation)
     trainer.loop()

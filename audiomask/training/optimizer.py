@@ -1,4 +1,4 @@
-"""Optimizers: how gradients move weights."""
+"""Optimizers, and which parameters they train."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from torch.optim import AdamW, Muon, Optimizer
 from audiomask.errors import ConfigError
 from audiomask.training.config import TrainConfig
 
-#: decay of AdamW's moments
+#: decay rates of AdamW's moments
 BETAS = (0.9, 0.98)
 
 
 class CombinedOptimizer(Optimizer):
-    """Some optimizers of different parameters as one, its state in the order of the parameters.
+    """Several optimizers of different parameters as one.
 
     Args:
-        parts: the optimizers.
+        parts: the optimizers; the combined state has their parameters in this order.
     """
 
     def __init__(self, parts: Iterable[Optimizer]) -> None:
         self.parts = list(parts)
         groups = [group for part in self.parts for group in part.param_groups]
         super().__init__(groups, {})
-        # the very groups of the parts: a rate that is set here is theirs
+        # the same dicts as the parts': a learning rate that is set here is set there
         self.param_groups = groups
 
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Move all weights; ``closure`` is not supported, as nothing here needs it."""
+        """Update all parameters; ``closure`` is not supported."""
         assert closure is None
         for part in self.parts:
             part.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """As of one optimizer: the state of each parameter by its number."""
+        """The state dict of one optimizer, with the states of all parameters by number."""
         states: dict[int, Any] = {}
         groups: list[dict[str, Any]] = []
         for part in self.parts:
@@ -50,7 +50,7 @@ class CombinedOptimizer(Optimizer):
         return {"state": states, "param_groups": groups}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Put back what ``state_dict`` gave."""
+        """Restore the state of ``state_dict``."""
         groups = list(state_dict["param_groups"])
         for part in self.parts:
             taken = [groups.pop(0) for _ in part.param_groups]
@@ -72,20 +72,21 @@ class CombinedOptimizer(Optimizer):
 
 
 def len_of(groups: Iterable[dict[str, Any]]) -> int:
-    """How many parameters there are in groups."""
+    """Number of parameters in groups."""
     return sum(len(group["params"]) for group in groups)
 
 
 def freeze_except(model: nn.Module, prefix: str, unused: Iterable[nn.Parameter] = ()) -> None:
-    """Let none but the parameters learn whose names begin so.
+    """Freeze all parameters except those whose names begin with a prefix.
 
     Args:
-        model: whose parameters.
-        prefix: how their names begin.
-        unused: those that no loss depends on: processes would wait for gradients of theirs.
+        model: the model.
+        prefix: of the parameters to train.
+        unused: parameters that no loss depends on, to be frozen as well: with several processes,
+            DDP would wait for their gradients.
 
     Raises:
-        ConfigError: there are none, or none that is taught.
+        ConfigError: no parameter has the prefix, or all of these are unused.
     """
     names = [name for name, _ in model.named_parameters()]
     if not any(name.startswith(prefix) for name in names):
@@ -105,20 +106,20 @@ def freeze_except(model: nn.Module, prefix: str, unused: Iterable[nn.Parameter] 
 def optimizer_of(
     model: nn.Module, config: TrainConfig, blocks: Iterable[nn.Module] = ()
 ) -> Optimizer:
-    """The optimizer that the schedule names.
+    """The optimizer that a configuration names.
 
-    AdamW's weight decay leaves biases and scales alone. Muon (Jordan et al. 2024) makes the steps
-    of a matrix orthogonal, which lets all its directions learn alike; it takes those of the
-    model's repeated parts, with steps as large as AdamW's (Liu et al. 2025, eq. 4), and AdamW
-    the rest.
+    AdamW applies weight decay to matrices only, not to biases and scales. Muon (Jordan et al. 2024)
+    makes the updates of a matrix orthogonal, so that all its directions learn at the same rate. It
+    trains the matrices of the repeated blocks, with updates as large as AdamW's (Liu et al. 2025,
+    eq. 4); AdamW trains the other parameters.
 
     Args:
-        model: whose parameters.
-        config: its rate is the first; the loop changes it.
-        blocks: the model's repeated parts.
+        model: its parameters are trained.
+        config: has the optimizer's name, learning rate and weight decay.
+        blocks: the model's repeated blocks.
 
     Raises:
-        ConfigError: Muon is asked for where every process holds only parts of the weights.
+        ConfigError: Muon is asked for with sharded weights.
     """
     repeated = {p for block in blocks for p in block.parameters() if p.dim() == 2}
     if config.optimizer != "muon":

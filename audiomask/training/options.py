@@ -1,4 +1,4 @@
-"""What a training run is asked to do, free of torch so that the command line starts fast."""
+"""Options of a training run. Without torch, so that the command line starts fast."""
 
 import re
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)([smhd]?)")
 _COUNT = re.compile(r"[1-9][0-9]{0,8}")
 
-#: what ``init`` says for the checkpoint that comes with audiomask
+#: the value of ``init`` that means the checkpoint that comes with audiomask
 BUNDLED = Path("bundled")
 
 
 class Precision(StrEnum):
-    """The number format of the heavy products."""
+    """The number format of matrix products."""
 
     auto = "auto"
     fp32 = "fp32"
@@ -33,7 +33,7 @@ class Precision(StrEnum):
 def parse_time(text: str) -> float:
     """``90``, ``90s``, ``9m``, ``1.5h`` or ``1h30m`` in seconds.
 
-    Raises UsageError for anything else, and for a time of zero.
+    Raises UsageError for any other text, and for a time of zero.
     """
     compact = text.strip().lower().replace(" ", "")
     parts = _PART.findall(compact)
@@ -55,7 +55,7 @@ def parse_batch_size(text: str) -> int | Literal["auto"]:
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, str]:
-    """``["layers=4", "lr=3e-4"]`` as a mapping; raises UsageError for what is no ``key=value``."""
+    """``["layers=4", "lr=3e-4"]`` as a mapping; raises UsageError for texts without ``=``."""
     overrides: dict[str, str] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -69,14 +69,14 @@ def parse_overrides(pairs: list[str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class RunFile:
-    """A run file as it was read; :mod:`audiomask.training.runfile` reads and writes them.
+    """A run file; :mod:`audiomask.training.runfile` reads it.
 
     Attributes:
         path: the file, for messages.
         options: its options by their field of :class:`TrainOptions`, converted and checked.
-        tables: settings as they are written, by table ("model", "schedule", "augmentation")
-            and name; :func:`audiomask.training.settings.resolve` checks them.
-        origin: where its run came from; no setting.
+        tables: its settings, unchecked, by table ("model", "schedule", "augmentation") and name;
+            :func:`audiomask.training.settings.resolve` checks them.
+        origin: the data and checkpoints of the run that wrote it, which are no settings.
     """
 
     path: Path
@@ -95,42 +95,41 @@ PRESETS = "; ".join(f"{kind.name}: {', '.join(kind.presets)}" for kind in KINDS.
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """One training run: ``audiomask train`` fills this in, ``training.run`` carries it out.
+    """The options of ``audiomask train``; :func:`audiomask.training.run.train_kind` runs them.
 
-    ``None`` leaves a choice to the preset or, for ``compile``, to the machine.
+    ``None`` means the preset's value or, for ``compile``, the faster choice of the device.
 
     Attributes:
         data: folders of data, and addresses of shards.
-        out: folder of the checkpoint and all that the run writes.
+        out: folder of the checkpoint and of all other files of the run.
         preset: the model's sizes and recipe, one of its kind's.
-        steps: the optimizer's steps since the run began, over all its resumptions. The learning
-            rate falls over them.
-        max_time: seconds until it stops and saves; counts this call only. Without ``steps`` the
-            learning rate falls until then.
-        resume: go on with the run in ``out``.
-        precision: number format of the heavy products; "auto" is the fastest that is safe here.
+        steps: of the optimizer since the run began, with all its resumptions. The learning rate
+            falls over them.
+        max_time: seconds until this call stops and saves. Without ``steps`` the learning rate
+            falls until then.
+        resume: continue the run in ``out``.
+        precision: number format of matrix products; "auto" is the fastest that is safe.
         compile: whether the model is compiled before it is trained.
         workers: processes that load data, for each process that trains.
-        batch_size: excerpts a micro-batch, in each process that trains; "auto" is as many as the
-            GPU holds.
+        batch_size: excerpts of a micro-batch in each process; "auto" is as many as the GPU holds.
         accumulate: micro-batches a step.
         shard: spread the model over the GPUs, not only the data.
         seed: decides the first weights, the data and its order.
         save_every: steps between checkpoints.
         validate_every: steps between validations.
-        tensorboard: write TensorBoard's files, too.
+        tensorboard: write TensorBoard's files as well.
         init: checkpoint to start from; ``BUNDLED`` for the one that comes with audiomask.
-        vqvae: VQ-VAE whose tokens are learnt.
-        cache: folder of what is made once and used again.
-        keep_tokens: how many excerpts are coded once and kept in ``cache``.
-        dry_run: show what would be trained on, below ``out``, and train nothing.
+        vqvae: VQ-VAE whose tokens the model learns.
+        cache: folder of decoded notes, rendered SoundFonts and tokens, to be reused.
+        keep_tokens: number of excerpts whose tokens are computed once and kept in ``cache``.
+        dry_run: write a preview of the data below ``out``, and train nothing.
         pack: write the data as tar shards into this folder, and train nothing.
-        overrides: texts of single settings, by name. They go over ``files``.
-        files: run files with settings, later ones over earlier ones. Of these only the tables
-            count here: the command line has put their options into the fields above.
-        device: where to compute.
+        overrides: texts of single settings, by name, over those of ``files``.
+        files: run files, later ones over earlier ones. Only their tables are used: the command
+            line has merged their options into the other fields.
+        device: to compute on.
         threads: of the CPU; all cores by default.
-        quiet: say nothing but warnings and errors.
+        quiet: print only warnings and errors.
     """
 
     data: Annotated[
@@ -168,7 +167,7 @@ class TrainOptions:
         bool,
         _data(
             "--dry-run",
-            "Only show what would be learnt: a table here, sounds and pictures in OUT/dry-run.",
+            "Only show the training data: a table here, sounds and pictures in OUT/dry-run.",
         ),
     ] = False
     pack: Annotated[

@@ -1,4 +1,4 @@
-"""Preview: a page of excerpts to see and hear before a training run is started."""
+"""Preview of training data: a page of excerpts to see and hear before a run is started."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from audiomask.training.spectrogram import draw_sheet
 PICTURE_FILE = "spectrograms.png"
 PAGE_FILE = "index.html"
 SILENT, UNKNOWN = "silent", "not known"
-#: what rounds to nothing in 16 bits
+#: samples up to this are 0 in 16 bits
 QUIETEST = 0.5 / 32768
 
 _STYLE = """\
@@ -40,13 +40,13 @@ audio { display: block; width: 100%; min-width: 11rem; height: 2.2rem; margin-bo
 
 
 class Sound(NamedTuple):
-    """One cell of the table.
+    """A cell of the table with a sound.
 
     Attributes:
         audio: [C, T].
         file: the name of its file.
-        level: its root mean square in decibels of full scale.
-        clipped: samples beyond full scale, which the file cannot hold.
+        level: its root mean square in dBFS.
+        clipped: number of samples beyond full scale, which are clipped in the file.
     """
 
     audio: Tensor
@@ -55,7 +55,7 @@ class Sound(NamedTuple):
     clipped: int
 
 
-#: what is heard, or the word to say instead
+#: a sound, or ``SILENT`` or ``UNKNOWN`` in its place
 Cell = Sound | str
 
 
@@ -66,17 +66,17 @@ def write_preview(
     number: int = 6,
     sample_rate: int = DEFAULT_SAMPLE_RATE,
 ) -> list[Path]:
-    """Write what training hears: sound files, a picture of their spectra and a page with both.
+    """Write training excerpts as sound files, a picture of their spectra and a page with both.
 
-    The files of an earlier preview are replaced as far as this one has them too; everything else
-    in the folder stays. The page comes last, so that it never names a file that is missing.
+    Files of an earlier preview with the same names are replaced; all others in the folder stay.
+    The page is written last, so that it never names a missing file.
 
     Args:
-        excerpts: gives excerpt i, mixture [C, T] and stems [S + 1, C, T].
+        excerpts: returns excerpt i, mixture [C, T] and stems [S + 1, C, T].
         stems: the names of the first S stems.
-        folder: where to; made if missing.
-        number: how many excerpts.
-        sample_rate: theirs.
+        folder: of the files; made if missing.
+        number: of excerpts.
+        sample_rate: of the excerpts.
 
     Returns:
         The files written: ``01-mixture.wav``, ``01-<stem>.wav`` (stems that sound, of excerpts
@@ -93,7 +93,7 @@ def write_preview(
         folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for index in range(number):
-        excerpt = excerpts(index)  # whose own errors are none of the folder's
+        excerpt = excerpts(index)  # outside of writing(): its errors are not the folder's
         with writing(folder):
             rows.append(write_row(excerpt, folder, f"{index + 1:02d}", files, sample_rate))
     if all(cell == UNKNOWN for row in rows for cell in row[1:]):
@@ -112,7 +112,7 @@ def write_preview(
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn what goes wrong while a folder is written to into a DataError of one line."""
+    """Turn errors of writing to a folder into a DataError of one line."""
     try:
         yield
     except OSError as error:
@@ -124,13 +124,13 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def name_columns(stems: Sequence[str]) -> list[str]:
-    """The mixture, the stems, and a name for the rest that no stem has."""
+    """The columns' names: the mixture, the stems, and a name for the rest that no stem has."""
     rest = next(name for name in ("other", "rest", "unnamed rest") if name not in stems)
     return ["mixture", *stems, rest]
 
 
 def name_files(columns: Sequence[str]) -> list[str]:
-    """A file name's middle for every column: allowed by all systems, and each another."""
+    """A part of a file name for each column: allowed by all systems, and unique."""
     names: list[str] = []
     for column in columns:
         name = base = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*]', "_", column)[:60]
@@ -144,7 +144,7 @@ def name_files(columns: Sequence[str]) -> list[str]:
 def write_row(
     excerpt: Excerpt, folder: Path, label: str, files: Sequence[str], sample_rate: int
 ) -> list[Cell]:
-    """Write the sounds of one excerpt; returns what is in each column."""
+    """Write the sounds of one excerpt; returns the cell of each column."""
     cells: list[Cell] = []
     for column, (name, audio) in enumerate(
         zip(files, (excerpt.mixture, *excerpt.stems), strict=True)
@@ -159,7 +159,7 @@ def write_row(
 
 
 def write_sound(audio: Tensor, folder: Path, file: str, sample_rate: int) -> Sound:
-    """Write a passage [C, T] as a WAV file of 16 bits."""
+    """Write audio [C, T] as a WAV file of 16 bits."""
     with AudioWriter(folder / file, sample_rate, len(audio), "PCM_16", overwrite=True) as out:
         out.write(audio)
     level = 10 * float(audio.double().square().mean().clamp_min(1e-20).log10())
@@ -167,19 +167,19 @@ def write_sound(audio: Tensor, folder: Path, file: str, sample_rate: int) -> Sou
 
 
 def is_audible(audio: Tensor) -> bool:
-    """Whether anything of a passage is left when it is stored in 16 bits."""
+    """Whether audio has samples that are not 0 in 16 bits."""
     return bool(audio.abs().amax() > QUIETEST)
 
 
 def shown(cell: Cell) -> Tensor | str:
-    """What the picture has in a cell."""
+    """The content of a cell of the picture: audio, or text."""
     if isinstance(cell, str):
         return cell
     return cell.audio.mean(dim=0) if is_audible(cell.audio) else SILENT
 
 
 def write_page(columns: Sequence[str], rows: Sequence[Sequence[Cell]], sample_rate: int) -> str:
-    """The page as HTML that needs nothing but the files beside it."""
+    """The page as HTML that needs only the files beside it."""
     first = rows[0][0]
     assert isinstance(first, Sound)  # every excerpt has a mixture
     title = f"{len(rows)} training excerpts of {first.audio.shape[-1] / sample_rate:.1f} s"
@@ -200,9 +200,8 @@ def write_page(columns: Sequence[str], rows: Sequence[Sequence[Cell]], sample_ra
 </head>
 <body>
 <h1>{title}</h1>
-<p>What training hears, after augmentation: each mixture and the stems it is the sum of. Levels
-are root mean squares in decibels of full scale; the colours of the picture are decibels under
-its loudest place.</p>
+<p>Training excerpts after augmentation: each mixture and the stems it is the sum of. Levels are
+root mean squares in dBFS; the colors of the picture are decibels below its loudest point.</p>
 <img src="{PICTURE_FILE}" alt="Mel spectrograms: a row an excerpt, a column a stem">
 <div class="wide">
 <table>
@@ -222,6 +221,6 @@ def cell_html(cell: Cell) -> str:
     level = f"{cell.level:.1f} dB".replace("-", "−") if is_audible(cell.audio) else SILENT
     if cell.clipped:
         level += f", {cell.clipped} samples clipped"
-    # the browser must not load all sounds at once: there may be dozens
+    # no preload, as there may be dozens of sounds
     source = html.escape(quote(cell.file))
     return f'<td><audio controls preload="none" src="{source}"></audio>{level}</td>'

@@ -1,4 +1,4 @@
-"""Processes: the run's place among those that ``torchrun`` started, and how they share a model."""
+"""The processes of a run that ``torchrun`` started, and how they train one model."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Outcome = tuple[Tensor, dict[str, Tensor]]
 
 @contextmanager
 def processes(device: str) -> Iterator[torch.device]:
-    """Join the processes of a run for as long as this lasts; gives this one's device.
+    """A context in which the processes of a run are connected; yields this process's device.
 
-    ``torchrun`` says in the environment who is who. Started in any other way, a process is alone.
-    With GPUs each process of a machine has its own and they talk through NCCL, else through Gloo.
+    Rank and world size come from the environment, which ``torchrun`` sets; without it there is one
+    process. With GPUs each process of a machine has its own and the backend is NCCL, else Gloo.
 
     Raises:
         UsageError: there is no such device here.
@@ -45,24 +45,24 @@ def processes(device: str) -> Iterator[torch.device]:
 
 
 class Step(nn.Module):
-    """A task's loss as a module, so that whatever wraps modules can wrap it."""
+    """A task's loss as a module that DDP and FSDP can wrap."""
 
     def __init__(self, task: Task) -> None:
         super().__init__()
         self.model, self.loss = task.model, task.loss
 
     def forward(self, batch: Any) -> Outcome:
-        """Loss and numbers of a batch."""
+        """Loss and numbers to log of a batch."""
         return self.loss(batch)
 
 
 class DistributedStep:
-    """A task's step, shared with the other processes if there are any.
+    """A task's loss, with gradients averaged over all processes if there are several.
 
     Args:
         task: its model is on the device already.
         device: this process's.
-        shard: hold only a part of the weights, gradients and moments in each process (FSDP), for
+        shard: keep only a part of the weights, gradients and moments in each process (FSDP), for
             models that are too large for one GPU.
     """
 
@@ -70,31 +70,31 @@ class DistributedStep:
         self.step = Step(task)
         self.wrapped: nn.Module = self.step
         if shard:
-            # FSDP cuts weights in the order of their dimensions alone
+            # FSDP shards contiguous weights only
             task.model.to(memory_format=torch.contiguous_format)
             for block in task.repeated_blocks():
                 fully_shard(block)
             fully_shard(self.step)
         elif distributed.world_size() > 1:
             devices = [device] if device.type == "cuda" else None
-            # codebooks need not be sent around: every process moves them alike
+            # codebooks need no broadcast: every process updates them in the same way
             self.wrapped = DistributedDataParallel(
                 self.step, device_ids=devices, broadcast_buffers=False
             )
 
     def loss(self, batch: Any) -> Outcome:
-        """Loss and numbers of this process's rows."""
+        """Loss and numbers to log of this process's batch; its gradients are averaged."""
         outcome: Outcome = self.wrapped(batch)
         return outcome
 
     def local_loss(self, batch: Any) -> Outcome:
-        """The same without gradients to share, as in validation."""
+        """The same for validation, without gradients."""
         outcome: Outcome = self.step(batch)
         return outcome
 
     @contextmanager
     def no_sync(self, more: bool) -> Iterator[None]:
-        """Keep gradients to oneself while ``more`` batches of the step are to come."""
+        """A context that does not average gradients if ``more`` batches of the step follow."""
         if isinstance(self.step, FSDPModule):
             self.step.set_requires_gradient_sync(not more)
         if more and isinstance(self.wrapped, DistributedDataParallel):

@@ -1,7 +1,7 @@
-"""Record: what a run came to, kept as ``run.toml`` beside its checkpoint.
+"""The record of a run: its options and settings, as ``run.toml`` beside its checkpoint.
 
-It is a run file, so that the same run can be had again from other folders, and so that a run is
-not gone on with by mistake under other settings. Folders are in it by name only.
+It is a run file, so that the run can be repeated with data in other folders, and so that a run is
+not resumed by mistake with other settings. Folders are recorded by name only.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from audiomask.training.runfile import RUN_FILE, saved_run
 from audiomask.training.settings import OPTIONS, TABLES
 from audiomask.version import __version__
 
-#: options that say what a run is; folders are not among them
+#: recorded options; folders are not among them
 RECORDED = tuple(name for name, option in options_of(TrainOptions).items() if option.recorded)
-#: what a run may be gone on with under another value
+#: options and settings that may change when a run is resumed
 FREE = {name for name, option in options_of(TrainOptions).items() if option.free} | {
     "total_seconds", "validate_items", "log_every",
 }  # fmt: skip
-#: what is compared of where a run came from
+#: entries of [origin] that must not change
 ORIGIN = ("kind", "data", "vqvae_fingerprint")
 
 
@@ -42,15 +42,15 @@ def describe(
     found: Mapping[str, Any] | None = None,
     origin: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """All that a run came to, as its run file holds it.
+    """The content of a run's run file.
 
     Args:
         kind: of model, see ``audiomask.kinds``.
-        options: what was asked for.
-        model: the model's configuration, as resolved.
-        train_config: likewise; its fields that have an option of their own stand among the options.
-        augmentation: likewise.
-        found: options that were left to preset, machine or checkpoint, as they were decided:
+        options: of the run.
+        model: the resolved configuration of the model.
+        train_config: the resolved one; its fields that are options are recorded as options.
+        augmentation: the resolved one.
+        found: values of options that the preset, machine or checkpoint decided:
             ``{"precision": "bf16", "preset": "paper", "batch_size": 16}``.
         origin: further entries of [origin]: ``{"vqvae_fingerprint": "…", "processes": 2}``.
     """
@@ -60,7 +60,7 @@ def describe(
     chosen["accumulate"] = options.accumulate or 1
     chosen |= {name: value for name, value in fields["schedule"].items() if name in RECORDED}
     if train_config.total_seconds is not None and options.steps is None:
-        chosen["steps"] = None  # nobody asked for them: a run that goes on goes by time as well
+        chosen["steps"] = None  # limited by time, and so is the run when it is resumed
     chosen |= found or {}
     places = {"vqvae": options.vqvae, "init": options.init}
     came: dict[str, Any] = {
@@ -81,7 +81,7 @@ def describe(
 
 
 def write_run(folder: Path, document: Mapping[str, Any]) -> None:
-    """Write what :func:`describe` gave as the folder's ``run.toml``, atomically.
+    """Write what :func:`describe` returned as the folder's ``run.toml``, atomically.
 
     Raises:
         CheckpointError: the folder cannot be written.
@@ -97,24 +97,24 @@ def write_run(folder: Path, document: Mapping[str, Any]) -> None:
 
 
 def differences(saved: RunFile, now: Mapping[str, Any]) -> list[str]:
-    """What would make a resumed run another than it was, a line each; nothing if it is the same.
+    """The settings that differ when a run is resumed and must not, a line each.
 
     Args:
         saved: the run file of the run.
-        now: what :func:`describe` makes of the options that it is to be gone on with.
+        now: what :func:`describe` returns for the options it is resumed with.
     """
     lines = [
         (name, saved.options.get(name), now.get(name))
         for name in RECORDED
         if name not in FREE and name != "batch_size"
     ]
-    # half of them in each of two processes are the same
+    # half the batch size in each of two processes is the same
     before, after = _batch(saved.options, saved.origin), _batch(now, now["origin"])
     if before[0] * before[1] != after[0] * after[1]:
         lines.append(("batch_size", _batch_shown(*before), _batch_shown(*after)))
     for table in TABLES:
         old = saved.tables.get(table, {})
-        # a setting that only one has is one that the version of the other does not know
+        # a setting that only one of them has is of another version of audiomask
         both = [name for name in now[table] if name in old and name not in FREE]
         lines += [(name, old[name], now[table][name]) for name in both]
     for name in ORIGIN:
@@ -128,10 +128,15 @@ def differences(saved: RunFile, now: Mapping[str, Any]) -> list[str]:
 
 
 def record(folder: Path, now: Mapping[str, Any], resume: bool = False) -> None:
-    """Write a run's ``run.toml`` as it begins, or as it goes on in the same way.
+    """Write a run's ``run.toml`` when it begins or is resumed.
+
+    Args:
+        folder: of the run.
+        now: what :func:`describe` returns for the run.
+        resume: whether it is resumed.
 
     Raises:
-        UsageError: it is to go on in another way (see :func:`differences`).
+        UsageError: it is resumed with other settings (see :func:`differences`).
         CheckpointError: the folder cannot be written.
     """
     saved = saved_run(folder, now["origin"]["kind"]) if resume else None
@@ -144,17 +149,17 @@ def record(folder: Path, now: Mapping[str, Any], resume: bool = False) -> None:
             f"--resume {folder}: {'; '.join(changed)}: resume with the settings in its {RUN_FILE}, "
             "or start another run from it with --init"
         )
-    # what it once started from is not asked for again
+    # the checkpoint that the run began from is kept in [origin]
     write_run(folder, {**now, "origin": {**saved.origin, **now["origin"]}})
 
 
 def _name(place: Path | str) -> str:
-    """A folder's own name, as text that every file may hold."""
+    """The last part of a folder's path, as text in UTF-8."""
     return os.fsencode(name_of(place)).decode("utf-8", "replace")
 
 
 def _batch(options: Mapping[str, Any], origin: Mapping[str, Any]) -> tuple[int, int]:
-    """Excerpts at once in a process, and how many processes."""
+    """Batch size in each process, and number of processes."""
     return options.get("batch_size", 0), origin.get("processes", 1)
 
 
@@ -169,7 +174,7 @@ def _shown(value: Any) -> str:
 
 
 def _without_none(document: dict[str, Any]) -> dict[str, Any]:
-    """TOML has no null: what is not set is left out."""
+    """The document without None, which TOML does not have."""
     return {
         name: _without_none(value) if isinstance(value, dict) else value
         for name, value in document.items()

@@ -1,4 +1,4 @@
-"""Runs: what ``audiomask train`` does, from options to a finished checkpoint."""
+"""Training runs, from options to a finished checkpoint."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from audiomask.kinds import resolve as resolve_path
 from audiomask.runtime import distributed
 from audiomask.training.batch_size import largest_batch
 from audiomask.training.batches import BatchSource, batch_source
-from audiomask.training.config import plan_time
+from audiomask.training.config import Run, plan_time
 from audiomask.training.dry_run import pack_data, preview
-from audiomask.training.loop import Run, train
+from audiomask.training.loop import train
 from audiomask.training.options import BUNDLED, TrainOptions
 from audiomask.training.processes import processes
 from audiomask.training.record import describe, record
@@ -134,7 +134,7 @@ def carry_out(
     preset: str,
     origin: Mapping[str, Any],
 ) -> int:
-    """Write down what the run is, and train; returns the step reached.
+    """Write the run's run.toml, and train; returns the step reached.
 
     Raises:
         AudiomaskError: of a folder, of data, or a loss that is not finite.
@@ -154,7 +154,7 @@ def carry_out(
         resume=options.resume,
         replan=planned_here,
         quiet=options.quiet,
-        # on a CPU compiling takes longer than it saves in runs of hours
+        # on a CPU compiling takes longer than it saves, even in runs of hours
         compile=device.type == "cuda" if options.compile is None else options.compile,
         shard=options.shard,
         tensorboard=options.tensorboard,

@@ -1,4 +1,4 @@
-"""Set-up of a run: what it is before it has a model's task: its data, schedule and device."""
+"""Set-up of a run: its device, configuration and data, without its model."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from audiomask.training.options import TrainOptions
 
 @dataclass(frozen=True)
 class RunSetup:
-    """A run that is ready but for the model's task and feed.
+    """The device, configuration and data of a run.
 
     Attributes:
-        options: what was asked for.
+        options: of the run.
         device: this process's.
-        train_config: how it proceeds.
+        train_config: what is computed.
         augmentation: of recorded tracks.
         sources: the data found.
-        stems: the stems that excerpts tell apart.
+        stems: names of the stems of excerpts.
         samples: length of an excerpt.
-        sample_rate: of the excerpts: the model's.
-        need_stems: whether recordings alone are no use.
+        sample_rate: of the excerpts, the same as the model's.
+        need_stems: whether recordings without stems are refused.
         channels: of the excerpts.
     """
 
@@ -51,10 +51,10 @@ class RunSetup:
     channels: int = 1
 
     def open(self, split: str) -> InterleavedDataset:
-        """The excerpts of a split; those that are not trained on stay as they were recorded.
+        """The excerpts of a split, with augmentation if it is the train split.
 
         Raises:
-            DataError: there is nothing of it, or it lacks what is needed.
+            DataError: there are none, or they lack the stems.
         """
         training = split == "train"
         with distributed.main_process_first():
@@ -72,13 +72,13 @@ class RunSetup:
             )
 
     def validation(self, builder: BatchBuilder) -> BatchSource | None:
-        """What the run is validated on, if there is anything."""
+        """Batches of the validation split, if there is one."""
         found = any(source.counts()["validation"] for source in self.sources)
         return batch_source(self.open("validation"), builder, self.device) if found else None
 
 
 def prepare(options: TrainOptions) -> None:
-    """Check where the run goes, and set the number of threads.
+    """Check the run's folder, and set the number of threads.
 
     Raises:
         UsageError: the folder holds another run, and --resume was not asked for.
@@ -91,7 +91,7 @@ def prepare(options: TrainOptions) -> None:
 
 
 def survey(options: TrainOptions) -> list[Source]:
-    """What is in the data folders, told on stderr as well.
+    """Find the data in the folders, and print a table of it on stderr.
 
     Raises:
         DataError: a folder is of no known layout.
@@ -103,10 +103,10 @@ def survey(options: TrainOptions) -> list[Source]:
 
 
 def precision_of(name: str, device: torch.device) -> str:
-    """The number format that ``auto`` means here: the fastest that is safe."""
+    """The number format of a name: for ``auto`` the fastest that is safe on the device."""
     if name != "auto":
         return name
     if has_bfloat16(device):
         return "bf16"
-    # the scaled half precision of older GPUs is faster than float32 as well
+    # older GPUs are faster in half precision, with scaled gradients, than in float32
     return "fp16" if device.type == "cuda" else "fp32"

@@ -1,7 +1,7 @@
-"""Run files: the TOML that ``--config`` reads, and that a run leaves beside its checkpoint.
+"""Run files: the TOML that ``--config`` reads, and that a run writes beside its checkpoint.
 
 Above its tables a run file has options of ``audiomask train`` by their long names, with dashes or
-underscores; relative paths start at the file's folder. The tables hold settings::
+underscores; paths are relative to the file's folder. The tables hold settings::
 
     data = ["notes", "midi"]
     max-time = "9m"
@@ -13,9 +13,9 @@ underscores; relative paths start at the file's folder. The tables hold settings
     learning_rate = 3e-4
     [augmentation]      # fields of data.augmentation.Augmentation
     pitch_tempo_prob = 0.5
-    [origin]            # which run wrote the file: no settings
+    [origin]            # of the run that wrote the file: no settings
 
-What writes them is :mod:`audiomask.training.record`.
+:mod:`audiomask.training.record` writes them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from audiomask.training.options import RunFile, TrainOptions, parse_time
 from audiomask.training.settings import OPTIONS, TABLES, homes_of, unknown
 
 RUN_FILE = "run.toml"
-#: what one call is asked to do, not what the run is
+#: options of one call, which a run file may not have
 CALL = frozenset({"resume", "dry_run", "pack", "quiet", "verbose", "debug", "config"})
 _LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 
@@ -81,17 +81,17 @@ def read_run(path: Path, kind: str) -> RunFile:
 
 
 def saved_run(folder: Path, kind: str) -> RunFile | None:
-    """The run file that the run in a folder left, or None.
+    """The run file in a run's folder, or None.
 
     Raises:
-        ConfigError: it was spoilt, or is of another kind.
+        ConfigError: it is damaged, or is of another kind.
     """
     file = folder / RUN_FILE
     return read_run(file, kind) if file.is_file() else None
 
 
 def merge(files: Sequence[RunFile], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of run files, later over earlier ones, and of the command line over them all."""
+    """The options of the command line over those of run files, and of later files over earlier."""
     merged: dict[str, Any] = {}
     for options in (*(file.options for file in files), given):
         merged |= options
@@ -99,7 +99,7 @@ def merge(files: Sequence[RunFile], given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parse(path: Path) -> dict[str, Any]:
-    """A file's TOML; ConfigError names the line where it is none."""
+    """Parse a file's TOML; ConfigError names the line of a syntax error."""
     try:
         return tomllib.loads(_decode(path.read_bytes()))
     except OSError as error:
@@ -117,14 +117,14 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _decode(content: bytes) -> str:
-    """A text in UTF-8, or in UTF-16 where a byte order mark says so, with any ends of lines."""
+    """Decode UTF-8, or UTF-16 with a byte order mark; CRLF becomes LF."""
     marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = content.decode("utf-16" if marked else "utf-8-sig")
     return text.replace("\r\n", "\n")
 
 
 def _option(path: Path, key: str, value: Any) -> Any:
-    """The value of an option in the file, converted; paths start at the file's folder."""
+    """The converted value of an option in the file; paths are relative to the file's folder."""
     hint = hints_of(TrainOptions)[key]
     if key == "max_time" and isinstance(value, str):
         try:
@@ -143,7 +143,7 @@ def _option(path: Path, key: str, value: Any) -> Any:
     if least is not None and isinstance(fitted, int) and fitted < least:
         raise ConfigError(f"{path}: {key} is {value!r}; it must be at least {least}")
     if isinstance(fitted, Path):
-        # a home that is not known stays as it is, and is told like any folder that is not there
+        # an unknown ~user stays as it is, and is reported as a folder that does not exist
         return path.parent / os.path.expanduser(fitted)
     if isinstance(fitted, tuple):
         return tuple(place_of(text, path.parent) for text in value)
@@ -151,7 +151,7 @@ def _option(path: Path, key: str, value: Any) -> Any:
 
 
 def _homes(kind: str) -> dict[str, str]:
-    """Where every name belongs. Imports torch: for the hint of an error only."""
+    """The table of every name, for the hint of an error; imports torch."""
     from audiomask.data.augmentation import Augmentation
     from audiomask.training.config import TrainConfig
 

@@ -1,4 +1,7 @@
-"""Settings: the fields of model, schedule and augmentation, as files and ``--set`` change them."""
+"""Settings: fields of the configurations of model, training and augmentation.
+
+Run files and ``--set`` change them.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ from audiomask.errors import ConfigError
 from audiomask.training.hints import convert, fit, hints_of, wanted
 from audiomask.training.options import RunFile, TrainOptions
 
-#: the tables of a run file: what each sets, in the order of ``resolve``
+#: the tables of a run file, in the order of the configurations in ``resolve``
 TABLES = ("model", "schedule", "augmentation")
-#: the options; a setting of the same name is set by its option alone
+#: names of options; a setting with the same name can only be set as an option
 OPTIONS = frozenset(hints_of(TrainOptions)) - {"overrides", "files"}
 
 Model = TypeVar("Model")
@@ -29,25 +32,25 @@ def resolve(
     augmentation: Augmentation,
     fixed: Collection[str] = (),
 ) -> tuple[Model, TrainConfig, Augmentation]:
-    """The presets' configurations with all that was asked for put over them.
+    """The presets' configurations, changed by run files, ``--set`` and options.
 
-    Lowest first: the presets as they are given, the tables of ``options.files``, ``--set``, and
-    for the schedule the options that are fields of it (steps, batch_size, …; an "auto" leaves
-    the preset's).
+    Each goes over those before: the presets, the tables of ``options.files`` in order, ``--set``,
+    and the options that are fields of ``train_config`` (steps, batch_size, …; "auto" changes
+    nothing).
 
     Args:
-        options: the run.
-        model: configuration of the model.
-        train_config: how the run proceeds.
-        augmentation: how excerpts are varied.
-        fixed: settings of the model that may be named but not changed, as another decides them.
+        options: of the run.
+        model: the preset's configuration of the model.
+        train_config: the kind's.
+        augmentation: the default one.
+        fixed: settings of the model that a required checkpoint decides, and may not be changed.
 
     Raises:
-        ConfigError: an unknown name, a value that does not fit, or one that is out of range.
+        ConfigError: a name is unknown, or a value does not fit or is out of range.
     """
     configs = dict(zip(TABLES, (model, train_config, augmentation), strict=True))
     found: dict[str, dict[str, Any]] = {table: {} for table in TABLES}
-    source: dict[str, str] = {}  # of every setting, as a message about it begins
+    source: dict[str, str] = {}  # where each setting was set, to begin a message with
     for file in options.files:
         for table, entries in _fitted(file, configs).items():
             found[table] |= entries
@@ -75,7 +78,7 @@ def resolve(
 
 
 def split(overrides: Mapping[str, str], *configs: Any) -> list[dict[str, Any]]:
-    """Sort ``key=value`` settings by the configuration that has the key, converted to its type.
+    """Assign ``key=value`` settings to the configurations that have the keys, converted.
 
     Raises:
         ConfigError: no configuration has the key, or the value does not fit.
@@ -95,23 +98,23 @@ def split(overrides: Mapping[str, str], *configs: Any) -> list[dict[str, Any]]:
 
 
 def homes_of(configs: Mapping[str, type]) -> dict[str, str]:
-    """Where every name belongs: the table of each setting, and "" for all options."""
+    """The table of every setting, and "" for every option."""
     homes = {key: table for table, config in configs.items() for key in hints_of(config)}
     return homes | dict.fromkeys(OPTIONS, "")
 
 
 def unknown(key: str, homes: Mapping[str, str], here: str | None) -> str:
-    """What is wrong with a name that is not known where it stands: its new name or the nearest.
+    """The message about an unknown name, with its new name or the nearest known one.
 
     Args:
         key: the name.
-        homes: where every name that there is belongs: a table, or "" above all tables.
-        here: where it stands, likewise; None for ``--set``.
+        homes: the table of every known name, or "" for options.
+        here: the table it was found in, "" above the tables, or None in ``--set``.
     """
     where = f" in [{here}]" if here else ""
     if key in RENAMED_SETTINGS:
         return f"no setting '{key}'{where}; it is called '{RENAMED_SETTINGS[key]}' now"
-    # the very name, standing elsewhere, is the nearest to itself
+    # a name of another table is nearest to itself
     match = difflib.get_close_matches(key, homes, 1)
     if not match:
         names = sorted(name for name in homes if homes[name] == here or here is None)
@@ -128,7 +131,7 @@ def unknown(key: str, homes: Mapping[str, str], here: str | None) -> str:
 
 
 def _fitted(file: RunFile, configs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The settings of a run file, converted; ConfigError for a name or type that is wrong."""
+    """The settings of a run file, converted; ConfigError for a wrong name or type."""
     homes = homes_of({table: type(config) for table, config in configs.items()})
     fitted: dict[str, dict[str, Any]] = {}
     for table, entries in file.tables.items():
@@ -146,7 +149,7 @@ def _fitted(file: RunFile, configs: Mapping[str, Any]) -> dict[str, dict[str, An
 
 
 def _replaced(config: Any, settings: Mapping[str, Any], source: Mapping[str, str]) -> Any:
-    """The configuration with other settings; an error names where the wrong one was written."""
+    """The configuration with settings changed; an error says where the wrong one was set."""
     try:
         return dataclasses.replace(config, **settings)
     except ConfigError as error:

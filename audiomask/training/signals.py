@@ -1,4 +1,4 @@
-"""Signals: how a run is told to end, and who listens."""
+"""Signals that ask a run to end."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from audiomask.runtime.termination import termination_signals
 
 
 class Stop:
-    """Notes what asks the process to end, so that the step under way ends and is saved.
+    """Records termination signals, so that a run finishes its step and saves. A context manager.
 
-    The signals are those of ``runtime.termination.termination_signals``. A Ctrl-C that comes more
-    than ``GRACE`` seconds after the first signal ends the process at once, as it would have
-    without this. What comes earlier is the same request on another way: ``torchrun`` passes on
-    what the terminal or the batch system has sent to the whole group. Other signals never change
-    their mind: a closed terminal sends SIGHUP twice, a limit of processor time every second.
+    The signals are those of ``runtime.termination.termination_signals``. A Ctrl-C more than
+    ``GRACE`` seconds after the first signal ends the process immediately. An earlier one is the
+    same request again: the terminal or batch system sends it to the whole process group, and
+    ``torchrun`` sends it as well. Other signals may come repeatedly: a closed terminal sends SIGHUP
+    twice, a limit of processor time sends SIGXCPU every second.
     """
 
     GRACE = 1.0
@@ -47,10 +47,9 @@ class Stop:
 
 
 def leave_signals(worker: int) -> None:
-    """Leave signals to the main process: one to the whole group must not end a worker first.
+    """Make a loader's worker ignore signals, as one to the process group must not end it first.
 
-    Leave the progress bar to it as well: what a forked worker has to say goes past the bar, whose
-    lock may have been held when the worker began.
+    Its messages bypass the progress bar, whose lock may have been held when the worker was forked.
     """
     for number in termination_signals():
         signal.signal(number, signal.SIG_IGN)

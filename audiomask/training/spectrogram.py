@@ -1,4 +1,4 @@
-"""Spectrogram pictures: one passage of sound as an image, and a labelled sheet of many."""
+"""Spectrogram pictures: an image of one passage, and a labeled sheet of many."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from torch import Tensor
 
 from audiomask.audio.spectra import mel_magnitudes
 
-#: lightness rises steadily, from black over purple and orange to pale yellow
+#: its lightness rises steadily, from black over purple and orange to pale yellow
 COLORS = matplotlib.colormaps["magma"]
-#: decibels from the lightest to the darkest colour
+#: decibels from the lightest to the darkest color
 RANGE_DB = 70.0
-#: how long a window is, at least; the next power of two is taken (4096 at 44.1 kHz)
+#: shortest window; the next power of two of samples is used (4096 at 44.1 kHz)
 WINDOW_SECONDS = 0.08
-#: the most mel bands that are computed; a higher image interpolates between them
+#: most mel bands computed; higher images interpolate between them
 MEL_BANDS = 128
-#: magnitudes below this count as this: -160 dB
+#: least magnitude: -160 dB
 FLOOR = 1e-8
-#: the lightest colour never stands for less: silence stays dark
+#: least level of the lightest color, so that silence is dark
 LOWEST_TOP_DB = -70.0
-#: of a cell of the sheet, in pixels before it is drawn
+#: pixels of a cell of the sheet
 CELL_WIDTH = 240
 _KILOHERTZ = (0.5, 1, 2, 4, 8, 16)
 
@@ -39,7 +39,7 @@ def mel_decibels(audio: Tensor, sample_rate: int, width: int, height: int) -> Te
     Args:
         audio: [T], full scale at 1; at least one sample.
         sample_rate: samples a second; the highest band ends at half of it.
-        width, height: size in pixels; what falls into one pixel is averaged as power.
+        width, height: size in pixels; power is averaged over each pixel.
 
     Returns:
         [height, width] in decibels, the highest frequency first.
@@ -47,11 +47,11 @@ def mel_decibels(audio: Tensor, sample_rate: int, width: int, height: int) -> Te
     if audio.dim() != 1 or not len(audio):
         raise ValueError(f"expected [T] with a sample at least, not {tuple(audio.shape)}")
     size = 2 ** (round(WINDOW_SECONDS * sample_rate) - 1).bit_length()
-    # a whole number of frames a pixel (but for rounding), close enough that none misses a sample
+    # about a whole number of frames a pixel, whose windows overlap
     pixels = max(1, -(-4 * len(audio) // (width * size)))
     hop = max(1, len(audio) // (width * pixels))
     bands = min(height, MEL_BANDS)
-    # mirrored at both ends: a sound that stops in the middle of a window seems to click
+    # mirrored at both ends, as a sound that ends within a window would look like a click
     beyond = min(size // 2, len(audio) - 1) // hop
     mirrored = F.pad(audio.detach().float().cpu()[None], (beyond * hop,) * 2, "reflect")[0]
     magnitudes = mel_magnitudes(mirrored, size, hop, bands, sample_rate)
@@ -79,9 +79,9 @@ def spectrogram_image(
         audio: [T], full scale at 1.
         sample_rate: samples a second.
         width, height: size in pixels.
-        top_db: what is drawn in the lightest colour, see :func:`mel_decibels`; by default the
-            loudest place of this passage. Give the same one to compare pictures.
-        range_db: what lies this far below is drawn in the darkest colour.
+        top_db: level of the lightest color, see :func:`mel_decibels`; by default the highest of
+            this passage. Use the same one to compare pictures.
+        range_db: decibels from the lightest to the darkest color.
     """
     decibels = mel_decibels(audio, sample_rate, width, height)
     top = loudest([decibels]) if top_db is None else top_db
@@ -91,23 +91,23 @@ def spectrogram_image(
 
 
 def loudest(pictures: Sequence[Tensor]) -> float:
-    """The level that the lightest colour stands for when these share a scale."""
+    """The level of the lightest color of pictures [height, width] that share a scale."""
     return max([LOWEST_TOP_DB, *(float(decibels.max()) for decibels in pictures)])
 
 
 def mel_place(hertz: float, sample_rate: int) -> float:
-    """How high a frequency stands in a picture: 0 at the lower edge, 1 at the upper."""
+    """The position of a frequency in a picture: 0 at the lower edge, 1 at the upper."""
     return log10(1 + hertz / 700) / log10(1 + sample_rate / 2 / 700)
 
 
 def draw_sheet(
     rows: Sequence[Sequence[Tensor | str]], columns: Sequence[str], sample_rate: int
 ) -> Figure:
-    """A sheet of spectrograms on one scale, with everything labelled.
+    """A sheet of spectrograms on one scale, with labeled axes.
 
     Args:
-        rows: for each column the passage [T], or the word to say instead of it. All passages
-            are of one length. Rows are numbered from 1.
+        rows: for each column the passage [T], or text to write in its place. All passages have
+            the same length. Rows are numbered from 1.
         columns: the columns' names.
         sample_rate: samples a second.
     """

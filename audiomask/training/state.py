@@ -1,7 +1,7 @@
-"""Training state: everything a resumed run needs to go on as if it had never stopped.
+"""Training state: everything that a resumed run needs to equal one without interruption.
 
-``state.safetensors`` holds weights, averages, the optimizer's moments and the random states, with
-the run's place in its metadata: one file, so that a kill cannot tear it.
+``state.safetensors`` has the weights, their averages, the optimizer's moments and the random
+states, and in its metadata the :class:`TrainState`: one file, so that a kill leaves all or nothing.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ STATE_FILE = "state.safetensors"
 
 @dataclass
 class TrainState:
-    """How far a run has come.
+    """The progress of a run.
 
     Attributes:
         step: steps done.
-        items: items of the data that they took; the next one comes next.
-        seconds: time spent, over all resumptions.
-        time_share: how much of the schedule's time is over, 0 … 1; 0 if it goes by steps.
-        best: the smallest validation loss so far, if there is one.
-        best_step: the step it is of.
-        scaler: state of the scaling of half-precision gradients.
+        items: items of the data used; the index of the next one.
+        seconds: time spent, with all resumptions.
+        best: the lowest validation loss so far, if there is one.
+        best_step: its step.
+        scaler: state of the GradScaler for half precision.
+        time_share: the part of ``total_seconds`` that has passed, 0 … 1; 0 without a limit.
     """
 
     step: int = 0
@@ -48,13 +48,13 @@ class TrainState:
 
 
 def gather_full(value: Tensor) -> Tensor:
-    """A tensor on the CPU, put together from all processes if they hold parts of it."""
+    """A tensor on the CPU, gathered from all processes if it is sharded."""
     full = value.full_tensor() if isinstance(value, DTensor) else value
     return full.detach().cpu().clone()
 
 
 def as_held(value: Tensor, like: Tensor) -> Tensor:
-    """A whole tensor in the way that another is held: on its device, in parts if it is."""
+    """A full tensor with the device and type of another, and sharded if that is."""
     value = value.to(like.device, like.dtype)
     if isinstance(like, DTensor):
         return distribute_tensor(value, like.device_mesh, like.placements)
@@ -68,7 +68,14 @@ def save_state(
     optimizer: torch.optim.Optimizer,
     state: TrainState,
 ) -> None:
-    """Write the state of a run atomically into its folder; called by all processes.
+    """Write the state of a run atomically into its folder; called in all processes.
+
+    Args:
+        folder: of the run.
+        model: with its present weights.
+        ema: the averaged weights.
+        optimizer: with its moments.
+        state: the run's progress.
 
     Raises:
         CheckpointError: the folder cannot be written.
@@ -90,12 +97,12 @@ def save_state(
 
 
 def seconds_spent(folder: Path) -> float:
-    """Seconds that the run in a folder has taken; 0 where there is none that can be read."""
+    """Seconds that the run in a folder has taken; 0 where its state cannot be read."""
     try:
         with safe_open(folder / STATE_FILE, framework="pt") as stored:
             return float(json.loads((stored.metadata() or {})["place"])["seconds"])
     except (OSError, SafetensorError, KeyError, ValueError, TypeError):
-        return 0.0  # load_state says what is wrong with it
+        return 0.0  # load_state reports what is wrong with it
 
 
 def load_state(
@@ -104,7 +111,7 @@ def load_state(
     ema: Mapping[str, Tensor],
     optimizer: torch.optim.Optimizer,
 ) -> TrainState:
-    """Put a run's state back; returns how far it has come.
+    """Restore a run's state; returns its progress.
 
     Raises:
         CheckpointError: there is none, or it is of another model.
@@ -142,7 +149,7 @@ def restore_weights(weights: Mapping[str, Tensor], saved: Mapping[str, Tensor]) 
 
 
 def restore_moments(optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor]) -> None:
-    """Put the optimizer's moments back."""
+    """Restore the optimizer's moments."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     moments: dict[int, dict[str, Tensor]] = {}
     for name, value in saved.items():
@@ -156,5 +163,5 @@ def restore_moments(optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor
 
 
 def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors below a prefix, without it."""
+    """The tensors whose names begin with a prefix, by the rest of their names."""
     return {n.removeprefix(prefix): value for n, value in tensors.items() if n.startswith(prefix)}

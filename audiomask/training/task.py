@@ -1,4 +1,4 @@
-"""Tasks: what the training of a kind of model is. The loop and the runs ask no more than this."""
+"""The interface of a training task: all that the loop and runs need to know of a kind."""
 
 from __future__ import annotations
 
@@ -33,25 +33,22 @@ class Required(NamedTuple):
 
 
 class Task(ABC):
-    """The training of one kind of model.
-
-    A subclass says in its class attributes what a run of its kind is like, and in its methods what
-    a step is.
+    """The training of one kind of model: its batches, loss and checkpoint.
 
     Args:
         model: to be trained.
         preset: that it was built with.
-        notes: what the checkpoint is to say of its training, besides.
+        notes: entries for the checkpoint's config.json.
         required: the checkpoints that the kind requires, by kind.
     """
 
     #: name of the kind in ``audiomask.kinds``
     kind: ClassVar[str]
-    #: of a run that says nothing else
+    #: default configuration of a run
     train_config: ClassVar[TrainConfig] = TrainConfig(steps=20_000, batch_size=8)
-    #: how excerpts are varied, where a run says nothing else
+    #: how excerpts are varied, unless a run's options say otherwise
     augmentation: ClassVar[Augmentation] = Augmentation()
-    #: whether it learns from stems, and not from recordings alone
+    #: whether it needs data with stems
     needs_stems: ClassVar[bool] = True
 
     def __init__(
@@ -66,12 +63,12 @@ class Task(ABC):
 
     @classmethod
     def defaults(cls, required: Mapping[str, Required]) -> dict[str, Any]:
-        """Settings of the model that follow from what it requires, and may be changed."""
+        """Settings of the model that follow from the required checkpoints and may be changed."""
         return {}
 
     @classmethod
     def fixed(cls, required: Mapping[str, Required]) -> dict[str, Any]:
-        """Settings of the model that what it requires decides."""
+        """Settings of the model that the required checkpoints decide."""
         return {}
 
     @classmethod
@@ -81,7 +78,7 @@ class Task(ABC):
         """The model of a configuration, its weights random.
 
         Raises:
-            ConfigError: the configuration does not fit what is required.
+            ConfigError: the configuration does not fit the required checkpoints.
         """
         model: nn.Module = kind.network(preset, asdict(config))
         return model
@@ -89,7 +86,7 @@ class Task(ABC):
     @classmethod
     @abstractmethod
     def samples(cls, config: Any) -> int:
-        """Length of the excerpts that a model of a configuration learns from, in samples."""
+        """Length in samples of the excerpts that a model of a configuration is trained on."""
 
     @classmethod
     def channels(cls, config: Any) -> int:
@@ -98,29 +95,29 @@ class Task(ABC):
 
     @classmethod
     def stems(cls, config: Any, known: Iterable[str]) -> tuple[str, ...]:
-        """The stems that excerpts are to have; ``known`` are those of the data."""
+        """Names of the stems of excerpts; ``known`` are those of the data."""
         return tuple(config.stems)
 
     @abstractmethod
     def batches(self, seed: int) -> BatchBuilder:
-        """What makes a batch for ``loss`` of excerpts."""
+        """The builder of batches for ``loss`` of excerpts."""
 
     def initialize(self, excerpts: InterleavedDataset, builder: BatchBuilder) -> None:
-        """Prepare random weights by looking at data, before the first step of a fresh run."""
+        """Initialize weights from data, before the first step of a new run."""
         return
 
     def cached(
         self, builder: BatchBuilder, setup: RunSetup, excerpts: InterleavedDataset
     ) -> BatchSource:
-        """A feed of ``keep_tokens`` items that are made once and kept on disk.
+        """Batches of ``keep_tokens`` items that are made once and kept on disk.
 
         Raises:
-            UsageError: this kind keeps nothing.
+            UsageError: this kind does not support it.
         """
         raise UsageError(f"--keep-tokens is not for 'train {self.kind}'")
 
     def repeated_blocks(self) -> Iterable[nn.Module]:
-        """The model's repeated parts, which are compiled or shared out one by one."""
+        """The model's repeated blocks, which are compiled or sharded one by one."""
         return ()
 
     def unused_parameters(self) -> Iterable[nn.Parameter]:
@@ -129,10 +126,10 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, batch: Any) -> tuple[Tensor, dict[str, Tensor]]:
-        """Scalar loss of a batch, and the numbers worth logging, scalars without gradient."""
+        """Scalar loss of a batch, and numbers to log, scalars without gradient."""
 
     def audio_samples(self, batch: Any) -> dict[str, Tensor]:
-        """Passages [T] by name that let one hear how well the model does on a batch."""
+        """Audio [T] by name, to hear how well the model does on a batch."""
         return {}
 
     def save(self, folder: Path, weights: dict[str, Tensor], notes: Mapping[str, Any]) -> None:

@@ -1,8 +1,8 @@
-"""Token cache: scenes coded once and kept on disk, so that steps do not pay for the encoder.
+"""Token cache: excerpts encoded once and kept on disk, so that steps need no encoder.
 
-A folder ``tokens-<identity>`` holds ``manifest.json``, which says what the scenes were made of
-(the VQ-VAE's fingerprint before all), and one safetensors file a scene. Anything else to make
-them of is another identity, and so another folder: tokens of two VQ-VAEs never meet.
+A folder ``tokens-<hash>`` has ``manifest.json``, with everything that decides the tokens (such as
+the VQ-VAE's fingerprint), and one safetensors file for each excerpt. ``<hash>`` is that of the
+manifest: tokens of other data, settings or VQ-VAEs are in other folders.
 """
 
 from __future__ import annotations
@@ -35,25 +35,28 @@ from audiomask.training.signals import leave_signals
 from audiomask.training.tasks.mlm import BatchEncoder, MLMBatch, encode
 
 MANIFEST = "manifest.json"
-#: how many scenes are coded at once while the cache is made
+#: excerpts encoded at once
 BATCH = 8
 
 
 class AllStemsEncoder:
-    """Makes scenes that tell every stem: ``stem`` is [B, S, levels, F].
+    """Encodes excerpts with all their stems: ``stem`` is [B, S, levels, F].
 
-    A cached scene is met many times, and tells another of its stems each time.
+    A cached excerpt is used many times, with a random one of its stems each time.
+
+    Args:
+        encoder: encodes excerpts with one stem each.
     """
 
     def __init__(self, encoder: BatchEncoder) -> None:
         self.encoder = encoder
 
     def draw(self, index: int) -> Tensor:
-        """Nothing is drawn."""
+        """The index, in place of random numbers."""
         return torch.tensor(index)
 
     def __call__(self, excerpts: Excerpt, drawn: Tensor) -> MLMBatch:
-        """BatchEncoder of excerpts [B, …] with all stems' codes."""
+        """The codes of excerpts [B, …] and of all their stems; ``stem_index`` is ``drawn`` [B]."""
         mixtures, named = excerpts.mixture[:, 0], excerpts.stems[:, :-1, 0]
         vqvae, levels = self.encoder.vqvae, self.encoder.config.levels
         mixture = encode(vqvae, mixtures, levels)
@@ -63,14 +66,14 @@ class AllStemsEncoder:
 
 
 class TokenCache(Dataset[MLMBatch]):
-    """Coded excerpts in a folder; a run that needs more goes through them again in another order.
+    """Encoded excerpts in a folder. Each pass over them has another random order.
 
     Args:
-        folder: where tokens are kept; the scenes are in a folder below it.
-        identity: what they are made of, as JSON can hold it: the ``vqvae``'s fingerprint, the
-            data's signature, and every setting that matters.
-        items: how many scenes are kept.
-        encoder: makes them.
+        folder: of all caches; this one is a folder below it.
+        identity: everything that decides the tokens, for JSON: the ``vqvae``'s fingerprint, the
+            data's signature, and settings.
+        items: number of excerpts.
+        encoder: encodes them.
     """
 
     def __init__(
@@ -87,14 +90,14 @@ class TokenCache(Dataset[MLMBatch]):
         return load_item(self.file(number), stem_index)
 
     def file(self, number: int) -> Path:
-        """Where scene ``number`` is kept."""
+        """The file of an excerpt."""
         return self.folder / f"{number:06d}.safetensors"
 
     def missing(self) -> list[int]:
-        """The scenes that are not there yet.
+        """The numbers of the excerpts that are not in the folder yet.
 
         Raises:
-            DataError: the folder's manifest is of other data.
+            DataError: the folder's manifest is damaged or of other tokens.
         """
         manifest = self.folder / MANIFEST
         if not manifest.is_file():
@@ -110,17 +113,17 @@ class TokenCache(Dataset[MLMBatch]):
     def fill(
         self, dataset: InterleavedDataset, device: torch.device, workers: int
     ) -> Iterator[int]:
-        """Make what is missing; yields the number of scenes there after every batch.
+        """Encode the missing excerpts; yields the number of files after each batch.
 
-        A run that ends on the way leaves whole scenes, and the next one makes the rest.
+        If it is interrupted, the files written are complete, and the next call makes the rest.
 
         Args:
-            dataset: the excerpts; scene ``n`` is of excerpt ``n``.
-            device: where they are coded.
+            dataset: the excerpts; file ``n`` is of excerpt ``n``.
+            device: of the VQ-VAE.
             workers: processes that make the excerpts.
 
         Raises:
-            DataError: the folder cannot be written, or holds something else.
+            DataError: an excerpt cannot be made, or the folder cannot be written.
         """
         missing = self.missing()
         done = self.items - len(missing)
@@ -151,7 +154,7 @@ class TokenCache(Dataset[MLMBatch]):
             raise DataError(f"{self.folder}: cannot keep tokens there ({error})") from error
 
     def source(self) -> BatchSource:
-        """What a training loop reads."""
+        """The batches for the training loop."""
         config = self.encoder.config
         rate = config.sample_rate
         seconds = config.window * config.hop_length / rate
@@ -161,12 +164,12 @@ class TokenCache(Dataset[MLMBatch]):
 def open_cache(
     setup: RunSetup, fingerprint: str, encoder: BatchEncoder, dataset: InterleavedDataset
 ) -> BatchSource:
-    """A feed of excerpts that are coded once and kept; made here as far as they are missing.
+    """Batches of excerpts whose tokens are kept on disk; missing ones are encoded first.
 
     Args:
-        setup: of the run; it has a ``cache`` and says how many items to ``keep_tokens`` of.
+        setup: of the run; its options have ``cache`` and ``keep_tokens``.
         fingerprint: of the VQ-VAE.
-        encoder: makes the batches.
+        encoder: encodes excerpts.
         dataset: the excerpts.
 
     Raises:
@@ -198,12 +201,12 @@ def open_cache(
 
 @lru_cache(maxsize=2)
 def order(seed: int, epoch: int, items: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The order of the scenes in one pass over them."""
+    """The order of excerpts in one pass over the cache, int64 [items]."""
     return np.random.default_rng([seed, epoch, 3]).permutation(items)
 
 
 def save_item(item: MLMBatch, file: Path) -> None:
-    """Write a scene atomically: codes in full, powers with 8 significant bits.
+    """Write an excerpt atomically: codes as int32, powers as bfloat16.
 
     Raises:
         AudiomaskError: the file cannot be written.
@@ -217,10 +220,10 @@ def save_item(item: MLMBatch, file: Path) -> None:
 
 
 def load_item(file: Path, stem_index: Tensor) -> MLMBatch:
-    """Read a scene that tells the stem ``stem_index``.
+    """Read an excerpt with the stem of a number [].
 
     Raises:
-        DataError: the file has gone or is damaged.
+        DataError: the file is missing or damaged.
     """
     try:
         kept = load_file(file)

@@ -29,8 +29,9 @@ from audiomask.networks.masks import build_masks
 from audiomask.networks.mlm import build_mlm
 from audiomask.networks.vqvae import build_vqvae
 from audiomask.training.batches import BatchSource
-from audiomask.training.config import TrainConfig
-from audiomask.training.loop import Run, optimizer_of, train
+from audiomask.training.config import Run, TrainConfig
+from audiomask.training.loop import train
+from audiomask.training.optimizer import optimizer_of
 from audiomask.training.task import Task
 from audiomask.training.tasks.masks import MasksBatch, MasksTask
 from audiomask.training.tasks.mlm import MLMBatch, MLMTask

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from audiomask.training.batches import BatchSource
-from audiomask.training.config import TrainConfig
-from audiomask.training.loop import Run, train
+from audiomask.training.config import Run, TrainConfig
+from audiomask.training.loop import train
 from audiomask.training.state import STATE_FILE
 
 CPU = torch.device("cpu")

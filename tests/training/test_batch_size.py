@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from audiomask.errors import UsageError
 from audiomask.training import batch_size as fit
 from audiomask.training.batches import BatchSource
-from audiomask.training.loop import Run
+from audiomask.training.config import Run
 
 CPU = torch.device("cpu")
 

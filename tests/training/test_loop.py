@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from audiomask.errors import AudiomaskError
 from audiomask.training.batches import BatchSource, RankSlice
-from audiomask.training.config import TrainConfig
-from audiomask.training.loop import Run, train
+from audiomask.training.config import Run, TrainConfig
+from audiomask.training.loop import train
 from audiomask.training.state import STATE_FILE
 
 # A run

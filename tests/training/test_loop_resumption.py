@@ -13,8 +13,8 @@ from torch.utils.data import Dataset
 from audiomask.networks.vqvae.config import VQVAEConfig
 from audiomask.networks.vqvae.model import VQVAE
 from audiomask.training.batches import BatchSource
-from audiomask.training.config import TrainConfig
-from audiomask.training.loop import Run, train
+from audiomask.training.config import Run, TrainConfig
+from audiomask.training.loop import train
 from audiomask.training.tasks.vqvae import VQVAETask
 
 

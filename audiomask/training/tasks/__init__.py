@@ -1,1 +1,1 @@
-"""Training tasks, one a kind of model: the loss of a batch, and how a checkpoint is saved."""
+"""Training tasks, one for each kind of model: its batches and its loss."""

@@ -86,8 +86,8 @@ class BatchEncoder:
 def stem_rows(config: MLMConfig, batch: int) -> Tensor:
     """Which rows of a batch have a stem, int64 [K]: a share of it, rounded up.
 
-    They are evenly spread, so that several processes with parts of a batch choose the same. In
-    the paper's layout all have one.
+    They are evenly spaced, so that the parts of a batch in several processes choose the same rows.
+    In the paper's layout every row has one.
     """
     share = 1.0 if config.layout == "concatenated" else config.separated
     number = math.ceil(batch * share)
@@ -97,7 +97,7 @@ def stem_rows(config: MLMConfig, batch: int) -> Tensor:
 def encode(vqvae: AnyVQVAE, audio: Tensor, levels: int) -> Tensor:
     """Codes [B, levels, F] of audio [B, T], of the first levels.
 
-    In full precision: in half of it the VQ-VAE would choose other codes than when used.
+    Computed in float32, as in use: in half precision the VQ-VAE would choose other codes.
     """
     if not len(audio):
         return torch.zeros(0, levels, 0, dtype=torch.int64, device=audio.device)
@@ -114,24 +114,24 @@ def band_power(mixture: Tensor, config: MLMConfig) -> Tensor:
 
 
 def select(part: Tensor, rows: Tensor) -> Tensor:
-    """These rows of a part of a batch; a part that has no others as it is."""
+    """Rows of a tensor of a batch, or the tensor itself if it has only these."""
     return part if len(part) == len(rows) else part[rows]
 
 
 class MLMTask(Task):
-    """Guess masked tokens, of plain sequences and of stems."""
+    """Predict masked tokens, of plain sequences and of stems."""
 
     kind = "mlm"
     train_config = TrainConfig(steps=20_000, batch_size=8, optimizer="muon", learning_rate=3e-3)
 
     @classmethod
     def defaults(cls, required: Mapping[str, Required]) -> dict[str, Any]:
-        """All levels of the VQ-VAE."""
+        """``levels``: all those of the VQ-VAE."""
         return {"levels": len(required["vqvae"].model.codebooks())}
 
     @classmethod
     def fixed(cls, required: Mapping[str, Required]) -> dict[str, Any]:
-        """What the VQ-VAE decides."""
+        """The settings that model and VQ-VAE share."""
         vqvae = required["vqvae"].model.config
         return {name: getattr(vqvae, name) for name in SHARED_FIELDS}
 
@@ -139,7 +139,7 @@ class MLMTask(Task):
     def build(
         cls, kind: Kind, preset: str, config: MLMConfig, required: Mapping[str, Required]
     ) -> nn.Module:
-        """The model, with the VQ-VAE's code vectors."""
+        """The model, with the VQ-VAE's codebooks."""
         codebooks = required["vqvae"].model.codebooks()
         if config.levels > len(codebooks):
             raise ConfigError(f"levels is {config.levels}; the VQ-VAE has {len(codebooks)}")
@@ -164,7 +164,7 @@ class MLMTask(Task):
     def cached(
         self, builder: BatchBuilder, setup: RunSetup, excerpts: InterleavedDataset
     ) -> BatchSource:
-        """A feed of excerpts that are coded once and kept; made here as far as they are missing.
+        """Batches of excerpts whose tokens are kept on disk; missing ones are encoded first.
 
         Raises:
             UsageError: there is no folder to keep them in.
@@ -182,7 +182,7 @@ class MLMTask(Task):
         return (part for part in self.model.modules() if isinstance(part, TransformerLayer))
 
     def unused_parameters(self) -> Iterator[nn.Parameter]:
-        """What separates, where no stem is learned."""
+        """The projection of the bands, where no stem is learned."""
         config = self.model.config
         if config.layout == "aligned" and config.bands and not config.separated:
             yield from self.model.band_projection.parameters()
@@ -195,7 +195,7 @@ class MLMTask(Task):
         return loss, {name: value.detach() for name, value in terms.items()}
 
     def concatenated(self, batch: MLMBatch) -> dict[str, Tensor]:
-        """The paper's: BERT's masking of plain windows and of ``mixture SEP stem``."""
+        """Loss terms of the paper: BERT's masking of plain windows and of ``mixture SEP stem``."""
         mixture, stem = batch.mixture, batch.stem
         model, vocabulary = self.model, self.model.vocabulary
         window = model.config.window
@@ -211,7 +211,7 @@ class MLMTask(Task):
         ]
         sequence = torch.cat(rows)
         inputs, chosen = bert_mask(sequence, vocabulary)
-        # half of the rows have the whole stem masked, as it is when separating
+        # in half of the rows the whole stem is masked, as in separation
         whole = torch.arange(len(inputs), device=inputs.device) % 2 == 0
         inputs[whole, :, half + 1 :] = vocabulary.mask
         chosen[whole, :, half + 1 :] = True
@@ -219,12 +219,12 @@ class MLMTask(Task):
         return terms
 
     def aligned(self, batch: MLMBatch) -> dict[str, Tensor]:
-        """Both jobs of the default preset."""
+        """Loss terms of the default preset: masked plain sequences, and stems of mixtures."""
         model, vocabulary = self.model, self.model.vocabulary
         mixture = batch.mixture
         rows = stem_rows(model.config, len(mixture)).to(mixture.device)
         stem, index = select(batch.stem, rows), select(batch.stem_index, rows)
-        # infill: every row, one of the stems alone now and then
+        # plain sequences: every row, a stem in place of the mixture in some of them
         alone = distributed.rand(len(rows), 1, 1, device=stem.device) < STEM_ALONE
         plain = mixture.clone()
         plain[rows] = torch.where(alone, stem, plain[rows])
@@ -241,11 +241,11 @@ class MLMTask(Task):
         return terms
 
     def stem_nll(self, context: Tensor, stems: Tensor, codes: Tensor, stem_index: Tensor) -> Tensor:
-        """Mean negative log-likelihood of stems, all of them masked and partly shown.
+        """Mean negative log-likelihood of stems that are masked completely and partly.
 
         Args:
             context: hidden states of the mixtures [K, F, dim].
-            stems: final hidden states of every stem, all of it masked [K, S, F, dim].
+            stems: final hidden states of every stem, each masked completely [K, S, F, dim].
             codes: of one stem of each mixture [K, levels, F].
             stem_index: which stem that is [K].
         """
@@ -269,18 +269,18 @@ class MLMTask(Task):
             # only the chosen positions go through the large output layer
             logits = self.model.level_logits(hidden[where], level).float()
             total = total + F.cross_entropy(logits, ids[:, level][where], reduction="sum")
-        # over the positions of all processes, though each has others and another number of them
+        # divided by the number of positions in all processes, as each has another number of them
         everywhere = distributed.all_reduce_sum(chosen.sum().float()).clamp_min(1)
         return total * distributed.world_size() / everywhere
 
     def audio_samples(self, batch: MLMBatch) -> dict[str, Tensor]:
-        """The first mixture and one of its stems, as tokens sound, and the stem found."""
+        """The first mixture and one of its stems, decoded from tokens, and the predicted stem."""
         if not len(batch.mixture):
             return {}
         if not len(batch.stem):
             return {"mixture": self.vqvae.decode(batch.mixture[:1])[0]}
         mixture, stem, number = batch.mixture[:1], batch.stem[:1], int(batch.stem_index[0])
-        # the first row has a stem, whatever the share
+        # the first row always has a stem
         bands = band_features(batch.mixture_power[:1]) if self.model.config.bands else None
         if self.model.config.layout == "concatenated":
             half = (self.model.config.window - 1) // 2

@@ -18,9 +18,9 @@ from audiomask.training.batches import batch_source
 from audiomask.training.config import TrainConfig
 from audiomask.training.task import Task
 
-#: seconds of an excerpt that crops are cut from, how many, and seconds of each
+#: seconds of an excerpt; number of crops from it; seconds of each crop
 EXCERPT_SECONDS, CROPS, CROP_SECONDS = 3.0, 2, 0.75
-#: excerpts whose crops a VQ-VAE starts from
+#: excerpts whose crops a VQ-VAE is initialized from
 EXAMPLES = 64
 
 
@@ -30,8 +30,8 @@ class VQVAETask(Task):
     kind = "vqvae"
     train_config = TrainConfig(steps=20_000, batch_size=6)
     needs_stems = False
-    #: weight of a step in the running usage of codes, and the share of the mean usage under which
-    #: a code counts as dead
+    #: weight of a step in the running usage of codes; share of the mean usage below which a code
+    #: is dead
     USAGE, DEAD = 0.02, 0.01
     usage: Tensor | None = None
 
@@ -43,7 +43,7 @@ class VQVAETask(Task):
 
     @classmethod
     def stems(cls, config: Any, known: Iterable[str]) -> tuple[str, ...]:
-        """Those of the data: which is which makes no difference."""
+        """All stems of the data."""
         return tuple(sorted(known)) or STEMS
 
     def batches(self, seed: int) -> Crops:
@@ -53,7 +53,7 @@ class VQVAETask(Task):
         return Crops(round(CROP_SECONDS * rate / hop) * hop, CROPS, seed)
 
     def initialize(self, excerpts: InterleavedDataset, builder: BatchBuilder) -> None:
-        """Start the default model from the statistics of crops."""
+        """Initialize the default model from crops."""
         if not isinstance(self.model, VQVAE):
             return
         source = batch_source(excerpts, builder, torch.device("cpu"))
@@ -77,7 +77,7 @@ class VQVAETask(Task):
         return output.loss, numbers
 
     def dead(self, codes: Tensor) -> Tensor:
-        """How many codes of each level are hardly used of late, [levels].
+        """The number of dead codes of each level, by their recent usage, [levels].
 
         Args:
             codes: of a batch [B, levels, F].
@@ -91,7 +91,7 @@ class VQVAETask(Task):
         return (self.usage < self.DEAD * self.usage.mean(dim=1, keepdim=True)).float().sum(dim=1)
 
     def audio_samples(self, batch: Tensor) -> dict[str, Tensor]:
-        """The first crops of a batch [B, N, T], and what became of them."""
+        """The first crops of a batch [B, N, T], and their reconstructions."""
         crops = batch[:4, 0]
         pairs = zip(crops, self.model.decode(self.model.encode(crops)), strict=True)
         return {
@@ -102,31 +102,31 @@ class VQVAETask(Task):
 
 
 class Crops:
-    """Crops of each excerpt: every other one from the mixture, the others from stems alone.
+    """Crops of excerpts, alternately from the mixture and from single stems.
 
-    Making an excerpt costs far more than cutting it up, hence several crops of each.
+    Several crops of each excerpt, as an excerpt takes much longer to make than a crop.
 
     Args:
         crop: length of a crop in samples.
-        number: how many crops N of an excerpt.
-        seed: with an item's index, decides where they are cut.
+        number: crops of an excerpt, N.
+        seed: with an item's index, decides the crops.
     """
 
     def __init__(self, crop: int, number: int, seed: int) -> None:
         self.crop, self.number, self.seed = crop, number, seed
 
     def draw(self, index: int) -> Tensor:
-        """Uniform numbers [N, 3]: which stem, where, how loud."""
+        """Uniform random numbers [N, 3]: for stem, position and level."""
         return torch.rand(self.number, 3, generator=generator(self.seed, index))
 
     def __call__(self, excerpts: Excerpt, drawn: Tensor) -> Tensor:
-        """Crops [B, N, crop] of excerpts [B, …], by what was drawn [B, N, 3]."""
+        """Crops [B, N, crop] of excerpts [B, …], by random numbers [B, N, 3]."""
         sources = torch.cat([excerpts.mixture[:, None], excerpts.stems], dim=1)[:, :, 0]
         sounding = excerpts.stems[:, :, 0].abs().amax(dim=-1) > 1e-3
         sounding = sounding & excerpts.has_stems[:, None]
         count = sounding.sum(dim=1, keepdim=True)
         pick, place, level = drawn.unbind(dim=-1)
-        # the pick-th of the stems that sound, counted from one
+        # the number, from one, of the chosen stem among those that sound
         rank = (pick * count).long() + 1
         reached = sounding.cumsum(dim=1)[:, None] >= rank[..., None]
         stem = reached.int().argmax(dim=-1)
@@ -140,7 +140,7 @@ class Crops:
         offsets = torch.arange(min(self.crop, length), device=drawn.device)
         crops = sources.flatten()[first[..., None] + offsets]
         loud = crops.square().mean(dim=-1).sqrt()
-        # stems far under their mixture would be a third of all crops and teach little
+        # a random level, as a third of the stems are too quiet to learn much from
         gain = 10 ** ((-35 + 21 * level) / 20) / loud.clamp_min(1e-5)
         gain = torch.minimum(gain, 0.99 / crops.abs().amax(dim=-1).clamp_min(1e-6))
         return crops * torch.where(loud > 1e-5, gain, 1)[..., None]
