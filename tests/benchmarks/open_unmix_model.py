@@ -24,7 +24,7 @@ from audiomask.checkpoint.store import write_json, write_tensors
 from audiomask.data.excerpt import Excerpt
 from audiomask.data.interleave import InterleavedDataset
 from audiomask.errors import CheckpointError, DataError, UsageError
-from audiomask.training.batches import RankSlice, feed_of, to_device
+from audiomask.training.batches import RankSlice, batch_source, to_device
 from audiomask.training.run_setup import precision_of
 from audiomask.training.signals import Stop, leave_signals
 
@@ -184,7 +184,7 @@ class Training:
     def batches(self, first: int) -> Iterator[Excerpt]:
         """Batches of excerpts on the device, from this one on; those whose stems are known."""
         size = self.recipe.batch
-        feed = feed_of(self.blend, Whole(), self.device)
+        feed = batch_source(self.blend, Whole(), self.device)
         loader: DataLoader[Any] = DataLoader(
             RankSlice(feed.data, first * size, 1 << 40, size),
             batch_size=size,

@@ -19,7 +19,7 @@ from audiomask.data.interleave import (
     SeededItems,
     collate_raw,
 )
-from audiomask.training.batches import RankSlice, feed_of
+from audiomask.training.batches import RankSlice, batch_source
 
 STEMS = ("guitar", "piano")
 SAMPLES = 11_025
@@ -63,7 +63,7 @@ def test_items_come_from_all_parts_always_the_same(blend: InterleavedDataset) ->
 
 
 def batches(blend: InterleavedDataset, workers: int, feed: Any = None) -> list[Any]:
-    feed = feed or feed_of(blend, Sums(), CPU)
+    feed = feed or batch_source(blend, Sums(), CPU)
     loader = DataLoader(
         RankSlice(feed.data, 5, 17, 4), batch_size=4, collate_fn=feed.collate, num_workers=workers
     )
