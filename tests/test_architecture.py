@@ -5,6 +5,8 @@ import tomllib
 from itertools import pairwise
 from pathlib import Path
 
+from module_names import offenders
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -42,3 +44,9 @@ def test_every_room_that_is_named_is_there() -> None:
     package = ROOT / "audiomask"
     for room in rooms():
         assert (package / room).is_dir() or (package / f"{room}.py").is_file(), room
+
+
+def test_a_name_is_private_exactly_where_no_other_file_uses_it() -> None:
+    wrong = [f"{module}.{name}: {better}" for module, names in offenders().items()
+             for name, better in names.items()]  # fmt: skip
+    assert not wrong, "\n".join(wrong)

@@ -77,8 +77,8 @@ def torchaudio_functional() -> ModuleType:
     except (ImportError, OSError, RuntimeError) as error:
         torch, torchaudio = (_version(name) for name in ("torch", "torchaudio"))
         raise DependencyError(
-            f"torchaudio {torchaudio} cannot be loaded beside torch {torch}; known to work: {PAIR},"
-            " both for the CPU or both for CUDA (from one package index):"
+            f"torchaudio {torchaudio} cannot be loaded beside torch {torch}; "
+            f"known to work: {PAIR}, both for the CPU or both for CUDA (from one package index):"
             " pip install torch==2.14.1 torchaudio==2.11.0"
         ) from error
 

@@ -63,7 +63,7 @@ def has_bfloat16(device: torch.device) -> bool:
     """Whether matrix products are faster in bfloat16: on most GPUs, and on CPUs with AMX."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu._is_amx_tile_supported())
+    return bool(torch.cpu._is_amx_tile_supported())  # noqa: SLF001 (there is no public one)
 
 
 def fast(device: torch.device) -> AbstractContextManager[Any]:

@@ -39,12 +39,12 @@ def save_tokens(
     write = {"safetensors": write_tensors, "text": write_text, "npy": write_array}[format]
     blocks = write(tokens)
     if str(path) == "-":
-        _write(pipes.stdout_stream(binary=format != "text"), blocks, pipes.STDOUT_NAME)
+        write_blocks(pipes.stdout_stream(binary=format != "text"), blocks, pipes.STDOUT_NAME)
         return
     with AtomicFile(Path(path), overwrite) as temporary:
         try:
             with temporary.open("wb") as out:
-                _write(out, blocks, str(path))
+                write_blocks(out, blocks, str(path))
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 raise
@@ -101,7 +101,8 @@ def _load(path: Path) -> Tokens:
     return read_tensors(path)
 
 
-def _write(stream: BinaryIO, blocks: Iterator[bytes], name: str) -> None:
+def write_blocks(stream: BinaryIO, blocks: Iterator[bytes], name: str) -> None:
+    """Write a file's blocks to a stream; ``name`` is for errors."""
     try:
         for block in blocks:
             stream.write(block)

@@ -110,7 +110,7 @@ def test_outputs_are_whole_or_absent(
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("audiomask.tokens.store._write", full)
+    monkeypatch.setattr("audiomask.tokens.store.write_blocks", full)
     with pytest.raises(AudioFileError, match="No space left"):
         save_tokens(make(), path, format, overwrite=True)
     assert path.read_bytes() == old
