@@ -92,9 +92,12 @@ class Uses:
             if isinstance(node, ast.Attribute):
                 self.found |= {(module, node.attr) for module in self.named(node.value)}
             elif isinstance(node, ast.Call) and len(node.args) > 1:
-                # as setattr(module, "name", value)
+                # as setattr(module, "name", value), or with a name that is a text elsewhere
                 name = getattr(node.args[1], "value", None)
-                self.found |= {(m, name) for m in self.named(node.args[0]) if isinstance(name, str)}
+                names = [name] if isinstance(name, str) else []
+                if not names and ast.unparse(node.func).endswith("attr"):
+                    names = [n.value for n in nodes if isinstance(n, ast.Constant)]
+                self.found |= {(m, str(n)) for m in self.named(node.args[0]) for n in names}
             elif isinstance(node, ast.Constant) and re.search(r"\bimport\b", str(node.value)):
                 with suppress(SyntaxError):
                     self.read(ast.parse(str(node.value)))
