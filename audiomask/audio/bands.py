@@ -17,7 +17,7 @@ BLOCK_BANDS = 32
 
 
 @dataclass(frozen=True)
-class BandBlock:
+class _BandBlock:
     """Neighbouring bins and the bands that they belong to.
 
     Attributes:
@@ -41,7 +41,7 @@ class Bands:
     def __init__(self, weights: Tensor) -> None:
         bins, self.number = weights.shape
         self.parts = 2 * bins
-        self.blocks: list[BandBlock] = []
+        self.blocks: list[_BandBlock] = []
         used = weights.cpu() != 0
         lowest = used.int().argmax(dim=1).tolist()
         above = (self.number - used.flip(1).int().argmax(dim=1)).tolist()
@@ -58,7 +58,7 @@ class Bands:
                 end += 1
             bands = slice(min(low, high), high)
             block = weights[begin:end, bands].T.repeat_interleave(2, dim=1).contiguous()
-            self.blocks.append(BandBlock(slice(2 * begin, 2 * end), bands, block))
+            self.blocks.append(_BandBlock(slice(2 * begin, 2 * end), bands, block))
             begin = end
 
     def to_bins(self, values: Tensor, out: Tensor) -> None:

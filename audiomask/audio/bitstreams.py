@@ -14,8 +14,8 @@ import soundfile
 
 from audiomask.audio.pcm import BITS
 
-Samples = npt.NDArray[np.int32]
-Words = npt.NDArray[np.uint16]
+_Samples = npt.NDArray[np.int32]
+_Words = npt.NDArray[np.uint16]
 
 #: samples per channel that are searched, after a file's leading silence
 _SEARCHED = 1 << 14
@@ -79,13 +79,13 @@ def find_bitstream(file: soundfile.SoundFile) -> BitStream | None:
     return None
 
 
-def to_bytes(samples: Samples, stream: BitStream) -> bytes:
+def to_bytes(samples: _Samples, stream: BitStream) -> bytes:
     """A bit stream's bytes, for ffmpeg, of int32 samples [n, C]."""
     words = (samples.reshape(-1) >> 16).astype("<u2")
     return (words.byteswap() if stream.swapped else words).tobytes()
 
 
-def _first_sound(file: soundfile.SoundFile) -> tuple[int, Samples]:
+def _first_sound(file: soundfile.SoundFile) -> tuple[int, _Samples]:
     """Number of leading silent samples, and the interleaved samples after them."""
     lead = 0
     if file.tell():
@@ -94,7 +94,7 @@ def _first_sound(file: soundfile.SoundFile) -> tuple[int, Samples]:
         loud = np.flatnonzero(block.any(axis=1))
         if len(loud):
             more = file.read(int(loud[0]), dtype="int32", always_2d=True)
-            sound: Samples = np.concatenate([block[loud[0] :], more]).reshape(-1)
+            sound: _Samples = np.concatenate([block[loud[0] :], more]).reshape(-1)
             return lead + int(loud[0]), sound
         lead += len(block)
     return lead, np.zeros(0, dtype=np.int32)
@@ -106,7 +106,7 @@ def _pairs(words: npt.NDArray[np.generic], pair: tuple[int, int]) -> list[int]:
     return [int(place) for place in found]
 
 
-def _find_ac3(words: Words) -> int | None:
+def _find_ac3(words: _Words) -> int | None:
     """Position of two consecutive AC-3 frames, the first with a valid checksum; None for none."""
     for place in map(int, np.flatnonzero(words == _AC3)):
         if place + 3 > len(words):
@@ -123,7 +123,7 @@ def _find_ac3(words: Words) -> int | None:
     return None
 
 
-def _checksum(words: Words) -> int:
+def _checksum(words: _Words) -> int:
     """The CRC (x^16 + x^15 + x^2 + 1) of words, most significant bits first."""
     value = 0
     for word in map(int, words):

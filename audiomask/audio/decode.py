@@ -145,7 +145,7 @@ def decode(
     Raises:
         AudioFileError: it is not audio, has no sound, or ffmpeg or pydub is missing.
     """
-    check_decodable(path, name)
+    _check_decodable(path, name)
     sound = probe(path, name, demuxer)
     command = read_command(path, name, track=sound.track, demuxer=demuxer)
     command += ["-af", _filters(sound.delay + delay)]
@@ -161,7 +161,7 @@ def decode(
     return sound
 
 
-def check_decodable(path: Path, name: str) -> None:
+def _check_decodable(path: Path, name: str) -> None:
     """Raise AudioFileError for a text, and where ffmpeg or pydub is missing."""
     if looks_like_text(path):
         raise AudioFileError(f"{name}: is text, not audio")
@@ -189,7 +189,7 @@ def read_command(
     Raises:
         AudioFileError: the file is text, or ffmpeg or pydub is missing.
     """
-    check_decodable(path, name)
+    _check_decodable(path, name)
     command = [str(ffmpeg_path()), "-v", "error", "-nostdin", *before]
     return [*command, *guarded_input(path, demuxer), "-map", f"0:a:{track}"]
 
@@ -204,11 +204,11 @@ def ffmpeg_error(stderr: bytes, path: Path, name: str) -> AudioFileError:
     """The error of a file that ffmpeg did not decode, from its messages."""
     if b"matches no streams" in stderr:
         return AudioFileError(f"{name}: has no sound")
-    reason = ffmpeg_message(stderr, path)
+    reason = _ffmpeg_message(stderr, path)
     return AudioFileError(f"{name}: is not audio that libsndfile or ffmpeg can read{reason}")
 
 
-def ffmpeg_message(stderr: bytes, path: Path) -> str:
+def _ffmpeg_message(stderr: bytes, path: Path) -> str:
     """The last line of ffmpeg's messages, in brackets and without the (temporary) file's name."""
     lines = stderr.decode("utf-8", "replace").replace(f"file:{path.absolute()}", "").splitlines()
     words = " ".join(lines[-1].split()).strip(" :") if lines else ""

@@ -50,7 +50,7 @@ class _Frame(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Stream:
+class _Stream:
     """The frames of a file.
 
     Attributes:
@@ -93,7 +93,7 @@ def has_exact_header(path: Path) -> bool:
         return declared is not None and end <= start + declared[1] + 2 * _LONGEST
 
 
-def scan_frames(path: Path) -> Stream | None:
+def scan_frames(path: Path) -> _Stream | None:
     """Read the headers of all frames of a file.
 
     Returns:
@@ -105,7 +105,7 @@ def scan_frames(path: Path) -> Stream | None:
         return None if start is None else _walk(data, start, end)
 
 
-def _walk(data: mmap.mmap, start: int, end: int) -> Stream:
+def _walk(data: mmap.mmap, start: int, end: int) -> _Stream:
     known = _frames()
     head = _declared(data, start)
     samples, seconds, joined = 0, 0.0, False
@@ -129,7 +129,7 @@ def _walk(data: mmap.mmap, start: int, end: int) -> Stream:
             forms[form] = forms.get(form, 0) + 1
         place += frame.size
     uniform = sum(number >= _MIN_RUN for number in forms.values()) < 2
-    return Stream(seconds, samples, None if head is None else head[0], joined, uniform)
+    return _Stream(seconds, samples, None if head is None else head[0], joined, uniform)
 
 
 def _declared(data: mmap.mmap, place: int) -> tuple[int, int] | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 #: endings of audio files
-SOUND_ENDINGS = (
+_SOUND_ENDINGS = (
     # uncompressed
     *(".wav", ".wave", ".bwf", ".w64", ".rf64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf"),
     *(".voc", ".8svx", ".sph", ".nist", ".ircam", ".paf", ".avr", ".sds"),
@@ -20,12 +20,12 @@ SOUND_ENDINGS = (
     *(".ac3", ".eac3", ".ec3", ".dts", ".dtshd", ".amr", ".ra", ".oma", ".aa3"),
 )
 #: endings of video files
-VIDEO_ENDINGS = (
+_VIDEO_ENDINGS = (
     *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".mkv", ".webm", ".ogv", ".avi"),
     *(".wmv", ".asf", ".flv", ".mpg", ".mpeg", ".vob", ".m2ts", ".mts", ".rm", ".rmvb", ".mxf"),
 )
 #: endings that count as audio in a folder; a file given by name may have any
-AUDIO_ENDINGS = (*SOUND_ENDINGS, *VIDEO_ENDINGS)
+AUDIO_ENDINGS = (*_SOUND_ENDINGS, *_VIDEO_ENDINGS)
 #: most endings in ``ending_counts``
 _LISTED = 6
 

@@ -29,7 +29,7 @@ BITS = {
 FLOATING = ("FLOAT", "DOUBLE")
 
 Raw = npt.NDArray[Any]
-Int32 = npt.NDArray[np.int32]
+_Int32 = npt.NDArray[np.int32]
 
 
 def is_lossy(subtype: str) -> bool:
@@ -56,7 +56,7 @@ def quantize(audio: Tensor, subtype: str) -> Tensor:
     return (_whole(audio, BITS[subtype]) / scale).to(audio.dtype)
 
 
-def to_integers(audio: Tensor, subtype: str) -> Int32:
+def to_integers(audio: Tensor, subtype: str) -> _Int32:
     """Samples as the left-justified integers that libsndfile writes.
 
     Args:
@@ -76,7 +76,7 @@ def to_integers(audio: Tensor, subtype: str) -> Int32:
     return np.ascontiguousarray(left.to(torch.int32).T.cpu().numpy())
 
 
-def requantize(raw: Int32, subtype: str) -> Int32:
+def requantize(raw: _Int32, subtype: str) -> _Int32:
     """Round left-justified integers to a (perhaps narrower) integer subtype, half to even.
 
     Samples that the subtype can store stay unchanged.

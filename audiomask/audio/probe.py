@@ -55,7 +55,7 @@ class Sound:
 
 
 #: the track of a file that ffprobe cannot read; ffmpeg may
-UNKNOWN = Sound("FFMPEG", "UNKNOWN", None)
+_UNKNOWN = Sound("FFMPEG", "UNKNOWN", None)
 
 
 def ffmpeg_path() -> str | None:
@@ -97,7 +97,7 @@ def probe(path: Path, name: str, demuxer: str | None = None) -> Sound:
         demuxer: ffmpeg's demuxer, where it is known.
 
     Returns:
-        The track; ``UNKNOWN`` where ffprobe is missing or cannot read the file.
+        The track; ``_UNKNOWN`` where ffprobe is missing or cannot read the file.
 
     Raises:
         AudioFileError: it has video and no audio.
@@ -112,12 +112,12 @@ def probe(path: Path, name: str, demuxer: str | None = None) -> Sound:
         streams = [s for s in info["streams"] if s.get("codec_type") in ("audio", "video")]
         container = str(info["format"]["format_name"]).split(",")[0].upper()
     except (LookupError, ValueError, TypeError, AttributeError):
-        return UNKNOWN
+        return _UNKNOWN
     audio = [s for s in streams if s["codec_type"] == "audio"]
     if not audio:
         if streams:
             raise AudioFileError(f"{name}: has no sound")
-        return UNKNOWN
+        return _UNKNOWN
     defaults = [number for number, s in enumerate(audio) if _has_disposition(s, "default")]
     track = defaults[0] if defaults else 0
     chosen = audio[track]
@@ -153,7 +153,7 @@ def measure_duration(path: Path, name: str) -> tuple[float | None, bool]:
     except AudioFileError:
         return None, False
     seconds, restarts = sound.seconds, False
-    if sound is not UNKNOWN and (seconds is None or sound.container.lower() in _UNTIMED):
+    if sound is not _UNKNOWN and (seconds is None or sound.container.lower() in _UNTIMED):
         shown = ["-select_streams", f"a:{sound.track}"]
         shown += ["-show_entries", "packet=pts_time,duration_time", "-of", "csv=p=0"]
         lengths, last = 0.0, -math.inf

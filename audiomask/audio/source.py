@@ -66,7 +66,7 @@ class ResampledSource:
     """
 
     #: seconds read beyond both ends; soxr's HQ filter is far shorter
-    MARGIN = 0.1
+    _MARGIN = 0.1
 
     def __init__(self, source: AudioSource, sample_rate: int) -> None:
         self.source = source
@@ -81,7 +81,7 @@ class ResampledSource:
         """Samples [start, stop) at the new rate; zeros outside."""
         if self.source.sample_rate == self.sample_rate:
             return self.source.read(start, stop)
-        margin = math.ceil(self.MARGIN * self.sample_rate / self._unit_out)
+        margin = math.ceil(self._MARGIN * self.sample_rate / self._unit_out)
         first = math.floor(start / self._unit_out) - margin
         last = math.ceil(stop / self._unit_out) + margin
         audio = self.source.read(first * self._unit_in, last * self._unit_in)

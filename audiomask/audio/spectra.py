@@ -16,21 +16,22 @@ from torch import Tensor
 from audiomask.runtime.dependencies import torchaudio_functional
 
 #: lower bound of the sum of squared windows, by which is divided
-MIN_WEIGHT = 1e-8
+_MIN_WEIGHT = 1e-8
 
 
 @lru_cache(maxsize=32)
-def _hann(size: int, device: torch.device) -> Tensor:
+def hann(size: int, device: torch.device) -> Tensor:
+    """Hann's periodic window [size]."""
     # a cached inference tensor could not be used in training later
     with torch.inference_mode(False):
         return torch.hann_window(size, device=device)
 
 
 @lru_cache(maxsize=32)
-def analysis_window(size: int, device: torch.device) -> Tensor:
+def _analysis_window(size: int, device: torch.device) -> Tensor:
     """The window of :func:`frame_spectra` [size]: a Hann window of energy one."""
     with torch.inference_mode(False):
-        window = _hann(size, device)
+        window = hann(size, device)
         return window / window.square().sum().sqrt()
 
 
@@ -38,10 +39,10 @@ def analysis_window(size: int, device: torch.device) -> Tensor:
 def synthesis_window(size: int, hop: int, device: torch.device) -> Tensor:
     """The window [size] for overlap-add of frames, normalized for a steady number of frames.
 
-    It inverts :func:`analysis_window` except near the ends, see :func:`finish_overlap_add`.
+    It inverts :func:`_analysis_window` except near the ends, see :func:`finish_overlap_add`.
     """
     with torch.inference_mode(False):
-        window = _hann(size, device)
+        window = hann(size, device)
         weight = _steady_weight(size, hop, device).repeat(-(-size // hop))[:size]
         return window * window.square().sum().sqrt() / weight
 
@@ -49,8 +50,8 @@ def synthesis_window(size: int, hop: int, device: torch.device) -> Tensor:
 def _steady_weight(size: int, hop: int, device: torch.device) -> Tensor:
     """The sum of overlapping squared windows away from the ends, over one hop [hop]."""
     parts = -(-size // hop)
-    square = F.pad(_hann(size, device).square(), (0, parts * hop - size))
-    return square.view(parts, hop).sum(dim=0).clamp_min(MIN_WEIGHT)
+    square = F.pad(hann(size, device).square(), (0, parts * hop - size))
+    return square.view(parts, hop).sum(dim=0).clamp_min(_MIN_WEIGHT)
 
 
 def stft(audio: Tensor, size: int, hop: int) -> Tensor:
@@ -88,7 +89,7 @@ def frame_spectra(audio: Tensor, size: int, hop: int) -> Tensor:
         complex [..., F, size // 2 + 1], scaled as by :func:`stft`.
     """
     spectrum: Tensor = torch.fft.rfft(
-        audio.unfold(-1, size, hop) * analysis_window(size, audio.device)
+        audio.unfold(-1, size, hop) * _analysis_window(size, audio.device)
     )
     return spectrum
 
@@ -154,12 +155,12 @@ def overlap_add(total: Tensor, frames: Tensor, window: Tensor) -> None:
 def _end_gain(size: int, hop: int, number: int, device: torch.device) -> Tensor:
     """The steady sum of squared windows over that of so few frames, [number * hop]."""
     with torch.inference_mode(False):
-        square = _hann(size, device).square()
+        square = hann(size, device).square()
         total = square.new_zeros(number + -(-size // hop) - 1, hop)
         overlap_add(total, square.expand(number, size), torch.ones_like(square))
         left = (size - hop) // 2
         steady = _steady_weight(size, hop, device).roll(-(left % hop)).repeat(number)
-        return steady / total.flatten()[left : left + number * hop].clamp_min(MIN_WEIGHT)
+        return steady / total.flatten()[left : left + number * hop].clamp_min(_MIN_WEIGHT)
 
 
 @lru_cache(maxsize=32)

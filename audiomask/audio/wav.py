@@ -22,7 +22,7 @@ from audiomask.audio.pcm import Raw
 WIDTHS = {"PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 #: RIFF sizes have 32 bits; beyond this the file becomes RF64
 LIMIT = 2**32 - 1
-UNKNOWN = 0xFFFFFFFF
+_UNKNOWN = 0xFFFFFFFF
 _BLOCK = 1 << 20
 _W64_FMT = b"fmt \xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
@@ -56,7 +56,7 @@ class WavStream:
         wide: bool = False,
     ) -> None:
         self.stream, self.sample_rate, self.channels = stream, sample_rate, channels
-        self.subtype, self.expected_frames, self.seekable = subtype, frames, seekable
+        self.subtype, self._expected_frames, self.seekable = subtype, frames, seekable
         self.frames = 0
         self._layout, self._wide = layout, wide
         self._start = stream.tell() if seekable else 0
@@ -88,19 +88,19 @@ class WavStream:
         """
         self.stream.write(self._head + bytes(self.frames * self._width % 2) + self._after)
         self._head = b""
-        if self.expected_frames != self.frames:
+        if self._expected_frames != self.frames:
             if self.seekable:
                 end = self.stream.tell()
                 self.stream.seek(self._start)
                 self.stream.write(self._header(self.frames))
                 self.stream.seek(end)
-            elif self.expected_frames is not None:
-                raise ValueError(f"promised {self.expected_frames} frames but wrote {self.frames}")
+            elif self._expected_frames is not None:
+                raise ValueError(f"promised {self._expected_frames} frames but wrote {self.frames}")
         self.stream.flush()
 
     def _header(self, frames: int | None) -> bytes:
         floating = self.subtype in ("FLOAT", "DOUBLE")
-        count = UNKNOWN if frames is None else min(frames, LIMIT)
+        count = _UNKNOWN if frames is None else min(frames, LIMIT)
         body = self._first + _chunk(b"fmt ", self._format(3 if floating else 1))
         if floating:
             body += _chunk(b"fact", struct.pack("<I", count))
@@ -108,9 +108,9 @@ class WavStream:
         if frames is None:
             room = _chunk(b"JUNK", bytes(28))
             return (
-                (b"RIFF" + struct.pack("<I", UNKNOWN) + b"WAVE" + room + body)
+                (b"RIFF" + struct.pack("<I", _UNKNOWN) + b"WAVE" + room + body)
                 + b"data"
-                + struct.pack("<I", UNKNOWN)
+                + struct.pack("<I", _UNKNOWN)
             )
         data = frames * self._width
         if self._wide:
@@ -154,12 +154,12 @@ def container(
         return head + b"data" + struct.pack("<I", data)
     riff += 0 if reserve_rf64 else 36
     sizes = _chunk(b"ds64", struct.pack("<QQQI", riff, data, frames or 0, 0))
-    head = b"RF64" + struct.pack("<I", UNKNOWN) + b"WAVE" + sizes + body
-    return head + b"data" + struct.pack("<I", UNKNOWN)
+    head = b"RF64" + struct.pack("<I", _UNKNOWN) + b"WAVE" + sizes + body
+    return head + b"data" + struct.pack("<I", _UNKNOWN)
 
 
 @dataclass(frozen=True)
-class Misread:
+class _Misread:
     """A WAV of which libsndfile reads too little or too much.
 
     Attributes:
@@ -184,7 +184,7 @@ class Misread:
         return self.size / rate if rate else None
 
 
-def find_misread(path: Path) -> Misread | None:
+def find_misread(path: Path) -> _Misread | None:
     """The true samples of a WAV whose header misleads libsndfile; None for all other files.
 
     Crashed recorders and programs that wrote to a pipe leave 0 or a placeholder as the length. Some
@@ -205,17 +205,17 @@ def find_misread(path: Path) -> Misread | None:
                 source.seek(start + 8)
                 data_size = int.from_bytes(source.read(8), "little")
             elif name == b"data":
-                true = data_size if wide and size == UNKNOWN and not spans else size
+                true = data_size if wide and size == _UNKNOWN and not spans else size
                 if fmt and not spans and _is_wrong(source, start, true, end, wide):
-                    return Misread(fmt, ((start, end),))
+                    return _Misread(fmt, ((start, end),))
                 first, uniform = first or fmt, uniform and fmt == (first or fmt)
                 spans.append((start, min(start + true, end)))
         if first and len(spans) > 1:
-            return Misread(first, tuple(_whole_frames(first, spans)), uniform)
+            return _Misread(first, tuple(_whole_frames(first, spans)), uniform)
     return None
 
 
-def repair_header(path: Path, found: Misread, target: Path) -> None:
+def repair_header(path: Path, found: _Misread, target: Path) -> None:
     """Copy a misread WAV to ``target`` with a correct header."""
     with path.open("rb") as source, target.open("wb") as out:
         out.write(container(found.fmt, found.size, reserve_rf64=False))

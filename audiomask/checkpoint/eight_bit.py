@@ -11,7 +11,7 @@ from torch import Tensor
 
 from audiomask.errors import CheckpointError
 
-VALUES, SCALE = ".int8", ".scale"
+_VALUES, _SCALE = ".int8", ".scale"
 #: elements of the smallest tensor that is stored in 8 bits
 LEAST = 1 << 14
 
@@ -26,8 +26,8 @@ def pack(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         rows = value.detach().float().flatten(1)
         scale = (rows.abs().amax(dim=1) / 127).clamp_min(torch.finfo(torch.float).tiny)
         steps = (rows / scale[:, None]).round()
-        packed[name + VALUES] = steps.to(torch.int8).view(value.shape)
-        packed[name + SCALE] = scale
+        packed[name + _VALUES] = steps.to(torch.int8).view(value.shape)
+        packed[name + _SCALE] = scale
     return packed
 
 
@@ -39,13 +39,13 @@ def unpack(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """
     plain: dict[str, Tensor] = {}
     for name, value in tensors.items():
-        if name.endswith(SCALE) and name.removesuffix(SCALE) + VALUES in tensors:
+        if name.endswith(_SCALE) and name.removesuffix(_SCALE) + _VALUES in tensors:
             continue
-        if not name.endswith(VALUES):
+        if not name.endswith(_VALUES):
             plain[name] = value
             continue
-        own = name.removesuffix(VALUES)
-        scale = tensors.get(own + SCALE)
+        own = name.removesuffix(_VALUES)
+        scale = tensors.get(own + _SCALE)
         fits = scale is not None and value.dim() > 1 and scale.shape == value.shape[:1]
         if scale is None or not fits or value.dtype != torch.int8 or not scale.is_floating_point():
             raise CheckpointError(f"tensor '{name}' and its scale do not belong together")

@@ -13,7 +13,7 @@ from audiomask.checkpoint import (
 )
 
 
-class Shrunk(NamedTuple):
+class _Shrunk(NamedTuple):
     """A checkpoint that was copied.
 
     Attributes:
@@ -27,7 +27,7 @@ class Shrunk(NamedTuple):
     after: int
 
 
-def shrink(model: Path, out: Path) -> list[Shrunk]:
+def shrink(model: Path, out: Path) -> list[_Shrunk]:
     """Write copies with 8-bit matrices of one checkpoint, or of all in a folder.
 
     A copy has its own fingerprint. A checkpoint that is copied together with one that it requires
@@ -60,5 +60,5 @@ def shrink(model: Path, out: Path) -> list[Shrunk]:
             requires=requires,
         )
         sizes = [(folder / MODEL_FILE).stat().st_size for folder in (source, target)]
-        done.append(Shrunk(target, *sizes))
+        done.append(_Shrunk(target, *sizes))
     return done

@@ -25,15 +25,15 @@ from audiomask.checkpoint.eight_bit import pack, unpack
 from audiomask.errors import AudioFileError, CheckpointError, ConfigError
 from audiomask.kinds import KINDS
 
-FORMAT = 2
+_FORMAT = 2
 CONFIG_FILE = "config.json"
 MODEL_FILE = "model.safetensors"
 #: a larger config.json is refused
-MAX_CONFIG_BYTES = 1 << 20
+_MAX_CONFIG_BYTES = 1 << 20
 #: characters of the longest text in it that messages repeat
-MAX_NAME = 128
+_MAX_NAME = 128
 #: types that floating point tensors may be stored in
-FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def save_checkpoint(
         write_tensors(folder / MODEL_FILE, half)
         digest = sha256(folder / MODEL_FILE)
         entries = {
-            "format": FORMAT,
+            "format": _FORMAT,
             "kind": kind,
             "preset": preset,
             "config": config,
@@ -160,7 +160,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not file.is_file():
         raise CheckpointError(f"{folder}: not a checkpoint folder ({CONFIG_FILE} is missing)")
     try:
-        if file.stat().st_size > MAX_CONFIG_BYTES:
+        if file.stat().st_size > _MAX_CONFIG_BYTES:
             raise CheckpointError(f"{file}: too large for a configuration")
         entries = json.loads(file.read_text(encoding="utf-8"), parse_constant=_no_number)
     except (OSError, ValueError, RecursionError) as error:
@@ -182,14 +182,14 @@ def read_config(folder: Path) -> dict[str, Any]:
         value = entries.get(key)
         if not isinstance(value, kind):
             raise CheckpointError(f"{file}: entry '{key}' is missing or of the wrong type")
-        if isinstance(value, str) and len(value) > MAX_NAME:
+        if isinstance(value, str) and len(value) > _MAX_NAME:
             raise CheckpointError(f"{file}: entry '{key}' is too long")
     for kind, fingerprint in entries["requires"].items():
-        if kind not in KINDS or not isinstance(fingerprint, str) or len(fingerprint) > MAX_NAME:
+        if kind not in KINDS or not isinstance(fingerprint, str) or len(fingerprint) > _MAX_NAME:
             raise CheckpointError(f"{file}: entry 'requires' is not of kinds and fingerprints")
-    if entries["format"] != FORMAT:
+    if entries["format"] != _FORMAT:
         raise CheckpointError(
-            f"{file}: format {entries['format']} is not {FORMAT}; "
+            f"{file}: format {entries['format']} is not {_FORMAT}; "
             "update audiomask or the checkpoint"
         )
     return entries
@@ -237,7 +237,7 @@ def restore(
         raise CheckpointError(
             f"{checkpoint.folder}: config.json describes no model ({reason})"
         ) from error
-    check_tensors(plan, checkpoint)
+    _check_tensors(plan, checkpoint)
     model = build(checkpoint.preset, checkpoint.config)
     load_weights(model, checkpoint)
     return model
@@ -249,11 +249,11 @@ def load_weights(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
     Raises:
         CheckpointError: names or shapes differ.
     """
-    check_tensors(model, checkpoint)
+    _check_tensors(model, checkpoint)
     model.load_state_dict(checkpoint.tensors)
 
 
-def check_tensors(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
+def _check_tensors(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
     """Raise CheckpointError unless a checkpoint has a model's tensors, by name, shape and type."""
     expected = model.state_dict()
     missing = sorted(expected.keys() - checkpoint.tensors.keys())
@@ -268,7 +268,7 @@ def check_tensors(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
                 f"{checkpoint.folder}: tensor '{name}' is {tuple(value.shape)}, "
                 f"config.json makes it {tuple(expected[name].shape)}"
             )
-        wanted = FLOATS if expected[name].is_floating_point() else (expected[name].dtype,)
+        wanted = _FLOATS if expected[name].is_floating_point() else (expected[name].dtype,)
         if value.dtype not in wanted:
             raise CheckpointError(
                 f"{checkpoint.folder}: tensor '{name}' is {value.dtype}, not {wanted[-1]}"

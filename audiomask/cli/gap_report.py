@@ -39,7 +39,7 @@ class GapReport(JobReport):
     def add(self, job: Job, source: "AudioFile", found: Iterable[FoundGap]) -> None:
         """Add a line for each gap of a file, before its output is renamed to its name."""
         place = {"output": str(job.output)} if job.outputs else {}
-        self.add_entries(job, [place | _entry(one, source) for one in sorted(found)])
+        self._add_entries(job, [place | _entry(one, source) for one in sorted(found)])
 
 
 def _entry(found: FoundGap, source: "AudioFile") -> dict[str, str | float | bool]:

@@ -89,7 +89,7 @@ class GapOptions:
             raise UsageError("--max-gap takes a time of more than 0 seconds")
         self.spans, self.middle, self.kinds, self.channels = spans, middle, kinds, channels
         self.min_gap, self.max_gap = min_gap, max_gap
-        self.detecting = bool(detect or kinds or not (spans or file or middle is not None))
+        self._detecting = bool(detect or kinds or not (spans or file or middle is not None))
         self._labels: Sequence[Label] = ()
         if file is not None:
             found = read_labels(file)
@@ -109,7 +109,7 @@ class GapOptions:
         parts = [(gap, NAMED) for gap in self._named(source, chosen)]
         left: list[FoundGap] = []
         kinds: tuple[str, ...] = ()
-        if self.detecting:
+        if self._detecting:
             from audiomask.infill.detection.detect import DEFAULT_KINDS, KINDS, detect_faults
 
             kinds = KINDS

@@ -5,7 +5,7 @@ from typing import Any
 from typer.core import TyperCommand
 
 #: heading of the options that name no panel
-OTHERS = "Other options"
+_OTHERS = "Other options"
 
 
 class PanelledCommand(TyperCommand):
@@ -26,7 +26,7 @@ class PanelledCommand(TyperCommand):
             if parameter.param_type_name == "argument":
                 named = "Arguments"
             (panels.setdefault(named, []) if named else others).append(shown)
-        for name, rows in (*panels.items(), (OTHERS, others)):
+        for name, rows in (*panels.items(), (_OTHERS, others)):
             if rows:
                 with formatter.section(name):
                     formatter.write_dl(rows)

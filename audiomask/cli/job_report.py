@@ -15,7 +15,7 @@ from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job
 from audiomask.errors import UsageError
 
-Entry = Mapping[str, str | float | bool]
+_Entry = Mapping[str, str | float | bool]
 
 
 def check_report(
@@ -113,7 +113,7 @@ class JobReport:
         if self._file is not None:
             self._file.rewrite(self._end)
 
-    def add_entries(self, job: Job, entries: Sequence[Entry]) -> None:
+    def _add_entries(self, job: Job, entries: Sequence[_Entry]) -> None:
         """Add lines about a file, before its outputs are renamed to their names."""
         self._write(job, [{"file": _name(job)} | dict(entry) for entry in entries])
 
@@ -121,7 +121,7 @@ class JobReport:
         """Add the line of a file that failed, in place of its earlier lines."""
         self._write(job, [{"file": _name(job), "error": why}])
 
-    def _write(self, job: Job, entries: Sequence[Entry]) -> None:
+    def _write(self, job: Job, entries: Sequence[_Entry]) -> None:
         lines = [json.dumps(entry) for entry in entries]
         if self._file is not None:
             self._put(self._file, _name(job), lines)

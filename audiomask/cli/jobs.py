@@ -16,12 +16,12 @@ from audiomask.errors import AudiomaskError, CheckpointError, DeviceError, Outpu
 from audiomask.runtime.console import print_table, printable
 
 #: errors that end the command, as every other input would fail in the same way
-FATAL_ERRORS = (CheckpointError, DeviceError, BrokenPipeError)
+_FATAL_ERRORS = (CheckpointError, DeviceError, BrokenPipeError)
 
 logger = logging.getLogger(__name__)
 
 
-class RunSummary:
+class _RunSummary:
     """Counts the files that were done, skipped, left to another run, or failed.
 
     Args:
@@ -71,7 +71,7 @@ def run_jobs(
     """Do ``work`` on every job and return the exit code.
 
     The error of a single job is raised. Of several jobs, a failed one is reported and the others
-    are done; a table at the end says which failed and why. ``FATAL_ERRORS`` end the command.
+    are done; a table at the end says which failed and why. ``_FATAL_ERRORS`` end the command.
 
     With ``skip_existing`` several processes may do the same jobs. Each claims a job before it does
     it (:func:`audiomask.cli.outputs.claim_missing`), and passes over those that others have
@@ -85,7 +85,7 @@ def run_jobs(
             Several jobs at once are done in threads.
         failed: called with each job that failed, and why.
     """
-    summary = RunSummary(len(jobs))
+    summary = _RunSummary(len(jobs))
     held: list[int] = []  # numbers of the jobs that other processes have claimed
 
     def do(number: int, stop: StopEvent, last: bool) -> None:
@@ -104,7 +104,7 @@ def run_jobs(
                     _report_done(missing, summary, meter.seconds, monotonic() - began)
             if not doing:
                 _report_undone(job, summary, exists=missing is not None and not last)
-        except FATAL_ERRORS:
+        except _FATAL_ERRORS:
             raise
         except Exception as error:
             raise_if_signaled()
@@ -138,7 +138,7 @@ def run_jobs(
     return summary.show(summed_up=any(job.outputs for job in jobs))
 
 
-def _report_done(job: Job, summary: RunSummary, seconds: float, took: float) -> None:
+def _report_done(job: Job, summary: _RunSummary, seconds: float, took: float) -> None:
     """Count a job that is done, and log its outputs.
 
     Args:
@@ -161,7 +161,7 @@ def _report_done(job: Job, summary: RunSummary, seconds: float, took: float) -> 
     )
 
 
-def _report_undone(job: Job, summary: RunSummary, exists: bool) -> None:
+def _report_undone(job: Job, summary: _RunSummary, exists: bool) -> None:
     """Count and log a job that was not done: its outputs exist, or another process makes them."""
     if exists:
         logger.info("%s: skipped, its outputs exist", job.input.label)

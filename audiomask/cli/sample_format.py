@@ -12,12 +12,12 @@ from audiomask.errors import UsageError
 if TYPE_CHECKING:
     from audiomask.audio.files import AudioFile
 
-SUBTYPES = (
+_SUBTYPES = (
     *("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"),
     *("VORBIS", "OPUS", "MPEG_LAYER_III"),
 )
 
-LOSSY_ENDINGS = ("mp3", "ogg", "oga", "opus")
+_LOSSY_ENDINGS = ("mp3", "ogg", "oga", "opus")
 
 Bitrate = Annotated[
     str | None,
@@ -34,8 +34,10 @@ def bits_a_second(bitrate: str | None, endings: Collection[str]) -> int | None:
     from audiomask.audio.bitrate import parse_bitrate
 
     for ending in endings:
-        if ending.lower() not in LOSSY_ENDINGS:
-            raise UsageError(f"--bitrate is for {', '.join(LOSSY_ENDINGS)}: {ending} loses nothing")
+        if ending.lower() not in _LOSSY_ENDINGS:
+            raise UsageError(
+                f"--bitrate is for {', '.join(_LOSSY_ENDINGS)}: {ending} loses nothing"
+            )
     return parse_bitrate(bitrate)
 
 
@@ -43,8 +45,8 @@ def subtype_name(name: str | None) -> str | None:
     """A subtype's name as libsndfile has it; raises UsageError for an unknown one."""
     if name is None:
         return None
-    if name.upper() not in SUBTYPES:
-        raise UsageError(f"unknown --subtype '{name}': choose one of {', '.join(SUBTYPES)}")
+    if name.upper() not in _SUBTYPES:
+        raise UsageError(f"unknown --subtype '{name}': choose one of {', '.join(_SUBTYPES)}")
     return name.upper()
 
 

@@ -31,14 +31,14 @@ from audiomask.cli.template import DEFAULT_TEMPLATE, fill_template
 from audiomask.errors import UsageError
 from audiomask.separation.settings import Quality, SeparationMethod
 
-RESIDUAL = "residual"
+_RESIDUAL = "residual"
 
 logger = logging.getLogger(__name__)
 #: a suffix that names a file format, unlike the end of 'take 1.2' or '{track}.{stem}'
 _ENDING = re.compile(r"\.[a-z][a-z0-9]*")
 
 
-class AudioFormat(StrEnum):
+class _AudioFormat(StrEnum):
     """File formats of stems."""
 
     wav = "wav"
@@ -95,7 +95,7 @@ def separate(
         str, typer.Option("--template", help="Names below the folder.")
     ] = DEFAULT_TEMPLATE,
     format: Annotated[
-        AudioFormat | None, typer.Option("--format", help="Default: by the template, or wav.")
+        _AudioFormat | None, typer.Option("--format", help="Default: by the template, or wav.")
     ] = None,
     subtype: Annotated[
         str | None,
@@ -117,7 +117,7 @@ def separate(
     _check_options(method, quality, report, labels, found)
     if stem and "all" not in stem:
         # stems are checked later; whatever else is wrong is reported before torch is loaded
-        check_outputs(_plan(found, [*stem, *[RESIDUAL] * residual], output, template, ext), common)
+        check_outputs(_plan(found, [*stem, *[_RESIDUAL] * residual], output, template, ext), common)
 
     from audiomask.audio.files import AudioFile
     from audiomask.audio.formats import default_subtype
@@ -129,7 +129,7 @@ def separate(
     engine = common.open_engine()
     masked = method is SeparationMethod.mask
     stems = _choose_stems(stem or ["all"], engine.stems(method))
-    jobs = _plan(found, [*stems, *[RESIDUAL] * residual], output, template, ext)
+    jobs = _plan(found, [*stems, *[_RESIDUAL] * residual], output, template, ext)
     check_outputs(jobs, common)
     check_report(report, jobs, common)
     check_report(labels, jobs, common, resumable=False, option="--labels")
@@ -158,7 +158,7 @@ def separate(
                 )
                 for name, place in job.outputs.items()
             }
-            rest = RESIDUAL in writers
+            rest = _RESIDUAL in writers
             # the residual lacks every stem asked for, even those skipped because they exist
             names = stems if rest else list(writers)
             log = engine.activity_log() if masked else None
@@ -175,7 +175,7 @@ def separate(
                 if labels is not None:
                     save_stem_labels(labels, seconds)
                 lines.add(job, seconds)
-                report_absent(job.input.label, log.found(source.frames / rate), names)
+                _report_absent(job.input.label, log.found(source.frames / rate), names)
         report_nonfinite(source)
         report_lost(job.input.label, metadata.lost)
         for name, place in job.outputs.items():
@@ -186,7 +186,7 @@ def separate(
         return run_jobs(jobs, common, work, lines.failed)
 
 
-def report_absent(label: str, found: Mapping[str, bool], asked: Sequence[str]) -> None:
+def _report_absent(label: str, found: Mapping[str, bool], asked: Sequence[str]) -> None:
     """Say which of the stems asked for do not play in a song."""
     absent = [stem for stem in asked if not found.get(stem, True)]
     if absent:
@@ -211,17 +211,17 @@ def _check_options(
         raise UsageError("--labels is of one song: --report takes many")
 
 
-def _choose_format(asked: AudioFormat | None, template: str) -> AudioFormat:
+def _choose_format(asked: _AudioFormat | None, template: str) -> _AudioFormat:
     """The format asked for, or that of the template's suffix, as in '{track}-{stem}.flac'; or wav.
 
     Raises UsageError where the template has the suffix of another format.
     """
     suffix = Path(template).suffix.lower()
     ending = suffix[1:]
-    named = AudioFormat(ending) if ending in AudioFormat.__members__ else AudioFormat.wav
+    named = _AudioFormat(ending) if ending in _AudioFormat.__members__ else _AudioFormat.wav
     chosen = asked or named
     if _ENDING.fullmatch(suffix) and ending != chosen.value:
-        known = ", ".join(AudioFormat.__members__)
+        known = ", ".join(_AudioFormat.__members__)
         raise UsageError(
             f"--template '{template}' names {suffix} files, and they would hold {chosen.value}: "
             f"end it with .{{ext}} and choose --format from {known}"
@@ -242,7 +242,7 @@ def _check_folder(output: str, inputs: Sequence[str]) -> None:
                 f"-o {output}: the next run would take these stems for songs; choose another folder"
             )
         return
-    if folder.exists() or folder.suffix.lower().lstrip(".") in AudioFormat.__members__:
+    if folder.exists() or folder.suffix.lower().lstrip(".") in _AudioFormat.__members__:
         raise UsageError(f"-o {output}: -o is the folder of the stems; --template names the files")
 
 

@@ -11,7 +11,7 @@ from typing import NoReturn, Self
 
 from audiomask.runtime.termination import termination_signals
 
-_GRACE = 1.0
+GRACE = 1.0
 """Seconds for cleaning up, in which further signals are ignored."""
 
 _listening: list["Listener"] = []
@@ -71,9 +71,9 @@ class Listener:
             self._raise()
 
     def _raise(self) -> None:
-        self._deaf_until = monotonic() + _GRACE
+        self._deaf_until = monotonic() + GRACE
         if hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, _GRACE)
+            signal.setitimer(signal.ITIMER_REAL, GRACE)
         self.end()
 
     def end(self) -> NoReturn:

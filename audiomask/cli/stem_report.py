@@ -10,7 +10,7 @@ from audiomask.cli.outputs import Job
 from audiomask.separation.activity import StemSecond
 
 #: decimals of what a report says of a second
-DECIMALS = {"start": 6, "end": 6, "activity": 3, "confidence": 3, "level_db": 1}
+_DECIMALS = {"start": 6, "end": 6, "activity": 3, "confidence": 3, "level_db": 1}
 
 
 class StemReport(JobReport):
@@ -25,10 +25,10 @@ class StemReport(JobReport):
         for second in seconds:
             entry = dataclasses.asdict(second)
             entries.append(
-                {key: round(value, DECIMALS[key]) if key in DECIMALS else value
+                {key: round(value, _DECIMALS[key]) if key in _DECIMALS else value
                  for key, value in entry.items()}
             )  # fmt: skip
-        self.add_entries(job, entries)
+        self._add_entries(job, entries)
 
 
 def save_stem_labels(path: Path, seconds: Sequence[StemSecond]) -> None:
@@ -37,7 +37,7 @@ def save_stem_labels(path: Path, seconds: Sequence[StemSecond]) -> None:
     Raises:
         AudioFileError: it cannot be written.
     """
-    lines = [f"{start:.6f}\t{end:.6f}\t{stem}\n" for stem, start, end in passages(seconds)]
+    lines = [f"{start:.6f}\t{end:.6f}\t{stem}\n" for stem, start, end in _passages(seconds)]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with AtomicFile(path, overwrite=True) as temporary:
@@ -46,7 +46,7 @@ def save_stem_labels(path: Path, seconds: Sequence[StemSecond]) -> None:
         raise write_error(path, error) from error
 
 
-def passages(seconds: Sequence[StemSecond]) -> list[tuple[str, float, float]]:
+def _passages(seconds: Sequence[StemSecond]) -> list[tuple[str, float, float]]:
     """Stems with the times from which on and until when they play, stem by stem."""
     found: list[tuple[str, float, float]] = []
     for second in seconds:

@@ -5,7 +5,7 @@ from string import Formatter
 
 from audiomask.errors import UsageError
 
-FIELDS = ("track", "stem", "ext")
+_FIELDS = ("track", "stem", "ext")
 DEFAULT_TEMPLATE = "{track}/{stem}.{ext}"
 
 
@@ -26,7 +26,7 @@ def fill_template(template: str, track: str, stem: str, ext: str) -> Path:
         if field is None:
             continue
         if field not in values or specification or conversion:
-            known = ", ".join(f"{{{name}}}" for name in FIELDS)
+            known = ", ".join(f"{{{name}}}" for name in _FIELDS)
             raise UsageError(f"--template '{template}': the fields are {known}, and no other")
         text += values[field]
     path = Path(text)

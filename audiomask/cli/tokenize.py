@@ -15,7 +15,7 @@ from audiomask.cli.sample_format import report_input, report_nonfinite
 from audiomask.errors import UsageError
 
 
-class TokenFormat(StrEnum):
+class _TokenFormat(StrEnum):
     """Formats of a token file; a NumPy array has the codes alone."""
 
     safetensors = "safetensors"
@@ -23,7 +23,7 @@ class TokenFormat(StrEnum):
     npy = "npy"
 
 
-class Stereo(StrEnum):
+class _Stereo(StrEnum):
     """How the two channels of a stereo recording are coded."""
 
     separate = "separate"
@@ -31,9 +31,9 @@ class Stereo(StrEnum):
 
 
 _ENDINGS = {
-    TokenFormat.safetensors: ".safetensors",
-    TokenFormat.text: ".txt",
-    TokenFormat.npy: ".npy",
+    _TokenFormat.safetensors: ".safetensors",
+    _TokenFormat.text: ".txt",
+    _TokenFormat.npy: ".npy",
 }
 
 
@@ -49,7 +49,7 @@ def tokenize(
         ),
     ] = None,
     format: Annotated[
-        TokenFormat | None,
+        _TokenFormat | None,
         typer.Option(
             "--format",
             help="Default: by the output's ending, or safetensors. npy: an array of codes alone.",
@@ -60,11 +60,11 @@ def tokenize(
         typer.Option("--levels", metavar="N", min=1, help="Codebooks to keep (default: all)."),
     ] = None,
     stereo: Annotated[
-        Stereo,
+        _Stereo,
         typer.Option(
             "--stereo", help="Code left and right, or mid and side (keeps width, blurs places)."
         ),
-    ] = Stereo.separate,
+    ] = _Stereo.separate,
 ) -> int:
     """Turn audio into tokens.
 
@@ -76,7 +76,7 @@ def tokenize(
         found,
         output,
         lambda path: path.with_name(f"{path.stem}.tokens{_ENDINGS[chosen]}"),
-        text=chosen is TokenFormat.text,
+        text=chosen is _TokenFormat.text,
     )
     check_outputs(jobs, common)
     for job in jobs:
@@ -98,16 +98,16 @@ def tokenize(
     return run_jobs(jobs, common, work)
 
 
-def _format_of(output: str | None) -> TokenFormat:
+def _format_of(output: str | None) -> _TokenFormat:
     """The format by the suffix of an output file; safetensors for anything else."""
     if output is not None and not named_path(output).is_dir():
         for format, ending in _ENDINGS.items():
             if output.lower().endswith(ending):
                 return format
-    return TokenFormat.safetensors
+    return _TokenFormat.safetensors
 
 
-def _check_ending(place: Location, format: TokenFormat) -> None:
+def _check_ending(place: Location, format: _TokenFormat) -> None:
     """Raise UsageError for a file whose suffix is not that of the format.
 
     Names without a suffix, devices and named pipes are not checked.

@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from time import monotonic
 from typing import Any, TypeVar
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 #: seconds that workers have to end their files in after Ctrl-C or a fatal error. Those that do not
 #: check in time, as they wait for a pipe, are left behind. A signal is raised again every second:
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 _left_behind: list[Future[None]] = []
 
 
-class Stopped(BaseException):
+class _Stopped(BaseException):
     """Ends the work on a file because the whole command ends; the file has not failed."""
 
 
@@ -35,14 +35,14 @@ class StopEvent(threading.Event):
     def check(self) -> None:
         """Raise Stopped if it is set; to be called between blocks of work."""
         if self.is_set():
-            raise Stopped
+            raise _Stopped
 
 
 def run_all(
-    items: Sequence[T],
-    work: Callable[[T], None],
+    items: Sequence[_T],
+    work: Callable[[_T], None],
     number: int,
-    here: Collection[T],
+    here: Collection[_T],
     stop: StopEvent,
 ) -> None:
     """Do ``work`` on all items, begun in their order. An exception stops all and is raised.
@@ -57,7 +57,7 @@ def run_all(
     """
     from audiomask.runtime.device import thread_count_initializer
 
-    def run(item: T) -> None:
+    def run(item: _T) -> None:
         stop.check()
         try:
             work(item)
@@ -77,13 +77,13 @@ def run_all(
         pending = set(futures)
         while pending and not stop.is_set():
             pending = wait(pending, _POLL, FIRST_EXCEPTION).not_done
-    except Stopped:
+    except _Stopped:
         pass
     finally:
         _end(pool, futures, stop)
     for future in futures:
         error = future.exception() if future.done() and not future.cancelled() else None
-        if error is not None and not isinstance(error, Stopped):
+        if error is not None and not isinstance(error, _Stopped):
             raise error
 
 

@@ -14,7 +14,7 @@ from audiomask.runtime.memory import AdaptiveBatches
 #: samples of a chunk of one or two channels, without its context: 24 s at 44.1 kHz
 CHUNK = 1 << 20
 #: frames of the smallest batch when memory falls short: its context is about as long
-LEAST = 64
+_LEAST = 64
 
 
 def chunk_of(channels: int) -> int:
@@ -45,12 +45,12 @@ def encode(
     kind = torch.int16 if config.codebook_size <= 1 << 15 else torch.int32
 
     def compute(start: int, stop: int) -> Tensor:
-        return encode_frames(vqvae, audio, start, stop, frames, device).to(kind)
+        return _encode_frames(vqvae, audio, start, stop, frames, device).to(kind)
 
     parts = []
     for start in range(0, frames, step):
         stop = min(start + step, frames)
-        parts += batches.map("frames", start, stop, compute, LEAST)
+        parts += batches.map("frames", start, stop, compute, _LEAST)
         if progress is not None:
             end = min(stop * config.hop_length, audio.frames)
             progress((end - start * config.hop_length) / config.sample_rate)
@@ -58,7 +58,7 @@ def encode(
 
 
 @torch.inference_mode()
-def encode_frames(
+def _encode_frames(
     vqvae: AnyVQVAE,
     audio: AudioSource,
     start: int,
@@ -118,7 +118,7 @@ class DecodedSource:
         def compute(start: int, stop: int) -> Tensor:
             return self.vqvae.decode(self.codes, start, stop, self.together).cpu()
 
-        parts = self.batches.map("frames", low, -(-last // hop), compute, LEAST)
+        parts = self.batches.map("frames", low, -(-last // hop), compute, _LEAST)
         audio = torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
         out[:, first - start : last - start] = audio[:, first - low * hop : last - low * hop]
         return out

@@ -150,7 +150,7 @@ class SeededItems(Dataset[tuple[Item | Mashup, Tensor]]):
         return self.dataset[index], self.builder.draw(index)
 
 
-class RawBatch(NamedTuple):
+class _RawBatch(NamedTuple):
     """A batch on its way to a GPU.
 
     Attributes:
@@ -193,7 +193,7 @@ class RawCollate:
     def __init__(self, stems: int) -> None:
         self.stems = stems
 
-    def __call__(self, items: Sequence[tuple[Item | Mashup, Tensor]]) -> RawBatch:
+    def __call__(self, items: Sequence[tuple[Item | Mashup, Tensor]]) -> _RawBatch:
         """What a device makes a batch of."""
         plans: list[RenderPlan] = []
         read: list[Excerpt] = []
@@ -219,7 +219,7 @@ class RawCollate:
                 pairs.append((first, first))
                 chosen.append(torch.zeros(self.stems, dtype=torch.int64))
                 gain.append(torch.ones(2))
-        return RawBatch(
+        return _RawBatch(
             join(plans) if plans else None,
             Excerpt(*map(torch.stack, zip(*read, strict=True))) if read else None,
             torch.tensor(pairs),
@@ -243,7 +243,7 @@ class DeviceCollate:
     ) -> None:
         self.dataset, self.builder, self.notes = dataset, builder, dataset.notes.to(device)
 
-    def __call__(self, raw: RawBatch) -> Any:
+    def __call__(self, raw: _RawBatch) -> Any:
         """A batch of the builder's kind."""
         made = [] if raw.excerpts is None else [raw.excerpts]
         if raw.plan is not None:

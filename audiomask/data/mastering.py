@@ -11,7 +11,7 @@ from torch import Tensor
 from audiomask.data.effects.dynamics import compressor_gain
 
 #: numbers that say how an excerpt is mastered
-MASTER_PARAMS = 3
+_MASTER_PARAMS = 3
 #: shares of excerpts whose mixture is compressed and limited
 COMPRESSED, LIMITED = 0.4, 0.25
 

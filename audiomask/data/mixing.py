@@ -22,23 +22,23 @@ from audiomask.data.mastering import master, sample_master
 from audiomask.data.time_stretch import change_pitch_and_tempo, samples_needed
 
 #: share of the changes of pitch that change the tempo with it, which costs far less
-VARISPEED_SHARE = 0.5
+_VARISPEED_SHARE = 0.5
 #: a row a channel of an excerpt: factors of a recording's left and right
-Matrix = tuple[tuple[float, float], ...]
+_Matrix = tuple[tuple[float, float], ...]
 
-MIDDLE: Matrix = ((0.5, 0.5),)
+_MIDDLE: _Matrix = ((0.5, 0.5),)
 #: what may become of left and right where a mix becomes mono
-DOWNMIXES: tuple[Matrix, ...] = (((1.0, 0.0),), ((0.0, 1.0),), MIDDLE)
-STEREO: Matrix = ((1.0, 0.0), (0.0, 1.0))
-SWAPPED: Matrix = ((0.0, 1.0), (1.0, 0.0))
+DOWNMIXES: tuple[_Matrix, ...] = (((1.0, 0.0),), ((0.0, 1.0),), _MIDDLE)
+_STEREO: _Matrix = ((1.0, 0.0), (0.0, 1.0))
+_SWAPPED: _Matrix = ((0.0, 1.0), (1.0, 0.0))
 #: share of stereo excerpts that are mono in fact
 MONO_SHARE = 0.1
 
-File = TypeVar("File")
-Kept = TypeVar("Kept", covariant=True)
+_File = TypeVar("_File")
+_Kept = TypeVar("_Kept", covariant=True)
 
 
-class SongFiles(Protocol[Kept]):
+class _SongFiles(Protocol[_Kept]):
     """What is mixed: a whole song or a segment of one.
 
     ``stems`` has the files of each stem, several of which are summed; a song without any is a
@@ -50,11 +50,11 @@ class SongFiles(Protocol[Kept]):
         """What to call it in messages."""
 
     @property
-    def stems(self) -> Mapping[str, tuple[Kept, ...]]:
+    def stems(self) -> Mapping[str, tuple[_Kept, ...]]:
         """The files of each stem."""
 
     @property
-    def mixture(self) -> Kept | None:
+    def mixture(self) -> _Kept | None:
         """The file of a recording."""
 
     @property
@@ -62,7 +62,7 @@ class SongFiles(Protocol[Kept]):
         """How long it is."""
 
 
-class Passage(NamedTuple):
+class _Passage(NamedTuple):
     """Where in a song an excerpt is taken, and how its pitch and tempo change.
 
     Attributes:
@@ -78,7 +78,7 @@ class Passage(NamedTuple):
     tempo: float
 
 
-class StemExcerpt(NamedTuple, Generic[File]):
+class _StemExcerpt(NamedTuple, Generic[_File]):
     """What one place of an excerpt is made of.
 
     Attributes:
@@ -89,12 +89,12 @@ class StemExcerpt(NamedTuple, Generic[File]):
     """
 
     slot: int
-    files: tuple[File, ...]
-    passage: Passage
-    matrix: Matrix = MIDDLE
+    files: tuple[_File, ...]
+    passage: _Passage
+    matrix: _Matrix = _MIDDLE
 
 
-class Mixer(Generic[File]):
+class Mixer(Generic[_File]):
     """Makes excerpts of songs, mixture and stems.
 
     Args:
@@ -112,7 +112,7 @@ class Mixer(Generic[File]):
         stems: Sequence[str],
         samples: int,
         augmentation: Augmentation,
-        read: Callable[[File, int, int], Tensor | None],
+        read: Callable[[_File, int, int], Tensor | None],
         sample_rate: int,
         channels: int = 1,
     ) -> None:
@@ -122,8 +122,8 @@ class Mixer(Generic[File]):
 
     def make(
         self,
-        song: SongFiles[File],
-        other_song: Callable[[int, np.random.Generator], SongFiles[File] | None],
+        song: _SongFiles[_File],
+        other_song: Callable[[int, np.random.Generator], _SongFiles[_File] | None],
         rng: np.random.Generator,
     ) -> Excerpt | None:
         """An excerpt of a song; None when something of it cannot be read.
@@ -134,26 +134,26 @@ class Mixer(Generic[File]):
             rng: decides everything.
         """
         parts = (
-            self.choose_stems(song, other_song, rng)
+            self._choose_stems(song, other_song, rng)
             if song.stems
-            else [self.choose_recording(song, rng)]
+            else [self._choose_recording(song, rng)]
         )
         lines = self.read(parts)
         return None if lines is None else self.finish(parts, lines, bool(song.stems), rng)
 
-    def files(self, song: SongFiles[File], slot: int) -> tuple[File, ...]:
+    def files(self, song: _SongFiles[_File], slot: int) -> tuple[_File, ...]:
         """A song's files for a place of the excerpt; the last is for stems not asked for."""
         if slot < len(self.stems):
             return tuple(song.stems.get(self.stems[slot], ()))
         others = sorted(song.stems.keys() - set(self.stems))
         return tuple(file for name in others for file in song.stems[name])
 
-    def choose_stems(
+    def _choose_stems(
         self,
-        song: SongFiles[File],
-        other_song: Callable[[int, np.random.Generator], SongFiles[File] | None],
+        song: _SongFiles[_File],
+        other_song: Callable[[int, np.random.Generator], _SongFiles[_File] | None],
         rng: np.random.Generator,
-    ) -> list[StemExcerpt[File]]:
+    ) -> list[_StemExcerpt[_File]]:
         """The stems of a song or, at times, each of another song that has it."""
         settings = self.augmentation
         shuffled = rng.random() < settings.random_mixing
@@ -165,49 +165,49 @@ class Mixer(Generic[File]):
                 song = other
                 passage = self.passage(song, changed, rng)
             if files := self.files(song, slot):
-                parts.append(StemExcerpt(slot, files, passage))
+                parts.append(_StemExcerpt(slot, files, passage))
         # an excerpt of nothing would teach nothing
         last = parts[int(rng.integers(len(parts)))]
         parts = [part for part in parts if rng.random() >= settings.stem_dropout] or [last]
-        matrix = self.draw_matrix(rng)
-        return [self.balance(part, matrix, rng) for part in parts]
+        matrix = self._draw_matrix(rng)
+        return [self._balance(part, matrix, rng) for part in parts]
 
-    def choose_recording(
-        self, song: SongFiles[File], rng: np.random.Generator
-    ) -> StemExcerpt[File]:
+    def _choose_recording(
+        self, song: _SongFiles[_File], rng: np.random.Generator
+    ) -> _StemExcerpt[_File]:
         """A recording whose parts are unknown."""
         if song.mixture is None:
             raise ValueError(f"{song.name} has neither stems nor a mixture")
         changed = rng.random() < self.augmentation.pitch_tempo_prob
         passage = self.passage(song, changed, rng)
-        return StemExcerpt(len(self.stems), (song.mixture,), passage, self.draw_matrix(rng))
+        return _StemExcerpt(len(self.stems), (song.mixture,), passage, self._draw_matrix(rng))
 
-    def passage(self, song: SongFiles[File], changed: bool, rng: np.random.Generator) -> Passage:
+    def passage(self, song: _SongFiles[_File], changed: bool, rng: np.random.Generator) -> _Passage:
         """A place in a song where an excerpt fits; its beginning when none does."""
         settings = self.augmentation
         pitch, tempo = 0.0, 1.0
         if changed:
             pitch = float(rng.uniform(-settings.pitch, settings.pitch))
             tempo = 1 + float(rng.uniform(-settings.tempo, settings.tempo))
-            if rng.random() < VARISPEED_SHARE:
+            if rng.random() < _VARISPEED_SHARE:
                 tempo = 2 ** (pitch / 12)
         samples = samples_needed(self.samples, pitch, tempo)
         room = max(round(song.seconds * self.sample_rate) - samples, 0)
-        return Passage(int(rng.integers(room + 1)), samples, pitch, tempo)
+        return _Passage(int(rng.integers(room + 1)), samples, pitch, tempo)
 
-    def draw_matrix(self, rng: np.random.Generator) -> Matrix:
+    def _draw_matrix(self, rng: np.random.Generator) -> _Matrix:
         """What becomes of left and right, in all stems alike: so they add up."""
         if self.augmentation == NONE:
-            return STEREO if self.channels == 2 else MIDDLE
+            return _STEREO if self.channels == 2 else _MIDDLE
         if self.channels == 1:
             return DOWNMIXES[rng.integers(len(DOWNMIXES))]
         if rng.random() < MONO_SHARE:
-            return MIDDLE * 2
-        return SWAPPED if rng.random() < 0.5 else STEREO
+            return _MIDDLE * 2
+        return _SWAPPED if rng.random() < 0.5 else _STEREO
 
-    def balance(
-        self, part: StemExcerpt[File], matrix: Matrix, rng: np.random.Generator
-    ) -> StemExcerpt[File]:
+    def _balance(
+        self, part: _StemExcerpt[_File], matrix: _Matrix, rng: np.random.Generator
+    ) -> _StemExcerpt[_File]:
         """A stem at a random level, polarity and place between left and right."""
         settings = self.augmentation
         factor = 10 ** (rng.uniform(-settings.gain, settings.gain) / 20)
@@ -217,22 +217,22 @@ class Mixer(Generic[File]):
         if rng.random() < settings.pan_prob:
             pan = pan_gains(float(rng.uniform(-1, 1)))
         if len(matrix) == 1:  # panned first, and then heard on one channel
-            rows: Matrix = tuple((a * pan[0], b * pan[1]) for a, b in matrix)
-        elif matrix == MIDDLE * 2:
+            rows: _Matrix = tuple((a * pan[0], b * pan[1]) for a, b in matrix)
+        elif matrix == _MIDDLE * 2:
             rows = matrix
         else:
             rows = tuple((a * gain, b * gain) for (a, b), gain in zip(matrix, pan, strict=True))
         scaled = tuple((float(factor * a), float(factor * b)) for a, b in rows)
         return part._replace(matrix=scaled)
 
-    def read(self, parts: Sequence[StemExcerpt[File]]) -> Tensor | None:
+    def read(self, parts: Sequence[_StemExcerpt[_File]]) -> Tensor | None:
         """The parts' lines [L, C, T] at their pitch and tempo; None if a file cannot be read."""
         lines = []
         # the stems of one song change together, and so do the channels of a stem
         for passage, group in groupby(parts, lambda part: part.passage):
             found = []
             for part in group:
-                line = self.read_line(part)
+                line = self._read_line(part)
                 if line is None:
                     return None
                 found.append(line)
@@ -242,7 +242,7 @@ class Mixer(Generic[File]):
             lines.append(changed.view(len(found), self.channels, -1))
         return torch.cat(lines)
 
-    def read_line(self, part: StemExcerpt[File]) -> Tensor | None:
+    def _read_line(self, part: _StemExcerpt[_File]) -> Tensor | None:
         """The sum of a part's files, [C, T]."""
         line = torch.zeros(self.channels, part.passage.samples)
         for file in part.files:
@@ -257,7 +257,7 @@ class Mixer(Generic[File]):
 
     def finish(
         self,
-        parts: Sequence[StemExcerpt[File]],
+        parts: Sequence[_StemExcerpt[_File]],
         lines: Tensor,
         has_stems: bool,
         rng: np.random.Generator,
@@ -266,7 +266,7 @@ class Mixer(Generic[File]):
         if self.augmentation.effects_prob > 0:
             names = [(*self.stems, "other")[part.slot] for part in parts]
             chance = self.augmentation.effects_prob
-            lines = vary_timbre(lines, names, chance, rng, self.sample_rate)
+            lines = _vary_timbre(lines, names, chance, rng, self.sample_rate)
         stems = torch.zeros(1, len(self.stems) + 1, self.channels, self.samples)
         stems[0, [part.slot for part in parts]] = lines
         if self.augmentation == NONE:
@@ -284,7 +284,7 @@ def stereo(audio: Tensor) -> tuple[Tensor, Tensor]:
     return audio[0::2].mean(dim=0), audio[1::2].mean(dim=0)
 
 
-def vary_timbre(
+def _vary_timbre(
     lines: Tensor,
     names: Sequence[str],
     chance: float,

@@ -55,11 +55,11 @@ def open_data(
         DataError: the split is empty, or lacks what is needed.
     """
     if need_stems:
-        check_stems(sources, stems)
+        _check_stems(sources, stems)
     chosen = Augmentation() if augmentation is None else augmentation
     datasets: list[Dataset[RenderPlan] | Dataset[Excerpt]] = []
     notes = None
-    bank = open_bank(sources, split, cache, sample_rate)
+    bank = _open_bank(sources, split, cache, sample_rate)
     if bank is not None:
         notes = torch.from_numpy(bank.samples)
         songs = [song for source in sources for song in source.band(split).songs]
@@ -79,7 +79,7 @@ def open_data(
     )
 
 
-def open_bank(
+def _open_bank(
     sources: Sequence[Source], split: str, cache: Path | None, sample_rate: int
 ) -> NoteBank | None:
     """The instruments of a split of all sources; None when there are none.
@@ -101,7 +101,7 @@ def open_bank(
     return None
 
 
-def check_stems(sources: Sequence[Source], stems: Sequence[str]) -> None:
+def _check_stems(sources: Sequence[Source], stems: Sequence[str]) -> None:
     """Refuse sources from which these stems cannot be learned.
 
     Raises:

@@ -7,12 +7,12 @@ from pathlib import Path
 #: ``http:``, ``pipe:``, ``gs:`` …; one letter is a Windows drive
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 #: a set of shards written as one, ``train/{000000..000099}.tar``
-PATTERN = re.compile(r"\{.*\}.*\.tar")
+_PATTERN = re.compile(r"\{.*\}.*\.tar")
 
 
 def is_address(text: str) -> bool:
     """Whether a ``--data`` argument is an address of shards rather than a folder."""
-    return bool(SCHEME.match(text) or PATTERN.search(text)) and not Path(text).exists()
+    return bool(SCHEME.match(text) or _PATTERN.search(text)) and not Path(text).exists()
 
 
 def place_of(text: str, above: Path = Path()) -> Path | str:

@@ -33,14 +33,14 @@ class ReadMethod(Enum):
     whole = "decoded as a whole, and cached"
 
 
-class Readable(NamedTuple):
+class _Readable(NamedTuple):
     """How a file is read, and its duration in seconds; None if unknown."""
 
     method: ReadMethod
     seconds: float | None
 
 
-def find_read_method(file: Path) -> Readable:
+def find_read_method(file: Path) -> _Readable:
     """How spans of a file are read; cached until the file changes.
 
     Raises:
@@ -52,17 +52,17 @@ def find_read_method(file: Path) -> Readable:
 
 
 @functools.lru_cache(maxsize=1 << 17)
-def _find_read_method(file: Path, size: int, time: int) -> Readable:
+def _find_read_method(file: Path, size: int, time: int) -> _Readable:
     misread = wav.find_misread(file)
     if misread is not None and len(misread.spans) > 1:
         return _whole(file)
     opened = open_sound(file)
     if opened is None:
         if looks_like_text(file):
-            return Readable(ReadMethod.pipe, None)
+            return _Readable(ReadMethod.pipe, None)
         seconds, restarts = probe.measure_duration(file, str(file))
         whole = restarts or _is_chained(file)
-        return _whole(file) if whole else Readable(ReadMethod.pipe, seconds)
+        return _whole(file) if whole else _Readable(ReadMethod.pipe, seconds)
     with opened:
         frames, rate = int(opened.frames), int(opened.samplerate)
         try:
@@ -71,26 +71,26 @@ def _find_read_method(file: Path, size: int, time: int) -> Readable:
         except soundfile.LibsndfileError:
             pass  # damaged: reported when a span is read
     if misread is not None:  # an unfinished header; ffmpeg reads to the end of the file
-        return Readable(ReadMethod.pipe, misread.seconds)
+        return _Readable(ReadMethod.pipe, misread.seconds)
     if opened.format == "MP3" and not mpeg.has_exact_header(file):
         stream = mpeg.scan_frames(file)
         if stream is not None and (stream.joined or not stream.uniform):
             return _whole(file)
         if stream is not None:
-            return Readable(
+            return _Readable(
                 ReadMethod.pipe if stream.exceeds(frames) else ReadMethod.seek, stream.seconds
             )
     if opened.format in ("OGG", "FLAC") and _is_chained(file):
         return _whole(file)
     if 0 < frames < ENDLESS:
-        return Readable(ReadMethod.seek, frames / rate if rate in RATES else None)
-    return Readable(ReadMethod.pipe, probe.measure_duration(file, str(file))[0])
+        return _Readable(ReadMethod.seek, frames / rate if rate in RATES else None)
+    return _Readable(ReadMethod.pipe, probe.measure_duration(file, str(file))[0])
 
 
 def _is_chained(file: Path) -> bool:
     return may_be_chained(file) and len(find_links(file)) > 1
 
 
-def _whole(file: Path) -> Readable:
+def _whole(file: Path) -> _Readable:
     with AudioFile(file) as source:
-        return Readable(ReadMethod.whole, source.frames / source.sample_rate)
+        return _Readable(ReadMethod.whole, source.frames / source.sample_rate)

@@ -35,10 +35,10 @@ from audiomask.data import DEFAULT_SAMPLE_RATE
 from audiomask.data.read_method import ENDLESS, ReadMethod, find_read_method
 from audiomask.errors import AudioFileError, DataError, why
 
-Audio = npt.NDArray[np.float32]
+_Audio = npt.NDArray[np.float32]
 
 #: seconds that ffmpeg decodes before a span, for decoders with memory (AAC, MP3)
-PREROLL = 0.5
+_PREROLL = 0.5
 
 logger = logging.getLogger("audiomask")
 
@@ -71,17 +71,17 @@ class SeekingSource:
         if len(samples) < last - first and not is_lossy(self.file.subtype):
             seconds = (first + len(samples)) / self.sample_rate
             raise DataError(f"{self.name}: is cut short at {seconds:.1f} s")
-        return pad_to(samples.T, first - start, stop - start)
+        return _pad_to(samples.T, first - start, stop - start)
 
 
-class PipedSource:
+class _PipedSource:
     """An AudioSource of a file that ffmpeg reads, one process a span; of unknown length."""
 
     frames = ENDLESS
 
     def __init__(self, file: Path) -> None:
         self.path = file
-        self.sample_rate, self.channels, self.track, delay = pipe_format(file)
+        self.sample_rate, self.channels, self.track, delay = _pipe_format(file)
         #: samples of silence before a track that begins later than the video
         self.delay = round(delay * self.sample_rate)
 
@@ -93,16 +93,16 @@ class PipedSource:
         """
         if stop <= self.delay:
             return torch.zeros(self.channels, stop - start)
-        begin = start - math.ceil(PREROLL * self.sample_rate)
+        begin = start - math.ceil(_PREROLL * self.sample_rate)
         # seeking to the track's start would drop AAC's priming packet
         begin, origin = (begin, begin) if begin > self.delay else (0, self.delay)
-        seconds = (begin / self.sample_rate, (stop - begin) / self.sample_rate + PREROLL)
-        _, samples = decode_span(self.path, *seconds, self.track)
+        seconds = (begin / self.sample_rate, (stop - begin) / self.sample_rate + _PREROLL)
+        _, samples = _decode_span(self.path, *seconds, self.track)
         first = max(start, origin)
-        return pad_to(samples[:, first - origin : stop - origin], first - start, stop - start)
+        return _pad_to(samples[:, first - origin : stop - origin], first - start, stop - start)
 
 
-class WholeSource:
+class _WholeSource:
     """An AudioSource of a file that must be decoded from start to end.
 
     The last few such files stay decoded, as temporary files.
@@ -111,7 +111,7 @@ class WholeSource:
     def __init__(self, file: Path) -> None:
         try:
             # by process: forked processes would share the position in the file
-            self.file = decoded(file, os.getpid())
+            self.file = _decoded(file, os.getpid())
         except AudioFileError as error:
             raise DataError(str(error)) from error
         self.sample_rate, self.channels = self.file.sample_rate, self.file.channels
@@ -127,12 +127,12 @@ _one_reader = threading.Lock()
 
 
 @functools.lru_cache(maxsize=8)
-def decoded(file: Path, process: int) -> AudioFile:
+def _decoded(file: Path, process: int) -> AudioFile:
     """A file decoded as a whole, by this process."""
     return AudioFile(file)
 
 
-def pad_to(samples: Audio, offset: int, length: int) -> Tensor:
+def _pad_to(samples: _Audio, offset: int, length: int) -> Tensor:
     """Samples [C, n] at an offset in zeros [C, length]; what is not finite becomes 0."""
     out = torch.zeros(len(samples), length)
     finite = torch.nan_to_num(torch.from_numpy(samples), nan=0.0, posinf=0.0, neginf=0.0)
@@ -141,7 +141,7 @@ def pad_to(samples: Audio, offset: int, length: int) -> Tensor:
 
 
 @functools.lru_cache(maxsize=4096)
-def pipe_format(file: Path) -> tuple[int, int, int, float]:
+def _pipe_format(file: Path) -> tuple[int, int, int, float]:
     """Sample rate, channels, default track and its delay in seconds, as ffmpeg decodes a file.
 
     Cached by process.
@@ -150,11 +150,11 @@ def pipe_format(file: Path) -> tuple[int, int, int, float]:
         sound = probe.probe(file, str(file))
     except AudioFileError as error:
         raise DataError(str(error)) from error
-    rate, samples = decode_span(file, 0, sound.delay + PREROLL, sound.track)
+    rate, samples = _decode_span(file, 0, sound.delay + _PREROLL, sound.track)
     return rate, len(samples), sound.track, sound.delay
 
 
-def decode_span(file: Path, start: float, seconds: float, track: int = 0) -> tuple[int, Audio]:
+def _decode_span(file: Path, start: float, seconds: float, track: int = 0) -> tuple[int, _Audio]:
     """Decode a span by ffmpeg.
 
     Returns:
@@ -201,7 +201,7 @@ def read_span(file: Path, start: int, stop: int, sample_rate: int = DEFAULT_SAMP
 
 
 @contextmanager
-def open_source(file: Path) -> Iterator[SeekingSource | PipedSource | WholeSource]:
+def open_source(file: Path) -> Iterator[SeekingSource | _PipedSource | _WholeSource]:
     """A file as an AudioSource at its own rate.
 
     Raises:
@@ -217,11 +217,11 @@ def open_source(file: Path) -> Iterator[SeekingSource | PipedSource | WholeSourc
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {why(error)}") from error
     with opened or nullcontext():
-        source: SeekingSource | PipedSource | WholeSource
+        source: SeekingSource | _PipedSource | _WholeSource
         if method is ReadMethod.whole:
-            source = WholeSource(file)
+            source = _WholeSource(file)
         else:
-            source = PipedSource(file) if opened is None else SeekingSource(opened, str(file))
+            source = _PipedSource(file) if opened is None else SeekingSource(opened, str(file))
         if source.sample_rate not in RATES:
             raise DataError(f"{file}: has an impossible sample rate: {source.sample_rate}")
         yield source

@@ -22,7 +22,7 @@ from audiomask.data.tracks import Track
 from audiomask.errors import DataError
 
 #: most draws for one item, of tracks that turn out unreadable
-ATTEMPTS = 100
+_ATTEMPTS = 100
 
 
 class DurationWeightedSampler:
@@ -34,14 +34,14 @@ class DurationWeightedSampler:
 
     def __init__(self, tracks: Sequence[Track]) -> None:
         self.tracks = tracks
-        self.until = np.cumsum([track.seconds for track in tracks])
-        if not self.until[-1] > 0:
+        self._until = np.cumsum([track.seconds for track in tracks])
+        if not self._until[-1] > 0:
             raise DataError(f"{tracks[0].name}: has no duration, nor have the others")
 
     def draw(self, rng: np.random.Generator) -> Track:
         """One track."""
-        second = rng.uniform(0, self.until[-1])
-        return self.tracks[int(np.searchsorted(self.until[:-1], second, side="right"))]
+        second = rng.uniform(0, self._until[-1])
+        return self.tracks[int(np.searchsorted(self._until[:-1], second, side="right"))]
 
 
 class TrackDataset(Dataset[Excerpt]):
@@ -89,11 +89,11 @@ class TrackDataset(Dataset[Excerpt]):
 
     def __getitem__(self, index: int) -> Excerpt:
         rng = np.random.default_rng([self.seed, index])
-        for _ in range(ATTEMPTS):
+        for _ in range(_ATTEMPTS):
             made = self.mixer.make(self.sampler.draw(rng), self.other_song, rng)
             if made is not None:
                 return made
-        raise DataError(f"nothing in {self.folder} could be read, {ATTEMPTS} times in a row")
+        raise DataError(f"nothing in {self.folder} could be read, {_ATTEMPTS} times in a row")
 
     def other_song(self, slot: int, rng: np.random.Generator) -> Track | None:
         """A track with files for a place; None when there is none."""

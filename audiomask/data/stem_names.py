@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Collection
 
 #: other names by common name; a plural's s is ignored
-ALIASES: dict[str, tuple[str, ...]] = {
+_ALIASES: dict[str, tuple[str, ...]] = {
     "guitar": ("gtr",),
     "piano": ("pno", "e piano"),
     "bass": ("basses", "bass guitar", "synth bass", "bass synth", "contrabass"),
@@ -30,26 +30,26 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "cymbals": ("cymbal",),
 }  # fmt: skip
 #: common names without aliases
-PLAIN = (
+_PLAIN = (
     "accordion", "arpeggio", "banjo", "bells", "cello", "choir", "clarinet", "fiddle", "flute",
     "glockenspiel", "harmonica", "harp", "harpsichord", "horn", "mandolin", "marimba", "oboe",
     "organ", "pad", "rhodes", "snare", "trombone", "trumpet", "tuba", "ukulele", "vibraphone",
     "viola", "violin", "xylophone",
 )  # fmt: skip
-COMMON = {alias: name for name, aliases in ALIASES.items() for alias in (name, *aliases)}
-COMMON |= dict(zip(PLAIN, PLAIN, strict=True))
+COMMON = {alias: name for name, aliases in _ALIASES.items() for alias in (name, *aliases)}
+COMMON |= dict(zip(_PLAIN, _PLAIN, strict=True))
 #: words that distinguish instruments of one stem, and are ignored
-QUALIFIERS = frozenset(
+_QUALIFIERS = frozenset(
     ("acoustic", "backing", "background", "clean", "distorted", "distortion", "double", "electric",
      "female", "grand", "l", "lead", "left", "main", "male", "r", "rhythm", "right", "solo",
      "stem", "track", "upright")
 )  # fmt: skip
-MIXTURES = ("mixture", "mix", "master", "full mix", "fullmix", "original mix", "linear mixture")
+_MIXTURES = ("mixture", "mix", "master", "full mix", "fullmix", "original mix", "linear mixture")
 #: the four stems of MUSDB18 and of most separation programs
-FOUR = frozenset({"drums", "bass", "other", "vocals"})
+_FOUR = frozenset({"drums", "bass", "other", "vocals"})
 
 
-def words_of(name: str) -> str:
+def _words_of(name: str) -> str:
     """A name's words in lower case, without digits and punctuation."""
     text = unicodedata.normalize("NFKC", name).casefold()
     return " ".join(re.findall(r"[^\W\d_]+", text))
@@ -61,8 +61,8 @@ def common_name(name: str) -> str | None:
     Case, plurals, numbers, and words such as "electric", "lead" or "left" are ignored: ``Drum`` is
     drums, ``GTR_2`` and ``Acoustic Guitar (L)`` are guitar.
     """
-    words = words_of(name)
-    bare = " ".join(word for word in words.split() if word not in QUALIFIERS)
+    words = _words_of(name)
+    bare = " ".join(word for word in words.split() if word not in _QUALIFIERS)
     for candidate in (words, bare):
         for form in (candidate, candidate.removesuffix("s")):
             if form in COMMON:
@@ -77,10 +77,10 @@ def stem_name(name: str) -> str:
 
 def mixture_rank(name: str) -> int | None:
     """Rank of a mixture's name, best first; None for other names."""
-    words = words_of(name)
+    words = _words_of(name)
     for form in (words, words.removesuffix("es"), words.removesuffix("s")):
-        if form in MIXTURES:
-            return MIXTURES.index(form)
+        if form in _MIXTURES:
+            return _MIXTURES.index(form)
     return None
 
 
@@ -90,4 +90,4 @@ def is_complete(stems: Collection[str]) -> bool:
     Not if there is an accompaniment, nor with MUSDB18's stems, or some of them: their "other"
     includes guitars and pianos.
     """
-    return "accompaniment" not in stems and not ("other" in stems and FOUR.issuperset(stems))
+    return "accompaniment" not in stems and not ("other" in stems and _FOUR.issuperset(stems))

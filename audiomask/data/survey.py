@@ -14,8 +14,8 @@ from audiomask.data.sources import Source
 from audiomask.data.tracks import SPLITS
 
 #: most stems in a row; folders of songs may have hundreds
-LISTED = 12
-NONE = "–"
+_LISTED = 12
+_NONE = "–"
 
 
 def table(sources: Sequence[Source]) -> Table:
@@ -33,12 +33,12 @@ def table(sources: Sequence[Source]) -> Table:
         found.add_column(heading, justify="right", no_wrap=True)
     found.add_column("stems", overflow="fold")
     for source in sources:
-        for row in rows(source):
+        for row in _rows(source):
             found.add_row(*map(Text, row))
     return found
 
 
-def rows(source: Source) -> list[tuple[str, ...]]:
+def _rows(source: Source) -> list[tuple[str, ...]]:
     """The rows of one source: its name, layout and unit, a number a split, hours, stems."""
     name = source.folder.name or source.folder.resolve().name or source.where
     return [
@@ -48,7 +48,7 @@ def rows(source: Source) -> list[tuple[str, ...]]:
             kind.unit,
             *(f"{kind.splits[split]:,}" for split in SPLITS),
             hours_of(kind.seconds),
-            listing(kind.stems),
+            _listing(kind.stems),
         )
         for kind in source.contents()
     ]
@@ -57,20 +57,20 @@ def rows(source: Source) -> list[tuple[str, ...]]:
 def hours_of(seconds: float | None) -> str:
     """Hours in few digits, ``145.2``, ``0.34``, ``0.0012``; "endless" for infinity."""
     if seconds is None:
-        return NONE
+        return _NONE
     if seconds == math.inf:
         return "endless"
     hours = seconds / 3600
     return f"{hours:,.1f}" if hours >= 1 else f"{hours:.2g}"
 
 
-def listing(stems: Counter[str]) -> str:
+def _listing(stems: Counter[str]) -> str:
     """Numbers by stem, the most frequent first: ``drums 1,289, guitar 812``."""
     ordered = sorted(stems.items(), key=lambda item: (-item[1], item[0]))
-    names = [f"{name} {number:,}" for name, number in ordered[:LISTED]]
-    if len(ordered) > LISTED:
-        names.append(f"and {len(ordered) - LISTED} more")
-    return ", ".join(names) or NONE
+    names = [f"{name} {number:,}" for name, number in ordered[:_LISTED]]
+    if len(ordered) > _LISTED:
+        names.append(f"and {len(ordered) - _LISTED} more")
+    return ", ".join(names) or _NONE
 
 
 def show(sources: Sequence[Source], console: Console) -> None:

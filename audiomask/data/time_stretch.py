@@ -16,14 +16,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Phasors = npt.NDArray[np.complex64]
-Bins = npt.NDArray[np.intp]
+_Phasors = npt.NDArray[np.complex64]
+_Bins = npt.NDArray[np.intp]
 
-WINDOW, HOP = 2048, 512
+_WINDOW, _HOP = 2048, 512
 #: a remaining change of tempo too small to be worth a phase vocoder
-TEMPO_TOLERANCE = 0.001
+_TEMPO_TOLERANCE = 0.001
 #: how much more energy a frame has than the one before where something is struck
-ONSET_RATIO = 2.0
+_ONSET_RATIO = 2.0
 
 
 def samples_needed(samples: int, pitch: float, tempo: float) -> int:
@@ -33,8 +33,8 @@ def samples_needed(samples: int, pitch: float, tempo: float) -> int:
     """
     if pitch == 0 and tempo == 1:
         return samples
-    margin = WINDOW * (2 ** (pitch / 12) + tempo)
-    return math.ceil(samples * tempo * (1 + TEMPO_TOLERANCE) + margin)
+    margin = _WINDOW * (2 ** (pitch / 12) + tempo)
+    return math.ceil(samples * tempo * (1 + _TEMPO_TOLERANCE) + margin)
 
 
 def change_pitch_and_tempo(lines: Tensor, pitch: float, tempo: float, samples: int) -> Tensor:
@@ -52,13 +52,13 @@ def change_pitch_and_tempo(lines: Tensor, pitch: float, tempo: float, samples: i
     if pitch == 0 and tempo == 1:
         return lines[:, :samples]
     speed = 2 ** (pitch / 12)
-    changed = varispeed(lines, speed)
-    if abs(tempo / speed - 1) > TEMPO_TOLERANCE:
-        changed = stretch(changed, tempo / speed)
+    changed = _varispeed(lines, speed)
+    if abs(tempo / speed - 1) > _TEMPO_TOLERANCE:
+        changed = _stretch(changed, tempo / speed)
     return changed[:, :samples].contiguous()
 
 
-def varispeed(lines: Tensor, speed: float) -> Tensor:
+def _varispeed(lines: Tensor, speed: float) -> Tensor:
     """Lines [L, T] played ``speed`` times as fast, so that much higher: [L, about T / speed]."""
     if speed == 1:
         return lines
@@ -66,32 +66,32 @@ def varispeed(lines: Tensor, speed: float) -> Tensor:
     return torch.from_numpy(changed).reshape(-1, len(lines)).T
 
 
-def stretch(lines: Tensor, tempo: float) -> Tensor:
+def _stretch(lines: Tensor, tempo: float) -> Tensor:
     """Lines [L, T] played ``tempo`` times as fast at the same pitch: [L, about T / tempo].
 
     A phase vocoder with locked phases: every frame is turned so that its partials continue those
     of the frame before, and the bins around a partial turn with it. Left to themselves, as in
     ``torchaudio.functional.phase_vocoder``, they cancel each other: a tone loses up to 12 dB.
     """
-    window = torch.hann_window(WINDOW)
+    window = torch.hann_window(_WINDOW)
     length = round(lines.shape[1] / tempo)
-    centres = (torch.arange(length // HOP + 1) * (HOP * tempo)).round().long()
-    padded = F.pad(lines, (WINDOW // 2 + HOP, WINDOW))
-    places = centres[:, None] + torch.arange(WINDOW)
+    centres = (torch.arange(length // _HOP + 1) * (_HOP * tempo)).round().long()
+    padded = F.pad(lines, (_WINDOW // 2 + _HOP, _WINDOW))
+    places = centres[:, None] + torch.arange(_WINDOW)
     # frames where they are taken, and a hop of the output before that
     before = torch.fft.rfft(padded[:, places] * window)
-    frames = torch.fft.rfft(padded[:, places + HOP] * window)
+    frames = torch.fft.rfft(padded[:, places + _HOP] * window)
     power, earlier = (torch.view_as_real(x).square().sum(dim=-1) for x in (frames, before))
-    onset = power.sum(dim=2) > ONSET_RATIO * earlier.sum(dim=2)
+    onset = power.sum(dim=2) > _ONSET_RATIO * earlier.sum(dim=2)
     # by how much each bin of the frame before is ahead of where it has to be continued
     ahead = torch.sgn(frames[:, :-1] * before[:, 1:].conj())
     ahead = torch.where(ahead == 0, 1, ahead)
-    rotations = continue_phases(ahead.numpy(), nearest_peak(power.numpy()), onset.numpy())
+    rotations = _continue_phases(ahead.numpy(), _nearest_peak(power.numpy()), onset.numpy())
     out = frames * torch.from_numpy(rotations)
-    return torch.istft(out.transpose(1, 2), WINDOW, HOP, window=window, length=length)
+    return torch.istft(out.transpose(1, 2), _WINDOW, _HOP, window=window, length=length)
 
 
-def continue_phases(ahead: Phasors, partial: Bins, onset: npt.NDArray[np.bool_]) -> Phasors:
+def _continue_phases(ahead: _Phasors, partial: _Bins, onset: npt.NDArray[np.bool_]) -> _Phasors:
     """The turn of every bin [L, F, K], as numbers of absolute value 1.
 
     Args:
@@ -101,7 +101,7 @@ def continue_phases(ahead: Phasors, partial: Bins, onset: npt.NDArray[np.bool_])
             would smear; [L, F].
     """
     lines, frames, bins = partial.shape
-    rotations: Phasors = np.ones((lines, frames, bins), dtype=np.complex64)
+    rotations: _Phasors = np.ones((lines, frames, bins), dtype=np.complex64)
     for line, number in np.ndindex(lines, frames - 1):
         if not onset[line, number + 1]:
             turn = rotations[line, number] * ahead[line, number]
@@ -109,7 +109,7 @@ def continue_phases(ahead: Phasors, partial: Bins, onset: npt.NDArray[np.bool_])
     return rotations
 
 
-def nearest_peak(power: npt.NDArray[np.float32]) -> Bins:
+def _nearest_peak(power: npt.NDArray[np.float32]) -> _Bins:
     """For every bin of [..., K] the nearest one that is louder than two on either side."""
     bins = power.shape[-1]
     wide = np.pad(power, [(0, 0)] * (power.ndim - 1) + [(2, 2)])

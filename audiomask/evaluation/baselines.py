@@ -17,13 +17,13 @@ from audiomask.infill.gaps import Gap
 from audiomask.infill.splice import Patch
 
 #: window and hop, in samples, of the ratio mask's spectrum
-SIZE, HOP = 4096, 512
+_SIZE, _HOP = 4096, 512
 #: frames masked at a time, and frames of context on each side, more than a window reaches
-BLOCK, CONTEXT = 1024, 2 * SIZE // HOP
+BLOCK, _CONTEXT = 1024, 2 * _SIZE // _HOP
 #: cutoff of the lowpass in Hz, below which most of the sound is the bass; its order
-CUTOFF, ORDER = 200, 4
+CUTOFF, _ORDER = 200, 4
 #: seconds of audio on each side that autoregressive models are estimated from
-SIDE = 0.1
+_SIDE = 0.1
 
 
 def ratio_mask(mixture: Tensor, stems: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -40,19 +40,19 @@ def ratio_mask(mixture: Tensor, stems: Mapping[str, Tensor]) -> dict[str, Tensor
         [C, T] each.
     """
     length = mixture.shape[-1]
-    frames = -(-length // HOP)
+    frames = -(-length // _HOP)
     rest = mixture - torch.stack(list(stems.values())).sum(dim=0)
-    sources = F.pad(torch.stack([*stems.values(), rest]), (0, frames * HOP - length))
-    whole = F.pad(mixture, (0, frames * HOP - length))
+    sources = F.pad(torch.stack([*stems.values(), rest]), (0, frames * _HOP - length))
+    whole = F.pad(mixture, (0, frames * _HOP - length))
     parts = []
     for start in range(0, frames, BLOCK):
         stop = min(start + BLOCK, frames)
-        low, high = max(start - CONTEXT, 0), min(stop + CONTEXT, frames)
-        view = slice(low * HOP, high * HOP)
-        power = stft(sources[..., view], SIZE, HOP).abs().square()
+        low, high = max(start - _CONTEXT, 0), min(stop + _CONTEXT, frames)
+        view = slice(low * _HOP, high * _HOP)
+        power = stft(sources[..., view], _SIZE, _HOP).abs().square()
         shares = power[:-1] / power.sum(dim=0).clamp_min(1e-12)
-        audio = istft(shares * stft(whole[..., view], SIZE, HOP), SIZE, HOP)
-        parts.append(audio[..., (start - low) * HOP : (stop - low) * HOP])
+        audio = istft(shares * stft(whole[..., view], _SIZE, _HOP), _SIZE, _HOP)
+        parts.append(audio[..., (start - low) * _HOP : (stop - low) * _HOP])
     made = torch.cat(parts, dim=-1)[..., :length]
     return dict(zip(stems, made, strict=True))
 
@@ -66,7 +66,7 @@ def lowpass(mixture: Tensor, sample_rate: int) -> Tensor:
         mixture: [C, T].
         sample_rate: samples a second.
     """
-    sections = butter(ORDER, CUTOFF, fs=sample_rate, output="sos")
+    sections = butter(_ORDER, CUTOFF, fs=sample_rate, output="sos")
     # scipy's default extension at both ends, limited as scipy requires
     pad = min(3 * (2 * len(sections) + 1), mixture.shape[-1] - 1)
     low = sosfiltfilt(sections, mixture.double().numpy(), padlen=pad)
@@ -96,7 +96,7 @@ def autoregressive(audio: Tensor, gap: Gap, sample_rate: int) -> Patch:
         gap: to fill.
         sample_rate: samples a second.
     """
-    side = round(SIDE * sample_rate)
+    side = round(_SIDE * sample_rate)
     start = max(gap.start - side, 0)
     stop = min(gap.stop + side, audio.shape[1])
     near = MemorySource(audio, sample_rate).read(start, stop)

@@ -11,9 +11,9 @@ from torch import Tensor
 
 #: pseudo-counts tried: of the uniform distribution in the unigram, of the unigram in the bigram
 UNIFORM = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
-BACKOFF = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+_BACKOFF = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 #: one song of so many is held out to choose the pseudo-counts
-HELD_OUT = 5
+_HELD_OUT = 5
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ def fit(songs: Sequence[Sequence[Tensor]], size: int) -> Bigram:
         songs: the channels of each, codes int64 [F].
         size: of the codebook, K.
     """
-    held_out = list(songs[HELD_OUT - 1 :: HELD_OUT]) or [songs[-1]]
-    counted = [song for index, song in enumerate(songs) if (index + 1) % HELD_OUT]
+    held_out = list(songs[_HELD_OUT - 1 :: _HELD_OUT]) or [songs[-1]]
+    counted = [song for index, song in enumerate(songs) if (index + 1) % _HELD_OUT]
     counted = counted if len(counted) < len(songs) else list(songs[:-1])
     known, new = list(chain.from_iterable(counted)), list(chain.from_iterable(held_out))
 
@@ -73,5 +73,5 @@ def fit(songs: Sequence[Sequence[Tensor]], size: int) -> Bigram:
         return float(sum(bits(clip).sum() for clip in new))
 
     beta = min(UNIFORM, key=lambda beta: cost(1.0, beta, False))
-    alpha = min(BACKOFF, key=lambda alpha: cost(alpha, beta, True))
+    alpha = min(_BACKOFF, key=lambda alpha: cost(alpha, beta, True))
     return count(known + new, size, alpha, beta)

@@ -39,16 +39,16 @@ from audiomask.infill.splice import Patch
 #: seconds of audio on each side of a gap, in addition to what ``repeat`` copies
 MARGIN = 0.1
 #: samples on each side of a gap that its mel distance is computed with: more than half a window
-REACH = 4096
+_REACH = 4096
 #: positions tried for a gap with sound in it
-TRIES = 100
-OURS, SILENT = "audiomask", "silence"
-MEASURES = {
+_TRIES = 100
+_OURS, _SILENT = "audiomask", "silence"
+_MEASURES = {
     "snr": "SNR in the gap, dB (higher is better)",
     "mel_distance": "Mel distance in the gap (lower is better)",
 }
 
-Method = Callable[[Tensor, Gap, int], Patch]
+_Method = Callable[[Tensor, Gap, int], Patch]
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,11 @@ class InfillEvaluator(Evaluator):
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self.engine, self.settings = engine, settings
-        self.methods: dict[str, Method] = {
-            OURS: self.ours,
+        self.methods: dict[str, _Method] = {
+            _OURS: self.ours,
             "repeat": lambda audio, gap, rate: repeat(audio, gap, round(FADE * rate)),
             "autoregressive": autoregressive,
-            SILENT: lambda audio, gap, rate: silence(audio, gap),
+            _SILENT: lambda audio, gap, rate: silence(audio, gap),
         }
         self.rows: list[dict[str, Any]] = []
         _ = engine.mlm  # a missing one is an error before any song is read
@@ -140,10 +140,10 @@ class InfillEvaluator(Evaluator):
             for method in self.methods:
                 rows = [r for r in self.rows if (r["ms"], r["method"]) == (length, method)]
                 if rows:
-                    entry = {key: summarize([row[key] for row in rows]) for key in MEASURES}
+                    entry = {key: summarize([row[key] for row in rows]) for key in _MEASURES}
                     found.setdefault(f"{length:g}", {})[method] = entry
         tables = []
-        for key, title in MEASURES.items():
+        for key, title in _MEASURES.items():
             lines = [
                 [f"{length} ms, {method}", str(entry[key].number), *entry[key].cells()]
                 for length, entries in found.items()
@@ -176,7 +176,7 @@ def places(song: Song, milliseconds: float, number: int, seed: int) -> list[Gap]
     key = hashlib.sha256(f"{seed}/{milliseconds:g}/{song.name}".encode()).digest()
     rng = np.random.default_rng(int.from_bytes(key[:8], "big"))
     found: list[Gap] = []
-    for start in rng.integers(first, last, size=TRIES * number, endpoint=True).tolist():
+    for start in rng.integers(first, last, size=_TRIES * number, endpoint=True).tolist():
         gap = Gap(start, start + length)
         if gap not in found and level(song.mixture[:, gap.start : gap.stop]) > SILENCE:
             found.append(gap)
@@ -196,10 +196,10 @@ def scores(filled: Tensor, original: Tensor, gap: Gap, sample_rate: int) -> dict
     """The scores of a filling in a gap; ``filled`` and ``original`` are [C, T]."""
     inside = slice(gap.start, gap.stop)
     near = [
-        MemorySource(audio, sample_rate).read(gap.start - REACH, gap.stop + REACH)
+        MemorySource(audio, sample_rate).read(gap.start - _REACH, gap.stop + _REACH)
         for audio in (filled, original)
     ]
-    distance = mel_distance(near[0], near[1], sample_rate, (REACH, REACH + gap.length))
+    distance = mel_distance(near[0], near[1], sample_rate, (_REACH, _REACH + gap.length))
     return {
         "snr": snr(filled[:, inside], original[:, inside]),
         "mel_distance": float(distance.mean()),

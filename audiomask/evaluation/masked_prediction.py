@@ -20,7 +20,7 @@ COLUMNS = ("nll", "right", "short", "unigram", "bigram")
 #: windows in a batch
 BATCH = 4
 #: seconds of the window of the paper's model
-SHORT = 0.18
+_SHORT = 0.18
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def batches(clips: Sequence[Tensor], window: int) -> list[list[tuple[int, int]]]
     return [places[first : first + BATCH] for first in range(0, len(places), BATCH)]
 
 
-def token_bits(model: MaskedLM, inputs: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+def _token_bits(model: MaskedLM, inputs: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
     """The bits of each token by a model, and whether its most likely code is the true one.
 
     Args:
@@ -138,10 +138,10 @@ def predict_masked(
     ids = torch.stack([clips[n][:, at : at + window] for n, at in batch]).long()
     inputs, chosen = mask(ids, generator)
     inputs = inputs.to(device)
-    whole, right = token_bits(model, inputs, ids)
-    size = max(round(SHORT * model.config.sample_rate / model.config.hop_length), 1)
+    whole, right = _token_bits(model, inputs, ids)
+    size = max(round(_SHORT * model.config.sample_rate / model.config.hop_length), 1)
     refs = zip(torch.split(inputs, size, -1), torch.split(ids, size, -1), strict=True)
-    short = torch.cat([token_bits(model, *ref)[0] for ref in refs], dim=-1)
+    short = torch.cat([_token_bits(model, *ref)[0] for ref in refs], dim=-1)
     others = torch.stack([baselines[n][:, at : at + window] for n, at in batch])
     values = torch.cat([torch.stack([whole, right, short], dim=-1), others], dim=-1)
     row, level, _ = chosen.nonzero(as_tuple=True)

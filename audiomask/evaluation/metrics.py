@@ -107,7 +107,7 @@ def entropy(codes: Tensor) -> float:
     return float(-(share * share.log2()).sum())
 
 
-class Usage(NamedTuple):
+class _Usage(NamedTuple):
     """The usage of one level's codebook.
 
     Attributes:
@@ -125,7 +125,7 @@ class Usage(NamedTuple):
     dead: int
 
 
-def usage(counts: Tensor) -> Usage:
+def usage(counts: Tensor) -> _Usage:
     """The usage of a codebook.
 
     Args:
@@ -134,4 +134,4 @@ def usage(counts: Tensor) -> Usage:
     share = counts[counts > 0].double() / counts.sum()
     bits = float(-(share * share.log2()).sum())
     dead = int((counts == 0).sum())
-    return Usage(int(counts.sum()), bits, 2**bits, 1 - dead / len(counts), dead)
+    return _Usage(int(counts.sum()), bits, 2**bits, 1 - dead / len(counts), dead)

@@ -50,9 +50,9 @@ from audiomask.evaluation.songs import Song, SongRef
 from audiomask.networks.mlm.masking import bert_mask
 from audiomask.runtime.console import track
 
-BERT, MASKED, FRAMES = "bert", "bert, MASK only", "frames"
-BASELINES = ("entropy", "unigram", "bigram", "short")
-HEADINGS = (
+_BERT, _MASKED, _FRAMES = "bert", "bert, MASK only", "frames"
+_BASELINES = ("entropy", "unigram", "bigram", "short")
+_HEADINGS = (
     *("model", "unigram entropy", "unigram", "bigram", "0.18 s window"),
     *("under entropy", "under unigram", "under bigram", "under 0.18 s", "top-1"),
 )
@@ -144,14 +144,14 @@ class MLMEvaluator(Evaluator):
         found: dict[str, dict[str, Any]] = {}
         vocabulary = self.model.vocabulary
         maskings: dict[str, Mask] = {
-            BERT: lambda ids, generator: bert_mask(ids, vocabulary, generator),
-            FRAMES: lambda ids, generator: frame_mask(ids, vocabulary.mask, generator),
+            _BERT: lambda ids, generator: bert_mask(ids, vocabulary, generator),
+            _FRAMES: lambda ids, generator: frame_mask(ids, vocabulary.mask, generator),
         }
         for name, mask in maskings.items():
-            predictions = self.predict_masked(name, mask)
+            predictions = self._predict_masked(name, mask)
             found[name] = self.by_level(predictions)
-            if name == BERT:
-                found[MASKED] = self.by_level(predictions.where(predictions.masked))
+            if name == _BERT:
+                found[_MASKED] = self.by_level(predictions.where(predictions.masked))
         levels = self.model.config.levels
         own = [
             entropy(torch.cat([clip[number] for clip in self.clips]).long())
@@ -175,7 +175,7 @@ class MLMEvaluator(Evaluator):
         }
         return Report(data, tables, notes)
 
-    def predict_masked(self, name: str, mask: Mask) -> MaskedPredictions:
+    def _predict_masked(self, name: str, mask: Mask) -> MaskedPredictions:
         """Predict masked tokens of every window ``rounds`` times."""
         beside = [baseline_bits(clip, self.baselines) for clip in self.clips]
         generator = torch.Generator().manual_seed(self.seed)
@@ -202,7 +202,7 @@ class MLMEvaluator(Evaluator):
         named = {f"level {number}": row for number, row in enumerate(rows, start=1)}
         named["all levels"] = {"tokens": total, **overall}
         for row in named.values():
-            for baseline in BASELINES:
+            for baseline in _BASELINES:
                 # no share of 0 bits, where all tokens are the same
                 known = row[baseline] or math.nan
                 row[f"under_{baseline}"] = 1 - row["nll"] / known
@@ -218,17 +218,17 @@ class MLMEvaluator(Evaluator):
         """A masking's tables."""
         lines = []
         for part, row in found["levels"].items():
-            cells = [blank(row[key], ".3f") for key in ("nll", *BASELINES)]
-            shares = [blank(row[f"under_{key}"], ".1%") for key in BASELINES]
+            cells = [_blank(row[key], ".3f") for key in ("nll", *_BASELINES)]
+            shares = [_blank(row[f"under_{key}"], ".1%") for key in _BASELINES]
             lines.append([part, f"{row['tokens']:,}", *cells, *shares, f"{row['right']:.1%}"])
         by_song = Table(
             f"{name}: the model's bits a token, by song",
             ("", *SPREAD),
             [["", *found["by_song"].cells()]],
         )
-        return [Table(f"{name}: bits a token", ("", "tokens", *HEADINGS), lines), by_song]
+        return [Table(f"{name}: bits a token", ("", "tokens", *_HEADINGS), lines), by_song]
 
 
-def blank(value: float, form: str) -> str:
+def _blank(value: float, form: str) -> str:
     """A number as text; empty for NaN."""
     return "" if math.isnan(value) else format(value, form)

@@ -18,7 +18,7 @@ from audiomask.evaluation.metrics import SILENCE, level
 from audiomask.runtime.dependencies import optional
 
 #: sample rate of both predictors
-RATE = 48_000
+_RATE = 48_000
 #: ViSQOL compares patches of 0.6 s, the first of which begins at 0.3 s
 LEAST_SECONDS = 1.0
 TOO_SHORT = "shorter than a second, the least that ViSQOL judges"
@@ -62,12 +62,12 @@ class MOSPredictor:
 
         def judge(decoded: Tensor, audio: Tensor) -> float:
             pair = (audio.double().numpy(), decoded.double().numpy())
-            score = float(self._visqol.measure_from_arrays(*pair, RATE).moslqo)
+            score = float(self._visqol.measure_from_arrays(*pair, _RATE).moslqo)
             if math.isnan(score):
                 raise DataError("the decoded sound is digital silence, which ViSQOL cannot judge")
             return score
 
-        return each_channel(judge, decoded, audio, sample_rate)
+        return _each_channel(judge, decoded, audio, sample_rate)
 
     def zimtohrli(self, decoded: Tensor, audio: Tensor, sample_rate: int) -> float:
         """Zimtohrli's score, of audio of any length; arguments are those of ``scores``.
@@ -79,10 +79,10 @@ class MOSPredictor:
         def judge(decoded: Tensor, audio: Tensor) -> float:
             return float(self._zimtohrli(audio.float().numpy(), decoded.float().numpy()))
 
-        return each_channel(judge, decoded, audio, sample_rate)
+        return _each_channel(judge, decoded, audio, sample_rate)
 
 
-def each_channel(
+def _each_channel(
     judge: Callable[[Tensor, Tensor], float], decoded: Tensor, audio: Tensor, sample_rate: int
 ) -> float:
     """Mean score over the channels in which the original is not silent.
@@ -101,5 +101,5 @@ def each_channel(
     if not sounding:
         raise DataError("silent in every channel, of which there is no opinion")
     return statistics.fmean(
-        judge(*(resample(x[None], sample_rate, RATE)[0] for x in pair)) for pair in sounding
+        judge(*(resample(x[None], sample_rate, _RATE)[0] for x in pair)) for pair in sounding
     )

@@ -12,7 +12,7 @@ from audiomask.options import Option
 from audiomask.separation.settings import SeparationMethod
 
 #: tasks that are measured besides the kinds of models, with their evaluators
-TASKS = {
+_TASKS = {
     "infill": "audiomask.evaluation.infill:InfillEvaluator",
     "separate": "audiomask.evaluation.separation:SeparationEvaluator",
 }
@@ -20,7 +20,7 @@ TASKS = {
 
 def jobs() -> tuple[str, ...]:
     """All that can be measured: every kind of model, and the tasks."""
-    return (*KINDS, *TASKS)
+    return (*KINDS, *_TASKS)
 
 
 class Split(StrEnum):
@@ -135,4 +135,4 @@ def given(**options: Any) -> dict[str, Any]:
 
 def evaluator_of(job: str) -> Any:
     """The class of the evaluator of a job; imports torch."""
-    return resolve(TASKS[job] if job in TASKS else KINDS[job].evaluator)
+    return resolve(_TASKS[job] if job in _TASKS else KINDS[job].evaluator)

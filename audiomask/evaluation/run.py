@@ -21,7 +21,7 @@ from audiomask.evaluation.separation import check_stems
 from audiomask.evaluation.songs import ALL, DRAWN_SECONDS, Choice, RecordedSong, SongRef, find_songs
 
 #: most songs that baselines are fitted to, and most seconds of each
-FIT_SONGS, FIT_SECONDS = 60, 60.0
+_FIT_SONGS, _FIT_SECONDS = 60, 60.0
 
 logger = logging.getLogger("audiomask")
 
@@ -43,7 +43,7 @@ class Evaluation:
     def __init__(self, options: EvaluateOptions, engine: Engine) -> None:
         self.options, self.engine = options, engine
         evaluator: type[Evaluator] = evaluator_of(options.job)
-        sources = open_sources(options.data)
+        sources = _open_sources(options.data)
         choice = Choice(
             split=options.split.value,
             limit=options.limit,
@@ -57,9 +57,9 @@ class Evaluation:
         if choice.stems and all(source.knows_stems for source in sources):
             known = sorted({stem for source in sources for stem in source.stems})
             if known:
-                check_stems(known, choice.stems, names_of(sources))
+                check_stems(known, choice.stems, _names_of(sources))
         if evaluator.fits:
-            self.refs, fit, origin = choose_songs(sources, choice, open_sources(options.fit))
+            self.refs, fit, origin = choose_songs(sources, choice, _open_sources(options.fit))
         else:
             self.refs = find_songs(sources, choice)
         self.evaluator = evaluator.open(engine, options)
@@ -113,14 +113,14 @@ class Evaluation:
             "failed": failed,
         }
         made = self.evaluator.finish()
-        where = f"{names_of(options.data)}, split {options.split.value}"
+        where = f"{_names_of(options.data)}, split {options.split.value}"
         notes = [f"{len(self.measured)} songs of {where}", *made.notes]
         if self.left_out or failed:
             notes.append(f"left out: {len(self.left_out)}; failed: {len(failed)}")
         return dataclasses.replace(made, data=head | made.data, notes=notes)
 
 
-def open_sources(folders: Sequence[Path]) -> list[Source]:
+def _open_sources(folders: Sequence[Path]) -> list[Source]:
     """The data in folders, with warnings about what is left out.
 
     Raises:
@@ -135,7 +135,7 @@ def open_sources(folders: Sequence[Path]) -> list[Source]:
     return sources
 
 
-def names_of(places: Sequence[Source | Path]) -> str:
+def _names_of(places: Sequence[Source | Path]) -> str:
     """Folders as text."""
     return ", ".join(str(p.folder if isinstance(p, Source) else p) for p in places)
 
@@ -158,15 +158,15 @@ def choose_songs(
         DataError: there are no songs.
         UsageError: a song to measure is also in ``others``.
     """
-    counting = dataclasses.replace(choice, limit=None, seconds=FIT_SECONDS, split=ALL)
+    counting = dataclasses.replace(choice, limit=None, seconds=_FIT_SECONDS, split=ALL)
     counting = dataclasses.replace(counting, seed=choice.seed + 1)  # other bands
     if others:
         refs = find_songs(sources, choice)
         fit = find_songs(others, counting)
-        twice = files_of(refs) & files_of(fit)
+        twice = _files_of(refs) & _files_of(fit)
         if twice:
             raise UsageError(f"--fit: {min(twice)} is measured as well; count on other songs")
-        return refs, evenly(fit, FIT_SONGS), f"all of {names_of(others)}"
+        return refs, evenly(fit, _FIT_SONGS), f"all of {_names_of(others)}"
     if choice.split not in (TRAIN, ALL):
         refs = find_songs(sources, choice)
         try:
@@ -174,10 +174,10 @@ def choose_songs(
         except DataError:
             fit = []
         if fit:
-            return refs, evenly(fit, FIT_SONGS), "the train split"
+            return refs, evenly(fit, _FIT_SONGS), "the train split"
     doubled = None if choice.limit is None else 2 * choice.limit
     everything = find_songs(sources, dataclasses.replace(choice, limit=doubled))
-    fit = evenly(everything[1::2], FIT_SONGS)
+    fit = evenly(everything[1::2], _FIT_SONGS)
     return everything[::2], fit, "every second song, which is not measured"
 
 
@@ -187,7 +187,7 @@ def evenly(refs: Sequence[SongRef], number: int) -> list[SongRef]:
     return [refs[index * len(refs) // number] for index in range(number)]
 
 
-def files_of(refs: Sequence[SongRef]) -> set[Path]:
+def _files_of(refs: Sequence[SongRef]) -> set[Path]:
     """The files of recorded songs."""
     tracks = [ref.track for ref in refs if isinstance(ref, RecordedSong)]
     files = {file.resolve() for track in tracks for group in track.stems.values() for file in group}

@@ -35,20 +35,20 @@ from audiomask.separation.settings import SeparationMethod
 #: SI-SDR of the mixture, in dB, above which there is nothing to separate
 ALONE = 40.0
 #: what is measured of the model and of the oracle, as the row's key and as a heading
-MEASURES = {"si_sdr": "SI-SDR", "sdr": "SDR"}
+_MEASURES = {"si_sdr": "SI-SDR", "sdr": "SDR"}
 #: the stem that the lowpass is meant for
-LOW = "bass"
+_LOW = "bass"
 #: what is compared with a true stem, and the key of each but the mixture's improvement on it
-MIXTURE, MODEL, LOWPASS, ORACLE = "mixture", "model", "lowpass", "ratio_mask"
-IMPROVEMENTS = {
-    MODEL: "improvement",
-    LOWPASS: "lowpass_improvement",
-    ORACLE: "ratio_mask_improvement",
+_MIXTURE, _MODEL, _LOWPASS, _ORACLE = "mixture", "model", "lowpass", "ratio_mask"
+_IMPROVEMENTS = {
+    _MODEL: "improvement",
+    _LOWPASS: "lowpass_improvement",
+    _ORACLE: "ratio_mask_improvement",
 }
 #: a measure's columns
-COLUMNS = (MIXTURE, *IMPROVEMENTS, *IMPROVEMENTS.values())
+_COLUMNS = (_MIXTURE, *_IMPROVEMENTS, *_IMPROVEMENTS.values())
 
-Row = dict[str, Any]
+_Row = dict[str, Any]
 
 
 class SeparationEvaluator(Evaluator):
@@ -68,7 +68,7 @@ class SeparationEvaluator(Evaluator):
     def __init__(self, engine: Engine, method: str = SeparationMethod.mask.value) -> None:
         self.engine, self.method = engine, method
         self.names = engine.stems(method)
-        self.rows: list[Row] = []
+        self.rows: list[_Row] = []
         self.speeds: list[float] = []
         engine.open_separator(method)  # loaded now: a song's time is to be its own
 
@@ -90,7 +90,7 @@ class SeparationEvaluator(Evaluator):
         estimates = self.separate(song)
         taken = time.perf_counter() - began
         rows = compare(song, estimates)
-        if not any(MODEL in row.get("si_sdr", ()) for row in rows):
+        if not any(_MODEL in row.get("si_sdr", ()) for row in rows):
             return f"none of {', '.join(self.names)} sounds in it beside others"
         self.speeds.append(song.mixture.shape[-1] / song.sample_rate / taken)
         self.rows += rows
@@ -105,21 +105,21 @@ class SeparationEvaluator(Evaluator):
     def finish(self) -> Report:
         """Tables by stem."""
         found = {
-            name: {stem: summaries(self.rows, stem, name) for stem in self.names}
-            for name in MEASURES
+            name: {stem: _summaries(self.rows, stem, name) for stem in self.names}
+            for name in _MEASURES
         }
         leaks = {
             stem: summarize(known)
             for stem in self.names
-            if (known := values(self.rows, stem, "leak"))
+            if (known := _values(self.rows, stem, "leak"))
         }
         sheets = [
             sheet
             for name, entries in found.items()
-            for sheet in (self.spread(name, entries), beside(name, entries))
+            for sheet in (self.spread(name, entries), _beside(name, entries))
         ]
         if leaks:
-            sheets.append(leakage(leaks))
+            sheets.append(_leakage(leaks))
         speed = summarize(self.speeds)
         notes = [
             f"method: {self.method}",
@@ -129,7 +129,7 @@ class SeparationEvaluator(Evaluator):
             if number := sum(word in row for row in self.rows):
                 notes.append(f"stems left out because they are {word}: {number}")
         data: dict[str, Any] = {"method": self.method} | {
-            name: {"stems": entries, "mean_of_stems": over_stems(entries)}
+            name: {"stems": entries, "mean_of_stems": _over_stems(entries)}
             for name, entries in found.items()
         }
         return Report(data | {"leak": leaks, "speed": speed, "rows": self.rows}, sheets, notes)
@@ -147,21 +147,21 @@ class SeparationEvaluator(Evaluator):
             cells = entry["improvement"].cells()
             lines.append([stem, str(len(rows)), *cells, f"{better}/{len(rows)}", worst])
         if lines:
-            mean = over_stems(found)["improvement"]
+            mean = _over_stems(found)["improvement"]
             both = (f"{mean['median']:.2f}", f"{mean['mean']:.2f}")
             lines.append(["mean of stems", "", *both, "", "", "", "", ""])
         headings = ["stem", "songs", *SPREAD, "above 0", "least in"]
-        return Table(f"{MEASURES[measure]} improvement over the mixture, dB", headings, lines)
+        return Table(f"{_MEASURES[measure]} improvement over the mixture, dB", headings, lines)
 
 
-def compare(song: Song, estimates: dict[str, Tensor]) -> list[Row]:
+def compare(song: Song, estimates: dict[str, Tensor]) -> list[_Row]:
     """One row for every stem of a song: what was measured, or why nothing was.
 
     Args:
         song: with its true stems.
         estimates: the model's, [C, T] each.
     """
-    rows: dict[str, Row] = {stem: {"song": song.name, "stem": stem} for stem in estimates}
+    rows: dict[str, _Row] = {stem: {"song": song.name, "stem": stem} for stem in estimates}
     measured: dict[str, dict[str, Tensor]] = {}
     for stem, row in rows.items():
         true = song.stems.get(stem)
@@ -173,17 +173,17 @@ def compare(song: Song, estimates: dict[str, Tensor]) -> list[Row]:
         elif si_sdr(song.mixture, true) > ALONE:
             row["alone"] = True
         else:
-            measured[stem] = {MIXTURE: song.mixture, MODEL: estimates[stem]}
+            measured[stem] = {_MIXTURE: song.mixture, _MODEL: estimates[stem]}
     if not measured:
         return list(rows.values())
     for stem, audio in ratio_mask(song.mixture, song.stems).items():
         if stem in measured:
-            measured[stem][ORACLE] = audio
-    if LOW in measured:
-        measured[LOW][LOWPASS] = lowpass(song.mixture, song.sample_rate)
+            measured[stem][_ORACLE] = audio
+    if _LOW in measured:
+        measured[_LOW][_LOWPASS] = lowpass(song.mixture, song.sample_rate)
     for stem, systems in measured.items():
         known = {name: si_sdr(audio, song.stems[stem]) for name, audio in systems.items()}
-        rows[stem]["si_sdr"] = improved(known)
+        rows[stem]["si_sdr"] = _improved(known)
     targets = [song.stems[stem] for stem in measured]
     # the lowpass beside the other stems' mixture, so that the same windows count for all
     medians = {
@@ -192,36 +192,36 @@ def compare(song: Song, estimates: dict[str, Tensor]) -> list[Row]:
             targets,
             song.sample_rate,
         )
-        for name in (MIXTURE, *IMPROVEMENTS)
+        for name in (_MIXTURE, *_IMPROVEMENTS)
         if any(name in systems for systems in measured.values())
     }
     for number, (stem, systems) in enumerate(measured.items()):
-        rows[stem]["sdr"] = improved({name: medians[name][number] for name in systems})
+        rows[stem]["sdr"] = _improved({name: medians[name][number] for name in systems})
     return list(rows.values())
 
 
-def improved(known: dict[str, float]) -> dict[str, float]:
+def _improved(known: dict[str, float]) -> dict[str, float]:
     """Ratios of mixture, model and baselines, with improvements; nothing if there are none."""
     if any(value != value for value in known.values()):
         return {}
     return known | {
-        key: known[name] - known[MIXTURE] for name, key in IMPROVEMENTS.items() if name in known
+        key: known[name] - known[_MIXTURE] for name, key in _IMPROVEMENTS.items() if name in known
     }
 
 
-def values(rows: Sequence[Row], stem: str, key: str) -> list[Any]:
+def _values(rows: Sequence[_Row], stem: str, key: str) -> list[Any]:
     """What the rows of a stem have under a key."""
     return [row[key] for row in rows if row["stem"] == stem and key in row]
 
 
-def summaries(rows: Sequence[Row], stem: str, measure: str) -> dict[str, Summary]:
+def _summaries(rows: Sequence[_Row], stem: str, measure: str) -> dict[str, Summary]:
     """What every column of one measure of a stem amounts to, where there is anything."""
-    entries = values(rows, stem, measure)
-    columns = {name: [entry[name] for entry in entries if name in entry] for name in COLUMNS}
+    entries = _values(rows, stem, measure)
+    columns = {name: [entry[name] for entry in entries if name in entry] for name in _COLUMNS}
     return {name: summarize(found) for name, found in columns.items() if found}
 
 
-def over_stems(found: dict[str, dict[str, Summary]]) -> dict[str, dict[str, float]]:
+def _over_stems(found: dict[str, dict[str, Summary]]) -> dict[str, dict[str, float]]:
     """Means over the stems of their means and of their medians: every stem counts alike.
 
     Only of what every stem has, which the lowpass is not.
@@ -232,19 +232,19 @@ def over_stems(found: dict[str, dict[str, Summary]]) -> dict[str, dict[str, floa
             "mean": sum(entry[name].mean for entry in known) / len(known),
             "median": sum(entry[name].median for entry in known) / len(known),
         }
-        for name in (COLUMNS if known else ())
+        for name in (_COLUMNS if known else ())
         if all(name in entry for entry in known)
     }
 
 
-def beside(measure: str, found: dict[str, dict[str, Summary]]) -> Table:
+def _beside(measure: str, found: dict[str, dict[str, Summary]]) -> Table:
     """The model beside mixture, lowpass and oracle, median / mean."""
     shown = {
-        MIXTURE: "mixture",
-        MODEL: "model",
-        IMPROVEMENTS[MODEL]: "improvement",
-        IMPROVEMENTS[LOWPASS]: f"lowpass {CUTOFF} Hz's improvement",
-        IMPROVEMENTS[ORACLE]: "ideal ratio mask's improvement",
+        _MIXTURE: "mixture",
+        _MODEL: "model",
+        _IMPROVEMENTS[_MODEL]: "improvement",
+        _IMPROVEMENTS[_LOWPASS]: f"lowpass {CUTOFF} Hz's improvement",
+        _IMPROVEMENTS[_ORACLE]: "ideal ratio mask's improvement",
     }
     # what no stem has takes no column
     columns = [name for name in shown if any(name in entry for entry in found.values())]
@@ -260,11 +260,11 @@ def beside(measure: str, found: dict[str, dict[str, Summary]]) -> Table:
         for stem, entry in found.items()
         if entry
     ]
-    title = f"{MEASURES[measure]} beside the baselines, dB, median / mean"
+    title = f"{_MEASURES[measure]} beside the baselines, dB, median / mean"
     return Table(title, headings, lines)
 
 
-def leakage(leaks: dict[str, Summary]) -> Table:
+def _leakage(leaks: dict[str, Summary]) -> Table:
     """How loud the model renders stems that a song does not have."""
     lines = [[stem, str(entry.number), *entry.cells()] for stem, entry in leaks.items()]
     return Table(

@@ -23,7 +23,7 @@ from audiomask.errors import DataError
 #: all splits
 ALL = "all"
 #: default number of excerpts drawn where there are no songs, and their seconds
-DRAWN, DRAWN_SECONDS = 24, 12.0
+_DRAWN, DRAWN_SECONDS = 24, 12.0
 
 
 @dataclass(frozen=True)
@@ -207,16 +207,16 @@ def find_songs(sources: Sequence[Source], choice: Choice) -> list[SongRef]:
         for track, source in tracks
         if track.stems or not choice.stems
     ]
-    refs += draw_bands(chosen, choice)
+    refs += _draw_bands(chosen, choice)
     for source in chosen:
         if not source.tracks:
-            refs += draw_songs(source, choice)
+            refs += _draw_songs(source, choice)
     if not refs:
-        raise no_songs(sources, choice, recorded=bool(tracks))
+        raise _no_songs(sources, choice, recorded=bool(tracks))
     return refs[: choice.limit]
 
 
-def draw_bands(sources: Sequence[Source], choice: Choice) -> list[DrawnSong]:
+def _draw_bands(sources: Sequence[Source], choice: Choice) -> list[DrawnSong]:
     """Bands on the instruments of sources' test splits; none without instruments."""
     bands = [source for source in sources if any(source.band(TEST))]
     if not any(source.has_instruments for source in bands):
@@ -224,10 +224,10 @@ def draw_bands(sources: Sequence[Source], choice: Choice) -> list[DrawnSong]:
     dataset = open_data(
         bands, choice.stems, choice.drawn_samples, choice.seed, split=TEST, cache=choice.cache
     )
-    return [DrawnSong(dataset, index, "band", True) for index in range(choice.limit or DRAWN)]
+    return [DrawnSong(dataset, index, "band", True) for index in range(choice.limit or _DRAWN)]
 
 
-def draw_songs(source: Source, choice: Choice) -> list[DrawnSong]:
+def _draw_songs(source: Source, choice: Choice) -> list[DrawnSong]:
     """Excerpts of a source whose songs are not files; none if it has no songs."""
     found = []
     for split in SPLITS if choice.split == ALL else (choice.split,):
@@ -243,12 +243,12 @@ def draw_songs(source: Source, choice: Choice) -> list[DrawnSong]:
             cache=choice.cache,
         )
         kind = f"{source.folder.name}/{split} excerpt"
-        number = choice.limit or DRAWN
+        number = choice.limit or _DRAWN
         found += [DrawnSong(dataset, index, kind, source.complete) for index in range(number)]
     return found
 
 
-def no_songs(sources: Sequence[Source], choice: Choice, recorded: bool) -> DataError:
+def _no_songs(sources: Sequence[Source], choice: Choice, recorded: bool) -> DataError:
     """The error for a choice without songs.
 
     Args:

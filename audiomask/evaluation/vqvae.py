@@ -38,8 +38,8 @@ from audiomask.evaluation.songs import Song
 from audiomask.tokens.packing import code_bits
 
 #: sample rate of audio up to 4 kHz
-LOW_RATE = 8000
-NOTHING = "silence"
+_LOW_RATE = 8000
+_NOTHING = "silence"
 #: measures, and titles of their tables
 MEASURES = {
     "mel_distance": "Mel distance (lower is better)",
@@ -48,7 +48,7 @@ MEASURES = {
     "si_sdr": "SI-SDR, dB (higher is better)",
 }
 #: measures that silence has no number for
-NOT_OF_SILENCE = ("partials", "si_sdr", "visqol")
+_NOT_OF_SILENCE = ("partials", "si_sdr", "visqol")
 
 
 class VQVAEEvaluator(Evaluator):
@@ -68,7 +68,7 @@ class VQVAEEvaluator(Evaluator):
     options = ("levels", "opinion")
 
     def __init__(self, engine: Engine, levels: int | None = None, opinion: bool = False) -> None:
-        self.mos = MOSPredictor() if opinion else None
+        self._mos = MOSPredictor() if opinion else None
         self.measures = MEASURES | (OPINIONS if opinion else {})
         self.engine, self.config = engine, engine.vqvae.config
         self.levels = levels or self.config.levels
@@ -92,7 +92,7 @@ class VQVAEEvaluator(Evaluator):
         source = ResampledSource(MemorySource(song.mixture, song.sample_rate), rate)
         audio = source.read(0, source.frames)
         seconds = audio.shape[-1] / rate
-        if self.mos is not None and seconds < LEAST_SECONDS:
+        if self._mos is not None and seconds < LEAST_SECONDS:
             return TOO_SHORT
         began = time.perf_counter()
         tokens = self.engine.tokenize(MemorySource(audio, rate), self.levels)
@@ -104,9 +104,9 @@ class VQVAEEvaluator(Evaluator):
             decoded = torch.cat(list(self.engine.detokenize(part)), dim=-1)
             if levels == self.levels:
                 self.speeds["decoding"].append(seconds / (time.perf_counter() - began))
-            found = quality(decoded, audio, rate, self.mos)
-            rows.append({"system": name_of(levels)} | found)
-        rows.append({"system": NOTHING} | self.nothing(audio))
+            found = quality(decoded, audio, rate, self._mos)
+            rows.append({"system": _name_of(levels)} | found)
+        rows.append({"system": _NOTHING} | self.nothing(audio))
         self.rows += [{"song": song.name} | row for row in rows]
         self.channels.add(len(audio))
         for number, codes in enumerate(tokens.codes.long().unbind(dim=1)):
@@ -118,26 +118,26 @@ class VQVAEEvaluator(Evaluator):
         """The measures of silence in place of audio [C, T]."""
         silence, rate = torch.zeros_like(audio), self.config.sample_rate
         found = quality(silence, audio, rate) | {"si_sdr": -math.inf}
-        if self.mos is not None:
-            found["zimtohrli"] = self.mos.zimtohrli(silence, audio, rate)
+        if self._mos is not None:
+            found["zimtohrli"] = self._mos.zimtohrli(silence, audio, rate)
         return found
 
     def finish(self) -> Report:
         """Tables by number of levels, and of the codebooks."""
         books = [usage(counts)._asdict() for counts in self.counts]
         rates = [self.bitrate(books[:levels]) for levels in range(1, self.levels + 1)]
-        names = [*map(name_of, range(1, self.levels + 1)), NOTHING]
+        names = [*map(_name_of, range(1, self.levels + 1)), _NOTHING]
         found: dict[str, dict[str, Any]] = {}
         for name in names:
             rows = [row for row in self.rows if row["system"] == name]
-            kept = [key for key in self.measures if name != NOTHING or key not in NOT_OF_SILENCE]
+            kept = [key for key in self.measures if name != _NOTHING or key not in _NOT_OF_SILENCE]
             found[name] = {key: summarize([row[key] for row in rows]) for key in kept}
         speed = {name: summarize(taken) for name, taken in self.speeds.items()}
-        tables = [self.rates(rates)]
+        tables = [self._rates(rates)]
         for key, title in self.measures.items():
             lines = [[name, *entry[key].cells()] for name, entry in found.items() if key in entry]
             tables.append(Table(title, ("", *SPREAD), lines))
-        tables.append(codebooks(books))
+        tables.append(_codebooks(books))
         times = ", ".join(f"{name} {entry.median:.0f}" for name, entry in speed.items())
         notes = [f"times real time (median): {times}"]
         data = {
@@ -156,11 +156,11 @@ class VQVAEEvaluator(Evaluator):
         entropy = sum(float(book["bits"]) for book in books)
         return {"kbps": bits * frames, "entropy_kbps": entropy * frames}
 
-    def rates(self, rates: list[dict[str, float]]) -> Table:
+    def _rates(self, rates: list[dict[str, float]]) -> Table:
         """A table of bitrates, for every number of channels that songs had."""
         lines = [
             [
-                f"{name_of(levels)}{'' if channels == 1 else f', {channels} channels'}",
+                f"{_name_of(levels)}{'' if channels == 1 else f', {channels} channels'}",
                 f"{channels * rate['kbps']:.2f}",
                 f"{channels * rate['entropy_kbps']:.2f}",
             ]
@@ -170,7 +170,7 @@ class VQVAEEvaluator(Evaluator):
         return Table("Bitrate, kbit/s", ("", "bitrate", "entropy coded"), lines)
 
 
-def name_of(levels: int) -> str:
+def _name_of(levels: int) -> str:
     """A number of levels in words."""
     return f"{levels} level{'s' * (levels > 1)}"
 
@@ -183,10 +183,10 @@ def quality(
     Raises:
         DataError: there is no opinion score, see ``MOSPredictor.scores``.
     """
-    low = [resample(x, sample_rate, LOW_RATE) for x in (audio, decoded)]
+    low = [resample(x, sample_rate, _LOW_RATE) for x in (audio, decoded)]
     found = {
         "mel_distance": float(mel_distance(audio, decoded, sample_rate).mean()),
-        "mel_distance_low": float(mel_distance(low[0], low[1], LOW_RATE).mean()),
+        "mel_distance_low": float(mel_distance(low[0], low[1], _LOW_RATE).mean()),
         "partials": partial_correlation(decoded, audio, sample_rate),
         "si_sdr": si_sdr(decoded, audio),
     }
@@ -195,7 +195,7 @@ def quality(
     return found
 
 
-def codebooks(books: list[dict[str, Any]]) -> Table:
+def _codebooks(books: list[dict[str, Any]]) -> Table:
     """A table of the usage of codebooks."""
     lines = [
         [

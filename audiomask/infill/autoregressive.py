@@ -19,16 +19,16 @@ from torch import Tensor
 from audiomask.runtime.dependencies import torchaudio_functional
 
 #: coefficients for each missing sample (Janssen's rule), and the most for any gap
-ORDER_RATIO, MAX_ORDER = 3, 1000
+_ORDER_RATIO, MAX_ORDER = 3, 1000
 #: samples of the longer side for each coefficient: with fewer the model overfits
-SAMPLES_PER_COEFFICIENT = 4
+_SAMPLES_PER_COEFFICIENT = 4
 #: power of the noise assumed in every recording, as a share of the signal's: that of 16 bits
-NOISE = 1e-10
+_NOISE = 1e-10
 
 
 def model_order(length: int, side: int, highest: int = MAX_ORDER) -> int:
     """Coefficients for a gap of ``length`` samples with ``side`` samples on its longer side."""
-    return max(min(ORDER_RATIO * length + 2, highest, side // SAMPLES_PER_COEFFICIENT), 1)
+    return max(min(_ORDER_RATIO * length + 2, highest, side // _SAMPLES_PER_COEFFICIENT), 1)
 
 
 def interpolate(audio: Tensor, start: int, stop: int, order: int, iterations: int = 2) -> Tensor:
@@ -87,13 +87,13 @@ def burg(parts: list[Tensor], order: int) -> Tensor:
     # NumPy: torch would spread these small operations over threads, which wait for each other
     ahead = [part.numpy() for part in parts]
     back = list(ahead)
-    noise = 2 * NOISE * sum(energy(part) for part in ahead)
+    noise = 2 * _NOISE * sum(_energy(part) for part in ahead)
     coefficients = np.zeros(order + 1)
     coefficients[0] = 1
     for done in range(1, order + 1):
         ahead, back = [f[1:] for f in ahead], [b[:-1] for b in back]
         product = sum(float(np.einsum("t,t", f, b)) for f, b in zip(ahead, back, strict=True))
-        power = sum(energy(f) + energy(b) for f, b in zip(ahead, back, strict=True)) + noise
+        power = sum(_energy(f) + _energy(b) for f, b in zip(ahead, back, strict=True)) + noise
         if power == 0:  # silence
             break
         reflection = -2 * product / power
@@ -104,7 +104,7 @@ def burg(parts: list[Tensor], order: int) -> Tensor:
     return torch.from_numpy(coefficients)
 
 
-def energy(audio: npt.NDArray[np.float64]) -> float:
+def _energy(audio: npt.NDArray[np.float64]) -> float:
     """The sum of the squares of audio [T]."""
     return float(np.einsum("t,t", audio, audio))
 
@@ -127,18 +127,20 @@ def least_squares(audio: Tensor, start: int, stop: int, coefficients: Tensor) ->
     order, length = len(coefficients) - 1, stop - start
     left, right = audio[max(start - order, 0) : start], audio[stop : stop + order]
     known = F.pad(left, (order - len(left), length + len(right)))
-    inputs = -correlate(known, coefficients.flip(0))
-    free_run = all_pole_filter(inputs, coefficients)
+    inputs = -_correlate(known, coefficients.flip(0))
+    free_run = _all_pole_filter(inputs, coefficients)
     if not len(right):
         return free_run
     error = right - free_run[length:]
-    response = all_pole_filter(F.pad(audio.new_ones(1), (0, length + len(right) - 1)), coefficients)
-    likely = torch.linalg.solve(covariance(response, length, len(right)), error)
-    inputs = correlate(response[1:], likely).flip(0)
-    return free_run[:length] + all_pole_filter(inputs, coefficients)
+    response = _all_pole_filter(
+        F.pad(audio.new_ones(1), (0, length + len(right) - 1)), coefficients
+    )
+    likely = torch.linalg.solve(_covariance(response, length, len(right)), error)
+    inputs = _correlate(response[1:], likely).flip(0)
+    return free_run[:length] + _all_pole_filter(inputs, coefficients)
 
 
-def covariance(response: Tensor, length: int, number: int) -> Tensor:
+def _covariance(response: Tensor, length: int, number: int) -> Tensor:
     """Covariance of an all-pole model's samples after a gap, for white noise as input in the gap.
 
     Args:
@@ -150,16 +152,16 @@ def covariance(response: Tensor, length: int, number: int) -> Tensor:
         double [number, number], with the recording's noise added on the diagonal.
     """
     made = response.new_empty(number, number)
-    row = correlate(response, response[: length + 1])
+    row = _correlate(response, response[: length + 1])
     for index in range(number):
         made[index, index:] = made[index:, index] = row
         later = response[length + 1 + index :]
         row = row[:-1] + later[:1] * later[: len(row) - 1]
-    made.diagonal().mul_(1 + NOISE)
+    made.diagonal().mul_(1 + _NOISE)
     return made
 
 
-def all_pole_filter(inputs: Tensor, coefficients: Tensor) -> Tensor:
+def _all_pole_filter(inputs: Tensor, coefficients: Tensor) -> Tensor:
     """Filter inputs [T] by an all-pole model, from rest: [T]."""
     unit = F.pad(coefficients.new_ones(1), (0, len(coefficients) - 1))
     filtered = torchaudio_functional().lfilter(inputs[None], coefficients, unit, clamp=False)
@@ -167,7 +169,7 @@ def all_pole_filter(inputs: Tensor, coefficients: Tensor) -> Tensor:
     return made
 
 
-def correlate(audio: Tensor, weights: Tensor) -> Tensor:
+def _correlate(audio: Tensor, weights: Tensor) -> Tensor:
     """Valid cross-correlation of audio [T] with weights [W]: [T - W + 1]."""
     # circular wrap-around falls outside the valid part
     size = next_fast_len(len(audio), real=True)
@@ -193,8 +195,8 @@ def extrapolate(audio: Tensor, length: int, order: int) -> Tensor:
     made = []
     for channel in audio.double():
         coefficients = burg([channel], order)
-        inputs = -correlate(F.pad(channel[-order:], (0, length)), coefficients.flip(0))
-        made.append(all_pole_filter(inputs, coefficients)[:length])
+        inputs = -_correlate(F.pad(channel[-order:], (0, length)), coefficients.flip(0))
+        made.append(_all_pole_filter(inputs, coefficients)[:length])
     return torch.stack(made).float()
 
 
@@ -207,7 +209,7 @@ def prediction_gain(audio: Tensor, order: int) -> float:
     """
     power = error_power = 0.0
     for channel in audio.double():
-        errors = correlate(channel, burg([channel], order).flip(0))
+        errors = _correlate(channel, burg([channel], order).flip(0))
         power += float(channel.square().mean())
         error_power += float(errors.square().mean())
     return 10 * math.log10((power + 1e-20) / (error_power + 1e-20))

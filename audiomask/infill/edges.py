@@ -15,9 +15,9 @@ from audiomask.infill.autoregressive import extrapolate
 from audiomask.infill.gaps import Gap
 
 #: the longest extrapolation of a side, in seconds and as a share of the gap
-EXTENSION_SECONDS, EXTENSION_SHARE = 0.06, 1 / 3
+EXTENSION_SECONDS, _EXTENSION_SHARE = 0.06, 1 / 3
 #: seconds of sound that models are estimated from, and their order
-CONTEXT, ORDER = 0.2, 1000
+_CONTEXT, ORDER = 0.2, 1000
 
 
 class EdgeExtendedSource:
@@ -38,11 +38,11 @@ class EdgeExtendedSource:
         self.sample_rate, self.channels = source.sample_rate, source.channels
         self.frames = source.frames
         length = min(
-            round(EXTENSION_SECONDS * source.sample_rate), int(EXTENSION_SHARE * gap.length)
+            round(EXTENSION_SECONDS * source.sample_rate), int(_EXTENSION_SHARE * gap.length)
         )
         left, right = sides(source, gap, gaps)
-        self.before = extrapolated(left, length)
-        self.after = extrapolated(right.flip(1), length).flip(1)
+        self.before = _extrapolated(left, length)
+        self.after = _extrapolated(right.flip(1), length).flip(1)
 
     @property
     def inner(self) -> Gap:
@@ -71,7 +71,7 @@ class EdgeExtendedSource:
 
 def sides(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> tuple[Tensor, Tensor]:
     """The sound [C, n] before and after a gap, from which models are estimated."""
-    context = round(CONTEXT * source.sample_rate)
+    context = round(_CONTEXT * source.sample_rate)
     low, high = neighbours(gap, gaps, source.frames)
     left = source.read(max(gap.start - context, low), gap.start)
     right = source.read(gap.stop, min(gap.stop + context, high))
@@ -85,7 +85,7 @@ def neighbours(gap: Gap, gaps: Sequence[Gap], frames: int) -> tuple[int, int]:
     return before, after
 
 
-def extrapolated(audio: Tensor, length: int) -> Tensor:
+def _extrapolated(audio: Tensor, length: int) -> Tensor:
     """``length`` samples that continue audio [C, T]; none where T is less than that."""
     if audio.shape[1] < length or not length:
         return audio[:, :0]

@@ -29,14 +29,14 @@ from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.runtime.memory import AdaptiveBatches
 
 #: known frames a side that are decoded with the gap, to propagate phases from
-CONTEXT_FRAMES = 8
+_CONTEXT_FRAMES = 8
 #: the method of tokens between autoregressive edges
 AR_AND_TOKENS = "ar+tokens"
 #: seconds of crossfade a side
 FADE = 0.01
 #: seconds of the longest gap that autoregressive models fill better than tokens: in any recording,
 #: and in a predictable one
-AR_SECONDS, PREDICTABLE_AR_SECONDS = 0.05, 0.1
+AR_SECONDS, _PREDICTABLE_AR_SECONDS = 0.05, 0.1
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,11 @@ class Infiller:
                     f"the whole {whole} is one gap{where}: there is no sound around it"
                 )
         fades = crossfade_bounds(gaps, source.frames, round(FADE * source.sample_rate), channels)
-        made = (self.fill_gap(source, gap, gaps, f) for gap, f in zip(gaps, fades, strict=True))
+        made = (self._fill_gap(source, gap, gaps, f) for gap, f in zip(gaps, fades, strict=True))
         starts = [gap.start - left for gap, (left, _) in zip(gaps, fades, strict=True)]
         return sorted_by_start(made, starts)
 
-    def fill_gap(
+    def _fill_gap(
         self, source: AudioSource, gap: Gap, gaps: Sequence[Gap], fades: tuple[int, int]
     ) -> Filling:
         """The filling of one gap, from its own channels with their DC offset removed.
@@ -118,26 +118,26 @@ class Infiller:
             source = ChannelView(source, gap.channels)
         gaps = [other for other in gaps if other.shares_channel(gap)]
         view = without_dc(source, gap, gaps)
-        filling = self.fill_by_method(source if view is None else view, gap, gaps, fades)
+        filling = self._fill_by_method(source if view is None else view, gap, gaps, fades)
         if view is None:
             return filling
         offset = view.offset(filling.start, filling.stop)
         return replace(filling, samples=filling.samples + offset)
 
-    def fill_by_method(
+    def _fill_by_method(
         self, source: AudioSource, gap: Gap, gaps: Sequence[Gap], fades: tuple[int, int]
     ) -> Filling:
         """The filling of a gap in all channels of the source, by the method of the settings."""
         method = self.settings.method
         if method == InfillMethod.auto:
-            method = InfillMethod.ar if prefers_lpc(source, gap, gaps) else InfillMethod.tokens
+            method = InfillMethod.ar if _prefers_lpc(source, gap, gaps) else InfillMethod.tokens
         if method == InfillMethod.tokens:
-            return self.fill_with_tokens(source, gap, gaps, fades)
+            return self._fill_with_tokens(source, gap, gaps, fades)
         return Filling(
             gap.start, fill_short(source, gap, gaps), gap, InfillMethod.ar, channels=gap.channels
         )
 
-    def fill_with_tokens(
+    def _fill_with_tokens(
         self, source: AudioSource, gap: Gap, gaps: Sequence[Gap], fades: tuple[int, int]
     ) -> Filling:
         """The filling of a gap by its predicted tokens, decoded.
@@ -164,9 +164,9 @@ class Infiller:
             vectors = self.vqvae.vectors(codes)
         # copies: inference tensors cannot be changed outside inference mode
         codes, vectors = codes[:, : self.mlm.config.levels].clone(), vectors.clone()
-        passes = self.predict_gap_tokens(codes, vectors, context, gap)
+        passes = self._predict_gap_tokens(codes, vectors, context, gap)
         weight = context.weight(inner, fades).to(self.device)
-        near = context.near(self.vqvae.config.reach + CONTEXT_FRAMES)
+        near = context.near(self.vqvae.config.reach + _CONTEXT_FRAMES)
         span = slice(near.start * self.hop, near.stop * self.hop)
         with torch.inference_mode():
             made = self.vqvae.inpaint(
@@ -187,7 +187,7 @@ class Infiller:
         samples = share * there + (1 - share.square()).sqrt() * filled
         return Filling(start, samples, gap, method, passes, channels=gap.channels)
 
-    def predict_gap_tokens(
+    def _predict_gap_tokens(
         self, codes: Tensor, vectors: Tensor, context: GapContext, gap: Gap
     ) -> int:
         """Fill a gap's codes and vectors in place; returns the number of windows.
@@ -250,9 +250,9 @@ def sorted_by_start(fillings: Iterable[Filling], starts: Sequence[int]) -> Itera
             yield heapq.heappop(heap)[2]
 
 
-def prefers_lpc(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> bool:
+def _prefers_lpc(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> bool:
     """Whether to fill a gap by linear prediction rather than tokens, by its length and sides."""
     seconds = gap.length / source.sample_rate
-    if not AR_SECONDS < seconds <= PREDICTABLE_AR_SECONDS:
+    if not AR_SECONDS < seconds <= _PREDICTABLE_AR_SECONDS:
         return seconds <= AR_SECONDS
     return predictability_db(*sides(source, gap, gaps)) >= PREDICTABLE_DB

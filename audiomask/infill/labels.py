@@ -50,7 +50,7 @@ class Label:
 
 
 @dataclass(frozen=True)
-class LabelFile:
+class _LabelFile:
     """The contents of a file of gaps.
 
     Attributes:
@@ -62,7 +62,7 @@ class LabelFile:
     points: Sequence[int]
 
 
-def read_labels(path: Path) -> LabelFile:
+def read_labels(path: Path) -> _LabelFile:
     """Read a file of gaps: a label track, or CSV with tabs, semicolons or commas.
 
     The first two columns are start and end, unless a header names them (``start`` and ``end``, or
@@ -101,7 +101,7 @@ def read_labels(path: Path) -> LabelFile:
     if not labels:
         found = "only labels without a length" if points else "no gaps"
         raise UsageError(f"{path}: names {found}")
-    return LabelFile(labels, points)
+    return _LabelFile(labels, points)
 
 
 def write_labels(

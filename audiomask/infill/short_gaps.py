@@ -29,7 +29,7 @@ from audiomask.infill.gaps import Gap
 
 
 @dataclass(frozen=True)
-class Predictor:
+class _Predictor:
     """Settings of a linear predictor.
 
     Attributes:
@@ -42,23 +42,23 @@ class Predictor:
 
 
 #: of order 600 and 1000 at 44.1 kHz; for the choice see docs/short_gaps.md
-PREDICTORS = (Predictor(0.03, 600 / 44_100), Predictor(0.05, 1000 / 44_100))
+PREDICTORS = (_Predictor(0.03, 600 / 44_100), _Predictor(0.05, 1000 / 44_100))
 #: highest order, as a share of the samples on the longer side
-COEFFICIENT_SHARE = 0.46
+_COEFFICIENT_SHARE = 0.46
 #: power of the noise added to regularize the fit, as a share of the sound's
-NOISE = 1e-9
+_NOISE = 1e-9
 #: seconds of sound that predictors need on either side, and of the longest gap that they fill
 MIN_SIDE, LONGEST = 0.01, 0.3
 #: sample rate of the predictors; recordings of twice that or more are decimated
-RATE = 44_100
+_RATE = 44_100
 #: order of the filling above the predictors' band, in recordings of higher rates
-ROUGH_ORDER = 200
+_ROUGH_ORDER = 200
 #: prediction gain, in dB, from which sound is predictable: most solos have more, most bands less
 PREDICTABLE_DB = 35.0
 #: highest order of Janssen's method
-JANSSEN_ORDER = 1500
+_JANSSEN_ORDER = 1500
 #: largest sample of a filling, as a multiple of the largest one beside it
-MAX_GAIN = 2.0
+_MAX_GAIN = 2.0
 
 
 def fill_short(source: AudioSource, gap: Gap, gaps: Sequence[Gap] = ()) -> Tensor:
@@ -84,7 +84,7 @@ def fill_short(source: AudioSource, gap: Gap, gaps: Sequence[Gap] = ()) -> Tenso
         filled = janssen(audio, start, stop)
     else:
         filled = lpc_fill(audio, start, stop, rate)
-    loudest = MAX_GAIN * audio.abs().amax(dim=1, keepdim=True)
+    loudest = _MAX_GAIN * audio.abs().amax(dim=1, keepdim=True)
     return filled.clamp(-loudest, loudest).nan_to_num(0.0)
 
 
@@ -101,13 +101,13 @@ def predictability_db(before: Tensor, after: Tensor) -> float:
 def janssen(audio: Tensor, start: int, stop: int) -> Tensor:
     """The samples [start, stop) of audio [C, T] by Janssen's method."""
     longer = max(start, audio.shape[1] - stop)
-    return interpolate(audio, start, stop, model_order(stop - start, longer, JANSSEN_ORDER))
+    return interpolate(audio, start, stop, model_order(stop - start, longer, _JANSSEN_ORDER))
 
 
 def lpc_fill(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:
     """The samples of a gap by the mean of PREDICTORS.
 
-    At high sample rates the predictors fill the band below half of ``RATE``; the band above it is
+    At high sample rates the predictors fill the band below half of ``_RATE``; the band above it is
     filled by Janssen's method with a low order.
 
     Args:
@@ -118,16 +118,16 @@ def lpc_fill(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:
     Returns:
         float32 [C, stop - start].
     """
-    factor = sample_rate // RATE
+    factor = sample_rate // _RATE
     if factor < 2:
         return torch.stack(
-            [average_fill(one, start, stop, sample_rate) for one in audio.double()]
+            [_average_fill(one, start, stop, sample_rate) for one in audio.double()]
         ).float()
     # The resampler mixes samples of the gap with those beside it, so that they must be set.
     side = round(PREDICTORS[0].side * sample_rate)
     low, high = max(start - side, 0), min(stop + side, audio.shape[1])
     rough = audio.clone()
-    rough[:, start:stop] = interpolate(audio[:, low:high], start - low, stop - low, ROUGH_ORDER, 1)
+    rough[:, start:stop] = interpolate(audio[:, low:high], start - low, stop - low, _ROUGH_ORDER, 1)
     slow = resample(rough, factor, 1)
     first, last = -(-start // factor), -(-stop // factor)
     change = torch.zeros_like(slow)
@@ -137,14 +137,14 @@ def lpc_fill(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:
     return rough[:, start:stop] + resample(change, 1, factor)[:, start:stop]
 
 
-def average_fill(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:
+def _average_fill(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:
     """The mean of the fillings by PREDICTORS of the gap [start, stop) of audio, double [T]."""
     total = audio.new_zeros(stop - start)
     for model in PREDICTORS:
         side = round(model.side * sample_rate)
         parts = [audio[max(start - side, 0) : start], audio[stop : stop + side]]
         shorter, longer = sorted(map(len, parts))
-        order = min(round(model.reach * sample_rate), int(COEFFICIENT_SHARE * longer), shorter)
+        order = min(round(model.reach * sample_rate), int(_COEFFICIENT_SHARE * longer), shorter)
         parts = [part for part in parts if len(part) > order and part.any()]
         if order and parts:  # otherwise both sides are silent
             total += solve_gap(audio, start, stop, fit_predictor(parts, order)) / len(PREDICTORS)
@@ -165,17 +165,17 @@ def fit_predictor(parts: Sequence[Tensor], order: int) -> Tensor:
         double [order + 1]: e(t) = Σ a(j) x(t - j), a(0) = 1.
     """
     loudest = max(float(part.abs().max()) for part in parts)
-    products = torch.from_numpy(covariance_sums([(p / loudest).numpy() for p in parts], order))
+    products = torch.from_numpy(_covariance_sums([(p / loudest).numpy() for p in parts], order))
     # a backward error is a forward one with reversed coefficients
     products += products.flip(0, 1).T.clone()
     system, goal = products[1:, 1:], products[0, 1:]
-    system.diagonal().add_(NOISE * system.diagonal().mean())
+    system.diagonal().add_(_NOISE * system.diagonal().mean())
     factor = torch.linalg.cholesky(system, upper=True)
     found = torch.cholesky_solve(-goal[:, None], factor, upper=True)[:, 0]
     return torch.cat((found.new_ones(1), found))
 
 
-def covariance_sums(
+def _covariance_sums(
     parts: Sequence[npt.NDArray[np.float64]], order: int
 ) -> npt.NDArray[np.float64]:
     """Sums of x(t - i) x(t - j) over all t of all parts [T], from ``order`` to T - 1.

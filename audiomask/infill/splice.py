@@ -13,7 +13,7 @@ from audiomask.audio.pcm import BITS, Raw, count_clipped, to_floats, to_integers
 from audiomask.audio.writer import AudioWriter
 from audiomask.infill.gaps import Gap
 
-_BLOCK = 1 << 16
+BLOCK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,10 @@ def copy_with_patches(
         edges = [patch.stop for patch in inside]
         if coming is not None:
             edges.append(coming.start)
-        stop = min(done + _BLOCK, source.frames, *edges)
+        stop = min(done + BLOCK, source.frames, *edges)
         raw = source.read_raw(done, stop)
         for patch in inside:
-            raw = apply_patch(raw, patch, done, writer)
+            raw = _apply_patch(raw, patch, done, writer)
         writer.write_raw(raw)
         done = stop
         inside = [patch for patch in inside if patch.stop > done]
@@ -121,7 +121,7 @@ def crossfade_bounds(
     return bounds
 
 
-def apply_patch(raw: Raw, patch: Patch, start: int, writer: AudioWriter) -> Raw:
+def _apply_patch(raw: Raw, patch: Patch, start: int, writer: AudioWriter) -> Raw:
     """Stored samples [n, C] from ``start`` on, with a patch's samples in its channels.
 
     They stay integers where source and writer store integers, and become floats otherwise, so that

@@ -16,12 +16,12 @@ from audiomask.infill.gaps import Gap
 
 #: seconds a side in which an offset is estimated, and of the blocks whose means are compared; a
 #: block holds a whole period of any audible frequency
-SIDE_SECONDS, BLOCK_SECONDS = 3.0, 0.05
+_SIDE_SECONDS, _BLOCK_SECONDS = 3.0, 0.05
 #: the fewest blocks for an estimate, and for one of the deviation by its median
-MIN_BLOCKS, MAD_BLOCKS = 4, 20
+_MIN_BLOCKS, _MAD_BLOCKS = 4, 20
 #: the smallest offset, in standard errors and absolute. Without an offset, means of music differ
 #: from block to block and from side to side.
-MIN_Z_SCORE, MIN_OFFSET = 4.0, 1e-3
+_MIN_Z_SCORE, _MIN_OFFSET = 4.0, 1e-3
 
 
 class ChannelView:
@@ -42,7 +42,7 @@ class ChannelView:
         return self.source.read(start, stop)[self.numbers]
 
 
-class DCFreeView:
+class _DCFreeView:
     """A recording without its DC offset around a gap.
 
     The offset is the left side's before the gap, the right side's after it, and interpolated
@@ -74,7 +74,7 @@ class DCFreeView:
         return samples
 
 
-def without_dc(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> DCFreeView | None:
+def without_dc(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> _DCFreeView | None:
     """A recording without its DC offset around a gap; None if it has none.
 
     Args:
@@ -91,7 +91,7 @@ def without_dc(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> DCFreeView
     right = left if right is None else right
     assert left is not None
     assert right is not None
-    return DCFreeView(source, gap, left, right) if left.any() or right.any() else None
+    return _DCFreeView(source, gap, left, right) if left.any() or right.any() else None
 
 
 def dc_offset(source: AudioSource, edge: int, direction: int, gaps: Sequence[Gap]) -> Tensor | None:
@@ -108,11 +108,14 @@ def dc_offset(source: AudioSource, edge: int, direction: int, gaps: Sequence[Gap
     Returns:
         None where there is too little sound.
     """
-    length, count = round(BLOCK_SECONDS * source.sample_rate), round(SIDE_SECONDS / BLOCK_SECONDS)
+    length, count = (
+        round(_BLOCK_SECONDS * source.sample_rate),
+        round(_SIDE_SECONDS / _BLOCK_SECONDS),
+    )
     reach = direction * count * length
     start, stop = max(min(edge, edge + reach), 0), min(max(edge, edge + reach), source.frames)
     count = (stop - start) // length
-    if count < MIN_BLOCKS:
+    if count < _MIN_BLOCKS:
         return None
     if direction < 0:
         start = stop - count * length
@@ -123,17 +126,17 @@ def dc_offset(source: AudioSource, edge: int, direction: int, gaps: Sequence[Gap
         if gap.stop > start and gap.start < stop:
             known[max(gap.start - start, 0) // length : -(-(gap.stop - start) // length)] = False
     means = means[:, known]
-    if means.shape[1] < MIN_BLOCKS:
+    if means.shape[1] < _MIN_BLOCKS:
         return None
     ranked, quarter = means.sort(dim=1).values, means.shape[1] // 4
     offset = ranked[:, quarter : means.shape[1] - quarter].mean(dim=1)
     # of few blocks the standard deviation is steadier than the median; at least that of noise
     spread = torch.maximum(
         (means - offset[:, None]).abs().median(dim=1).values * 1.4826
-        if means.shape[1] >= MAD_BLOCKS
+        if means.shape[1] >= _MAD_BLOCKS
         else means.std(dim=1),
         (audio - audio.mean(dim=1, keepdim=True)).square().mean(dim=1).sqrt() / length**0.5,
     )
     error = 1.2 * spread / means.shape[1] ** 0.5  # of an interquartile mean
-    significant = (offset.abs() >= MIN_OFFSET) & (offset.abs() >= MIN_Z_SCORE * error)
+    significant = (offset.abs() >= _MIN_OFFSET) & (offset.abs() >= _MIN_Z_SCORE * error)
     return torch.where(significant, offset, 0.0)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 #: characters a line on standard output where that is no terminal
 _STDOUT_WIDTH = 160
@@ -96,7 +96,7 @@ def progress_bars(*counts: ProgressColumn, shown: bool = True, transient: bool =
     )
 
 
-def track(items: Iterable[T], description: str, shown: bool) -> Iterator[T]:
+def track(items: Iterable[_T], description: str, shown: bool) -> Iterator[_T]:
     """Yield items, with a progress bar meanwhile if standard error is a terminal."""
     bars = progress_bars(shown=shown and sys.stderr.isatty(), transient=True)
     with bars:

@@ -11,11 +11,11 @@ from typing import Any
 
 from audiomask.errors import DependencyError
 
-PACKAGE = "audiomask"
+_PACKAGE = "audiomask"
 #: versions that are known to work together, named by an error
-PAIR = "torch 2.14.1 with torchaudio 2.11.0"
+_PAIR = "torch 2.14.1 with torchaudio 2.11.0"
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
-_OURS = re.compile(rf"{PACKAGE}\[([^\]]+)\]")
+_OURS = re.compile(rf"{_PACKAGE}\[([^\]]+)\]")
 
 
 def optional(module: str, extra: str, purpose: str) -> Any:
@@ -47,7 +47,7 @@ def requirements_of(extra: str) -> list[str]:
     """The requirements of an extra and of the extras it includes, without markers."""
     found: set[str] = set()
     try:
-        declared = requires(PACKAGE) or []
+        declared = requires(_PACKAGE) or []
     except PackageNotFoundError:  # run from a source tree
         return [f".[{extra}]"]
     for line in declared:
@@ -78,7 +78,7 @@ def torchaudio_functional() -> ModuleType:
         torch, torchaudio = (_version(name) for name in ("torch", "torchaudio"))
         raise DependencyError(
             f"torchaudio {torchaudio} cannot be loaded beside torch {torch}; "
-            f"known to work: {PAIR}, both for the CPU or both for CUDA (from one package index):"
+            f"known to work: {_PAIR}, both for the CPU or both for CUDA (from one package index):"
             " pip install torch==2.14.1 torchaudio==2.11.0"
         ) from error
 

@@ -13,7 +13,7 @@ import torch
 from audiomask.errors import AudiomaskError, DeviceError, DeviceMemoryError
 from audiomask.runtime.device import number_device
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 # only torch's own allocator has a class for its error: libraries and the CPU have but a message
 _SHORT = re.compile(r"out of memory|ALLOC_FAILED|can't allocate memory|not enough memory", re.I)
@@ -37,8 +37,8 @@ class AdaptiveBatches:
         self._most: dict[str, int] = {}
 
     def map(
-        self, what: str, start: int, stop: int, compute: Callable[[int, int], T], least: int = 1
-    ) -> list[T]:
+        self, what: str, start: int, stop: int, compute: Callable[[int, int], _T], least: int = 1
+    ) -> list[_T]:
         """Compute [start, stop) as one batch, or in smaller ones where memory runs out.
 
         Args:
@@ -51,7 +51,7 @@ class AdaptiveBatches:
         Returns:
             The results of all batches, in order.
         """
-        made: list[T] = []
+        made: list[_T] = []
         while start < stop:
             end = min(start + self._most.get(what, stop - start), stop)
             try:

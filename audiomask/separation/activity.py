@@ -15,9 +15,9 @@ SMOOTH_SECONDS = 1.0
 #: likelihoods of playing up to which a mask is closed, and from which on it is open
 CLOSED, OPEN = 0.1, 0.3
 #: a mean square under which nothing is told apart from silence
-SILENT_POWER = 1e-12
+_SILENT_POWER = 1e-12
 #: a stem is in a song when it is likely to play in so many seconds of it
-FOUND_SECONDS = 1.0
+_FOUND_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class ActivityLog:
     """
 
     def __init__(self, stems: Sequence[str], frame_seconds: float) -> None:
-        self.stems, self.frame_seconds = tuple(stems), frame_seconds
+        self.stems, self._frame_seconds = tuple(stems), frame_seconds
         self._rows: list[Tensor] = []
         self._frames = 0
 
@@ -81,7 +81,7 @@ class ActivityLog:
         seconds = dict.fromkeys(self.stems, 0.0)
         for second in self.seconds(duration):
             seconds[second.stem] += (second.end - second.start) * second.plays
-        needed = min(FOUND_SECONDS, duration / 2)
+        needed = min(_FOUND_SECONDS, duration / 2)
         return {stem: played > 0 and played >= needed for stem, played in seconds.items()}
 
     def seconds(self, duration: float) -> list[StemSecond]:
@@ -90,7 +90,7 @@ class ActivityLog:
             return []
         rows = torch.cat(self._rows, dim=-1)
         found = []
-        per_second = 1 / self.frame_seconds
+        per_second = 1 / self._frame_seconds
         for number, stem in enumerate(self.stems):
             for second in range(math.ceil(duration)):
                 first = round(second * per_second)
@@ -106,7 +106,7 @@ class ActivityLog:
                         activity >= OPEN,
                         activity,
                         min(taken / weighed, 1.0) if weighed > 0 else 0.0,
-                        10 * math.log10(max(taken, SILENT_POWER)),
+                        10 * math.log10(max(taken, _SILENT_POWER)),
                     )
                 )
         return found

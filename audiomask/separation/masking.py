@@ -20,10 +20,10 @@ from audiomask.audio.spectra import (
 )
 
 #: the masked spectrum's window, in hops; both neighbours of a frame reach half of it
-WINDOW_HOPS = 4
+_WINDOW_HOPS = 4
 #: Hz under which nothing is any stem's, and from which on everything may be: under the lowest note
 #: of a piano (27.5 Hz), and a bin of about 11 Hz apart, so that 30 Hz stays untouched
-SILENT, AUDIBLE = 12.0, 20.0
+_SILENT, _AUDIBLE = 12.0, 20.0
 
 
 class MaskApplier:
@@ -43,10 +43,10 @@ class MaskApplier:
     def __init__(self, source: AudioSource, hop: float, top_hz: float) -> None:
         self.source = source
         self.hop = smooth(round(hop * source.sample_rate))
-        self.size = self.hop * WINDOW_HOPS
+        self.size = self.hop * _WINDOW_HOPS
         self.frames = -(-source.frames // self.hop)
         self.ratio = self.hop / source.sample_rate / hop
-        self.top_hz = top_hz
+        self._top_hz = top_hz
         self._bands: Bands | None = None
 
     def stems(self, pieces: Iterator[Tensor]) -> Iterator[Tensor]:
@@ -59,7 +59,7 @@ class MaskApplier:
         held: Tensor | None = None
         first = 0  # the frame of shares that `held` begins with
         done = 0  # frames of ours that are out
-        reach = WINDOW_HOPS // 2
+        reach = _WINDOW_HOPS // 2
         ended = False
         while not ended:
             piece = next(pieces, None)
@@ -85,7 +85,7 @@ class MaskApplier:
     def _synthesize(self, shares: Tensor, first: int, start: int, stop: int) -> Tensor:
         """Stems [S, C, n] of our frames [start, stop), cut to the recording's end."""
         hop, size, device = self.hop, self.size, shares.device
-        low, high = start - WINDOW_HOPS // 2, stop + WINDOW_HOPS // 2
+        low, high = start - _WINDOW_HOPS // 2, stop + _WINDOW_HOPS // 2
         place = (torch.arange(low, high, device=device) + 0.5) * self.ratio - 0.5
         place = (place - first).clamp(0, shares.shape[-1] - 1)
         lower = place.floor().long()
@@ -109,7 +109,7 @@ class MaskApplier:
                     bands.to_bins(own[begin:end], out=mask)
                     torch.mul(parts[side :: len(share)], mask, out=masked[side :: len(share)])
                 frames = torch.fft.irfft(as_complex(masked), n=size)
-                overlap_add(stem[:, begin : end + WINDOW_HOPS - 1], frames, window)
+                overlap_add(stem[:, begin : end + _WINDOW_HOPS - 1], frames, window)
         skipped = (start - low) * hop + left
         length = min((stop - start) * hop, self.source.frames - start * hop)
         return total.flatten(-2)[..., skipped : skipped + length]
@@ -118,7 +118,7 @@ class MaskApplier:
         """How so many bands are spread over our bins; worked out once."""
         if self._bands is None or self._bands.number != number:
             nyquist, bins = self.source.sample_rate / 2, self.size // 2 + 1
-            weights = band_weights(bins, nyquist, number, self.top_hz)
+            weights = band_weights(bins, nyquist, number, self._top_hz)
             gain = audible(torch.linspace(0, nyquist, bins))
             self._bands = Bands((weights * gain[:, None]).to(device))
         return self._bands
@@ -126,7 +126,7 @@ class MaskApplier:
 
 def audible(hz: Tensor) -> Tensor:
     """How much of a frequency may belong to stems: nothing of a constant, all from 20 Hz on."""
-    return (((hz - SILENT) / (AUDIBLE - SILENT)).clamp(0, 1) * (math.pi / 2)).sin().square()
+    return (((hz - _SILENT) / (_AUDIBLE - _SILENT)).clamp(0, 1) * (math.pi / 2)).sin().square()
 
 
 def smooth(number: int) -> int:

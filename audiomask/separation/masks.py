@@ -47,7 +47,7 @@ class MaskSeparator(ShareSeparator):
         self.masks, self.names, self.log = masks, config.stems, log
         self.passes, self.overlap = PASSES[quality], OVERLAPS[quality]
         #: power of a band to the mean square of the samples
-        self.mean_square = 2 / config.stft_size
+        self._mean_square = 2 / config.stft_size
 
     def open(self, audio: AudioSource) -> Callable[[int, int], Tensor]:
         """What finds shares [S + 1, sides, bands, F] of a recording's windows."""
@@ -67,7 +67,7 @@ class MaskSeparator(ShareSeparator):
             rest = shares[-1:] + (shares[:-1] * (1 - opened)).sum(dim=0, keepdim=True)
             shares = torch.cat([shares[:-1] * opened, rest])
             if self.log is not None:
-                self.log.add(start, likely, shares, found[0][2] * self.mean_square)
+                self.log.add(start, likely, shares, found[0][2] * self._mean_square)
             return shares
 
         return find

@@ -26,7 +26,7 @@ class Pass:
 
 
 #: the mel scale is logarithmic far above this frequency, linear far below it
-MEL_HZ = 700.0
+_MEL_HZ = 700.0
 #: about a semitone either way; the sample rates that they make are whole numbers
 SEMITONE_LOWER, SEMITONE_HIGHER = 1.06, 0.94
 PASSES = {
@@ -59,7 +59,7 @@ class PassReader:
         self.pitch = self.sample_rate / rate
         self.audio = ResampledSource(audio, self.sample_rate)
         self.shift, self.hop_length = one.shift, hop_length
-        mel = torch.linspace(0, 1, bands, dtype=torch.float64) * math.log1p(rate / 2 / MEL_HZ)
+        mel = torch.linspace(0, 1, bands, dtype=torch.float64) * math.log1p(rate / 2 / _MEL_HZ)
         lowered = (mel.expm1() / self.pitch).log1p()
         self.bands = lowered / mel[-1] * (bands - 1)
 

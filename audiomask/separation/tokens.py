@@ -17,7 +17,7 @@ from audiomask.runtime.memory import AdaptiveBatches
 from audiomask.separation.separator import ShareSeparator
 
 #: bands, spectral window, hop and window of the shares where the language model reads no bands
-BANDS, STFT_SIZE, HOP_LENGTH, WINDOW = 256, 4096, 1024, 288
+_BANDS, _STFT_SIZE, HOP_LENGTH, WINDOW = 256, 4096, 1024, 288
 
 
 class WienerSeparator(ShareSeparator):
@@ -33,7 +33,7 @@ class WienerSeparator(ShareSeparator):
         self, vqvae: AnyVQVAE, mlm: MaskedLM, device: torch.device, batches: AdaptiveBatches
     ) -> None:
         config = mlm.config
-        bands, size, hop, window = BANDS, STFT_SIZE, HOP_LENGTH, WINDOW
+        bands, size, hop, window = _BANDS, _STFT_SIZE, HOP_LENGTH, WINDOW
         if config.bands:
             bands, size = config.bands, config.band_stft
             hop = config.hop_length * config.band_frames

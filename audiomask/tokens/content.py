@@ -25,7 +25,7 @@ FIELDS = {
 #: the axes of the codes, and the largest size that is accepted
 SHAPE = {"channels": 1024, "levels": 1024, "frames": 1 << 53}
 #: what the channels of the codes are: the recording's, or mid and side
-SEPARATE, MID_SIDE = STEREO = ("separate", "mid-side")
+SEPARATE, MID_SIDE = _STEREO = ("separate", "mid-side")
 #: all fields of a file but its version and the codes
 HEADER_FIELDS = (*FIELDS, "fingerprint", "stereo", *SHAPE)
 #: the most frames that padding may add to those of num_samples
@@ -100,8 +100,8 @@ class Tokens:
         for axis, (name, largest) in enumerate(SHAPE.items()):
             if not 1 <= self.codes.shape[axis] <= largest:
                 raise TokensError(f"{name} is {self.codes.shape[axis]}, not in 1 … {largest}")
-        if self.stereo not in STEREO:
-            raise TokensError(f"stereo is {self.stereo[:20]!r}, not {' or '.join(STEREO)}")
+        if self.stereo not in _STEREO:
+            raise TokensError(f"stereo is {self.stereo[:20]!r}, not {' or '.join(_STEREO)}")
         if self.stereo == MID_SIDE and self.channels != 2:
             raise TokensError(f"stereo is mid-side, but channels is {self.channels}, not 2")
         needed = -(-self.num_samples * self.model_sample_rate // self.sample_rate)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from audiomask.errors import TokensError
 
 #: bits of the largest code that is packed
-MOST_BITS = 31
+_MOST_BITS = 31
 # Codes packed at once, as each of their bits takes a byte meanwhile. A multiple of eight, so that
 # every block but the last ends with a whole byte.
 _BLOCK = 1 << 15
@@ -79,5 +79,5 @@ def unpack(packed: bytes, bits: int, count: int) -> npt.NDArray[np.int32]:
 
 
 def _check(bits: int) -> None:
-    if not 1 <= bits <= MOST_BITS:
-        raise ValueError(f"codes have 1 to {MOST_BITS} bits, not {bits}")
+    if not 1 <= bits <= _MOST_BITS:
+        raise ValueError(f"codes have 1 to {_MOST_BITS} bits, not {bits}")

@@ -12,7 +12,7 @@ from audiomask.training.batches import BatchSource, to_device
 from audiomask.training.task import Task
 
 #: items of the largest batch that is tried; share of the memory that is left free
-MOST, SPARE = 1024, 0.1
+_MOST, _SPARE = 1024, 0.1
 
 
 def largest_batch(task: Task, source: BatchSource, device: torch.device, autocast: Any) -> int:
@@ -36,7 +36,7 @@ def largest_batch(task: Task, source: BatchSource, device: torch.device, autocas
     before = {name: value.clone() for name, value in model.state_dict().items()}
     fitting, size = 0, 1
     with torch.random.fork_rng([device]):
-        while size <= MOST:
+        while size <= _MOST:
             torch.cuda.reset_peak_memory_stats(device)
             try:
                 items = [source.data[index] for index in range(size)]
@@ -47,7 +47,7 @@ def largest_batch(task: Task, source: BatchSource, device: torch.device, autocas
                 del loss, batch
                 # the optimizer has two more numbers a weight, the EMA one
                 more = 3 * sum(value.nbytes for value in before.values())
-                if torch.cuda.max_memory_allocated(device) + more > (1 - SPARE) * total:
+                if torch.cuda.max_memory_allocated(device) + more > (1 - _SPARE) * total:
                     break
                 fitting = size
             except torch.OutOfMemoryError:

@@ -21,7 +21,7 @@ from audiomask.data.interleave import (
 )
 
 
-def unchanged(batch: Any) -> Any:
+def _unchanged(batch: Any) -> Any:
     """The batch as it is."""
     return batch
 
@@ -40,7 +40,7 @@ class BatchSource:
 
     data: Dataset[Any]
     collate: Callable[[list[Any]], Any] = default_collate
-    finish: Callable[[Any], Any] = unchanged
+    finish: Callable[[Any], Any] = _unchanged
     seconds: float = 0.0
     sample_rate: int = DEFAULT_SAMPLE_RATE
 

@@ -12,7 +12,7 @@ import torch
 
 from audiomask.errors import ConfigError
 
-OPTIMIZERS = ("adamw", "muon")
+_OPTIMIZERS = ("adamw", "muon")
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Raise ConfigError for an unknown optimizer or a time that is not positive."""
-        if self.optimizer not in OPTIMIZERS:
-            known = " or ".join(OPTIMIZERS)
+        if self.optimizer not in _OPTIMIZERS:
+            known = " or ".join(_OPTIMIZERS)
             raise ConfigError(f"optimizer is {self.optimizer!r}; it must be {known}")
         if self.total_seconds is not None and self.total_seconds <= 0:
             raise ConfigError(f"total_seconds is {self.total_seconds}; it must be more than zero")

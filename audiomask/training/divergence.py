@@ -8,11 +8,11 @@ from pathlib import Path
 from audiomask.errors import AudiomaskError
 
 #: mean absolute deviations above its mean from which a loss is out of range
-FAR = 30.0
+_FAR = 30.0
 #: consecutive steps out of range that end the run
 PATIENCE = 20
 #: weight of a step in the running means; steps until they are used
-MOMENTUM, SETTLED = 0.02, 50
+_MOMENTUM, SETTLED = 0.02, 50
 
 
 class DivergenceGuard:
@@ -27,7 +27,7 @@ class DivergenceGuard:
 
     def __init__(self, out: Path) -> None:
         self.out = out
-        self.steps, self.mean, self.deviation = 0, 0.0, 0.0
+        self.steps, self.mean, self._deviation = 0, 0.0, 0.0
         self.outside = 0
 
     @property
@@ -43,19 +43,19 @@ class DivergenceGuard:
         """
         self.number(loss, "loss", step)
         # at least a tenth of the mean, for a loss that has hardly changed for a while
-        reach = FAR * max(self.deviation, 0.1 * abs(self.mean), 1e-8)
+        reach = _FAR * max(self._deviation, 0.1 * abs(self.mean), 1e-8)
         if self.steps >= SETTLED and loss > self.mean + reach:
             self.outside += 1
             if self.outside >= PATIENCE:
                 raise AudiomaskError(
                     f"the loss has exploded: {loss:.4g} at step {step}, {PATIENCE} steps after it "
-                    f"was about {self.mean:.4g}; {self.advice()}"
+                    f"was about {self.mean:.4g}; {self._advice()}"
                 )
             return
         self.outside = 0
-        weight = max(MOMENTUM, 1 / (self.steps + 1))
+        weight = max(_MOMENTUM, 1 / (self.steps + 1))
         self.mean += weight * (loss - self.mean)
-        self.deviation += weight * (abs(loss - self.mean) - self.deviation)
+        self._deviation += weight * (abs(loss - self.mean) - self._deviation)
         self.steps += 1
 
     def number(self, value: float, what: str, step: int) -> None:
@@ -65,9 +65,9 @@ class DivergenceGuard:
             AudiomaskError: it is not.
         """
         if not math.isfinite(value):
-            raise AudiomaskError(f"the {what} is {value} at step {step}; {self.advice()}")
+            raise AudiomaskError(f"the {what} is {value} at step {step}; {self._advice()}")
 
-    def advice(self) -> str:
+    def _advice(self) -> str:
         """How to continue the run, as the end of a message."""
         return (
             f"{self.out} holds the last checkpoint before it: "

@@ -23,14 +23,14 @@ class EMA:
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = decay
         self.weights = {name: value.detach().clone() for name, value in model.state_dict().items()}
-        self.learned = {name for name, _ in model.named_parameters()}
+        self._learned = {name for name, _ in model.named_parameters()}
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
         """Update the average; the decay is smaller in the first steps."""
         decay = min(self.decay, (1 + step) / (10 + step))
         for name, value in model.state_dict().items():
-            if name in self.learned:
+            if name in self._learned:
                 self.weights[name].lerp_(value, 1 - decay)
             else:
                 self.weights[name].copy_(value)

@@ -34,10 +34,10 @@ from audiomask.training.state import TrainState
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
-LOG_FILE = "log.jsonl"
+_LOG_FILE = "log.jsonl"
 
 
-class Screen:
+class _Screen:
     """Standard error, without errors when nobody reads it any more.
 
     A run continues when its terminal is closed while it is in the background (``disown``), before
@@ -115,26 +115,26 @@ class TrainLogger:
     ) -> None:
         self.sample_rate = sample_rate
         self.out, self.steps, self.first = out, steps, state.step
-        self.speaks = distributed.rank() == 0
-        self.console = Console(file=cast(IO[str], Screen()), quiet=quiet or not self.speaks)
-        self.bar = Progress(
+        self._speaks = distributed.rank() == 0
+        self.console = Console(file=cast(IO[str], _Screen()), quiet=quiet or not self._speaks)
+        self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[status]}"),
             TimeLeft(seconds),
             console=self.console,
-            disable=quiet or not self.speaks,
+            disable=quiet or not self._speaks,
         )
         self.losses: list[float] = []
         self.speed = 0.0
         self.writer: SummaryWriter | None = None
-        if not self.speaks:
+        if not self._speaks:
             return
         try:
             out.mkdir(parents=True, exist_ok=True)
-            truncate_log(out / LOG_FILE, state.step)
-            self.log = (out / LOG_FILE).open("a", encoding="utf-8")
+            truncate_log(out / _LOG_FILE, state.step)
+            self.log = (out / _LOG_FILE).open("a", encoding="utf-8")
         except OSError as error:
             raise DataError(f"{out}: cannot be written ({why(error)})") from error
         if tensorboard:
@@ -144,8 +144,10 @@ class TrainLogger:
             )
 
     def __enter__(self) -> Self:
-        self.bar.start()
-        self.line = self.bar.add_task("training", total=self.steps, completed=self.first, status="")
+        self._bar.start()
+        self.line = self._bar.add_task(
+            "training", total=self.steps, completed=self.first, status=""
+        )
         return self
 
     def __exit__(
@@ -154,8 +156,8 @@ class TrainLogger:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.bar.stop()
-        if self.speaks:
+        self._bar.stop()
+        if self._speaks:
             # a failed write has raised already
             with suppress(OSError):
                 self.log.close()
@@ -164,7 +166,7 @@ class TrainLogger:
 
     def advance(self, step: int) -> None:
         """Advance the progress bar to a step."""
-        self.bar.update(self.line, completed=step)
+        self._bar.update(self.line, completed=step)
 
     def step(self, state: TrainState, numbers: Mapping[str, float], speed: float) -> None:
         """Log the numbers of a step.
@@ -176,12 +178,12 @@ class TrainLogger:
         """
         self.losses.append(numbers["loss"])
         self.speed = speed
-        self.bar.update(self.line, status=f"loss {numbers['loss']:.3f}, {speed:,.0f} s/s")
+        self._bar.update(self.line, status=f"loss {numbers['loss']:.3f}, {speed:,.0f} s/s")
         self.write(state, dict(numbers) | {"speed": round(speed, 1)}, "train")
 
     def validated(self, state: TrainState, numbers: Mapping[str, float]) -> None:
         """Log the numbers of a validation."""
-        self.bar.console.print(
+        self._bar.console.print(
             f"step {state.step:,}: validation loss {numbers['loss']:.4f}"
             + (", the best so far" if state.best_step == state.step else "")
         )
@@ -193,7 +195,7 @@ class TrainLogger:
         Raises:
             DataError: the log cannot be written.
         """
-        if not self.speaks:
+        if not self._speaks:
             return
         entry: dict[str, Any] = {"step": state.step, "seconds": round(state.seconds, 1)}
         try:
@@ -201,7 +203,7 @@ class TrainLogger:
             self.log.flush()
         except OSError as error:
             reason = f"cannot be written ({why(error)})"
-            raise DataError(f"{self.out / LOG_FILE}: {reason}; --resume goes on") from error
+            raise DataError(f"{self.out / _LOG_FILE}: {reason}; --resume goes on") from error
         if self.writer is not None:
             for name, value in numbers.items():
                 tag = f"{kind}/{name}" if kind else name.replace("_", "/", 1)
@@ -221,7 +223,7 @@ class TrainLogger:
 
     def print(self, text: str) -> None:
         """Print a line on the terminal."""
-        self.bar.console.print(text, highlight=False)
+        self._bar.console.print(text, highlight=False)
 
     def summary(self, state: TrainState, why: str) -> None:
         """Print how the run ended."""

@@ -26,7 +26,7 @@ from audiomask.training.state import TrainState, gather_full, load_state, save_s
 from audiomask.training.task import Task
 
 #: consecutive steps that may be skipped because gradients overflow in half precision
-OVERFLOWS = 20
+_OVERFLOWS = 20
 
 
 class Trainer:
@@ -48,11 +48,11 @@ class Trainer:
         if run.compile:
             for block in task.repeated_blocks():
                 block.compile()
-        self.distributed_step = DistributedStep(task, run.device, run.shard)
+        self._distributed_step = DistributedStep(task, run.device, run.shard)
         self.optimizer = optimizer_of(self.model, config, task.repeated_blocks())
         half = run.precision == "fp16"
         self.scaler = torch.amp.GradScaler(run.device.type, enabled=half)
-        self.overflows = 0
+        self._overflows = 0
         torch.manual_seed(run.seed)
         self.ema = EMA(self.model, config.ema)
         self.state = TrainState()
@@ -62,7 +62,7 @@ class Trainer:
                 self.scaler.load_state_dict(self.state.scaler)
         if config.total_seconds is None or run.replan:
             self.state.time_share = config.share_after(0.0, 0.0, self.state.seconds)
-        self.guard = DivergenceGuard(out)
+        self._guard = DivergenceGuard(out)
         self.began, self.before = time.monotonic(), self.state.seconds
 
     def batches(self) -> Iterator[Any]:
@@ -119,22 +119,22 @@ class Trainer:
         sums: dict[str, Tensor] = {}
         for number in range(config.accumulate):
             batch = next(batches)
-            with self.distributed_step.no_sync(more=number < config.accumulate - 1):
+            with self._distributed_step.no_sync(more=number < config.accumulate - 1):
                 with self.run.autocast():
-                    loss, numbers = self.distributed_step.loss(batch)
+                    loss, numbers = self._distributed_step.loss(batch)
                 torch.autograd.backward(self.scaler.scale(loss / config.accumulate))
             for name, value in ({"loss": loss.detach()} | numbers).items():
                 sums[name] = sums.get(name, 0) + value / config.accumulate
         sums["loss"] = distributed.all_reduce_mean(sums["loss"])
-        self.guard.follow(float(sums["loss"]), self.state.step)
+        self._guard.follow(float(sums["loss"]), self.state.step)
         self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
         norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
-        if self.scaler.is_enabled() and not torch.isfinite(norm) and self.overflows < OVERFLOWS:
-            self.overflows += 1  # GradScaler skips this step and reduces its scale
+        if self.scaler.is_enabled() and not torch.isfinite(norm) and self._overflows < _OVERFLOWS:
+            self._overflows += 1  # GradScaler skips this step and reduces its scale
         else:
-            self.guard.number(float(norm), "gradient", self.state.step)
-            self.overflows = 0
+            self._guard.number(float(norm), "gradient", self.state.step)
+            self._overflows = 0
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.state.step += 1
@@ -142,7 +142,7 @@ class Trainer:
         self.ema.update(self.model, self.state.step)
         return sums | {"gradient": norm.detach()}
 
-    def look_at_clock(self) -> bool:
+    def _look_at_clock(self) -> bool:
         """Update the time spent; returns whether the run's time is over.
 
         The clocks of processes differ slightly: all use rank 0's share of the time, so that they
@@ -165,12 +165,12 @@ class Trainer:
         Raises:
             CheckpointError: they cannot be written; the earlier ones are kept.
         """
-        self.look_at_clock()
+        self._look_at_clock()
         self.state.scaler = self.scaler.state_dict()
         save_state(self.out, self.model, self.ema.weights, self.optimizer, self.state)
-        self.save_for_use(self.out)
+        self._save_for_use(self.out)
 
-    def save_for_use(self, folder: Path) -> None:
+    def _save_for_use(self, folder: Path) -> None:
         """Write a checkpoint of the averaged weights."""
         weights = {name: gather_full(value) for name, value in self.ema.weights.items()}
         if distributed.rank() == 0:
@@ -196,7 +196,7 @@ class Trainer:
             torch.manual_seed(0)  # the same masks in every validation
             for number, batch in enumerate(self.load(self.validation, items, 0)):
                 with self.run.autocast():
-                    loss, numbers = self.distributed_step.local_loss(batch)
+                    loss, numbers = self._distributed_step.local_loss(batch)
                 for name, value in ({"loss": loss} | numbers).items():
                     sums[name] = sums.get(name, 0) + value / rounds
                 if number == 0 and logger.writer is not None:
@@ -206,10 +206,10 @@ class Trainer:
         state = self.state
         if state.best is None or means["loss"] < state.best:
             state.best, state.best_step = means["loss"], state.step
-            self.save_for_use(self.out / "best")
+            self._save_for_use(self.out / "best")
         logger.validated(state, means)
 
-    def seconds_left(self) -> float | None:
+    def _seconds_left(self) -> float | None:
         """Seconds until the time limit of this call, if it has one."""
         total = self.config.total_seconds
         ends = [] if total is None else [total - self.state.seconds]
@@ -229,7 +229,7 @@ class Trainer:
                 state,
                 run.quiet,
                 run.tensorboard,
-                self.seconds_left(),
+                self._seconds_left(),
                 self.source.sample_rate,
             ) as logger,
         ):
@@ -245,7 +245,7 @@ class Trainer:
             while not why:
                 rate = config.learning_rate_at(state.step, state.time_share)
                 numbers = self.step(batches)
-                late = self.look_at_clock()
+                late = self._look_at_clock()
                 now = time.monotonic()
                 logger.advance(state.step)
                 if state.step % config.log_every == 0:
@@ -264,9 +264,9 @@ class Trainer:
                     why = f"{'out of time' if late else 'stopped by a signal'}; --resume goes on"
                 if state.step % config.validate_every == 0 or state.step == config.steps:
                     self.validate(logger)
-                if not why and state.step % config.save_every == 0 and self.guard.calm:
+                if not why and state.step % config.save_every == 0 and self._guard.calm:
                     self.save()
-            if self.guard.calm or state.step == config.steps:
+            if self._guard.calm or state.step == config.steps:
                 self.save()
             else:
                 why += "; the loss was out of range, so the checkpoint before that stays"

@@ -13,7 +13,7 @@ from audiomask.errors import ConfigError
 from audiomask.training.config import TrainConfig
 
 #: decay rates of AdamW's moments
-BETAS = (0.9, 0.98)
+_BETAS = (0.9, 0.98)
 
 
 class CombinedOptimizer(Optimizer):
@@ -41,7 +41,7 @@ class CombinedOptimizer(Optimizer):
         states: dict[int, Any] = {}
         groups: list[dict[str, Any]] = []
         for part in self.parts:
-            first, own = len_of(groups), part.state_dict()
+            first, own = _len_of(groups), part.state_dict()
             states |= {first + number: state for number, state in own["state"].items()}
             groups += [
                 group | {"params": [first + number for number in group["params"]]}
@@ -55,7 +55,7 @@ class CombinedOptimizer(Optimizer):
         for part in self.parts:
             taken = [groups.pop(0) for _ in part.param_groups]
             first = min(number for group in taken for number in group["params"])
-            last = first + len_of(taken)
+            last = first + _len_of(taken)
             own = [
                 group | {"params": [number - first for number in group["params"]]}
                 for group in taken
@@ -71,7 +71,7 @@ class CombinedOptimizer(Optimizer):
         self.param_groups = [group for part in self.parts for group in part.param_groups]
 
 
-def len_of(groups: Iterable[dict[str, Any]]) -> int:
+def _len_of(groups: Iterable[dict[str, Any]]) -> int:
     """Number of parameters in groups."""
     return sum(len(group["params"]) for group in groups)
 
@@ -134,7 +134,7 @@ def optimizer_of(
         {"params": [p for p in rest if p.dim() > 1], "weight_decay": decay},
         {"params": [p for p in rest if p.dim() <= 1], "weight_decay": 0.0},
     ]
-    plain = AdamW([group for group in groups if group["params"]], lr=rate, betas=BETAS)
+    plain = AdamW([group for group in groups if group["params"]], lr=rate, betas=_BETAS)
     if not repeated:
         return plain
     matrices = [p for p in model.parameters() if p in repeated]

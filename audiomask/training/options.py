@@ -21,7 +21,7 @@ _COUNT = re.compile(r"[1-9][0-9]{0,8}")
 BUNDLED = Path("bundled")
 
 
-class Precision(StrEnum):
+class _Precision(StrEnum):
     """The number format of matrix products."""
 
     auto = "auto"
@@ -90,7 +90,7 @@ _run = partial(Option, "The run")
 _recipe = partial(Option, "Settings")
 _speed = partial(Option, "Speed and memory")
 #: the presets of every kind, in words
-PRESETS = "; ".join(f"{kind.name}: {', '.join(kind.presets)}" for kind in KINDS.values())
+_PRESETS = "; ".join(f"{kind.name}: {', '.join(kind.presets)}" for kind in KINDS.values())
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ class TrainOptions:
     ] = False
     preset: Annotated[
         str,
-        _recipe("--preset", f"Sizes and recipe of the model: {PRESETS}.", "NAME", recorded=True),
+        _recipe("--preset", f"Sizes and recipe of the model: {_PRESETS}.", "NAME", recorded=True),
     ] = "default"
     overrides: Annotated[
         Mapping[str, str],
@@ -233,9 +233,9 @@ class TrainOptions:
         _speed("--accumulate", "Batches that make a step (default: 1).", "N", 1, recorded=True),
     ] = None
     precision: Annotated[
-        Precision,
+        _Precision,
         _speed("--precision", "Of the heavy products; auto: fast and safe here.", recorded=True),
-    ] = Precision.auto
+    ] = _Precision.auto
     compile: Annotated[
         bool | None,
         _speed(

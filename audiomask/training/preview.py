@@ -20,11 +20,11 @@ from audiomask.data.excerpt import Excerpt
 from audiomask.errors import AudioFileError, DataError, UsageError, why
 from audiomask.training.spectrogram import draw_sheet
 
-PICTURE_FILE = "spectrograms.png"
-PAGE_FILE = "index.html"
-SILENT, UNKNOWN = "silent", "not known"
+_PICTURE_FILE = "spectrograms.png"
+_PAGE_FILE = "index.html"
+_SILENT, _UNKNOWN = "silent", "not known"
 #: samples up to this are 0 in 16 bits
-QUIETEST = 0.5 / 32768
+_QUIETEST = 0.5 / 32768
 
 _STYLE = """\
 :root { color-scheme: light; }
@@ -39,7 +39,7 @@ audio { display: block; width: 100%; min-width: 11rem; height: 2.2rem; margin-bo
 """
 
 
-class Sound(NamedTuple):
+class _Sound(NamedTuple):
     """A cell of the table with a sound.
 
     Attributes:
@@ -55,8 +55,8 @@ class Sound(NamedTuple):
     clipped: int
 
 
-#: a sound, or ``SILENT`` or ``UNKNOWN`` in its place
-Cell = Sound | str
+#: a sound, or ``_SILENT`` or ``_UNKNOWN`` in its place
+_Cell = _Sound | str
 
 
 def write_preview(
@@ -89,29 +89,29 @@ def write_preview(
         raise ValueError(f"a preview of {number} excerpts shows nothing")
     columns = name_columns(stems)
     files = name_files(columns)
-    with writing(folder):
+    with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for index in range(number):
         excerpt = excerpts(index)  # outside of writing(): its errors are not the folder's
-        with writing(folder):
-            rows.append(write_row(excerpt, folder, f"{index + 1:02d}", files, sample_rate))
-    if all(cell == UNKNOWN for row in rows for cell in row[1:]):
+        with _writing(folder):
+            rows.append(_write_row(excerpt, folder, f"{index + 1:02d}", files, sample_rate))
+    if all(cell == _UNKNOWN for row in rows for cell in row[1:]):
         columns, rows = columns[:1], [row[:1] for row in rows]
-    picture = draw_sheet([[shown(cell) for cell in row] for row in rows], columns, sample_rate)
-    with writing(folder):
-        with AtomicFile(folder / PICTURE_FILE, overwrite=True) as path, warnings.catch_warnings():
+    picture = draw_sheet([[_shown(cell) for cell in row] for row in rows], columns, sample_rate)
+    with _writing(folder):
+        with AtomicFile(folder / _PICTURE_FILE, overwrite=True) as path, warnings.catch_warnings():
             # a letter that matplotlib's font lacks is drawn as a box
             warnings.simplefilter("ignore", UserWarning)
             picture.savefig(path, format="png")
-        with AtomicFile(folder / PAGE_FILE, overwrite=True) as path:
-            path.write_text(write_page(columns, rows, sample_rate), encoding="utf-8")
-    sounds = [folder / cell.file for row in rows for cell in row if isinstance(cell, Sound)]
-    return [*sounds, folder / PICTURE_FILE, folder / PAGE_FILE]
+        with AtomicFile(folder / _PAGE_FILE, overwrite=True) as path:
+            path.write_text(_write_page(columns, rows, sample_rate), encoding="utf-8")
+    sounds = [folder / cell.file for row in rows for cell in row if isinstance(cell, _Sound)]
+    return [*sounds, folder / _PICTURE_FILE, folder / _PAGE_FILE]
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
+def _writing(folder: Path) -> Iterator[None]:
     """Turn errors of writing to a folder into a DataError of one line."""
     try:
         yield
@@ -141,51 +141,51 @@ def name_files(columns: Sequence[str]) -> list[str]:
     return names
 
 
-def write_row(
+def _write_row(
     excerpt: Excerpt, folder: Path, label: str, files: Sequence[str], sample_rate: int
-) -> list[Cell]:
+) -> list[_Cell]:
     """Write the sounds of one excerpt; returns the cell of each column."""
-    cells: list[Cell] = []
+    cells: list[_Cell] = []
     for column, (name, audio) in enumerate(
         zip(files, (excerpt.mixture, *excerpt.stems), strict=True)
     ):
         if column and not excerpt.has_stems:
-            cells.append(UNKNOWN)
-        elif column and not is_audible(audio):
-            cells.append(SILENT)
+            cells.append(_UNKNOWN)
+        elif column and not _is_audible(audio):
+            cells.append(_SILENT)
         else:
-            cells.append(write_sound(audio, folder, f"{label}-{name}.wav", sample_rate))
+            cells.append(_write_sound(audio, folder, f"{label}-{name}.wav", sample_rate))
     return cells
 
 
-def write_sound(audio: Tensor, folder: Path, file: str, sample_rate: int) -> Sound:
+def _write_sound(audio: Tensor, folder: Path, file: str, sample_rate: int) -> _Sound:
     """Write audio [C, T] as a WAV file of 16 bits."""
     with AudioWriter(folder / file, sample_rate, len(audio), "PCM_16", overwrite=True) as out:
         out.write(audio)
     level = 10 * float(audio.double().square().mean().clamp_min(1e-20).log10())
-    return Sound(audio, file, level, out.clipped)
+    return _Sound(audio, file, level, out.clipped)
 
 
-def is_audible(audio: Tensor) -> bool:
+def _is_audible(audio: Tensor) -> bool:
     """Whether audio has samples that are not 0 in 16 bits."""
-    return bool(audio.abs().amax() > QUIETEST)
+    return bool(audio.abs().amax() > _QUIETEST)
 
 
-def shown(cell: Cell) -> Tensor | str:
+def _shown(cell: _Cell) -> Tensor | str:
     """The content of a cell of the picture: audio, or text."""
     if isinstance(cell, str):
         return cell
-    return cell.audio.mean(dim=0) if is_audible(cell.audio) else SILENT
+    return cell.audio.mean(dim=0) if _is_audible(cell.audio) else _SILENT
 
 
-def write_page(columns: Sequence[str], rows: Sequence[Sequence[Cell]], sample_rate: int) -> str:
+def _write_page(columns: Sequence[str], rows: Sequence[Sequence[_Cell]], sample_rate: int) -> str:
     """The page as HTML that needs only the files beside it."""
     first = rows[0][0]
-    assert isinstance(first, Sound)  # every excerpt has a mixture
+    assert isinstance(first, _Sound)  # every excerpt has a mixture
     title = f"{len(rows)} training excerpts of {first.audio.shape[-1] / sample_rate:.1f} s"
     head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
     body = "\n".join(
-        f"<tr><th>{number}</th>{''.join(cell_html(cell) for cell in row)}</tr>"
+        f"<tr><th>{number}</th>{''.join(_cell_html(cell) for cell in row)}</tr>"
         for number, row in enumerate(rows, start=1)
     )
     return f"""\
@@ -202,7 +202,7 @@ def write_page(columns: Sequence[str], rows: Sequence[Sequence[Cell]], sample_ra
 <h1>{title}</h1>
 <p>Training excerpts after augmentation: each mixture and the stems it is the sum of. Levels are
 root mean squares in dBFS; the colors of the picture are decibels below its loudest point.</p>
-<img src="{PICTURE_FILE}" alt="Mel spectrograms: a row an excerpt, a column a stem">
+<img src="{_PICTURE_FILE}" alt="Mel spectrograms: a row an excerpt, a column a stem">
 <div class="wide">
 <table>
 <tr><th></th>{head}</tr>
@@ -214,11 +214,11 @@ root mean squares in dBFS; the colors of the picture are decibels below its loud
 """
 
 
-def cell_html(cell: Cell) -> str:
+def _cell_html(cell: _Cell) -> str:
     """One cell of the table: a player and a level, or a word."""
     if isinstance(cell, str):
         return f"<td>{cell}</td>"
-    level = f"{cell.level:.1f} dB".replace("-", "−") if is_audible(cell.audio) else SILENT
+    level = f"{cell.level:.1f} dB".replace("-", "−") if _is_audible(cell.audio) else _SILENT
     if cell.clipped:
         level += f", {cell.clipped} samples clipped"
     # no preload, as there may be dozens of sounds

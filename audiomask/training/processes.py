@@ -17,7 +17,7 @@ from audiomask.runtime import distributed
 from audiomask.runtime.device import choose_device
 from audiomask.training.task import Task
 
-Outcome = tuple[Tensor, dict[str, Tensor]]
+_Outcome = tuple[Tensor, dict[str, Tensor]]
 
 
 @contextmanager
@@ -51,7 +51,7 @@ class Step(nn.Module):
         super().__init__()
         self.model, self.loss = task.model, task.loss
 
-    def forward(self, batch: Any) -> Outcome:
+    def forward(self, batch: Any) -> _Outcome:
         """Loss and numbers to log of a batch."""
         return self.loss(batch)
 
@@ -68,7 +68,7 @@ class DistributedStep:
 
     def __init__(self, task: Task, device: torch.device, shard: bool = False) -> None:
         self.step = Step(task)
-        self.wrapped: nn.Module = self.step
+        self._wrapped: nn.Module = self.step
         if shard:
             # FSDP shards contiguous weights only
             task.model.to(memory_format=torch.contiguous_format)
@@ -78,18 +78,18 @@ class DistributedStep:
         elif distributed.world_size() > 1:
             devices = [device] if device.type == "cuda" else None
             # codebooks need no broadcast: every process updates them in the same way
-            self.wrapped = DistributedDataParallel(
+            self._wrapped = DistributedDataParallel(
                 self.step, device_ids=devices, broadcast_buffers=False
             )
 
-    def loss(self, batch: Any) -> Outcome:
+    def loss(self, batch: Any) -> _Outcome:
         """Loss and numbers to log of this process's batch; its gradients are averaged."""
-        outcome: Outcome = self.wrapped(batch)
+        outcome: _Outcome = self._wrapped(batch)
         return outcome
 
-    def local_loss(self, batch: Any) -> Outcome:
+    def local_loss(self, batch: Any) -> _Outcome:
         """The same for validation, without gradients."""
-        outcome: Outcome = self.step(batch)
+        outcome: _Outcome = self.step(batch)
         return outcome
 
     @contextmanager
@@ -97,8 +97,8 @@ class DistributedStep:
         """A context that does not average gradients if ``more`` batches of the step follow."""
         if isinstance(self.step, FSDPModule):
             self.step.set_requires_gradient_sync(not more)
-        if more and isinstance(self.wrapped, DistributedDataParallel):
-            with self.wrapped.no_sync():
+        if more and isinstance(self._wrapped, DistributedDataParallel):
+            with self._wrapped.no_sync():
                 yield
         else:
             yield

@@ -24,13 +24,13 @@ from audiomask.training.settings import OPTIONS, TABLES
 from audiomask.version import __version__
 
 #: recorded options; folders are not among them
-RECORDED = tuple(name for name, option in options_of(TrainOptions).items() if option.recorded)
+_RECORDED = tuple(name for name, option in options_of(TrainOptions).items() if option.recorded)
 #: options and settings that may change when a run is resumed
-FREE = {name for name, option in options_of(TrainOptions).items() if option.free} | {
+_FREE = {name for name, option in options_of(TrainOptions).items() if option.free} | {
     "total_seconds", "validate_items", "log_every",
 }  # fmt: skip
 #: entries of [origin] that must not change
-ORIGIN = ("kind", "data", "vqvae_fingerprint")
+_ORIGIN = ("kind", "data", "vqvae_fingerprint")
 
 
 def describe(
@@ -56,9 +56,9 @@ def describe(
     """
     fields = {"schedule": dataclasses.asdict(train_config), "model": dataclasses.asdict(model)}
     fields["augmentation"] = dataclasses.asdict(augmentation)
-    chosen = {name: getattr(options, name) for name in RECORDED}
+    chosen = {name: getattr(options, name) for name in _RECORDED}
     chosen["accumulate"] = options.accumulate or 1
-    chosen |= {name: value for name, value in fields["schedule"].items() if name in RECORDED}
+    chosen |= {name: value for name, value in fields["schedule"].items() if name in _RECORDED}
     if train_config.total_seconds is not None and options.steps is None:
         chosen["steps"] = None  # limited by time, and so is the run when it is resumed
     chosen |= found or {}
@@ -69,7 +69,7 @@ def describe(
         "data": [_name(place) for place in options.data],
     }
     came |= {key: _name(folder) for key, folder in places.items() if folder is not None}
-    document: dict[str, Any] = {name: chosen[name] for name in RECORDED}
+    document: dict[str, Any] = {name: chosen[name] for name in _RECORDED}
     for table in TABLES:
         document[table] = {
             name: list(value) if isinstance(value, tuple) else value
@@ -105,8 +105,8 @@ def differences(saved: RunFile, now: Mapping[str, Any]) -> list[str]:
     """
     lines = [
         (name, saved.options.get(name), now.get(name))
-        for name in RECORDED
-        if name not in FREE and name != "batch_size"
+        for name in _RECORDED
+        if name not in _FREE and name != "batch_size"
     ]
     # half the batch size in each of two processes is the same
     before, after = _batch(saved.options, saved.origin), _batch(now, now["origin"])
@@ -115,9 +115,9 @@ def differences(saved: RunFile, now: Mapping[str, Any]) -> list[str]:
     for table in TABLES:
         old = saved.tables.get(table, {})
         # a setting that only one of them has is of another version of audiomask
-        both = [name for name in now[table] if name in old and name not in FREE]
+        both = [name for name in now[table] if name in old and name not in _FREE]
         lines += [(name, old[name], now[table][name]) for name in both]
-    for name in ORIGIN:
+    for name in _ORIGIN:
         if name in saved.origin:
             lines.append((name, saved.origin[name], now["origin"].get(name)))
     return [

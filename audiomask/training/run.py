@@ -46,8 +46,8 @@ def train_kind(name: str, options: TrainOptions) -> int:
     task_class: type[Task] = resolve_path(kind.task)
     with processes(options.device) as device:
         prepare(options)
-        required = {other: open_required(options, other, device) for other in kind.requires}
-        init = starting_point(options, name)
+        required = {other: _open_required(options, other, device) for other in kind.requires}
+        init = _starting_point(options, name)
         for other, found in required.items():
             if init is not None and init.requires.get(other) != found.fingerprint:
                 title = KINDS[other].title
@@ -94,12 +94,12 @@ def train_kind(name: str, options: TrainOptions) -> int:
         else:
             source = task.cached(builder, setup, excerpts)
         origin = {f"{other}_fingerprint": found.fingerprint for other, found in required.items()}
-        return carry_out(
+        return _carry_out(
             setup, name, task, source, setup.validation(builder), config, preset, origin
         )
 
 
-def open_required(options: TrainOptions, kind: str, device: torch.device) -> Required:
+def _open_required(options: TrainOptions, kind: str, device: torch.device) -> Required:
     """The checkpoint of a kind that the run's model is trained with: the one named, or bundled.
 
     Raises:
@@ -110,7 +110,7 @@ def open_required(options: TrainOptions, kind: str, device: torch.device) -> Req
     return Required(found.fingerprint, restore(found).to(device).eval())
 
 
-def starting_point(options: TrainOptions, kind: str) -> Checkpoint | None:
+def _starting_point(options: TrainOptions, kind: str) -> Checkpoint | None:
     """The checkpoint that ``--init`` names, if there is one.
 
     Raises:
@@ -124,7 +124,7 @@ def starting_point(options: TrainOptions, kind: str) -> Checkpoint | None:
     return load_checkpoint(named, kind)
 
 
-def carry_out(
+def _carry_out(
     setup: RunSetup,
     kind: str,
     task: Task,

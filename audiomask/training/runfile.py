@@ -39,7 +39,7 @@ from audiomask.training.settings import OPTIONS, TABLES, homes_of, unknown
 
 RUN_FILE = "run.toml"
 #: options of one call, which a run file may not have
-CALL = frozenset({"resume", "dry_run", "pack", "quiet", "verbose", "debug", "config"})
+_CALL = frozenset({"resume", "dry_run", "pack", "quiet", "verbose", "debug", "config"})
 _LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 
 
@@ -65,7 +65,7 @@ def read_run(path: Path, kind: str) -> RunFile:
                 tables[key] = value
         elif key in options:
             raise ConfigError(f"{path}: {key} is given twice, as {name}, too")
-        elif key in CALL:
+        elif key in _CALL:
             raise ConfigError(f"{path}: --{name} is for the command line only")
         elif key in OPTIONS:
             options[key] = _option(path, key, value)
@@ -159,4 +159,4 @@ def _homes(kind: str) -> dict[str, str]:
     homes: dict[str, str] = {}
     for model in models:
         homes |= homes_of(dict(zip(TABLES, (model, TrainConfig, Augmentation), strict=True)))
-    return {name: home for name, home in homes.items() if name not in CALL}
+    return {name: home for name, home in homes.items() if name not in _CALL}

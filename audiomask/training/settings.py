@@ -20,18 +20,18 @@ TABLES = ("model", "schedule", "augmentation")
 #: names of options; a setting with the same name can only be set as an option
 OPTIONS = frozenset(hints_of(TrainOptions)) - {"overrides", "files"}
 
-Model = TypeVar("Model")
-TrainConfig = TypeVar("TrainConfig")
-Augmentation = TypeVar("Augmentation")
+_Model = TypeVar("_Model")
+_TrainConfig = TypeVar("_TrainConfig")
+_Augmentation = TypeVar("_Augmentation")
 
 
 def resolve(
     options: TrainOptions,
-    model: Model,
-    train_config: TrainConfig,
-    augmentation: Augmentation,
+    model: _Model,
+    train_config: _TrainConfig,
+    augmentation: _Augmentation,
     fixed: Collection[str] = (),
-) -> tuple[Model, TrainConfig, Augmentation]:
+) -> tuple[_Model, _TrainConfig, _Augmentation]:
     """The presets' configurations, changed by run files, ``--set`` and options.
 
     Each goes over those before: the presets, the tables of ``options.files`` in order, ``--set``,

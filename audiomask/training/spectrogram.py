@@ -19,17 +19,17 @@ from audiomask.audio.spectra import mel_magnitudes
 #: its lightness rises steadily, from black over purple and orange to pale yellow
 COLORS = matplotlib.colormaps["magma"]
 #: decibels from the lightest to the darkest color
-RANGE_DB = 70.0
+_RANGE_DB = 70.0
 #: shortest window; the next power of two of samples is used (4096 at 44.1 kHz)
-WINDOW_SECONDS = 0.08
+_WINDOW_SECONDS = 0.08
 #: most mel bands computed; higher images interpolate between them
-MEL_BANDS = 128
+_MEL_BANDS = 128
 #: least magnitude: -160 dB
-FLOOR = 1e-8
+_FLOOR = 1e-8
 #: least level of the lightest color, so that silence is dark
 LOWEST_TOP_DB = -70.0
 #: pixels of a cell of the sheet
-CELL_WIDTH = 240
+_CELL_WIDTH = 240
 _KILOHERTZ = (0.5, 1, 2, 4, 8, 16)
 
 
@@ -46,18 +46,18 @@ def mel_decibels(audio: Tensor, sample_rate: int, width: int, height: int) -> Te
     """
     if audio.dim() != 1 or not len(audio):
         raise ValueError(f"expected [T] with a sample at least, not {tuple(audio.shape)}")
-    size = 2 ** (round(WINDOW_SECONDS * sample_rate) - 1).bit_length()
+    size = 2 ** (round(_WINDOW_SECONDS * sample_rate) - 1).bit_length()
     # about a whole number of frames a pixel, whose windows overlap
     pixels = max(1, -(-4 * len(audio) // (width * size)))
     hop = max(1, len(audio) // (width * pixels))
-    bands = min(height, MEL_BANDS)
+    bands = min(height, _MEL_BANDS)
     # mirrored at both ends, as a sound that ends within a window would look like a click
     beyond = min(size // 2, len(audio) - 1) // hop
     mirrored = F.pad(audio.detach().float().cpu()[None], (beyond * hop,) * 2, "reflect")[0]
     magnitudes = mel_magnitudes(mirrored, size, hop, bands, sample_rate)
     magnitudes = magnitudes[:, beyond : beyond + -(-len(audio) // hop)]
     power = F.adaptive_avg_pool1d(magnitudes.square(), width)
-    decibels = 10 * power.clamp_min(FLOOR**2).log10()
+    decibels = 10 * power.clamp_min(_FLOOR**2).log10()
     if height != bands:
         decibels = F.interpolate(
             decibels[None, None], size=(height, width), mode="bilinear", align_corners=False
@@ -71,7 +71,7 @@ def spectrogram_image(
     width: int,
     height: int,
     top_db: float | None = None,
-    range_db: float = RANGE_DB,
+    range_db: float = _RANGE_DB,
 ) -> NDArray[np.uint8]:
     """A picture [height, width, 3] of a passage: time to the right, mel frequency upwards.
 
@@ -84,13 +84,13 @@ def spectrogram_image(
         range_db: decibels from the lightest to the darkest color.
     """
     decibels = mel_decibels(audio, sample_rate, width, height)
-    top = loudest([decibels]) if top_db is None else top_db
+    top = _loudest([decibels]) if top_db is None else top_db
     place = ((decibels - top) / range_db + 1).clamp(0, 1).numpy()
     picture: NDArray[np.uint8] = COLORS(place, bytes=True)[..., :3]
     return picture
 
 
-def loudest(pictures: Sequence[Tensor]) -> float:
+def _loudest(pictures: Sequence[Tensor]) -> float:
     """The level of the lightest color of pictures [height, width] that share a scale."""
     return max([LOWEST_TOP_DB, *(float(decibels.max()) for decibels in pictures)])
 
@@ -115,15 +115,15 @@ def draw_sheet(
         [
             cell
             if isinstance(cell, str)
-            else mel_decibels(cell, sample_rate, CELL_WIDTH, MEL_BANDS)
+            else mel_decibels(cell, sample_rate, _CELL_WIDTH, _MEL_BANDS)
             for cell in row
         ]
         for row in rows
     ]
-    top = loudest([cell for row in pictures for cell in row if isinstance(cell, Tensor)])
+    top = _loudest([cell for row in pictures for cell in row if isinstance(cell, Tensor)])
     lengths = [len(cell) for row in rows for cell in row if isinstance(cell, Tensor)]
     seconds = max(lengths, default=0) / sample_rate
-    scale = Normalize(top - RANGE_DB, top)
+    scale = Normalize(top - _RANGE_DB, top)
     inches = (2.4 * len(columns) + 2, 1.6 * len(rows) + 0.8)
     figure = Figure(figsize=inches, dpi=100, layout="constrained")
     axes = figure.subplots(len(rows), len(columns), squeeze=False, sharex=True, sharey=True)

@@ -53,7 +53,7 @@ def gather_full(value: Tensor) -> Tensor:
     return full.detach().cpu().clone()
 
 
-def as_held(value: Tensor, like: Tensor) -> Tensor:
+def _as_held(value: Tensor, like: Tensor) -> Tensor:
     """A full tensor with the device and type of another, and sharded if that is."""
     value = value.to(like.device, like.dtype)
     if isinstance(like, DTensor):
@@ -124,9 +124,9 @@ def load_state(
             metadata = stored.metadata() or {}
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
         state = TrainState(**json.loads(metadata["place"]))
-        restore_weights(model.state_dict(), part(tensors, "model/"))
-        restore_weights(ema, part(tensors, "average/"))
-        restore_moments(optimizer, part(tensors, "optimizer/"))
+        _restore_weights(model.state_dict(), part(tensors, "model/"))
+        _restore_weights(ema, part(tensors, "average/"))
+        _restore_moments(optimizer, part(tensors, "optimizer/"))
         torch.set_rng_state(tensors["random/cpu"])
         if torch.cuda.is_available() and "random/cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random/cuda"])
@@ -137,7 +137,7 @@ def load_state(
 
 
 @torch.no_grad()
-def restore_weights(weights: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> None:
+def _restore_weights(weights: Mapping[str, Tensor], saved: Mapping[str, Tensor]) -> None:
     """Copy saved tensors into those of a model; raises KeyError or RuntimeError if they differ."""
     if weights.keys() != saved.keys():
         different = sorted(weights.keys() ^ saved.keys())[0]
@@ -145,17 +145,17 @@ def restore_weights(weights: Mapping[str, Tensor], saved: Mapping[str, Tensor]) 
     for name, value in weights.items():
         if value.shape != saved[name].shape:
             raise RuntimeError(f"it is of another model: {name} is {list(saved[name].shape)}")
-        value.copy_(as_held(saved[name], value))
+        value.copy_(_as_held(saved[name], value))
 
 
-def restore_moments(optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor]) -> None:
+def _restore_moments(optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor]) -> None:
     """Restore the optimizer's moments."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     moments: dict[int, dict[str, Tensor]] = {}
     for name, value in saved.items():
         number, key = name.split("/")
         parameter = parameters[int(number)]
-        held = as_held(value, parameter) if value.shape == parameter.shape else value
+        held = _as_held(value, parameter) if value.shape == parameter.shape else value
         moments.setdefault(int(number), {})[key] = held
     state = optimizer.state_dict()
     state["state"] = moments

@@ -34,12 +34,12 @@ from audiomask.training.run_setup import RunSetup
 from audiomask.training.signals import leave_signals
 from audiomask.training.tasks.mlm import BatchEncoder, MLMBatch, encode
 
-MANIFEST = "manifest.json"
+_MANIFEST = "manifest.json"
 #: excerpts encoded at once
-BATCH = 8
+_BATCH = 8
 
 
-class AllStemsEncoder:
+class _AllStemsEncoder:
     """Encodes excerpts with all their stems: ``stem`` is [B, S, levels, F].
 
     A cached excerpt is used many times, with a random one of its stems each time.
@@ -87,7 +87,7 @@ class TokenCache(Dataset[MLMBatch]):
         epoch, place = divmod(index, self.items)
         number = int(order(self.encoder.seed, epoch, self.items)[place])
         stem_index = self.encoder.draw(index)
-        return load_item(self.file(number), stem_index)
+        return _load_item(self.file(number), stem_index)
 
     def file(self, number: int) -> Path:
         """The file of an excerpt."""
@@ -99,7 +99,7 @@ class TokenCache(Dataset[MLMBatch]):
         Raises:
             DataError: the folder's manifest is damaged or of other tokens.
         """
-        manifest = self.folder / MANIFEST
+        manifest = self.folder / _MANIFEST
         if not manifest.is_file():
             return list(range(self.items))
         try:
@@ -132,12 +132,12 @@ class TokenCache(Dataset[MLMBatch]):
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_json(self.folder / MANIFEST, self.identity)
-            source = batch_source(dataset, AllStemsEncoder(self.encoder), device)
+            write_json(self.folder / _MANIFEST, self.identity)
+            source = batch_source(dataset, _AllStemsEncoder(self.encoder), device)
             loader: DataLoader[Any] = DataLoader(
                 source.data,
                 sampler=missing,
-                batch_size=BATCH,
+                batch_size=_BATCH,
                 collate_fn=source.collate,
                 num_workers=workers,
                 worker_init_fn=leave_signals,
@@ -145,7 +145,7 @@ class TokenCache(Dataset[MLMBatch]):
             for arrived in loader:
                 batch = source.finish(to_device(arrived, device))
                 for item in map(MLMBatch._make, zip(*batch, strict=True)):
-                    save_item(item, self.file(int(item.stem_index)))
+                    _save_item(item, self.file(int(item.stem_index)))
                     done += 1
                 yield done
         except (OSError, AudiomaskError) as error:
@@ -205,7 +205,7 @@ def order(seed: int, epoch: int, items: int) -> np.ndarray[Any, np.dtype[np.int6
     return np.random.default_rng([seed, epoch, 3]).permutation(items)
 
 
-def save_item(item: MLMBatch, file: Path) -> None:
+def _save_item(item: MLMBatch, file: Path) -> None:
     """Write an excerpt atomically: codes as int32, powers as bfloat16.
 
     Raises:
@@ -219,7 +219,7 @@ def save_item(item: MLMBatch, file: Path) -> None:
     write_tensors(file, {name: value.cpu().contiguous() for name, value in tensors.items()}, {})
 
 
-def load_item(file: Path, stem_index: Tensor) -> MLMBatch:
+def _load_item(file: Path, stem_index: Tensor) -> MLMBatch:
     """Read an excerpt with the stem of a number [].
 
     Raises:

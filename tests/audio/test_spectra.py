@@ -87,7 +87,7 @@ def test_the_inverse_is_the_least_squares_one() -> None:
 
 
 def test_training_may_follow_inference() -> None:
-    for cached in (spectra._hann, mel_filters, band_weights):
+    for cached in (spectra.hann, mel_filters, band_weights):
         cached.cache_clear()
     audio = noise(1, 2048)
 

@@ -64,7 +64,7 @@ def test_a_second_one_does_not_disturb_the_tidying_up():
 
 
 def test_what_is_swallowed_comes_again(monkeypatch):
-    monkeypatch.setattr(signals, "_GRACE", 0.05)
+    monkeypatch.setattr(signals, "GRACE", 0.05)
     swallowed = []
     with Listener(), pytest.raises(KeyboardInterrupt):  # noqa: PT012
         for _ in range(3):
@@ -77,7 +77,7 @@ def test_what_is_swallowed_comes_again(monkeypatch):
 
 
 def test_what_a_finaliser_loses_makes_no_noise(monkeypatch, capfd):
-    monkeypatch.setattr(signals, "_GRACE", 0.05)
+    monkeypatch.setattr(signals, "GRACE", 0.05)
 
     class Losing:
         def __del__(self):

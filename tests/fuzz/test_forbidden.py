@@ -59,7 +59,7 @@ def test_yaml_is_read_by_a_safe_loader() -> None:
 
     from audiomask.data.layouts import slakh
 
-    assert slakh._Loader in (yaml.SafeLoader, getattr(yaml, "CSafeLoader", None))
+    assert slakh.Loader in (yaml.SafeLoader, getattr(yaml, "CSafeLoader", None))
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_only_the_patches_change(
         whole = expected.dtype == np.int32
         expected[start:stop] = to_integers(samples, subtype) if whole else samples.T.numpy()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_BLOCK", block)
+        patch.setattr(module, "BLOCK", block)
         got, done = splice(folder / "in.wav", folder / "out.wav", patches)
     assert np.array_equal(got, expected)
     assert done == sorted(done)

@@ -16,9 +16,9 @@ from audiomask.audio.metadata.model import (
 )
 from audiomask.audio.metadata.moving import make_room
 
-STREAMINFO, PADDING, APPLICATION, SEEKTABLE, COMMENTS, CUESHEET, PICTURES = range(7)
+_STREAMINFO, _PADDING, _APPLICATION, _SEEKTABLE, _COMMENTS, CUESHEET, _PICTURES = range(7)
 #: blocks that describe the coded audio, and are not copied
-_CODING_BLOCKS = (STREAMINFO, PADDING, SEEKTABLE)
+_CODING_BLOCKS = (_STREAMINFO, _PADDING, _SEEKTABLE)
 _LARGEST = (1 << 24) - 1
 _MASK = "WAVEFORMATEXTENSIBLE_CHANNEL_MASK"
 
@@ -32,11 +32,11 @@ def read_flac(stream: BinaryIO, start: int = 0) -> Metadata:
     channels = 0
     for chunk in chunks:
         kind = chunk.name[0]
-        if kind == COMMENTS:
+        if kind == _COMMENTS:
             tags += vorbis.read_comments(chunk.content)[1]
-        elif kind == PICTURES and (picture := vorbis.read_picture(chunk.content)) is not None:
+        elif kind == _PICTURES and (picture := vorbis.read_picture(chunk.content)) is not None:
             pictures.append(picture)
-        elif kind == STREAMINFO and len(chunk.content) >= 13:
+        elif kind == _STREAMINFO and len(chunk.content) >= 13:
             channels = (chunk.content[12] >> 1 & 7) + 1
         if kind not in _CODING_BLOCKS:
             kept.append(chunk)
@@ -56,20 +56,20 @@ def write_flac(file: BinaryIO, metadata: Metadata, channels: int) -> str:
     """
     old, audio = _blocks(file, 0, LIMIT)
     given = metadata.chunks_for("FLAC")
-    vendor = next((vorbis.read_comments(c.content)[0] for c in old if c.name[0] == COMMENTS), b"")
+    vendor = next((vorbis.read_comments(c.content)[0] for c in old if c.name[0] == _COMMENTS), b"")
     blocks = [(c.name[0], c.content) for c in given]
     kinds = {kind for kind, _ in blocks}
-    if COMMENTS not in kinds:
+    if _COMMENTS not in kinds:
         tags = metadata.tags
         layout = metadata.layout
         if layout is not None and layout.mask and layout.mask != SPEAKER_MASKS.get(channels):
             tags = (*tags, (_MASK, f"0x{layout.mask:04X}"))
-        blocks.insert(0, (COMMENTS, vorbis.write_comments(vendor, tags)))
-    if PICTURES not in kinds:
-        blocks += [(PICTURES, vorbis.write_picture(picture)) for picture in metadata.pictures]
+        blocks.insert(0, (_COMMENTS, vorbis.write_comments(vendor, tags)))
+    if _PICTURES not in kinds:
+        blocks += [(_PICTURES, vorbis.write_picture(picture)) for picture in metadata.pictures]
     fitting = [(kind, content) for kind, content in blocks if len(content) <= _LARGEST]
-    info = next(chunk.content for chunk in old if chunk.name[0] == STREAMINFO)
-    fitting.insert(0, (STREAMINFO, info))
+    info = next(chunk.content for chunk in old if chunk.name[0] == _STREAMINFO)
+    fitting.insert(0, (_STREAMINFO, info))
     head = b"fLaC"
     for number, (kind, content) in enumerate(fitting, 1):
         last = 0x80 if number == len(fitting) else 0
@@ -96,7 +96,7 @@ def _blocks(stream: BinaryIO, start: int, limit: int) -> tuple[list[Chunk], int]
         if position > end:
             break
         total += size
-        if total <= limit and head[0] & 0x7F != PADDING:
+        if total <= limit and head[0] & 0x7F != _PADDING:
             chunks.append(Chunk(bytes([head[0] & 0x7F]), stream.read(size)))
         if head[0] & 0x80:
             break

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from audiomask.audio.metadata.model import Cursor, Picture, Tags
 
-FRAMES = {
+_FRAMES = {
     **{"TIT2": "TITLE", "TPE1": "ARTIST", "TALB": "ALBUM", "TPE2": "ALBUMARTIST", "TDRC": "DATE"},
     **{"TRCK": "TRACKNUMBER", "TPOS": "DISCNUMBER", "TCON": "GENRE", "TCOM": "COMPOSER"},
     **{"TCOP": "COPYRIGHT", "TSRC": "ISRC", "TBPM": "BPM", "TPUB": "ORGANIZATION"},
@@ -19,7 +19,7 @@ FRAMES = {
     **{"TSOP": "ARTISTSORT", "TSOT": "TITLESORT", "TSOA": "ALBUMSORT", "TSO2": "ALBUMARTISTSORT"},
     **{"TLEN": "LENGTH", "TCMP": "COMPILATION"},
 }
-_NAMES = {name: frame for frame, name in FRAMES.items()}
+_NAMES = {name: frame for frame, name in _FRAMES.items()}
 _OLD = {
     **{"TT2": "TIT2", "TP1": "TPE1", "TAL": "TALB", "TP2": "TPE2", "TYE": "TYER", "TRK": "TRCK"},
     **{"TPA": "TPOS", "TCO": "TCON", "TCM": "TCOM", "TCR": "TCOP", "TRC": "TSRC", "TBP": "TBPM"},
@@ -75,10 +75,10 @@ def read_id3(data: bytes) -> tuple[Tags, tuple[Picture, ...]]:
             tags += [(description.upper(), value) for value in _values(text, encoding)]
         elif frame in ("TYER", "TDAT"):
             dates[frame] = "".join(_values(cursor.rest(), encoding)[:1])
-        elif frame in FRAMES:
+        elif frame in _FRAMES:
             values = _values(cursor.rest(), encoding)
-            values = [_genre(value) for value in values] if frame == "TCON" else values
-            tags += [(FRAMES[frame], value) for value in values]
+            values = [genre(value) for value in values] if frame == "TCON" else values
+            tags += [(_FRAMES[frame], value) for value in values]
     if dates.get("TYER") and not any(name == "DATE" for name, _ in tags):
         day = dates.get("TDAT", "")
         rest = f"-{day[2:]}-{day[:2]}" if len(day) == 4 and day.isdecimal() else ""
@@ -194,7 +194,7 @@ def _decode(data: bytes, encoding: int) -> str:
     return data.decode(name, "replace")
 
 
-def _genre(value: str) -> str:
+def genre(value: str) -> str:
     """A genre's name for ``17``, ``(17)`` and ``(17)Rock``."""
     number, _, rest = value.removeprefix("(").partition(")")
     if number.isdecimal() and len(number) < 4 and int(number) < len(_GENRES):

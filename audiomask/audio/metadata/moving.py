@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import BinaryIO
 
-_BLOCK = 1 << 20
+BLOCK = 1 << 20
 
 
 def make_room(file: BinaryIO, position: int, shift: int) -> None:
@@ -17,10 +17,10 @@ def make_room(file: BinaryIO, position: int, shift: int) -> None:
         shift: how far, towards the end; negative towards the start.
     """
     end = file.seek(0, os.SEEK_END)
-    starts = range(position, end, _BLOCK)
+    starts = range(position, end, BLOCK)
     for start in reversed(starts) if shift > 0 else starts:
         file.seek(start)
-        block = file.read(min(_BLOCK, end - start))
+        block = file.read(min(BLOCK, end - start))
         file.seek(start + shift)
         file.write(block)
     if shift < 0:

@@ -46,7 +46,7 @@ _AMBISONIC = bytes.fromhex("00002107d3118644c8c1ca000000")
 _MAX_CHUNKS = 65_536
 _MAX_LOOPS = 1000
 
-Span = tuple[bytes, int, int]
+_Span = tuple[bytes, int, int]
 
 
 def read_riff(stream: BinaryIO) -> Metadata:
@@ -73,11 +73,11 @@ def read_riff(stream: BinaryIO) -> Metadata:
             chunk = Chunk(name, stream.read(size), place)
             if chunk.content[:4] != b"wavl" or name != b"LIST":
                 chunks.append(chunk)
-    tags, pictures = read_tags(chunks)
+    tags, pictures = _read_tags(chunks)
     return Metadata(tags, pictures, layout, "RIFF", tuple(chunks), lost)
 
 
-def read_tags(chunks: list[Chunk]) -> tuple[Tags, tuple[Picture, ...]]:
+def _read_tags(chunks: list[Chunk]) -> tuple[Tags, tuple[Picture, ...]]:
     """Tags and pictures in chunks; of a tag in several chunks, the first counts."""
     tags: list[tuple[str, str]] = []
     pictures: tuple[Picture, ...] = ()
@@ -206,7 +206,7 @@ def _layout(fmt: bytes) -> Layout | None:
     return Layout(mask, 0 if valid == bits else valid, family)
 
 
-def _spans(stream: BinaryIO) -> Iterator[Span]:
+def _spans(stream: BinaryIO) -> Iterator[_Span]:
     """Name, start and size of a file's complete chunks."""
     end = stream.seek(0, os.SEEK_END)
     stream.seek(0)
@@ -249,7 +249,7 @@ def _chunks_to_end(stream: BinaryIO, position: int, end: int) -> bool:
     return position <= end + 1
 
 
-def _w64_spans(stream: BinaryIO, end: int) -> Iterator[Span]:
+def _w64_spans(stream: BinaryIO, end: int) -> Iterator[_Span]:
     position = 40
     for _ in range(_MAX_CHUNKS):
         stream.seek(position)

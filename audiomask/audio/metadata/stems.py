@@ -11,7 +11,7 @@ from audiomask.audio.metadata.model import Chunk, Metadata, Tags
 
 #: Tags of the song's own audio or file, letters and digits in capitals: loudness, coding,
 #: measurements, fingerprints and database ids. A name that ends with * stands for a prefix.
-NOT_FOR_STEMS = (
+_NOT_FOR_STEMS = (
     *("REPLAYGAIN*", "R128*", "MP3GAIN*", "LOUDNESS*", "ITUNNORM", "ITUNPGAP", "ITUNSMPB"),
     *("ENCODER*", "ENCODEDBY", "ENCODING*", "LENGTH", "TLEN", "MD5*", "PEAK*"),
     *("ACOUSTID*", "MUSICIP*", "MUSICBRAINZTRACKID", "MUSICBRAINZRELEASETRACKID"),
@@ -48,7 +48,7 @@ def holds_for_stems(name: str) -> bool:
     plain = "".join(character for character in name.upper() if character.isalnum())
     return not any(
         plain.startswith(barred[:-1]) if barred.endswith("*") else plain == barred
-        for barred in NOT_FOR_STEMS
+        for barred in _NOT_FOR_STEMS
     )
 
 

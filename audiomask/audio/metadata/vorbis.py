@@ -8,7 +8,7 @@ import binascii
 from audiomask.audio.metadata.model import Cursor, Picture, Tags
 
 #: the tag of a picture
-PICTURE_TAG = "METADATA_BLOCK_PICTURE"
+_PICTURE_TAG = "METADATA_BLOCK_PICTURE"
 _MAX_COMMENTS = 65_536
 
 
@@ -70,14 +70,14 @@ def take_pictures(tags: Tags) -> tuple[Tags, tuple[Picture, ...]]:
     """The tags other than pictures, and the pictures."""
     pictures = []
     for name, value in tags:
-        if name == PICTURE_TAG:
+        if name == _PICTURE_TAG:
             try:
                 picture = read_picture(base64.b64decode(value, validate=True))
             except (binascii.Error, ValueError):
                 continue
             if picture is not None:
                 pictures.append(picture)
-    return tuple(tag for tag in tags if tag[0] != PICTURE_TAG), tuple(pictures)
+    return tuple(tag for tag in tags if tag[0] != _PICTURE_TAG), tuple(pictures)
 
 
 def description_to_comment(tags: Tags) -> Tags:
@@ -93,7 +93,7 @@ def description_to_comment(tags: Tags) -> Tags:
 
 def picture_tag(picture: Picture) -> tuple[str, str]:
     """The tag that holds a picture."""
-    return PICTURE_TAG, base64.b64encode(write_picture(picture)).decode()
+    return _PICTURE_TAG, base64.b64encode(write_picture(picture)).decode()
 
 
 def _decode(data: bytes) -> str:

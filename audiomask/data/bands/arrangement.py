@@ -20,7 +20,7 @@ from audiomask.data.bands.score import (
 
 __all__ = ["RANGES", "Arrangement", "Note", "compose", "read_midi"]
 
-PLAYERS = {
+_PLAYERS = {
     "guitar": play_guitar,
     "piano": play_piano,
     "bass": play_bass,
@@ -28,15 +28,15 @@ PLAYERS = {
     "other": play_other,
 }
 ABSENT = {"guitar": 0.25, "piano": 0.35, "bass": 0.2, "drums": 0.2, "other": 0.35}
-MAJOR = (0, 2, 4, 5, 7, 9, 11)
-MODES = {
-    "major": MAJOR,
+_MAJOR = (0, 2, 4, 5, 7, 9, 11)
+_MODES = {
+    "major": _MAJOR,
     "minor": (0, 2, 3, 5, 7, 8, 10),
     "dorian": (0, 2, 3, 5, 7, 9, 10),
     "mixolydian": (0, 2, 4, 5, 7, 9, 10),
 }
 # Scale degrees (0 = tonic), one a bar.
-PROGRESSIONS: dict[str, tuple[tuple[int, ...], ...]] = {
+_PROGRESSIONS: dict[str, tuple[tuple[int, ...], ...]] = {
     "major": (
         (0, 4, 5, 3), (0, 5, 3, 4), (0, 3, 4, 4), (5, 3, 0, 4), (0, 5, 1, 4), (1, 4, 0, 0),
         (0, 3, 0, 4), (3, 4, 2, 5), (0, 2, 3, 4),
@@ -49,7 +49,7 @@ PROGRESSIONS: dict[str, tuple[tuple[int, ...], ...]] = {
     "dorian": ((0, 3), (0, 3, 0, 6), (0, 6, 3, 0), (0, 2, 3, 0)),
     "mixolydian": ((0, 6, 3, 0), (0, 3, 6, 3), (0, 6), (0, 4, 3, 0)),
 }  # fmt: skip
-FORMS = ("AABA", "ABAB", "AABB", "ABAC", "AB", "ABCB")
+_FORMS = ("AABA", "ABAB", "AABB", "ABAC", "AB", "ABCB")
 
 
 def compose(rng: np.random.Generator, seconds: float) -> Arrangement:
@@ -63,7 +63,7 @@ def compose(rng: np.random.Generator, seconds: float) -> Arrangement:
     swing = rnd.uniform(0.06, 0.17) if metre != "6/8" and rnd.random() < 0.25 else 0.0
     sections = _sections(rnd, tempo, metre, seconds)
     looseness = rnd.uniform(0.002, 0.012)
-    cast = [stem for stem in PLAYERS if rnd.random() > ABSENT[stem]] or ["guitar"]
+    cast = [stem for stem in _PLAYERS if rnd.random() > ABSENT[stem]] or ["guitar"]
     rests = rnd.choice((0.0, 0.0, 0.05, 0.15))
     arrangement: Arrangement = {}
     for stem in cast:
@@ -96,7 +96,7 @@ def _part(
             continue
         silent = {bar.start for bar in bars if rnd.random() < rests}
         spans = [(bar.start, bar.start + bar.beats) for bar in bars if bar.start in silent]
-        for event in PLAYERS[stem](bars, Random(seed)):
+        for event in _PLAYERS[stem](bars, Random(seed)):
             if not any(begin <= event[0] < end for begin, end in spans):
                 events.append(event)
     return events
@@ -106,15 +106,15 @@ def _sections(rnd: Random, tempo: float, metre: str, seconds: float) -> list[tup
     """Lettered sections of bars that cover ``seconds``."""
     beats = 4.0 if metre == "4/4" else 3.0
     tonic = rnd.randrange(12)
-    mode = rnd.choices(tuple(MODES), (5, 4, 1, 1))[0]
+    mode = rnd.choices(tuple(_MODES), (5, 4, 1, 1))[0]
     sevenths = rnd.choice((0.0, 0.1, 0.3, 0.9))
-    form = rnd.choice(FORMS)
+    form = rnd.choice(_FORMS)
     length = rnd.choice((2, 4, 4, 4, 8))
     harmonies = {
         letter: _harmony(rnd, tonic, mode, sevenths, beats, length) for letter in sorted(set(form))
     }
     energies = {letter: rnd.uniform(0.15, 1.0) for letter in harmonies}
-    scale = tuple((tonic + s) % 12 for s in MODES[mode])
+    scale = tuple((tonic + s) % 12 for s in _MODES[mode])
     sections = []
     start, index = 0.0, 0
     while start * 60.0 / tempo < seconds:
@@ -137,7 +137,7 @@ def _harmony(
     rnd: Random, tonic: int, mode: str, sevenths: float, beats: float, length: int
 ) -> list[tuple[tuple[float, float, Chord], ...]]:
     """The chords of a section: a progression, at times two chords a bar."""
-    degrees = rnd.choice(PROGRESSIONS[mode])
+    degrees = rnd.choice(_PROGRESSIONS[mode])
     pace = rnd.choices((1, 2), (5, 1))[0]
     half = beats / 2 if beats == 4.0 else 1.5
     bars = []
@@ -154,7 +154,7 @@ def _harmony(
 
 def _chord(rnd: Random, tonic: int, mode: str, degree: int, sevenths: float) -> Chord:
     """The triad on a scale degree, at times a seventh, suspended, with a ninth, or inverted."""
-    scale = MODES[mode]
+    scale = _MODES[mode]
 
     def above(steps: int) -> int:
         place = degree + steps

@@ -25,7 +25,7 @@ from audiomask.data.layouts.splits import library_key
 from audiomask.data.mastering import Master, sample_master
 
 #: the stem of voices, and the one whose line a voice may sing
-VOCALS, MELODY = "vocals", "other"
+_VOCALS, _MELODY = "vocals", "other"
 #: seconds of music before an excerpt whose notes may still ring in it
 LEAD_IN = 4.0
 #: semitones from a note to the recording that it may be read from
@@ -98,7 +98,7 @@ class BandDataset(Dataset[RenderPlan]):
         self.samples = samples
         self.seed = seed
         self.songs = list(songs)
-        self.families = {stem: group_by_maker(group) for stem, group in bank.instruments.items()}
+        self.families = {stem: _group_by_maker(group) for stem, group in bank.instruments.items()}
 
     def __len__(self) -> int:
         return 1 << 30  # endless: every index is another song
@@ -204,11 +204,11 @@ class BandDataset(Dataset[RenderPlan]):
         Where the bank has voices, one of them sings every other melody.
         """
         found = self._arrange(rng, seconds)
-        sung = VOCALS in self.bank.instruments and MELODY in found and rng.random() < 0.5
+        sung = _VOCALS in self.bank.instruments and _MELODY in found and rng.random() < 0.5
         if sung:
-            found[VOCALS] = found[MELODY]
+            found[_VOCALS] = found[_MELODY]
             if rng.random() < 0.5:  # otherwise an instrument plays along
-                del found[MELODY]
+                del found[_MELODY]
         return found
 
     def _arrange(self, rng: np.random.Generator, seconds: float) -> Arrangement:
@@ -268,7 +268,7 @@ class BandDataset(Dataset[RenderPlan]):
         return placed
 
 
-def group_by_maker(instruments: Sequence[Instrument]) -> list[list[Instrument]]:
+def _group_by_maker(instruments: Sequence[Instrument]) -> list[list[Instrument]]:
     """Instruments by who made them: those of one SoundFont together, every other by itself."""
     found: dict[str, list[Instrument]] = {}
     for instrument in instruments:

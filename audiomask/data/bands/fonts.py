@@ -25,7 +25,7 @@ from audiomask.data.bands.soundfont import (
 from audiomask.errors import DataError, why
 
 SPACING = 3.2  # seconds from one note to the next
-HOLD = 2.3  # seconds a key is down; the rest of the spacing is the release
+_HOLD = 2.3  # seconds a key is down; the rest of the spacing is the release
 VELOCITIES = (55, 110)
 #: stem -> the pitches to render
 PITCHES = {
@@ -36,7 +36,7 @@ PITCHES = {
     "other": range(40, 90, 5),
 }
 
-Audio = npt.NDArray[np.float32]
+_Audio = npt.NDArray[np.float32]
 
 
 def render_fonts(fonts: Sequence[Path], cache: Path | None) -> list[Path]:
@@ -114,12 +114,12 @@ def render_program(stem: str, program: int, soundfont: Path, folder: Path) -> in
     drums = stem == "drums"
     pitches = sorted(PIECES) if drums else PITCHES[stem]
     notes = [(pitch, velocity) for pitch in pitches for velocity in VELOCITIES]
-    audio = play(notes, program, 9 if drums else 0, soundfont)
+    audio = _play(notes, program, 9 if drums else 0, soundfont)
     written = 0
     folder.mkdir(parents=True, exist_ok=True)
     for index, (pitch, velocity) in enumerate(notes):
         start = round(index * SPACING * DEFAULT_SAMPLE_RATE)
-        note = trim(audio[start : start + round(SPACING * DEFAULT_SAMPLE_RATE)])
+        note = _trim(audio[start : start + round(SPACING * DEFAULT_SAMPLE_RATE)])
         if note is None:
             continue
         name = f"{PIECES[pitch]}_{pitch:03d}" if drums else f"{pitch:03d}"
@@ -128,7 +128,7 @@ def render_program(stem: str, program: int, soundfont: Path, folder: Path) -> in
     return written
 
 
-def play(notes: Sequence[tuple[int, int]], program: int, channel: int, soundfont: Path) -> Audio:
+def _play(notes: Sequence[tuple[int, int]], program: int, channel: int, soundfont: Path) -> _Audio:
     """Play (pitch, velocity) pairs one after the other; mono [samples].
 
     Raises:
@@ -142,14 +142,14 @@ def play(notes: Sequence[tuple[int, int]], program: int, channel: int, soundfont
     for pitch, velocity in notes:
         events.append(mido.Message("note_on", note=pitch, velocity=velocity, channel=channel))
         events.append(
-            mido.Message("note_off", note=pitch, channel=channel, time=round(HOLD * 1000))
+            mido.Message("note_off", note=pitch, channel=channel, time=round(_HOLD * 1000))
         )
-        events.append(mido.MetaMessage("text", text="rest", time=round((SPACING - HOLD) * 1000)))
+        events.append(mido.MetaMessage("text", text="rest", time=round((SPACING - _HOLD) * 1000)))
     quiet = ["-R", "0", "-C", "0", "-g", "0.5"]  # no reverb, no chorus; loud notes do not clip
     return np.asarray(play_midi(midi, soundfont, DEFAULT_SAMPLE_RATE, quiet).mean(axis=1))
 
 
-def trim(note: Audio) -> Audio | None:
+def _trim(note: _Audio) -> _Audio | None:
     """Cut the silent end off a note; None for one that makes no sound."""
     loud = np.flatnonzero(np.abs(note) > 3e-4)
     if len(loud) < 200:

@@ -7,7 +7,7 @@ from audiomask.data.bands.score import Bar, Chord, Event, into_range, lengths, r
 
 STRINGS = (40, 45, 50, 55, 59, 64)
 # D down, U up, d and u softer, x a choked scratch, - let it ring. One letter a step of the bar.
-STRUMS: dict[str, tuple[str, ...]] = {
+_STRUMS: dict[str, tuple[str, ...]] = {
     "4/4": (
         "D-DU-UDU", "D-D-D-D-", "D-DUD-DU", "D---D-DU", "D-----DU", "DuDuDuDu", "-U-U-U-U",
         "D--U--D-", "D-xU-UxU", "D-d-D-uDxUd-DuxU", "D--D--D-DudUD-xu", "D-xxD-xUD-xxDuxU",
@@ -50,7 +50,7 @@ def _stroke(
 
 
 def _strummed(bars: list[Bar], rnd: Random) -> list[Event]:
-    pattern = rnd.choice(STRUMS[bars[0].metre])
+    pattern = rnd.choice(_STRUMS[bars[0].metre])
     position, fullest = rnd.choice((0, 0, 0, 2, 3, 5, 7, 9)), rnd.choice((6, 6, 5, 4, 3))
     choke = rnd.choice((1.0, 1.0, 1.0, 0.6, 0.35))
     events: list[Event] = []

@@ -21,7 +21,7 @@ from audiomask.data.bands.score import (
     perform,
 )
 
-TEMPLATES = ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10), (0, 3, 7, 10), (0, 4, 7, 11), (0, 5, 7))
+_TEMPLATES = ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10), (0, 3, 7, 10), (0, 4, 7, 11), (0, 5, 7))
 
 
 def read_midi(
@@ -138,8 +138,8 @@ def _chroma(beats: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np
 def _guess(chroma: NDArray[np.float64]) -> Chord:
     """The chord that explains a chroma vector [12] best."""
     total = float(chroma.sum())
-    best, found = -np.inf, Chord(0, TEMPLATES[0], 0)
-    for intervals in TEMPLATES:
+    best, found = -np.inf, Chord(0, _TEMPLATES[0], 0)
+    for intervals in _TEMPLATES:
         for root in range(12):
             inside = float(sum(chroma[(root + i) % 12] for i in intervals))
             score = inside - 0.5 * (total - inside) - 0.12 * total * len(intervals)

@@ -63,12 +63,14 @@ def parse_midi(path: str) -> MidiSong:
     programs: dict[int, int] = {}
     for message in (m for track in file.tracks for m in track if m.type == "program_change"):
         programs.setdefault(message.channel, message.program)
-    tracks = [(str(t.name).strip().upper(), notes_of_track(t, dict(programs))) for t in file.tracks]
+    tracks = [
+        (str(t.name).strip().upper(), _notes_of_track(t, dict(programs))) for t in file.tracks
+    ]
     played = [(name, rows) for name, rows in tracks if rows]
     if not played:
         raise DataError(f"{path}: this MIDI file has no notes; leave it out")
     pop = all(name in POP909 for name, _ in played)
-    ticks, seconds = tempo_map(file)
+    ticks, seconds = _tempo_map(file)
     parts: dict[str, list[tuple[int, int, int, int]]] = {}
     for name, rows in played:
         for stem, begin, until, pitch, velocity in rows:
@@ -86,7 +88,7 @@ def parse_midi(path: str) -> MidiSong:
     return MidiSong(arrays, beats)
 
 
-def stem_of_program(program: int, channel: int) -> str:
+def _stem_of_program(program: int, channel: int) -> str:
     """The stem of a General MIDI program (counted from 0) on a channel (9 is percussion)."""
     if channel == 9:
         return "drums"
@@ -94,7 +96,7 @@ def stem_of_program(program: int, channel: int) -> str:
     return groups.get(program // 8, "other")
 
 
-def notes_of_track(
+def _notes_of_track(
     track: Iterable[mido.Message | mido.MetaMessage], programs: dict[int, int]
 ) -> list[tuple[str, int, int, int, int]]:
     """The notes of one track: stem, first and last tick, pitch, velocity.
@@ -113,7 +115,7 @@ def notes_of_track(
         begin, velocity = struck.pop(key)
         ringing.discard(key)
         rows.append(
-            (stem_of_program(programs.get(key[0], 0), key[0]), begin, now, key[1], velocity)
+            (_stem_of_program(programs.get(key[0], 0), key[0]), begin, now, key[1], velocity)
         )
 
     for message in track:
@@ -142,7 +144,7 @@ def notes_of_track(
     return rows
 
 
-def tempo_map(file: mido.MidiFile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _tempo_map(file: mido.MidiFile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Ticks and their seconds at every change of tempo, and far beyond the last one."""
     changes = {0: 500_000}
     for track in file.tracks:

@@ -28,9 +28,9 @@ from audiomask.data import DEFAULT_SAMPLE_RATE
 from audiomask.data.stem_names import stem_name
 from audiomask.errors import DataError, why
 
-SUFFIXES = {".ogg", ".wav", ".flac"}
-PITCHED = re.compile(r"^(\d{1,3})_v(\d{1,3})$")
-DRUM = re.compile(r"^([a-z]+)(?:_(\d{3})_v(\d{3}))?")
+_SUFFIXES = {".ogg", ".wav", ".flac"}
+_PITCHED = re.compile(r"^(\d{1,3})_v(\d{1,3})$")
+_DRUM = re.compile(r"^([a-z]+)(?:_(\d{3})_v(\d{3}))?")
 
 #: General MIDI percussion key -> piece, the first word of a drum sample's name
 PIECES: dict[int, str] = {
@@ -52,7 +52,7 @@ STAND_INS: dict[str, tuple[str, ...]] = {
     "claves": ("rim", "tabla"), "woodblock": ("rim", "tabla"), "triangle": ("cymbal", "ride"),
 }  # fmt: skip
 
-Samples = npt.NDArray[np.int16]
+_Samples = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Sample:
 
     pitch: int
     velocity: int
-    samples: Samples
+    samples: _Samples
     start: int = 0
 
 
@@ -131,7 +131,7 @@ class NoteBank:
                 written.
         """
         self.sample_rate = sample_rate
-        name = f"notes-{fingerprint(libraries)}"
+        name = f"notes-{_fingerprint(libraries)}"
         if sample_rate != DEFAULT_SAMPLE_RATE:
             name += f"-{sample_rate}"
         kept = None if cache is None else cache / name
@@ -142,14 +142,14 @@ class NoteBank:
                 raise DataError(f"no notes in {', '.join(map(str, libraries)) or 'no folder'}")
             if kept is None:
                 notes = [sample.samples for one in decoded for sample in all_samples(one)]
-                self.samples: Samples = np.concatenate(notes)
-                self._fill(index_of(decoded))
+                self.samples: _Samples = np.concatenate(notes)
+                self._fill(_index_of(decoded))
                 return
-            keep(decoded, kept)
+            _keep(decoded, kept)
         self.samples = np.load(kept / "samples.npy", mmap_mode="c")
         self._fill(json.loads((kept / "index.json").read_text(encoding="utf-8")))
 
-    def _fill(self, index: Sequence[Entry]) -> None:
+    def _fill(self, index: Sequence[_Entry]) -> None:
         self.instruments: dict[str, list[Instrument]] = {}
         start, last = 0, (-1, "")
         for number, stem, library, piece, pitch, velocity, length in index:
@@ -180,10 +180,10 @@ def all_samples(instrument: Instrument) -> Iterator[Sample]:
 
 
 #: number of the library, stem, library, piece of a kit, pitch, velocity, length of a note
-Entry = tuple[int, str, str, str, int, int, int]
+_Entry = tuple[int, str, str, str, int, int, int]
 
 
-def index_of(instruments: Sequence[Instrument]) -> list[Entry]:
+def _index_of(instruments: Sequence[Instrument]) -> list[_Entry]:
     """What the notes are, in the order of their samples."""
     return [
         (number, one.stem, one.library, piece, sample.pitch, sample.velocity, len(sample.samples))
@@ -193,7 +193,7 @@ def index_of(instruments: Sequence[Instrument]) -> list[Entry]:
     ]
 
 
-def fingerprint(libraries: Sequence[Path]) -> str:
+def _fingerprint(libraries: Sequence[Path]) -> str:
     """A name for these libraries as they are: other files, sizes or times give another."""
     known = hashlib.sha256()
     for library in libraries:
@@ -205,7 +205,7 @@ def fingerprint(libraries: Sequence[Path]) -> str:
     return known.hexdigest()[:16]
 
 
-def keep(instruments: Sequence[Instrument], folder: Path) -> None:
+def _keep(instruments: Sequence[Instrument], folder: Path) -> None:
     """Write decoded notes into a new folder, whole or not at all.
 
     Raises:
@@ -215,8 +215,8 @@ def keep(instruments: Sequence[Instrument], folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".notes-") as making:
             notes = [sample.samples for one in instruments for sample in all_samples(one)]
-            save(np.concatenate(notes), Path(making, "samples.npy"))
-            text = json.dumps(index_of(instruments))
+            _save(np.concatenate(notes), Path(making, "samples.npy"))
+            text = json.dumps(_index_of(instruments))
             Path(making, "index.json").write_text(text, encoding="utf-8")
             ready = Path(making, "ready")
             ready.mkdir()
@@ -229,7 +229,7 @@ def keep(instruments: Sequence[Instrument], folder: Path) -> None:
         raise DataError(f"{folder.parent}: cannot keep notes there ({why(error)})") from error
 
 
-def save(samples: npt.NDArray[np.int16], path: Path) -> None:
+def _save(samples: npt.NDArray[np.int16], path: Path) -> None:
     """What ``np.save`` does, whose errors don't say why (a full disk has no errno there)."""
     with path.open("wb") as file:
         header = np.lib.format.header_data_from_array_1_0(samples)
@@ -250,9 +250,9 @@ def find_libraries(folder: Path) -> list[Path]:
 
 def is_note(stem: str, file: Path) -> bool:
     """Whether a file is named as a note of a bank."""
-    if file.suffix.lower() not in SUFFIXES:
+    if file.suffix.lower() not in _SUFFIXES:
         return False
-    pattern = DRUM if stem == "drums" else PITCHED
+    pattern = _DRUM if stem == "drums" else _PITCHED
     return pattern.match(file.stem) is not None
 
 
@@ -263,7 +263,7 @@ def read_library(folder: Path, sample_rate: int = DEFAULT_SAMPLE_RATE) -> Instru
         if not is_note(instrument.stem, file):
             continue
         if instrument.stem == "drums":
-            match = DRUM.match(file.stem)
+            match = _DRUM.match(file.stem)
             assert match is not None  # is_note said so
             keyed = match[2] is not None
             # samples without a key get a number below the MIDI keys' range as their identity
@@ -271,14 +271,14 @@ def read_library(folder: Path, sample_rate: int = DEFAULT_SAMPLE_RATE) -> Instru
             sample = Sample(pitch, velocity, read_note(file, sample_rate))
             instrument.pieces.setdefault(match[1], []).append(sample)
         else:
-            match = PITCHED.match(file.stem)
+            match = _PITCHED.match(file.stem)
             assert match is not None
             note = read_note(file, sample_rate)
             instrument.notes.append(Sample(int(match[1]), int(match[2]), note))
     return instrument
 
 
-def read_note(file: Path, sample_rate: int = DEFAULT_SAMPLE_RATE) -> Samples:
+def read_note(file: Path, sample_rate: int = DEFAULT_SAMPLE_RATE) -> _Samples:
     """One note as mono 16-bit samples, its onset at the first sample.
 
     Raises:

@@ -16,14 +16,14 @@ from audiomask.data.effects import apply_effects
 from audiomask.data.excerpt import Excerpt, rms, scale_to_rms
 from audiomask.data.mastering import master
 
-Audio = npt.NDArray[np.float32]
+_Audio = npt.NDArray[np.float32]
 
 #: a sample of a bank's 16-bit integers
-STEP = 1 / 32768
+_STEP = 1 / 32768
 #: a line quieter than this is not made loud
-SILENCE = 1e-5
+_SILENCE = 1e-5
 #: the level of a note from when it is let go
-FALL = np.square(1 - np.arange(FADE, dtype=np.float32) / FADE)
+_FALL = np.square(1 - np.arange(FADE, dtype=np.float32) / FADE)
 #: samples gathered at once: about forty bytes of GPU memory each
 CHUNK = 1 << 25
 
@@ -40,9 +40,9 @@ def render(plan: RenderPlan, notes: Tensor, stems: int, samples: int) -> Excerpt
     Returns:
         Excerpts of I items: mixtures [I, C, T], stems [I, stems, C, T].
     """
-    lines = apply_effects(place_notes(plan, notes, samples)[:, None], plan.effects)
+    lines = apply_effects(_place_notes(plan, notes, samples)[:, None], plan.effects)
     loud = rms(lines)
-    gain = torch.where(loud > SILENCE, plan.level / loud.clamp_min(SILENCE), 0)
+    gain = torch.where(loud > _SILENCE, plan.level / loud.clamp_min(_SILENCE), 0)
     channels = lines.shape[1]
     out = lines.new_zeros(plan.items * stems, channels, samples)
     out.index_add_(0, plan.item * stems + plan.slot, lines * gain[:, None, None])
@@ -50,14 +50,14 @@ def render(plan: RenderPlan, notes: Tensor, stems: int, samples: int) -> Excerpt
     return scale_to_rms(master(balanced, plan.master), plan.rms_db)
 
 
-def place_notes(plan: RenderPlan, notes: Tensor, samples: int) -> Tensor:
+def _place_notes(plan: RenderPlan, notes: Tensor, samples: int) -> Tensor:
     """The lines [L, T] of a plan before any effect, notes int16 [total]."""
     if notes.is_cuda:
         return gather_notes(plan, notes, samples)
     return torch.from_numpy(add_notes(plan, notes.numpy(), samples))
 
 
-def add_notes(plan: RenderPlan, notes: npt.NDArray[np.int16], samples: int) -> Audio:
+def add_notes(plan: RenderPlan, notes: npt.NDArray[np.int16], samples: int) -> _Audio:
     """Place notes one after the other; each is resampled once per pitch, however often it comes."""
     out = np.zeros((plan.lines, samples), dtype=np.float32)
     columns = (plan.start, plan.ratio, plan.line, plan.onset, plan.length, plan.held, plan.gain)
@@ -69,7 +69,7 @@ def add_notes(plan: RenderPlan, notes: npt.NDArray[np.int16], samples: int) -> A
     for (_, ratio), length in longest.items():
         reach[ratio] = max(reach.get(ratio, 0), length)
     steps = {ratio: positions(ratio, length) for ratio, length in reach.items()}
-    tones: dict[tuple[int, float], Audio] = {}
+    tones: dict[tuple[int, float], _Audio] = {}
     for start, ratio, line, onset, length, held, gain in rows:
         tone = tones.get((start, ratio))
         if tone is None:
@@ -79,12 +79,12 @@ def add_notes(plan: RenderPlan, notes: npt.NDArray[np.int16], samples: int) -> A
         heard = np.float32(gain) * tone[first:length]
         if held < length:
             dying = max(held, first)
-            heard[dying - first :] *= FALL[dying - held : length - held]
+            heard[dying - first :] *= _FALL[dying - held : length - held]
         out[line, onset + first : onset + length] += heard
     return out
 
 
-def positions(ratio: float, length: int) -> tuple[npt.NDArray[np.intp], Audio]:
+def positions(ratio: float, length: int) -> tuple[npt.NDArray[np.intp], _Audio]:
     """The recorded sample before each of ``length`` played ones, and how far behind it is."""
     where = np.arange(length) * ratio
     before = where.astype(np.intp)
@@ -97,14 +97,14 @@ def read_note(
     length: int,
     ratio: float,
     before: npt.NDArray[np.intp],
-    behind: Audio,
-) -> Audio:
+    behind: _Audio,
+) -> _Audio:
     """``length`` samples of a note at another pitch, interpolated linearly."""
     if ratio == 1:
-        return notes[start : start + length].astype(np.float32) * np.float32(STEP)
+        return notes[start : start + length].astype(np.float32) * np.float32(_STEP)
     last = int(before[length - 1]) + 2 if length else 0
     source = notes[start : start + last].astype(np.float32)
-    source *= np.float32(STEP)
+    source *= np.float32(_STEP)
     tone = source[before[:length]]
     slope = np.diff(source)[before[:length]]
     slope *= behind[:length]
@@ -137,7 +137,7 @@ def gather_notes(plan: RenderPlan, notes: Tensor, samples: int) -> Tensor:
         value = notes[source].float()
         # a note played as recorded may end with its recording: nothing lies between its samples
         after = notes[torch.where(behind > 0, source + 1, source)].float()
-        value = (value + behind * (after - value)) * (STEP * repeat(plan.gain[which]))
+        value = (value + behind * (after - value)) * (_STEP * repeat(plan.gain[which]))
         left = 1 - (index - repeat(held)).clamp_min(0) / FADE
         target = index + repeat(plan.onset[which])
         inside = (target >= 0) & (target < samples)

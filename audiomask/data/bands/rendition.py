@@ -16,12 +16,12 @@ from audiomask.errors import DataError
 from audiomask.runtime.dependencies import torchaudio_functional
 
 TICKS = 960  # a MIDI tick is 1/1920 s at the files' 120 beats a minute
-TAIL = 3.0  # seconds for one stem's sound to die before the next stem is played
+_TAIL = 3.0  # seconds for one stem's sound to die before the next stem is played
 PEAK_DB = -1.0  # full scale, of the loudest of mix and stems
 LOUDNESS = -20.0  # LUFS, about which the stems' levels are drawn
-STEMS = ("guitar", "piano", "bass", "drums", "other")
+_STEMS = ("guitar", "piano", "bass", "drums", "other")
 
-Audio = npt.NDArray[np.float32]
+_Audio = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def assign_programs(
 ) -> list[Part]:
     """Give every stem of a song a font and a program; DataError when no font has one for it."""
     parts = []
-    for stem in [s for s in STEMS if s in song]:
+    for stem in [s for s in _STEMS if s in song]:
         choices = [font for font in fonts if programs_for(stem, font)]
         if not choices:
             names = ", ".join(font.path.name for font in fonts)
@@ -77,12 +77,12 @@ def score(part: Part, channel: int, offset: float = 0.0) -> mido.MidiTrack:
     return made
 
 
-def play(parts: list[Part], seconds: float, effects: list[str]) -> list[Audio]:
+def _play(parts: list[Part], seconds: float, effects: list[str]) -> list[_Audio]:
     """Play parts of one font: [samples, 2] each, ``seconds`` long.
 
     They are played one after the other in a single call: loading a font costs more than playing.
     """
-    length = seconds + TAIL
+    length = seconds + _TAIL
     midi = mido.MidiFile(ticks_per_beat=TICKS)
     for index, part in enumerate(parts):
         midi.tracks.append(score(part, index, index * length))
@@ -101,7 +101,7 @@ def play(parts: list[Part], seconds: float, effects: list[str]) -> list[Audio]:
     return stems
 
 
-def loudness(audio: Audio) -> float:
+def loudness(audio: _Audio) -> float:
     """Integrated loudness (LUFS, ITU-R BS.1770) of audio [samples, channels]; -inf for silence."""
     samples = torch.from_numpy(audio.T.copy())
     value = float(torchaudio_functional().loudness(samples, DEFAULT_SAMPLE_RATE))
@@ -123,10 +123,10 @@ def render_parts(
         reverb = ["-R", "1", "-o", f"synth.reverb.room-size={room:.3f}"]
         reverb += ["-o", f"synth.reverb.level={level:.3f}"]
     effects = [*reverb, "-C", str(int(rng.random() < 0.25))]
-    raw: dict[int, Audio] = {}
+    raw: dict[int, _Audio] = {}
     for path in dict.fromkeys(part.font.path for part in parts):
         places = [i for i, part in enumerate(parts) if part.font.path == path]
-        raw.update(zip(places, play([parts[i] for i in places], seconds, effects), strict=True))
+        raw.update(zip(places, _play([parts[i] for i in places], seconds, effects), strict=True))
     sounding, stems = [], []
     for index, part in enumerate(parts):
         audio = raw[index] if stereo else raw[index].mean(axis=1, keepdims=True)

@@ -28,7 +28,7 @@ FOLDERS = (
     "~/Library/Audio/Sounds/Banks", "~/.local/share/soundfonts", "~/.local/share/sounds/sf2",
 )  # fmt: skip
 #: stem -> first General MIDI program, Slakh2100's class, the programs' names
-PROGRAMS: dict[str, list[tuple[int, str, str]]] = {
+_PROGRAMS: dict[str, list[tuple[int, str, str]]] = {
     "piano": [(0, "Piano", "Acoustic Grand Piano,Bright Acoustic Piano,Electric Grand Piano,"
                "Honky-tonk Piano,Electric Piano 1,Electric Piano 2,Harpsichord,Clavinet")],
     "guitar": [(24, "Guitar", "Acoustic Guitar (nylon),Acoustic Guitar (steel),"
@@ -62,7 +62,7 @@ class SoundFont:
     @property
     def complete(self) -> bool:
         """Whether a whole band can play from it."""
-        return all(programs_for(stem, self) for stem in (*PROGRAMS, "drums"))
+        return all(programs_for(stem, self) for stem in (*_PROGRAMS, "drums"))
 
 
 def read_soundfont(path: Path) -> SoundFont:
@@ -107,7 +107,7 @@ def programs_for(stem: str, font: SoundFont) -> list[tuple[int, str, str]]:
         return [(kit, "Drums", "Drums") for kit in sorted(font.kits) if kit <= 48]
     return [
         (first + number, kind, name)
-        for first, kind, names in PROGRAMS[stem]
+        for first, kind, names in _PROGRAMS[stem]
         for number, name in enumerate(names.split(","))
         if first + number in font.programs
     ]

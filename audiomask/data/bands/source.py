@@ -17,7 +17,7 @@ from audiomask.data.tracks import TEST
 BANK, SONGS, FONTS = "note bank", "MIDI songs", "SoundFonts"
 
 #: paths with their splits
-Placed = tuple[tuple[Path, str], ...]
+_Placed = tuple[tuple[Path, str], ...]
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class BankSource(Source):
         fonts: SoundFonts with their splits.
     """
 
-    libraries: Placed = ()
-    songs: Placed = ()
-    fonts: Placed = ()
+    libraries: _Placed = ()
+    songs: _Placed = ()
+    fonts: _Placed = ()
 
     @property
     def knows_stems(self) -> bool:
@@ -48,15 +48,15 @@ class BankSource(Source):
         """Its instruments, songs and fonts."""
         stems = Counter(stem_name(library.parent.name) for library, _ in self.libraries)
         kinds = [
-            Contents(BANK, "instruments", splits(self.libraries), math.inf, stems),
-            Contents(SONGS, "songs", splits(self.songs), None, Counter()),
-            Contents(FONTS, "fonts", splits(self.fonts), math.inf, Counter()),
+            Contents(BANK, "instruments", _splits(self.libraries), math.inf, stems),
+            Contents(SONGS, "songs", _splits(self.songs), None, Counter()),
+            Contents(FONTS, "fonts", _splits(self.fonts), math.inf, Counter()),
         ]
         return [kind for kind in kinds if kind.splits]
 
     def counts(self) -> Counter[str]:
         """How many instruments and fonts each split has; MIDI songs alone cannot be heard."""
-        return splits((*self.libraries, *self.fonts))
+        return _splits((*self.libraries, *self.fonts))
 
     def identity(self) -> Iterator[bytes]:
         """What changes when a file does."""
@@ -75,7 +75,7 @@ class BankSource(Source):
     def as_test(self, split: str | None) -> Self:
         """What is in a split, or in any, all of it in the test split."""
 
-        def kept(found: Placed) -> Placed:
+        def kept(found: _Placed) -> _Placed:
             return tuple((path, TEST) for path, of in found if split in (None, of))
 
         return dataclasses.replace(
@@ -86,6 +86,6 @@ class BankSource(Source):
         )
 
 
-def splits(found: Iterable[tuple[Path, str]]) -> Counter[str]:
+def _splits(found: Iterable[tuple[Path, str]]) -> Counter[str]:
     """How many of them are in each split."""
     return Counter(split for _, split in found)

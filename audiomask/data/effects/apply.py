@@ -41,7 +41,7 @@ def apply_effects(lines: Tensor, effects: EffectParams) -> Tensor:
         )
     driven = effects.drive >= 0
     if driven.any():
-        toned = shape(out[driven], effects.tone[driven])
+        toned = _shape(out[driven], effects.tone[driven])
         out[driven] = amplify(toned, effects.drive[driven], effects.bias[driven])
     placed = out * effects.gain[..., None]
     filtered = (
@@ -51,11 +51,11 @@ def apply_effects(lines: Tensor, effects: EffectParams) -> Tensor:
         | (effects.spread > 0)
     )
     if filtered.any():
-        placed[filtered] = filter_lines(out[filtered], select(effects, filtered))
+        placed[filtered] = _filter_lines(out[filtered], _select(effects, filtered))
     return placed
 
 
-def select(effects: EffectParams, rows: Tensor) -> EffectParams:
+def _select(effects: EffectParams, rows: Tensor) -> EffectParams:
     """The parameters of some lines, a bool [L]; all rooms stay."""
     chosen = {
         name: value if name == "reverb" else value[rows]
@@ -64,22 +64,22 @@ def select(effects: EffectParams, rows: Tensor) -> EffectParams:
     return EffectParams(**chosen)
 
 
-def shape(lines: Tensor, curve: Tensor) -> Tensor:
+def _shape(lines: Tensor, curve: Tensor) -> Tensor:
     """Lines [L, C, T] with a gain over frequency [L, EQ_POINTS], of no phase."""
     length = lines.shape[-1]
     size = next_fast_len(length, real=True)
     spectrum = torch.fft.rfft(lines, n=size)
-    spectrum *= resample_curve(curve, spectrum.shape[-1])[:, None]
+    spectrum *= _resample_curve(curve, spectrum.shape[-1])[:, None]
     shaped: Tensor = torch.fft.irfft(spectrum, n=size)[..., :length]
     return shaped
 
 
-def resample_curve(curve: Tensor, bins: int) -> Tensor:
+def _resample_curve(curve: Tensor, bins: int) -> Tensor:
     """A gain over frequency [L, EQ_POINTS] at so many frequencies, [L, bins]."""
     return F.interpolate(curve[:, None], bins, mode="linear", align_corners=True)[:, 0]
 
 
-def filter_lines(lines: Tensor, effects: EffectParams) -> Tensor:
+def _filter_lines(lines: Tensor, effects: EffectParams) -> Tensor:
     """All that is linear, in one product of spectra: [L, 1 or C, T] to [L, C, T].
 
     Echoes that reach beyond the end are heard at the beginning, as those of what came before it.
@@ -88,15 +88,15 @@ def filter_lines(lines: Tensor, effects: EffectParams) -> Tensor:
     size = next_fast_len(length + effects.reverb.shape[-1], real=True)
     spectrum = torch.fft.rfft(lines, n=size)
     bins = spectrum.shape[-1]
-    common = resample_curve(effects.curve, bins).to(spectrum.dtype)
+    common = _resample_curve(effects.curve, bins).to(spectrum.dtype)
     echoing = effects.echo_gain > 0
     if echoing.any():
-        repeat = effects.echo_gain[echoing, None] * turn(effects.echo_time[echoing], bins, size)
+        repeat = effects.echo_gain[echoing, None] * _turn(effects.echo_time[echoing], bins, size)
         common[echoing] /= 1 - repeat
     response = effects.gain[..., None].to(spectrum.dtype).expand(-1, -1, bins).clone()
     spread = effects.spread > 0
     if spread.any() and response.shape[1] == 2:
-        copy = effects.spread[spread, None] * turn(effects.spread_time[spread], bins, size)
+        copy = effects.spread[spread, None] * _turn(effects.spread_time[spread], bins, size)
         response[spread] *= torch.stack([1 + copy, 1 - copy], dim=1)
     wet = effects.wet > 0
     if wet.any():
@@ -107,7 +107,7 @@ def filter_lines(lines: Tensor, effects: EffectParams) -> Tensor:
     return placed
 
 
-def turn(delay: Tensor, bins: int, size: int) -> Tensor:
+def _turn(delay: Tensor, bins: int, size: int) -> Tensor:
     """The phases [L, bins] that delays [L] in samples give to a spectrum of ``size`` samples."""
     cycles = delay[:, None].double() * torch.arange(bins, device=delay.device) / size
     angle = -2 * torch.pi * cycles.frac().float()

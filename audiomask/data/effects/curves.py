@@ -11,14 +11,14 @@ from audiomask.data.effects.params import EQ_POINTS, Curve
 CABINET_FLOOR = -48.0
 
 
-def frequencies(sample_rate: int) -> npt.NDArray[np.float64]:
+def _frequencies(sample_rate: int) -> npt.NDArray[np.float64]:
     """The frequencies of a curve in Hz, [EQ_POINTS], from 20 Hz up."""
     return np.maximum(np.linspace(0, sample_rate / 2, EQ_POINTS), 20)
 
 
 def equalizer(rng: np.random.Generator, sample_rate: int) -> Curve:
     """A smooth random gain [EQ_POINTS]: a tilt and a few broad bells, ± 12 dB at most."""
-    octave = np.log2(frequencies(sample_rate) / 1000)
+    octave = np.log2(_frequencies(sample_rate) / 1000)
     gain = float(rng.normal(0, 1.0)) * octave
     for _ in range(int(rng.integers(0, 4))):
         center, width = rng.uniform(-4.5, 4), rng.uniform(0.3, 1.5)
@@ -28,7 +28,7 @@ def equalizer(rng: np.random.Generator, sample_rate: int) -> Curve:
 
 def input_tone(rng: np.random.Generator, sample_rate: int) -> Curve:
     """What an amplifier or pedal does before it clips: less bass, more mids, [EQ_POINTS]."""
-    hz = frequencies(sample_rate)
+    hz = _frequencies(sample_rate)
     corner = float(np.exp(rng.uniform(np.log(40), np.log(700))))
     gain = 1 / np.sqrt(1 + (corner / hz) ** 2)
     center = float(np.exp(rng.uniform(np.log(500), np.log(2500))))
@@ -41,7 +41,7 @@ def cabinet(rng: np.random.Generator, sample_rate: int) -> Curve:
 
     Steep ends, a presence peak below the upper one, and the ripple of cone and reflections.
     """
-    hz = frequencies(sample_rate)
+    hz = _frequencies(sample_rate)
     low, high = rng.uniform(60, 140), float(np.exp(rng.uniform(np.log(3000), np.log(7000))))
     below, above = float(rng.integers(20, 31)), float(rng.integers(10, 21))
     gain = -below * np.log10(1 + (low / hz) ** 2) - above * np.log10(1 + (hz / high) ** 4)

@@ -9,9 +9,9 @@ from torch import Tensor
 #: samples that the compressor's level is measured over
 LEVEL_HOP = 512
 #: how much of the compressor's level is left after another ``LEVEL_HOP``
-RELEASE = 0.9
+_RELEASE = 0.9
 #: as many of those are looked back upon
-RELEASE_HOPS = 32
+_RELEASE_HOPS = 32
 
 
 def compress(lines: Tensor, threshold: Tensor, ratio: Tensor) -> Tensor:
@@ -29,13 +29,13 @@ def compress(lines: Tensor, threshold: Tensor, ratio: Tensor) -> Tensor:
 def compressor_gain(power: Tensor, threshold: Tensor, ratio: Tensor) -> Tensor:
     """The factors [L, T] by which a compressor changes lines of a power [L, T].
 
-    The level follows attacks within ``LEVEL_HOP`` samples and falls by ``RELEASE`` a hop.
+    The level follows attacks within ``LEVEL_HOP`` samples and falls by ``_RELEASE`` a hop.
     """
     length = power.shape[-1]
     hops = F.avg_pool1d(power[:, None], LEVEL_HOP, ceil_mode=True)
-    decay = RELEASE ** torch.arange(RELEASE_HOPS, device=power.device, dtype=power.dtype)
-    padded = F.pad(hops, (RELEASE_HOPS - 1, 0))
-    level = (padded.unfold(-1, RELEASE_HOPS, 1) * decay.flip(0)).amax(dim=-1)
+    decay = _RELEASE ** torch.arange(_RELEASE_HOPS, device=power.device, dtype=power.dtype)
+    padded = F.pad(hops, (_RELEASE_HOPS - 1, 0))
+    level = (padded.unfold(-1, _RELEASE_HOPS, 1) * decay.flip(0)).amax(dim=-1)
     mean = power.mean(dim=-1, keepdim=True)[:, None].clamp_min(1e-12)
     over = 10 * (level / mean).clamp_min(1e-6).log10() - threshold[:, None, None]
     gain_db = -(1 - 1 / ratio[:, None, None]) * over.clamp_min(0)

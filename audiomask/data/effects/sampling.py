@@ -14,7 +14,7 @@ from audiomask.data.effects.space import pan_gains, reverb_tail
 
 
 @dataclass(frozen=True)
-class Habits:
+class _Habits:
     """How likely each effect is on an instrument's line, and how strong it may be.
 
     Attributes:
@@ -40,14 +40,14 @@ class Habits:
     spread: float = 0.35
 
 
-HABITS = {
-    "guitar": Habits(0.5, (0.0, 45.0), 0.3, 0.35, 0.2, 0.25, 0.5, 1.0, 0.15),
-    "piano": Habits(0.1, (0.0, 20.0), 0.1, 0.2, 0.12, 0.1, 0.5, 0.5, 0.6),
-    "bass": Habits(0.3, (0.0, 35.0), 0.3, 0.5, 0.08, 0.0, 0.15, 0.15, 0.08),
-    "drums": Habits(0.1, (0.0, 20.0), 0.02, 0.5, 0.0, 0.03, 0.4, 0.15, 0.6),
-    "vocals": Habits(0.05, (0.0, 20.0), 0.03, 0.6, 0.1, 0.3, 0.5, 0.3, 0.1),
+_HABITS = {
+    "guitar": _Habits(0.5, (0.0, 45.0), 0.3, 0.35, 0.2, 0.25, 0.5, 1.0, 0.15),
+    "piano": _Habits(0.1, (0.0, 20.0), 0.1, 0.2, 0.12, 0.1, 0.5, 0.5, 0.6),
+    "bass": _Habits(0.3, (0.0, 35.0), 0.3, 0.5, 0.08, 0.0, 0.15, 0.15, 0.08),
+    "drums": _Habits(0.1, (0.0, 20.0), 0.02, 0.5, 0.0, 0.03, 0.4, 0.15, 0.6),
+    "vocals": _Habits(0.05, (0.0, 20.0), 0.03, 0.6, 0.1, 0.3, 0.5, 0.3, 0.1),
 }
-USUAL = Habits()
+_USUAL = _Habits()
 
 
 def sample_effects(
@@ -71,19 +71,19 @@ def sample_effects(
     """
     lines = []
     for number, stem in enumerate(stems):
-        habits = HABITS.get(stem, USUAL)
+        habits = _HABITS.get(stem, _USUAL)
         line = LineEffects()
         if rng.random() < chance:
-            treat(line, habits, rng, sample_rate)
+            _treat(line, habits, rng, sample_rate)
         if pans is not None:
-            place(line, habits, pans[number], rng, sample_rate)
+            _place(line, habits, pans[number], rng, sample_rate)
         lines.append(line)
     channels = 1 if pans is None else 2
     tails = [reverb_tail(reverberation, rng, sample_rate) for _ in range(channels)]
     return stack_effects(lines, torch.from_numpy(np.stack(tails)))
 
 
-def treat(line: LineEffects, habits: Habits, rng: np.random.Generator, sample_rate: int) -> None:
+def _treat(line: LineEffects, habits: _Habits, rng: np.random.Generator, sample_rate: int) -> None:
     """Give a line its compressor, pedals, amplifier, equalizer, echo and share of the room."""
     if rng.random() < habits.compress:
         line.threshold, line.ratio = float(rng.uniform(-15, 6)), float(rng.uniform(1.5, 10))
@@ -116,9 +116,9 @@ def treat(line: LineEffects, habits: Habits, rng: np.random.Generator, sample_ra
         line.wet = float(rng.uniform(0.02, habits.wet))
 
 
-def place(
+def _place(
     line: LineEffects,
-    habits: Habits,
+    habits: _Habits,
     pan: float | None,
     rng: np.random.Generator,
     sample_rate: int,

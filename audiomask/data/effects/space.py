@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 #: length of a room's tail
-REVERB_SECONDS = 0.5
+_REVERB_SECONDS = 0.5
 
 
 def reverb_tail(
     reverberation: float, rng: np.random.Generator, sample_rate: int
 ) -> npt.NDArray[np.float32]:
     """A room's tail [N], unit energy: a short silence, then noise that decays."""
-    samples = int(REVERB_SECONDS * sample_rate)
+    samples = int(_REVERB_SECONDS * sample_rate)
     time = np.arange(samples, dtype=np.float32) / sample_rate
     tail = rng.standard_normal(samples, dtype=np.float32)
     tail *= np.exp(-math.log(1000) / reverberation * time)

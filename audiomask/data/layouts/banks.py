@@ -21,7 +21,7 @@ from audiomask.data.layouts.walk import walk_files
 MIDI_SUFFIXES = (".mid", ".midi")
 FONT_SUFFIXES = (".sf2", ".sf3")
 #: first words of drums' file names
-DRUMS = frozenset(PIECES.values()).union(STAND_INS, *STAND_INS.values())
+_DRUMS = frozenset(PIECES.values()).union(STAND_INS, *STAND_INS.values())
 
 
 def find(folder: Path) -> BankSource | None:
@@ -33,20 +33,20 @@ def find(folder: Path) -> BankSource | None:
     Raises:
         DataError: a folder cannot be read.
     """
-    libraries = split_libraries(folder)
+    libraries = _split_libraries(folder)
     audio = walk_files(folder, is_audio)
     songs, fonts = find_scores(folder)
     if not libraries and (audio or not songs + fonts):
         return None
     named = assign_songs(file.relative_to(folder).as_posix() for file in songs)
     kinds = {BANK: libraries, SONGS: songs, FONTS: fonts}
-    others = [file for file in audio if not is_placed(file, libraries)]
+    others = [file for file in audio if not _is_placed(file, libraries)]
     return BankSource(
         folder,
         " and ".join(kind for kind, found in kinds.items() if found),
         libraries=tuple(sorted(libraries.items())),
         songs=tuple((file, named[file.relative_to(folder).as_posix()]) for file in songs),
-        fonts=split_fonts(folder, fonts, libraries),
+        fonts=_split_fonts(folder, fonts, libraries),
         problems=summarize(
             folder,
             others,
@@ -67,7 +67,7 @@ def find_scores(folder: Path) -> tuple[list[Path], list[Path]]:
     return songs, [file for file in files if file.suffix.lower() in FONT_SUFFIXES]
 
 
-def split_libraries(folder: Path) -> dict[Path, str]:
+def _split_libraries(folder: Path) -> dict[Path, str]:
     """The instrument libraries of a folder and of its subfolders for splits, with their splits.
 
     A folder of songs within a folder ``drums`` resembles a drum kit. Unless there is a library of
@@ -78,24 +78,24 @@ def split_libraries(folder: Path) -> dict[Path, str]:
         split = folder_split(part.name)
         if split is not None:
             found |= dict.fromkeys(find_libraries(part), split)
-    return found if any(map(is_library, found)) else {}
+    return found if any(map(_is_library, found)) else {}
 
 
-def is_library(folder: Path) -> bool:
+def _is_library(folder: Path) -> bool:
     """Whether ``<stem>/<library>`` certainly holds notes."""
     if folder.parent.name != "drums":
         return True
     return any(
-        is_note("drums", file) and file.stem.split("_")[0] in DRUMS for file in folder.iterdir()
+        is_note("drums", file) and file.stem.split("_")[0] in _DRUMS for file in folder.iterdir()
     )
 
 
-def is_placed(file: Path, libraries: dict[Path, str]) -> bool:
+def _is_placed(file: Path, libraries: dict[Path, str]) -> bool:
     """Whether a file is a note of one of the libraries."""
     return file.parent in libraries and is_note(file.parent.parent.name, file)
 
 
-def split_fonts(
+def _split_fonts(
     folder: Path, fonts: list[Path], libraries: dict[Path, str]
 ) -> tuple[tuple[Path, str], ...]:
     """SoundFonts with their splits: a subfolder's, or that of notes rendered from the font.

@@ -18,9 +18,9 @@ from audiomask.data.tracks import Track
 from audiomask.errors import AudioFileError, DataError
 
 #: endings that libsndfile usually reads
-OPENED = (".wav", ".wave", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".au", ".snd")
+_OPENED = (".wav", ".wave", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".au", ".snd")
 #: headers read in parallel, for network drives
-THREADS = 16
+_THREADS = 16
 
 
 def measure(tracks: Iterable[Track], folder: Path) -> tuple[tuple[Track, ...], tuple[str, ...]]:
@@ -66,11 +66,11 @@ def read_lengths(
     """
     ordered = sorted(files)
     equipped = probe.ffmpeg_path() is not None and probe.ffprobe_path() is not None
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(_THREADS) as pool:
         found = list(pool.map(read_length, ordered))
     lengths = {file: s for file, s in zip(ordered, found, strict=True) if s is not None}
     broken = [file for file in ordered if file not in lengths]
-    waiting = [] if equipped else [file for file in broken if may_need_ffmpeg(file)]
+    waiting = [] if equipped else [file for file in broken if _may_need_ffmpeg(file)]
     unreadable = [file for file in broken if file not in set(waiting)]
     return lengths, (
         *summarize(
@@ -109,11 +109,11 @@ def read_length(file: Path) -> float | None:
     )
 
 
-def may_need_ffmpeg(file: Path) -> bool:
+def _may_need_ffmpeg(file: Path) -> bool:
     """Whether ffmpeg might read a file that could not be read."""
     try:
         return not looks_like_text(file) and (
-            open_sound(file) is not None or file.suffix.lower() not in OPENED
+            open_sound(file) is not None or file.suffix.lower() not in _OPENED
         )
     except OSError:
         return False

@@ -14,11 +14,11 @@ from audiomask.data.layouts.walk import walk_files
 from audiomask.data.recorded import RecordedSource
 from audiomask.data.tracks import Track
 
-NAME = "MUSDB18-HQ"
-STEMS = ("drums", "bass", "other", "vocals")
-MIXTURE = "mixture"
+_NAME = "MUSDB18-HQ"
+_STEMS = ("drums", "bass", "other", "vocals")
+_MIXTURE = "mixture"
 #: sums of stems that the musdb package writes beside them
-SUMS = {"accompaniment", "linear_mixture"}
+_SUMS = {"accompaniment", "linear_mixture"}
 #: the songs of ``train`` for validation: ``validation_tracks`` in
 #: ``musdb/configs/mus.yaml`` of the musdb package (https://github.com/sigsep/sigsep-mus-db)
 VALIDATION_SONGS = frozenset(
@@ -58,17 +58,17 @@ def find(folder: Path) -> RecordedSource | None:
             songs.setdefault(file.parent, {})[file.stem] = file
         else:
             outside.append(file)
-    names = {*STEMS, MIXTURE}
+    names = {*_STEMS, _MIXTURE}
     if not any(names <= set(files) for files in songs.values()):
         return None
-    if any(set(files) - names - SUMS for files in songs.values()):
+    if any(set(files) - names - _SUMS for files in songs.values()):
         return None
     tracks, missing = [], []
     for path, files in songs.items():
-        missing += [path / f"{name}.wav" for name in (MIXTURE, *STEMS) if name not in files]
-        stems = {name: (files[name],) for name in STEMS if name in files}
+        missing += [path / f"{name}.wav" for name in (_MIXTURE, *_STEMS) if name not in files]
+        stems = {name: (files[name],) for name in _STEMS if name in files}
         name = path.relative_to(folder).as_posix()
-        tracks.append(Track(name, split_of_song(path), stems, files.get(MIXTURE), 0.0))
+        tracks.append(Track(name, _split_of_song(path), stems, files.get(_MIXTURE), 0.0))
     measured, problems = measure(tracks, folder)
     problems = (
         *summarize(folder, missing, "file is missing", "files are missing"),
@@ -80,14 +80,14 @@ def find(folder: Path) -> RecordedSource | None:
         ),
         *problems,
     )
-    return RecordedSource(folder, NAME, measured, complete=False, problems=problems)
+    return RecordedSource(folder, _NAME, measured, complete=False, problems=problems)
 
 
-def split_of_song(path: Path) -> str:
+def _split_of_song(path: Path) -> str:
     """The split of ``{train,test}/SONG``: that of its folder, but for the validation songs."""
     split = folder_split(path.parent.name) or TRAIN
     fixed = unicodedata.normalize("NFC", path.name) in VALIDATION_SONGS
     return VALIDATION if split == TRAIN and fixed else split
 
 
-LAYOUT = Layout(NAME, find, (scores_beside_audio,))
+LAYOUT = Layout(_NAME, find, (scores_beside_audio,))

@@ -14,7 +14,7 @@ from audiomask.data.stem_names import is_complete, mixture_rank, stem_name
 from audiomask.data.tracks import Track
 
 #: preferred formats of a file that exists in several
-BEST = (".wav", ".wave", ".flac", ".aif", ".aiff")
+_BEST = (".wav", ".wave", ".flac", ".aif", ".aiff")
 
 
 class StemFile(NamedTuple):
@@ -41,7 +41,7 @@ def assemble(
     """
     songs: dict[str, dict[str, list[Path]]] = {}
     mixtures: dict[str, list[tuple[int, Path]]] = {}
-    kept, copies = without_copies(parts)
+    kept, copies = _without_copies(parts)
     for song, name, file in kept:
         stems = songs.setdefault(song, {})
         rank = mixture_rank(name)
@@ -75,17 +75,17 @@ def assemble(
     return RecordedSource(folder, layout, measured, complete=is_complete(names), problems=problems)
 
 
-def without_copies(parts: Iterable[StemFile]) -> tuple[list[StemFile], list[Path]]:
+def _without_copies(parts: Iterable[StemFile]) -> tuple[list[StemFile], list[Path]]:
     """The files, one of those that differ only in format; and the other files."""
     best: dict[Path, StemFile] = {}
     copies = []
-    for part in sorted(parts, key=lambda part: quality(part.file)):
+    for part in sorted(parts, key=lambda part: _quality(part.file)):
         if best.setdefault(part.file.with_suffix(""), part) is not part:
             copies.append(part.file)
     return list(best.values()), sorted(copies)
 
 
-def quality(file: Path) -> tuple[int, Path]:
+def _quality(file: Path) -> tuple[int, Path]:
     """A key that sorts lossless files before the others."""
     suffix = file.suffix.lower()
-    return BEST.index(suffix) if suffix in BEST else len(BEST), file
+    return _BEST.index(suffix) if suffix in _BEST else len(_BEST), file

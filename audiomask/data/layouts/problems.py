@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 #: most names in a line
-NAMED = 3
+_NAMED = 3
 
 
 def summarize(folder: Path, files: Sequence[Path], one: str, many: str) -> tuple[str, ...]:
@@ -17,6 +17,6 @@ def summarize(folder: Path, files: Sequence[Path], one: str, many: str) -> tuple
     """
     if not files:
         return ()
-    first = ", ".join(file.relative_to(folder).as_posix() for file in files[:NAMED])
+    first = ", ".join(file.relative_to(folder).as_posix() for file in files[:_NAMED])
     what = one if len(files) == 1 else many
-    return (f"{len(files):,} {what}{', e.g.' if len(files) > NAMED else ':'} {first}",)
+    return (f"{len(files):,} {what}{', e.g.' if len(files) > _NAMED else ':'} {first}",)

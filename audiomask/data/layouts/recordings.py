@@ -13,7 +13,7 @@ from audiomask.data.layouts.walk import walk_files
 from audiomask.data.recorded import RecordedSource
 from audiomask.data.tracks import Track
 
-NAME = "recordings"
+_NAME = "recordings"
 
 
 def find(folder: Path) -> RecordedSource | None:
@@ -32,7 +32,7 @@ def find(folder: Path) -> RecordedSource | None:
     splits = assign_songs(names.values())
     tracks = [Track(name, splits[name], {}, file, 0.0) for file, name in names.items()]
     measured, problems = measure(tracks, folder)
-    return RecordedSource(folder, NAME, measured, problems=problems)
+    return RecordedSource(folder, _NAME, measured, problems=problems)
 
 
-LAYOUT = Layout(NAME, find, (scores_beside_audio, non_audio))
+LAYOUT = Layout(_NAME, find, (scores_beside_audio, non_audio))

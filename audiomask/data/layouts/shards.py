@@ -11,7 +11,7 @@ from audiomask.data.shards.source import ShardSource
 from audiomask.data.shards.store import wrong_size
 from audiomask.errors import DataError, why
 
-NAME = "tar shards"
+_NAME = "tar shards"
 
 
 def find(folder: Path) -> ShardSource | None:
@@ -37,12 +37,12 @@ def find_at(address: Address | str) -> ShardSource:
         address = parse(address)
     shards = load(address)
     if not address.streamed:
-        check(shards)
+        _check(shards)
     complete = shards.manifest.complete
-    return ShardSource(Path(address.before), NAME, shards, complete=complete)
+    return ShardSource(Path(address.before), _NAME, shards, complete=complete)
 
 
-def check(shards: Shards) -> None:
+def _check(shards: Shards) -> None:
     """Compare the sizes of shards in a folder with those in the manifest.
 
     Raises:

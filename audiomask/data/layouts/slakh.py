@@ -19,26 +19,26 @@ from audiomask.data.layouts.walk import walk_files
 from audiomask.data.recorded import RecordedSource
 from audiomask.data.tracks import Track
 
-NAME = "Slakh2100"
+_NAME = "Slakh2100"
 #: General MIDI programs by stem
-GROUPS = {"piano": range(0, 8), "guitar": range(24, 32), "bass": range(32, 40)}
+_GROUPS = {"piano": range(0, 8), "guitar": range(24, 32), "bass": range(32, 40)}
 #: the program of percussion
-DRUMS = 128
+_DRUMS = 128
 #: the folder of tracks omitted from the redux edition
-OMITTED = "omitted"
-NUMBERED = re.compile(r"^Track(\d{5})$")
+_OMITTED = "omitted"
+_NUMBERED = re.compile(r"^Track(\d{5})$")
 #: the last track of a split in the original numbering; later ones are the test split
-LAST_TRAIN, LAST_VALIDATION = 1500, 1875
+_LAST_TRAIN, _LAST_VALIDATION = 1500, 1875
 #: the original format, and that of conversions
-SUFFIXES = (".flac", ".wav")
+_SUFFIXES = (".flac", ".wav")
 #: errors of broken metadata
-BROKEN = (yaml.YAMLError, OSError, LookupError, TypeError, AttributeError, ValueError)
+_BROKEN = (yaml.YAMLError, OSError, LookupError, TypeError, AttributeError, ValueError)
 # like yaml.SafeLoader, ten times as fast, if libyaml is installed
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass
-class Entries:
+class _Entries:
     """The stems in one track's metadata.
 
     Attributes:
@@ -63,31 +63,31 @@ def find(folder: Path) -> RecordedSource | None:
     Raises:
         DataError: a folder cannot be read.
     """
-    listed: dict[Path, Entries] = {}
+    listed: dict[Path, _Entries] = {}
     broken: list[Path] = []
     for file in walk_files(folder, lambda file: file.name == "metadata.yaml"):
-        if OMITTED in file.relative_to(folder).parts:
+        if _OMITTED in file.relative_to(folder).parts:
             continue
         try:
-            listed[file.parent] = read_entries(file)
-        except BROKEN:
+            listed[file.parent] = _read_entries(file)
+        except _BROKEN:
             if (file.parent / "stems").is_dir():  # otherwise it is another program's file
                 broken.append(file)
     if not listed and not broken:
         return None
-    splits = split_tracks(folder, listed)
+    splits = _split_tracks(folder, listed)
     tracks = []
     for path, entries in listed.items():
         stems = {stem: tuple(entries.stems[stem]) for stem in sorted(entries.stems)}
-        mixture = existing(path / "mix")
-        tracks.append(Track(name_of(path, folder), splits[path], stems, mixture, 0.0))
+        mixture = _existing(path / "mix")
+        tracks.append(Track(_name_of(path, folder), splits[path], stems, mixture, 0.0))
     measured, unreadable = measure(tracks, folder)
     missing = [file for entries in listed.values() for file in entries.missing]
     places = {*listed, *(file.parent for file in broken)}
     outside = [
         file
         for file in walk_files(folder, is_audio)
-        if places.isdisjoint(file.parents) and OMITTED not in file.relative_to(folder).parts
+        if places.isdisjoint(file.parents) and _OMITTED not in file.relative_to(folder).parts
     ]
     problems = (
         *summarize(folder, missing, "stem file is missing", "stem files are missing"),
@@ -105,15 +105,15 @@ def find(folder: Path) -> RecordedSource | None:
         ),
         *unreadable,
     )
-    return RecordedSource(folder, NAME, measured, problems=problems)
+    return RecordedSource(folder, _NAME, measured, problems=problems)
 
 
-def name_of(path: Path, folder: Path) -> str:
+def _name_of(path: Path, folder: Path) -> str:
     """A track's name: the path of its folder below the source's, or the source's own name."""
     return path.relative_to(folder).as_posix() if path != folder else path.name
 
 
-def split_tracks(folder: Path, listed: Mapping[Path, Entries]) -> dict[Path, str]:
+def _split_tracks(folder: Path, listed: Mapping[Path, _Entries]) -> dict[Path, str]:
     """The splits of tracks, by folder if named after one, else by number or by name."""
     splits: dict[Path, str | None] = {}
     for path, entries in listed.items():
@@ -121,11 +121,11 @@ def split_tracks(folder: Path, listed: Mapping[Path, Entries]) -> dict[Path, str
         splits[path] = next(filter(None, map(folder_split, above)), None)
         if splits[path] is None and not entries.rendered_here:
             splits[path] = split_by_number(path.name)
-    hashed = assign(name_of(path, folder) for path, split in splits.items() if split is None)
-    return {path: split or hashed[name_of(path, folder)] for path, split in splits.items()}
+    hashed = assign(_name_of(path, folder) for path, split in splits.items() if split is None)
+    return {path: split or hashed[_name_of(path, folder)] for path, split in splits.items()}
 
 
-def read_entries(metadata: Path) -> Entries:
+def _read_entries(metadata: Path) -> _Entries:
     """The stems in a ``metadata.yaml``; entries that were not rendered have no file.
 
     Raises:
@@ -133,42 +133,42 @@ def read_entries(metadata: Path) -> Entries:
             read, or is not Slakh2100's.
     """
     text = metadata.read_text(encoding="utf-8")
-    listed: dict[str, dict[str, Any]] = yaml.load(text, _Loader)["stems"]
-    found = Entries()
+    listed: dict[str, dict[str, Any]] = yaml.load(text, Loader)["stems"]
+    found = _Entries()
     plugins = set()
     for name, entry in listed.items():
         stem = group_of(entry)
-        file = existing(metadata.parent / "stems" / name)
+        file = _existing(metadata.parent / "stems" / name)
         if file is not None:
             found.stems.setdefault(stem, []).append(file)
         elif entry.get("audio_rendered", True):
-            found.missing.append(metadata.parent / "stems" / f"{name}{SUFFIXES[0]}")
+            found.missing.append(metadata.parent / "stems" / f"{name}{_SUFFIXES[0]}")
         plugins.add(Path(str(entry.get("plugin_name"))).suffix.lower())
     found.rendered_here = bool(plugins) and plugins <= {".sf2", ".sf3"}
     return found
 
 
-def existing(path: Path) -> Path | None:
+def _existing(path: Path) -> Path | None:
     """The audio file at a path given without suffix; None when there is none."""
-    files = (path.with_name(path.name + suffix) for suffix in SUFFIXES)
+    files = (path.with_name(path.name + suffix) for suffix in _SUFFIXES)
     return next((file for file in files if file.is_file()), None)
 
 
 def group_of(entry: dict[str, Any]) -> str:
     """The stem of a metadata entry; "other" for other instruments."""
     program = int(entry.get("program_num", -1))
-    if entry.get("is_drum") or program == DRUMS:
+    if entry.get("is_drum") or program == _DRUMS:
         return "drums"
-    return next((name for name, programs in GROUPS.items() if program in programs), "other")
+    return next((name for name, programs in _GROUPS.items() if program in programs), "other")
 
 
 def split_by_number(name: str) -> str | None:
     """The split of ``TrackNNNNN`` in the original numbering; None for other names."""
-    match = NUMBERED.match(name)
+    match = _NUMBERED.match(name)
     if match is None:
         return None
     number = int(match[1])
-    return TRAIN if number <= LAST_TRAIN else VALIDATION if number <= LAST_VALIDATION else TEST
+    return TRAIN if number <= _LAST_TRAIN else VALIDATION if number <= _LAST_VALIDATION else TEST
 
 
-LAYOUT = Layout(NAME, find)
+LAYOUT = Layout(_NAME, find)

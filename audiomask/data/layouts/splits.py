@@ -18,20 +18,20 @@ from audiomask.data.tracks import TRAIN as TRAIN
 from audiomask.data.tracks import VALIDATION as VALIDATION
 
 #: splits by folder names in use
-WORDS = {
+_WORDS = {
     "train": TRAIN, "training": TRAIN,
     "validation": VALIDATION, "valid": VALIDATION, "val": VALIDATION, "dev": VALIDATION,
     "test": TEST, "testing": TEST,
 }  # fmt: skip
 #: with fewer names, all are in train
-FEWEST = 10
+_FEWEST = 10
 #: ``<font>-<program>``, a library rendered from a SoundFont
-RENDERED = re.compile(r"^(.+)-\d{3}$")
+_RENDERED = re.compile(r"^(.+)-\d{3}$")
 
 
 def folder_split(name: str) -> str | None:
     """The split that a folder is named after, in any case; None for other names."""
-    return WORDS.get(name.casefold())
+    return _WORDS.get(name.casefold())
 
 
 def share_of(name: str) -> float:
@@ -50,7 +50,7 @@ def split_of(name: str) -> str:
 def assign(names: Iterable[str]) -> dict[str, str]:
     """The split of each name: ``split_of``, or train for all when there are fewer than ten."""
     distinct = set(names)
-    few = len(distinct) < FEWEST
+    few = len(distinct) < _FEWEST
     return {name: TRAIN if few else split_of(name) for name in sorted(distinct)}
 
 
@@ -69,7 +69,7 @@ def assign_songs(names: Iterable[str]) -> dict[str, str]:
 
 def library_key(library: Path) -> str:
     """The name that decides an instrument library's split: its SoundFont's, or its own."""
-    match = RENDERED.match(library.name)
+    match = _RENDERED.match(library.name)
     return match[1] if match else library.name
 
 

@@ -14,7 +14,7 @@ from audiomask.data.layouts.walk import walk_files
 from audiomask.data.recorded import RecordedSource
 from audiomask.data.stem_names import common_name, mixture_rank
 
-NAME = "stems by folder"
+_NAME = "stems by folder"
 
 
 def find(folder: Path) -> RecordedSource | None:
@@ -32,7 +32,7 @@ def find(folder: Path) -> RecordedSource | None:
     """
     parts, outside, known, unknown = [], [], set(), set()
     for file in walk_files(folder, is_audio):
-        head, song = split_off(file.relative_to(folder))
+        head, song = _split_off(file.relative_to(folder))
         *above, name = head.parts or ("",)
         if common_name(name) is not None or mixture_rank(name) is not None:
             known.add(head)
@@ -50,10 +50,10 @@ def find(folder: Path) -> RecordedSource | None:
         "audio file lies outside the folders named after stems and is left out",
         "audio files lie outside the folders named after stems and are left out",
     )
-    return assemble(folder, NAME, parts, problems)
+    return assemble(folder, _NAME, parts, problems)
 
 
-def split_off(relative: Path) -> tuple[Path, Path]:
+def _split_off(relative: Path) -> tuple[Path, Path]:
     """A path's first folder (below one named after a split), and the path below it."""
     parts = relative.parts
     depth = min(2 if folder_split(parts[0]) is not None else 1, len(parts) - 1)

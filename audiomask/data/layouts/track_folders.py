@@ -14,9 +14,9 @@ from audiomask.data.layouts.walk import walk_files
 from audiomask.data.recorded import RecordedSource
 from audiomask.data.stem_names import common_name, mixture_rank, stem_name
 
-NAME = "track folders"
+_NAME = "track folders"
 #: name of a song's subfolder for its stems
-INNER = "stems"
+_INNER = "stems"
 
 
 def find(folder: Path) -> RecordedSource | None:
@@ -34,13 +34,13 @@ def find(folder: Path) -> RecordedSource | None:
     """
     songs: dict[Path, list[Path]] = {}
     for file in walk_files(folder, is_audio):
-        inner = file.parent.name.casefold() == INNER and file.parent != folder
+        inner = file.parent.name.casefold() == _INNER and file.parent != folder
         songs.setdefault(file.parent.parent if inner else file.parent, []).append(file)
-    loose = [path for path in songs if is_loose(path.relative_to(folder))]
-    if loose == list(songs) == [folder] and is_song(songs[folder]):
+    loose = [path for path in songs if _is_loose(path.relative_to(folder))]
+    if loose == list(songs) == [folder] and _is_song(songs[folder]):
         loose = []
     outside = [file for path in loose for file in songs.pop(path)]
-    certain = [path for path, files in songs.items() if any(map(is_evidence, files))]
+    certain = [path for path, files in songs.items() if any(map(_is_evidence, files))]
     if not certain or 2 * len(certain) < len(songs):
         return None
     stems = {stem_name(file.stem) for path in certain for file in songs[path]}
@@ -57,30 +57,30 @@ def find(folder: Path) -> RecordedSource | None:
         "audio file is no song's stem by its place and name and is left out",
         "audio files are no song's stems by their place and name and are left out",
     )
-    return assemble(folder, NAME, parts, problems)
+    return assemble(folder, _NAME, parts, problems)
 
 
-def is_loose(relative: Path) -> bool:
+def _is_loose(relative: Path) -> bool:
     """Whether a folder is the source's or a split's, whose files belong to no song."""
-    return not relative.parts or (len(relative.parts) == 1 and is_split(relative.name))
+    return not relative.parts or (len(relative.parts) == 1 and _is_split(relative.name))
 
 
-def is_split(name: str) -> bool:
+def _is_split(name: str) -> bool:
     """Whether a folder is named after a split."""
     return folder_split(name) is not None
 
 
-def is_evidence(file: Path) -> bool:
+def _is_evidence(file: Path) -> bool:
     """Whether a file's name shows that its folder is a song's."""
     if file.stem[:1].isdigit():
         return False
     return common_name(file.stem) is not None or mixture_rank(file.stem) is not None
 
 
-def is_song(files: list[Path]) -> bool:
+def _is_song(files: list[Path]) -> bool:
     """Whether files are certainly the stems of one song."""
     stems = {common_name(file.stem) for file in files if mixture_rank(file.stem) is None}
-    return all(map(is_evidence, files)) and len(stems) >= 2
+    return all(map(_is_evidence, files)) and len(stems) >= 2
 
 
 LAYOUT = Layout("track folders (SONG/guitar.wav)", find, (scores_beside_audio, non_audio))

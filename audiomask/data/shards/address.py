@@ -13,11 +13,11 @@ from audiomask.errors import DataError, why
 from audiomask.runtime.dependencies import optional
 
 #: the feature that needs the extra, for its error
-STREAMING = "streaming shards"
+_STREAMING = "streaming shards"
 #: bytes read at once
-BLOCK = 1 << 20
+_BLOCK = 1 << 20
 #: meanings of curl's exit statuses
-CURL = {
+_CURL = {
     "6": "its host is unknown",
     "7": "it refuses the connection",
     "18": "it ended too soon",
@@ -90,7 +90,7 @@ def parse(text: str) -> Address:
         bare = text.removesuffix(MANIFEST)
         return Address(text, bare if bare.endswith("/") else f"{bare}/", True)
     try:
-        expanded = list(optional("braceexpand", "shards", STREAMING).braceexpand(text))
+        expanded = list(optional("braceexpand", "shards", _STREAMING).braceexpand(text))
     except ValueError as error:
         raise DataError(f"{text}: its braces cannot be expanded ({error})") from error
     places, names = set(), set()
@@ -113,21 +113,21 @@ def stream(address: str) -> Iterator[bytes]:
         DataError: it cannot be read to its end.
         DependencyError: webdataset is not installed.
     """
-    gopen = optional("webdataset.gopen", "shards", STREAMING).gopen
+    gopen = optional("webdataset.gopen", "shards", _STREAMING).gopen
     try:
         with gopen(address) as source:
-            while block := source.read(BLOCK):
+            while block := source.read(_BLOCK):
                 yield block
     except (OSError, ValueError) as error:
-        raise DataError(f"{address}: cannot be read: {reason_of(error, address)}") from error
+        raise DataError(f"{address}: cannot be read: {_reason_of(error, address)}") from error
 
 
-def reason_of(error: Exception, address: str) -> str:
+def _reason_of(error: Exception, address: str) -> str:
     """The reason of webdataset's error, without the command's arguments."""
     if isinstance(error, FileNotFoundError) and "curl" in str(error):
         return "curl is not installed"
     ended = re.search(r"exit (-?\d+) \(read\)", str(error))
     if ended is None:
         return why(error)
-    meaning = CURL.get(ended[1]) if address.startswith("http") else None
+    meaning = _CURL.get(ended[1]) if address.startswith("http") else None
     return meaning or f"the command ended with status {ended[1]}"

@@ -30,15 +30,15 @@ from audiomask.data.shards.manifest import Member, Segment
 from audiomask.data.shards.store import CachedRemoteStore, FolderStore, MemberReader, Store
 from audiomask.errors import DataError
 
-Numbers = npt.NDArray[Any]
+_Numbers = npt.NDArray[Any]
 
 #: shards that are mixed with each other
-WINDOW = 8
+_WINDOW = 8
 #: further shards kept of a stream: the next one, and some for slower workers
-SPARE = 3
+_SPARE = 3
 
 
-class Order(NamedTuple):
+class _Order(NamedTuple):
     """One epoch.
 
     Attributes:
@@ -47,12 +47,12 @@ class Order(NamedTuple):
         newest: [items], position in ``shards`` of the last one that the item may need.
     """
 
-    shards: Numbers
-    segments: Numbers
-    newest: Numbers
+    shards: _Numbers
+    segments: _Numbers
+    newest: _Numbers
 
 
-def draw_order(seed: int, epoch: int, owner: Numbers, visits: Numbers, window: int) -> Order:
+def draw_order(seed: int, epoch: int, owner: _Numbers, visits: _Numbers, window: int) -> _Order:
     """The order of an epoch.
 
     Args:
@@ -68,7 +68,7 @@ def draw_order(seed: int, epoch: int, owner: Numbers, visits: Numbers, window: i
     when = rank[owner[segments]] + rng.uniform(0, window, len(segments))
     order = np.argsort(when, kind="stable")
     newest = np.minimum(when[order].astype(np.int64), len(shards) - 1)
-    return Order(shards, segments[order], newest)
+    return _Order(shards, segments[order], newest)
 
 
 class ShardDataset(Dataset[Excerpt]):
@@ -109,7 +109,7 @@ class ShardDataset(Dataset[Excerpt]):
         *,
         cache: Path | None = None,
         every: int = 1,
-        window: int = WINDOW,
+        window: int = _WINDOW,
     ) -> None:
         self.seed, self.every, self.window = seed, every, window
         self.shards = shards.manifest.of(split)
@@ -127,11 +127,11 @@ class ShardDataset(Dataset[Excerpt]):
         self.owner = np.repeat(
             np.arange(len(self.shards)), [len(shard.segments) for shard in self.shards]
         )
-        self.store = store_of(shards, split, cache, window + SPARE)
+        self.store = _store_of(shards, split, cache, window + _SPARE)
         read = MemberReader(self.store, shards.address, sample_rate).read
         self.mixer: Mixer[Member] = Mixer(stems, samples, augmentation, read, sample_rate, channels)
         self.owners = [self.find_owners(slot) for slot in range(len(stems) + 1)]
-        self.orders: dict[int, Order] = {}
+        self.orders: dict[int, _Order] = {}
 
     def __len__(self) -> int:
         return 1 << 30  # endless: epoch follows epoch
@@ -156,7 +156,7 @@ class ShardDataset(Dataset[Excerpt]):
         assert made is not None  # an unreadable member raises
         return made
 
-    def order(self, epoch: int) -> Order:
+    def order(self, epoch: int) -> _Order:
         """The order of an epoch; the last two are cached."""
         if epoch not in self.orders:
             while len(self.orders) > 1:
@@ -164,7 +164,7 @@ class ShardDataset(Dataset[Excerpt]):
             self.orders[epoch] = draw_order(self.seed, epoch, self.owner, self.visits, self.window)
         return self.orders[epoch]
 
-    def find_owners(self, slot: int) -> list[Numbers]:
+    def find_owners(self, slot: int) -> list[_Numbers]:
         """For each shard, the segments that have files for a place of the excerpt."""
         has = [bool(self.mixer.files(segment, slot)) for segment in self.segments]
         numbers = np.flatnonzero(has)
@@ -172,7 +172,7 @@ class ShardDataset(Dataset[Excerpt]):
         return np.split(numbers, ends)
 
 
-def store_of(shards: Shards, split: str, cache: Path | None, keep: int) -> Store:
+def _store_of(shards: Shards, split: str, cache: Path | None, keep: int) -> Store:
     """The store of a split's shards."""
     if not shards.address.streamed:
         return FolderStore(shards.address)

@@ -159,19 +159,19 @@ class Manifest:
             "format": FORMAT,
             "origin": dict(self.origin),
             "complete": self.complete,
-            "splits": {split: totals(self.of(split)) for split in SPLITS if self.of(split)},
+            "splits": {split: _totals(self.of(split)) for split in SPLITS if self.of(split)},
             "shards": [
                 {
                     "name": shard.name,
                     "size": shard.size,
-                    "samples": [segment_to_json(segment) for segment in shard.segments],
+                    "samples": [_segment_to_json(segment) for segment in shard.segments],
                 }
                 for shard in self.shards
             ],
         }
 
 
-def totals(shards: Sequence[Shard]) -> dict[str, Any]:
+def _totals(shards: Sequence[Shard]) -> dict[str, Any]:
     """The totals of one split."""
     segments = [segment for shard in shards for segment in shard.segments]
     stems = Counter(stem for segment in segments for stem in segment.stems)
@@ -184,7 +184,7 @@ def totals(shards: Sequence[Shard]) -> dict[str, Any]:
     }
 
 
-def segment_to_json(segment: Segment) -> dict[str, Any]:
+def _segment_to_json(segment: Segment) -> dict[str, Any]:
     """One sample's entry: its members as [name, offset, size] or [name, offset, size, gain]."""
     files = {
         what: [m.name, m.offset, m.size, *([m.gain] if m.gain != 1 else [])]
@@ -199,9 +199,11 @@ def segment_to_json(segment: Segment) -> dict[str, Any]:
     }
 
 
-def segment_of(entry: Mapping[str, Any], shard: str, files: Mapping[str, Sequence[Any]]) -> Segment:
-    """A segment from JSON and its members as ``segment_to_json`` has them."""
-    members = {what: Member(shard, *map_member(given)) for what, given in files.items()}
+def _segment_of(
+    entry: Mapping[str, Any], shard: str, files: Mapping[str, Sequence[Any]]
+) -> Segment:
+    """A segment from JSON and its members as ``_segment_to_json`` has them."""
+    members = {what: Member(shard, *_map_member(given)) for what, given in files.items()}
     mixture = members.pop(MIXTURE, None)
     if not members and mixture is None:
         raise ValueError("a sample without sound")
@@ -215,7 +217,7 @@ def segment_of(entry: Mapping[str, Any], shard: str, files: Mapping[str, Sequenc
     )
 
 
-def map_member(given: Sequence[Any]) -> tuple[str, int, int, float]:
+def _map_member(given: Sequence[Any]) -> tuple[str, int, int, float]:
     """Name, offset, size and gain of a member, checked."""
     name, offset, size, *gain = given
     if len(gain) > 1:
@@ -244,7 +246,7 @@ def from_json(text: str | bytes, where: str) -> Manifest:
             name = str(given["name"])
             if not NAME.fullmatch(name):
                 raise ValueError(f"'{name}' is no name of a shard")
-            segments = tuple(segment_of(one, name, one["files"]) for one in given["samples"])
+            segments = tuple(_segment_of(one, name, one["files"]) for one in given["samples"])
             shards.append(Shard(name, int(given["size"]), segments))
         return Manifest(tuple(shards), bool(entries["complete"]), entries["origin"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -275,5 +277,5 @@ def scan(file: Path, name: str) -> tuple[Shard, int]:
     for key, entry in entries.items():
         if set(files[key]) != set(entry["stems"] or [MIXTURE]):
             raise ValueError(f"sample {key} is not whole")
-    segments = tuple(segment_of(entry, name, files[key]) for key, entry in entries.items())
+    segments = tuple(_segment_of(entry, name, files[key]) for key, entry in entries.items())
     return Shard(name, file.stat().st_size, segments), max(map(int, entries))

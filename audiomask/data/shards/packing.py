@@ -30,18 +30,18 @@ from audiomask.data.sources import Source, signature
 from audiomask.data.tracks import SPLITS
 from audiomask.errors import AudioFileError, DataError, UsageError
 
-SECONDS = 30.0
-SHARD_BYTES = 256 << 20
+_SECONDS = 30.0
+_SHARD_BYTES = 256 << 20
 #: called after every segment with the number done and the total
-Progress = Callable[[int, int], None]
+_Progress = Callable[[int, int], None]
 #: the files of a sample, or the error
-Encoded = dict[str, bytes] | DataError
+_Encoded = dict[str, bytes] | DataError
 
 logger = logging.getLogger("audiomask")
 
 
 @dataclass(frozen=True)
-class PackResult:
+class _PackResult:
     """The result of packing.
 
     Attributes:
@@ -59,12 +59,12 @@ def pack(
     sources: Sequence[Source],
     out: Path,
     *,
-    shard_bytes: int = SHARD_BYTES,
-    seconds: float = SECONDS,
+    shard_bytes: int = _SHARD_BYTES,
+    seconds: float = _SECONDS,
     seed: int = 0,
     threads: int | None = None,
-    progress: Progress | None = None,
-) -> PackResult:
+    progress: _Progress | None = None,
+) -> _PackResult:
     """Write the songs of sources as tar shards ``out/<split>/000000.tar …`` and ``shards.json``.
 
     Songs are cut into segments, in an order decided by ``seed``, neighbours of different songs.
@@ -87,7 +87,7 @@ def pack(
     """
     if seconds <= 0 or shard_bytes <= 0:
         raise UsageError(f"shards of {shard_bytes} bytes with segments of {seconds} s: too small")
-    check_packable(sources)
+    _check_packable(sources)
     origin = {
         "data": [source.folder.resolve().name for source in sources],
         "signature": signature(sources),
@@ -95,35 +95,35 @@ def pack(
         "shard_bytes": shard_bytes,
         "seed": seed,
     }
-    planned = plan_segments(sources, seconds, seed)
-    counter = ProgressCounter(sum(map(len, planned.values())), progress)
+    planned = _plan_segments(sources, seconds, seed)
+    counter = _ProgressCounter(sum(map(len, planned.values())), progress)
     left_out: dict[str, None] = {}
     try:
-        finished = prepare_folder(out, origin)
+        finished = _prepare_folder(out, origin)
         if finished is not None:
-            return PackResult(out, finished)
+            return _PackResult(out, finished)
         shards: list[Shard] = []
         with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
             for split, segments in planned.items():
-                kept, first = finished_shards(out, split)
+                kept, first = _finished_shards(out, split)
                 counter.take(first)
-                made = encode_ahead(pool, segments[first:], first, threads or os.cpu_count() or 1)
-                samples = readable_samples(made, counter, left_out)
+                made = _encode_ahead(pool, segments[first:], first, threads or os.cpu_count() or 1)
+                samples = _readable_samples(made, counter, left_out)
                 for sample in samples:
-                    name = name_of(split, len(kept))
-                    kept.append(write_shard(out, name, chain([sample], samples), shard_bytes))
+                    name = _name_of(split, len(kept))
+                    kept.append(_write_shard(out, name, chain([sample], samples), shard_bytes))
                 shards += kept
         if not shards:
             raise DataError(f"{', '.join(left_out)}: could not be read; nothing is packed")
         manifest = Manifest(tuple(shards), all(source.complete for source in sources), origin)
-        write_json(out / MANIFEST, manifest.to_json())
+        _write_json(out / MANIFEST, manifest.to_json())
         (out / UNFINISHED).unlink(missing_ok=True)
     except (OSError, AudioFileError) as error:
         raise DataError(f"{out}: cannot be written ({error}); pack again to go on") from error
-    return PackResult(out, manifest, tuple(left_out))
+    return _PackResult(out, manifest, tuple(left_out))
 
 
-def check_packable(sources: Sequence[Source]) -> None:
+def _check_packable(sources: Sequence[Source]) -> None:
     """Refuse sources that are not songs, or do not distinguish the same stems.
 
     Raises:
@@ -141,7 +141,7 @@ def check_packable(sources: Sequence[Source]) -> None:
             )
 
 
-def plan_segments(
+def _plan_segments(
     sources: Sequence[Source], seconds: float, seed: int
 ) -> dict[str, list[PendingSegment]]:
     """The segments of each split, in order, without empty splits.
@@ -164,7 +164,7 @@ def plan_segments(
     return planned
 
 
-def prepare_folder(out: Path, origin: Mapping[str, Any]) -> Manifest | None:
+def _prepare_folder(out: Path, origin: Mapping[str, Any]) -> Manifest | None:
     """Create the folder or check its contents; returns its manifest when it is complete.
 
     Raises:
@@ -194,15 +194,15 @@ def prepare_folder(out: Path, origin: Mapping[str, Any]) -> Manifest | None:
     if out.is_dir() and any(out.iterdir()):
         raise DataError(f"{out}: is not empty; name another folder for the shards")
     out.mkdir(parents=True, exist_ok=True)
-    write_json(out / UNFINISHED, identity)
+    _write_json(out / UNFINISHED, identity)
     return None
 
 
-def finished_shards(out: Path, split: str) -> tuple[list[Shard], int]:
+def _finished_shards(out: Path, split: str) -> tuple[list[Shard], int]:
     """The complete shards of a split, and the number of the next segment."""
     kept: list[Shard] = []
     following = 0
-    while (out / (name := name_of(split, len(kept)))).is_file():
+    while (out / (name := _name_of(split, len(kept)))).is_file():
         try:
             shard, last = scan(out / name, name)
         except (tarfile.TarError, OSError, KeyError, ValueError):
@@ -212,10 +212,10 @@ def finished_shards(out: Path, split: str) -> tuple[list[Shard], int]:
     return kept, following
 
 
-class ProgressCounter:
+class _ProgressCounter:
     """Counts segments and calls ``progress``."""
 
-    def __init__(self, total: int, progress: Progress | None) -> None:
+    def __init__(self, total: int, progress: _Progress | None) -> None:
         self.done, self.total, self.progress = 0, total, progress
 
     def take(self, number: int) -> None:
@@ -225,14 +225,14 @@ class ProgressCounter:
             self.progress(self.done, self.total)
 
 
-def encode_ahead(
+def _encode_ahead(
     pool: ThreadPoolExecutor, segments: Sequence[PendingSegment], first: int, more: int
-) -> Iterator[tuple[PendingSegment, Encoded]]:
+) -> Iterator[tuple[PendingSegment, _Encoded]]:
     """Segments, numbered from ``first``, with their files; ``more`` of them are encoded ahead."""
-    waiting: deque[tuple[PendingSegment, Future[Encoded]]] = deque()
+    waiting: deque[tuple[PendingSegment, Future[_Encoded]]] = deque()
     try:
         for number, segment in enumerate(segments, start=first):
-            waiting.append((segment, pool.submit(try_encode, segment, f"{number:06d}")))
+            waiting.append((segment, pool.submit(_try_encode, segment, f"{number:06d}")))
             if len(waiting) > more:
                 segment, job = waiting.popleft()
                 yield segment, job.result()
@@ -244,7 +244,7 @@ def encode_ahead(
             job.cancel()
 
 
-def try_encode(segment: PendingSegment, key: str) -> Encoded:
+def _try_encode(segment: PendingSegment, key: str) -> _Encoded:
     """A segment's files, or the error."""
     try:
         return encode(segment, key)
@@ -252,9 +252,9 @@ def try_encode(segment: PendingSegment, key: str) -> Encoded:
         return error
 
 
-def readable_samples(
-    made: Iterator[tuple[PendingSegment, Encoded]],
-    counter: ProgressCounter,
+def _readable_samples(
+    made: Iterator[tuple[PendingSegment, _Encoded]],
+    counter: _ProgressCounter,
     left_out: dict[str, None],
 ) -> Iterator[dict[str, bytes]]:
     """The files of readable segments; a song with an unreadable one is logged once."""
@@ -267,21 +267,21 @@ def readable_samples(
             logger.warning("%s; what cannot be read of this song is left out", files)
 
 
-def write_shard(
+def _write_shard(
     out: Path, name: str, samples: Iterator[dict[str, bytes]], shard_bytes: int
 ) -> Shard:
     """Write samples until the shard is large enough or there are none left."""
     with AtomicFile(out / name, overwrite=True) as temporary:
         with tarfile.open(temporary, "w") as tar:
             for files in samples:
-                add(tar, files)
+                _add(tar, files)
                 if tar.offset >= shard_bytes:
                     break
         shard, _ = scan(temporary, name)
     return shard
 
 
-def add(tar: tarfile.TarFile, files: Mapping[str, bytes]) -> None:
+def _add(tar: tarfile.TarFile, files: Mapping[str, bytes]) -> None:
     """Append a sample's files, without times and owners, so that shards are reproducible."""
     for name, data in files.items():
         entry = tarfile.TarInfo(name)
@@ -289,12 +289,12 @@ def add(tar: tarfile.TarFile, files: Mapping[str, bytes]) -> None:
         tar.addfile(entry, io.BytesIO(data))
 
 
-def name_of(split: str, number: int) -> str:
+def _name_of(split: str, number: int) -> str:
     """A shard's name."""
     return f"{split}/{number:06d}.tar"
 
 
-def write_json(file: Path, entries: Mapping[str, Any]) -> None:
+def _write_json(file: Path, entries: Mapping[str, Any]) -> None:
     """Write JSON atomically, compact: a large manifest is megabytes."""
     with AtomicFile(file, overwrite=True) as temporary:
         text = json.dumps(entries, ensure_ascii=False, separators=(",", ":"))

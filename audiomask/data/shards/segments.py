@@ -22,7 +22,7 @@ from audiomask.data.tracks import Track
 from audiomask.errors import DataError
 
 #: shortest segment at the end of a song, in seconds
-SHORTEST_REST = 5.0
+_SHORTEST_REST = 5.0
 
 
 class PendingSegment(NamedTuple):
@@ -43,7 +43,7 @@ class PendingSegment(NamedTuple):
 
 def cut_song(song: str, track: Track, seconds: float) -> list[PendingSegment]:
     """The segments of a song; a short rest at its end is added to the last one."""
-    rest = min(SHORTEST_REST, seconds / 2)
+    rest = min(_SHORTEST_REST, seconds / 2)
     number = max(1, int((track.seconds + seconds - rest) // seconds))
     starts = [index * seconds for index in range(number)]
     ends = [*starts[1:], track.seconds]
@@ -97,7 +97,7 @@ def encode(segment: PendingSegment, key: str) -> dict[str, bytes]:
     files = dict(sorted(track.stems.items()))
     if not files and track.mixture is not None:
         files = {MIXTURE: (track.mixture,)}
-    rate = max(native_format(file)[0] for group in files.values() for file in group)
+    rate = max(_native_format(file)[0] for group in files.values() for file in group)
     start, stop = round(segment.start * rate), round((segment.start + segment.seconds) * rate)
     sounds, gains = {}, {}
     for name, group in files.items():
@@ -105,8 +105,8 @@ def encode(segment: PendingSegment, key: str) -> dict[str, bytes]:
         for file in group:
             read = read_span(file, start, stop, rate)
             audio = audio + (read if len(read) <= 2 else torch.stack(stereo(read)))
-        fine = all(native_format(file) == (rate, 16) for file in group)
-        sounds[name], gain = to_flac(audio, rate, 16 if fine else 24, group[0])
+        fine = all(_native_format(file) == (rate, 16) for file in group)
+        sounds[name], gain = _to_flac(audio, rate, 16 if fine else 24, group[0])
         if gain != 1:
             gains[name] = gain
     entry: dict[str, Any] = {
@@ -122,7 +122,7 @@ def encode(segment: PendingSegment, key: str) -> dict[str, bytes]:
     return made | {f"{key}.{name}.flac": sound for name, sound in sounds.items()}
 
 
-def to_flac(audio: Tensor, rate: int, bits: int, file: Path) -> tuple[bytes, float]:
+def _to_flac(audio: Tensor, rate: int, bits: int, file: Path) -> tuple[bytes, float]:
     """Samples [C, T] as FLAC, and the factor that restores their level."""
     highest = 1 - 2.0 ** (1 - bits)
     beyond = max(float(audio.max()) / highest, -float(audio.min()))
@@ -139,7 +139,7 @@ def to_flac(audio: Tensor, rate: int, bits: int, file: Path) -> tuple[bytes, flo
 
 
 @functools.lru_cache(maxsize=4096)
-def native_format(file: Path) -> tuple[int, int]:
+def _native_format(file: Path) -> tuple[int, int]:
     """A file's sample rate, and bits to store it with: 16 or 24.
 
     Files decoded by ffmpeg count as lossy.

@@ -27,7 +27,7 @@ from audiomask.data.shards.manifest import Member, Shard
 from audiomask.errors import AudioFileError, DataError, why
 
 #: seconds without a write after which an unfinished copy is abandoned
-STALE_SECONDS = 600
+_STALE_SECONDS = 600
 #: seconds to wait before retries of a failed stream
 RETRY_PAUSES = (1.0, 5.0)
 
@@ -86,11 +86,11 @@ class CachedRemoteStore:
         self, address: Address, shards: Iterable[Shard], keep: int, folder: Path | None = None
     ) -> None:
         self.address, self.keep = address, keep
-        self.sizes = {shard.name: shard.size for shard in shards}
+        self._sizes = {shard.name: shard.size for shard in shards}
         if folder is None:
             folder = Path(tempfile.mkdtemp(prefix="audiomask-shards-"))
-            weakref.finalize(self, remove, folder, os.getpid())
-        self.folder, self.prefetched = folder, ""
+            weakref.finalize(self, _remove, folder, os.getpid())
+        self.folder, self._prefetched = folder, ""
 
     def open(self, name: str) -> BinaryIO:
         """A shard, fetched if it is not cached.
@@ -100,7 +100,7 @@ class CachedRemoteStore:
                 stored.
         """
         while True:
-            path = self.fetch(name)
+            path = self._fetch(name)
             try:
                 opened = path.open("rb")
             except FileNotFoundError:
@@ -111,16 +111,16 @@ class CachedRemoteStore:
 
     def prefetch(self, name: str) -> None:
         """Start fetching a shard in the background."""
-        if name != self.prefetched:
-            self.prefetched = name
+        if name != self._prefetched:
+            self._prefetched = name
             threading.Thread(target=self.try_fetch, args=(name,), daemon=True).start()
 
     def try_fetch(self, name: str) -> None:
         """Fetch a shard unless another process does; errors recur when it is opened."""
         with contextlib.suppress(DataError):
-            self.fetch(name, wait=False)
+            self._fetch(name, wait=False)
 
-    def fetch(self, name: str, wait: bool = True) -> Path:
+    def _fetch(self, name: str, wait: bool = True) -> Path:
         """The path of a complete cached shard; without ``wait``, it may still be incomplete."""
         from filelock import FileLock, Timeout
 
@@ -132,7 +132,7 @@ class CachedRemoteStore:
             lock = FileLock(path.with_suffix(".lock"))
             with lock.acquire(timeout=-1 if wait else 0, poll_interval=0.01):
                 if not path.is_file():
-                    self.make_room(path.parent)
+                    self._make_room(path.parent)
                     self.copy(name, path)
         except Timeout:
             pass  # another process is fetching it
@@ -142,7 +142,7 @@ class CachedRemoteStore:
 
     def copy(self, name: str, path: Path) -> None:
         """Stream a shard into a file, with retries."""
-        address, size = self.address.of(name), self.sizes[name]
+        address, size = self.address.of(name), self._sizes[name]
         for pause in (*RETRY_PAUSES, None):
             try:
                 with AtomicFile(path, overwrite=True) as temporary, temporary.open("wb") as out:
@@ -156,7 +156,7 @@ class CachedRemoteStore:
                     raise
                 time.sleep(pause)
 
-    def make_room(self, folder: Path) -> None:
+    def _make_room(self, folder: Path) -> None:
         """Remove the least recently used shards, and abandoned copies."""
         kept: list[tuple[float, Path]] = []
         for path in folder.iterdir():
@@ -164,14 +164,14 @@ class CachedRemoteStore:
                 used = path.stat().st_mtime
                 if path.suffix == ".tar":
                     kept.append((used, path))
-                elif path.suffix == ".part" and time.time() - used > STALE_SECONDS:
+                elif path.suffix == ".part" and time.time() - used > _STALE_SECONDS:
                     path.unlink()
         for _, path in sorted(kept)[: max(len(kept) - self.keep + 1, 0)]:
             with contextlib.suppress(OSError):
                 path.unlink()
 
 
-def remove(folder: Path, process: int) -> None:
+def _remove(folder: Path, process: int) -> None:
     """Remove a temporary folder, only in the process that made it."""
     if os.getpid() == process:
         shutil.rmtree(folder, ignore_errors=True)

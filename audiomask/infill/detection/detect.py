@@ -45,7 +45,7 @@ _QUIET = {"silence", "stuck"}
 _SAME = 0.002
 #: level, in dB of full scale, below which a dropout of a lossy file is silence
 _LOSSY_DROPOUT = -90.0
-_BLOCK_SAMPLES = 1 << 16
+BLOCK_SAMPLES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def detect_faults(
     rows = list(channels or range(source.channels))
     detector = _Detector(source, min_gap, kinds, rows, max_gap)
     read = _reader(source)
-    block = max(_BLOCK_SAMPLES // source.channels, 1)
+    block = max(BLOCK_SAMPLES // source.channels, 1)
     for start in range(0, source.frames, block):
         samples = read(start, min(start + block, source.frames))
         detector.push(samples if len(rows) == source.channels else samples[:, rows])
@@ -137,21 +137,21 @@ class _Detector:
             ExactDetector(source, self.levels, self.shortest, kinds, self.lossy) for _ in rows
         ]
         dips = "dropout" in kinds or (self.lossy and "silence" in kinds)
-        self.dips = DipDetector(self.rate, len(rows), max_gap) if dips else None
+        self._dips = DipDetector(self.rate, len(rows), max_gap) if dips else None
         self.clicks = [ClickDetector(self.rate) for _ in rows] if "click" in kinds else []
         self.found: list[Dip] = []
-        self.clicked: list[tuple[Gap, str]] = []
+        self._clicked: list[tuple[Gap, str]] = []
 
     def push(self, samples: Raw) -> None:
         """Examine the next block [n, C], as it is stored."""
         for channel, detector in enumerate(self.channels):
             detector.push(samples[:, channel], self.done)
-        if self.dips is not None or self.clicks:
+        if self._dips is not None or self.clicks:
             sound = _sound(samples)
-            if self.dips is not None:
-                self.found += self.dips.push(sound)
+            if self._dips is not None:
+                self.found += self._dips.push(sound)
             for column, clicks in enumerate(self.clicks):
-                self.clicked += _as_clicks(clicks.push(sound[:, column]), self.rows[column])
+                self._clicked += _as_clicks(clicks.push(sound[:, column]), self.rows[column])
         self.done += len(samples)
 
     def finish(self) -> list[Fault]:
@@ -171,15 +171,15 @@ class _Detector:
             else:  # other faults within a rest stay faults
                 found.append(Fault(fault.gap, _join_kinds(kinds & _QUIET), reason))
                 found += _merged([p for p in certain if fault.gap.contains(p[0])], self.source)
-        if self.dips is not None:
-            self.found += self.dips.finish()
+        if self._dips is not None:
+            self.found += self._dips.finish()
             found += self._dropouts(found)
         for column, clicks in enumerate(self.clicks):
-            self.clicked += _as_clicks(clicks.finish(), self.rows[column])
+            self._clicked += _as_clicks(clicks.finish(), self.rows[column])
         # the edges of other faults click
         found += [
             click
-            for click in _merged(self.clicked, self.source)
+            for click in _merged(self._clicked, self.source)
             if not any(_is_near(click.gap, other.gap) for other in found)
         ]
         return _resolved(found, self.source.channels)

@@ -15,20 +15,20 @@ import numpy.typing as npt
 
 from audiomask.audio.source import AudioSource
 
-Levels = npt.NDArray[np.float32]
+_Levels = npt.NDArray[np.float32]
 
 #: seconds of a frame, over which a level is measured
-FRAME = 0.001
+_FRAME = 0.001
 #: decibels by which the level falls at a dropout's start and rises at its end
-STEP = 18.0
+_STEP = 18.0
 #: decibels below the level before a dropout; above it, the dropout has ended
-RETURN = 12.0
+_RETURN = 12.0
 #: lowest level of the sound beside a dropout, in dB of full scale
-FAINT = -60.0
+_FAINT = -60.0
 #: frames beside an edge over which the sound's level is measured, and of the shortest dropout
-NEAR, SHORTEST = 4, 4
+_NEAR, _SHORTEST = 4, 4
 #: seconds within which the end of a dropout is searched for, at least
-REACH = 5.0
+_REACH = 5.0
 #: frames searched at once
 _BATCH = 16_384
 
@@ -58,10 +58,10 @@ class DipDetector:
     """
 
     def __init__(self, sample_rate: int, channels: int, longest: float) -> None:
-        self.size = max(round(FRAME * sample_rate), 1)
+        self.size = max(round(_FRAME * sample_rate), 1)
         self.rate, self.channels = sample_rate, channels
-        longest = max(longest, REACH) if math.isfinite(longest) else 60.0
-        self.reach = math.ceil(longest / FRAME)
+        longest = max(longest, _REACH) if math.isfinite(longest) else 60.0
+        self.reach = math.ceil(longest / _FRAME)
         self.rest = np.zeros((0, channels), np.float32)  # samples of an incomplete frame
         # mean squares and means of the frames from ``first`` on
         self.squares = np.zeros((0, channels), np.float32)
@@ -69,7 +69,7 @@ class DipDetector:
         self.first = 0
         self.done = 0  # frames up to here have been searched for falls
 
-    def push(self, samples: Levels) -> list[Dip]:
+    def push(self, samples: _Levels) -> list[Dip]:
         """Add the next block [n, C], full scale at 1; returns the dips that are known by now."""
         block = np.concatenate((self.rest, samples))
         count = len(block) // self.size
@@ -106,23 +106,23 @@ class DipDetector:
                 begin = (self.first + start) * self.size
                 end = (self.first + stop + 1) * self.size
                 found.append(Dip(begin, end, number, inside))
-        keep = max(until - self.first - 2 * NEAR, 0)
+        keep = max(until - self.first - 2 * _NEAR, 0)
         self.squares, self.means = self.squares[keep:], self.means[keep:]
         self.first, self.done = self.first + keep, until
         return found
 
 
-def _dips(level: Levels, first: int, until: int, reach: int) -> Iterator[tuple[int, int, float]]:
+def _dips(level: _Levels, first: int, until: int, reach: int) -> Iterator[tuple[int, int, float]]:
     """Dips of levels [n] that begin in frames from ``first`` to ``until``.
 
     Yields:
         The frame in which the level falls, that in which it rises, and the level between.
     """
     power = np.power(10, level / 10)
-    before, after = _decibels(_mean(power, -NEAR, -1)), _decibels(_mean(power, 1, NEAR))
+    before, after = _decibels(_mean(power, -_NEAR, -1)), _decibels(_mean(power, 1, _NEAR))
     # the frame of an edge itself is skipped: it has samples of both sides
     fall, rise = before - _largest(level, 1, 3), after - _largest(level, -3, -1)
-    steep = np.flatnonzero((fall > STEP) & (before > FAINT))
+    steep = np.flatnonzero((fall > _STEP) & (before > _FAINT))
     steep = steep[(steep >= first) & (steep < until)]
     if not len(steep):
         return
@@ -131,13 +131,13 @@ def _dips(level: Levels, first: int, until: int, reach: int) -> Iterator[tuple[i
         start = int(group[0])
         if start < end:
             continue
-        loud = np.flatnonzero(level[start + 2 : start + 2 + reach] > before[start] - RETURN)
+        loud = np.flatnonzero(level[start + 2 : start + 2 + reach] > before[start] - _RETURN)
         if not len(loud):
             continue
         back = start + 2 + int(loud[0])
         low = max(back - 2, start + 2)
         stop = low + int(np.argmax(rise[low : back + 2]))
-        if stop - start >= SHORTEST and rise[stop] > STEP and after[stop] > FAINT:
+        if stop - start >= _SHORTEST and rise[stop] > _STEP and after[stop] > _FAINT:
             yield start, stop, float(np.median(level[start + 1 : stop]))
             end = stop
 
@@ -150,7 +150,7 @@ def exact_edges(source: AudioSource, dip: Dip, channels: Sequence[int]) -> tuple
         dip: to a millisecond.
         channels: numbers of the channels that it is in.
     """
-    side = 3 * round(FRAME * source.sample_rate)
+    side = 3 * round(_FRAME * source.sample_rate)
     rows = list(channels)
     found = []
     for at, turn in ((dip.start, 1), (dip.stop, -1)):
@@ -171,26 +171,26 @@ def exact_edges(source: AudioSource, dip: Dip, channels: Sequence[int]) -> tuple
     return (start, stop) if 0 <= start < stop <= source.frames else None
 
 
-def _mean(power: Levels, low: int, high: int) -> Levels:
+def _mean(power: _Levels, low: int, high: int) -> _Levels:
     """Means of power [n] over frames ``low`` to ``high`` away; 0 beyond the ends."""
     total = np.concatenate((np.zeros(1), np.cumsum(power, dtype=np.float64)))
     at = np.arange(len(power))
     ends = [np.clip(at + place, 0, len(power)) for place in (low, high + 1)]
-    made: Levels = (np.maximum(total[ends[1]] - total[ends[0]], 0) / (high + 1 - low)).astype(
+    made: _Levels = (np.maximum(total[ends[1]] - total[ends[0]], 0) / (high + 1 - low)).astype(
         np.float32
     )
     return made
 
 
-def _largest(level: Levels, low: int, high: int) -> Levels:
+def _largest(level: _Levels, low: int, high: int) -> _Levels:
     """Maxima of levels [n] over frames ``low`` to ``high`` away; -100 dB beyond the ends."""
     padded = np.pad(level, (max(-low, 0), max(high, 0)), constant_values=-100)
     first = max(-low, 0)
     shifted = [padded[first + away :][: len(level)] for away in range(low, high + 1)]
-    made: Levels = np.maximum.reduce(shifted)
+    made: _Levels = np.maximum.reduce(shifted)
     return made
 
 
-def _decibels(power: Levels) -> Levels:
-    made: Levels = 10 * np.log10(np.maximum(power, 1e-10))
+def _decibels(power: _Levels) -> _Levels:
+    made: _Levels = 10 * np.log10(np.maximum(power, 1e-10))
     return made.astype(np.float32)

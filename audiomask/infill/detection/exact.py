@@ -33,11 +33,11 @@ _LARGEST_FLOAT = float(np.finfo(np.float32).max)
 
 EXACT = ("silence", "stuck", "nan", "clipped")
 #: a span of samples and its kind
-Span = tuple[int, int, str]
+_Span = tuple[int, int, str]
 
 
 @dataclass(frozen=True)
-class Levels:
+class _Levels:
     """Thresholds of a source, in units of its stored samples.
 
     Attributes:
@@ -51,15 +51,15 @@ class Levels:
     full: float
 
 
-def levels_of(source: AudioSource) -> Levels:
+def levels_of(source: AudioSource) -> _Levels:
     """The thresholds of a source."""
     if isinstance(source, AudioFile) and source.lossy:
-        return Levels(_LOSSY_SILENCE, _LOSSY_STEP, _LOSSY_FULL)
+        return _Levels(_LOSSY_SILENCE, _LOSSY_STEP, _LOSSY_FULL)
     if isinstance(source, AudioFile) and source.subtype in BITS:
         # deeper files may hold sound of 16 bits: its step and full scale are used
         step = 1 << 32 - min(BITS[source.subtype], 16)
-        return Levels(0, step, (1 << 31) - step)
-    return Levels(0, 2.0**-15, 1 - 2.0**-15)
+        return _Levels(0, step, (1 << 31) - step)
+    return _Levels(0, 2.0**-15, 1 - 2.0**-15)
 
 
 class ExactDetector:
@@ -68,7 +68,7 @@ class ExactDetector:
     def __init__(
         self,
         source: AudioSource,
-        levels: Levels,
+        levels: _Levels,
         shortest: int,
         kinds: Collection[str],
         lossy: bool,
@@ -81,7 +81,7 @@ class ExactDetector:
         crest = max(shortest_stuck, math.ceil(LONGEST_CREST * source.sample_rate))
         self.silence = None if lossy else AbruptRuns(shortest, self.jumps)
         self.stuck = AbruptRuns(shortest_stuck, self.jumps, lag=1)
-        self.stuck_full = AbruptRuns(crest, self.jumps, lag=1)
+        self._stuck_full = AbruptRuns(crest, self.jumps, lag=1)
         self.nan = Runs(1)
         self.clipped = Runs(SHORTEST_CLIPPED)
 
@@ -92,26 +92,26 @@ class ExactDetector:
         self.done = at + size
         silence = self.levels.silence
         silent = np.abs(samples) <= silence if silence else samples == 0
-        full = self.at_full_scale(samples)
+        full = self._at_full_scale(samples)
         if "silence" in self.kinds and self.silence is not None:
             self.add("silence", self.silence.push(silent, at))
         if "stuck" in self.kinds:
-            repeats = self.same_as_before(size) & ~silent
+            repeats = self._same_as_before(size) & ~silent
             crest = np.zeros(size, bool) if full is None else full
             self.add("stuck", self.stuck.push(repeats & ~crest, at))
-            self.add("stuck", self.stuck_full.push(repeats & crest, at))
+            self.add("stuck", self._stuck_full.push(repeats & crest, at))
         if "nan" in self.kinds and samples.dtype.kind == "f":
             self.add("nan", self.nan.push(~finite(samples), at))
         if "clipped" in self.kinds and (full is not None or self.clipped.begun is not None):
             mask = np.zeros(size, bool) if full is None else full
             self.add("clipped", self.clipped.push(mask, at))
 
-    def finish(self, done: int) -> Iterator[Span]:
+    def finish(self, done: int) -> Iterator[_Span]:
         """All spans and their kinds, without the lead-in and the lead-out."""
         if self.silence is not None:
             self.add("silence", self.silence.finish(done))
         self.add("stuck", self.stuck.finish(done))
-        self.add("stuck", self.stuck_full.finish(done))
+        self.add("stuck", self._stuck_full.finish(done))
         self.add("nan", self.nan.finish(done))
         self.add("clipped", self.clipped.finish(done))
         for group in _groups((*span, kind) for kind in EXACT for span in self.spans[kind]):
@@ -137,14 +137,14 @@ class ExactDetector:
         with np.errstate(invalid="ignore"):  # a value that is not finite is a jump
             return not abs(after - before) <= self.levels.step
 
-    def same_as_before(self, size: int) -> Mask:
+    def _same_as_before(self, size: int) -> Mask:
         """Whether samples are finite and equal to the one before, for the newest ``size``."""
         same: Mask = (self.row[1:] == self.row[:-1])[-size:]
         if len(same) < size:  # the recording's first sample
             same = np.concatenate((np.zeros(1, bool), same))
         return same & finite(self.row[-size:])
 
-    def at_full_scale(self, samples: Raw) -> Mask | None:
+    def _at_full_scale(self, samples: Raw) -> Mask | None:
         """Which samples [n] are at or beyond full scale; None when there are none."""
         top = self.levels.full
         if samples.max() < top and samples.min() > -top:
@@ -160,9 +160,9 @@ def finite(samples: Raw) -> Mask:
     return np.asarray(np.abs(samples) <= _LARGEST_FLOAT)
 
 
-def _groups(spans: Iterable[Span]) -> Iterator[list[Span]]:
+def _groups(spans: Iterable[_Span]) -> Iterator[list[_Span]]:
     """Sorted spans in groups, at most ``JOIN`` samples between the members of one."""
-    group: list[Span] = []
+    group: list[_Span] = []
     end = 0
     for span in sorted(spans):
         if group and span[0] > end + JOIN:

@@ -14,35 +14,35 @@ import numpy.typing as npt
 
 from audiomask.audio.source import AudioSource
 
-Audio = npt.NDArray[np.float64]
+_Audio = npt.NDArray[np.float64]
 
 # All levels and differences are in decibels.
 
 #: seconds of sound examined on each side, and of its part near the silence
-SIDE, NEAR = 1.0, 0.3
+_SIDE, _NEAR = 1.0, 0.3
 #: seconds at the very edge, within which a fade ends, and of the steady sound before it
-EDGE, STEADY = 0.0007, 0.02
+_EDGE, _STEADY = 0.0007, 0.02
 #: seconds over which levels are measured
-LEVEL = 0.01
+_LEVEL = 0.01
 #: a rest: the very edge is at least so far below the steady sound
-FADE = 12.0
+_FADE = 12.0
 #: a rest: the last of the sound is so far below the loudest nearby, and of the whole side
-DECAY, DEPTH = 18.0, 30.0
+_DECAY, _DEPTH = 18.0, 30.0
 #: a decay continues through a dropout if the levels of both sides differ by no more than this, and
 #: the sound after it grows by no more than this
-CONTINUOUS, ATTACK = 6.0, 8.0
+_CONTINUOUS, _ATTACK = 6.0, 8.0
 #: a quiet dropout: how far it is below its sides, how far these may differ, and how far they may be
 #: below the loudest of the whole side
-BELOW, APART, HIDDEN = 28.0, 14.0, 27.0
+_BELOW, _APART, _HIDDEN = 28.0, 14.0, 27.0
 #: the same: the decay beside it if the levels of both sides differ by more than CONTINUOUS
-DYING = 12.0
+_DYING = 12.0
 #: seconds of a dropout that a bass's period may resemble, and how much farther it has to be below
-SHORT, MORE = 0.008, 8.0
+_SHORT, _MORE = 0.008, 8.0
 #: lowest level of the sound beside a dropout, in dB of full scale
-FAINT = -75.0
+_FAINT = -75.0
 
 
-class Edge(NamedTuple):
+class _Edge(NamedTuple):
     """How sound ends at the edge of a silence, in decibels.
 
     Attributes:
@@ -68,7 +68,7 @@ def is_rest(source: AudioSource, start: int, stop: int, channels: Sequence[int])
         start, stop: the silence's samples, exactly.
         channels: numbers of its channels.
     """
-    return are_rest_edges(*edges(source, start, stop, channels))
+    return _are_rest_edges(*_edges(source, start, stop, channels))
 
 
 def is_dropout(
@@ -82,21 +82,23 @@ def is_dropout(
         channels: numbers of its channels.
         level: within it, in dB of full scale.
     """
-    before, after = edges(source, start, stop, channels)
+    before, after = _edges(source, start, stop, channels)
     apart = abs(before.level - after.level)
-    below = BELOW + (MORE if stop - start < SHORT * source.sample_rate else 0)
+    below = _BELOW + (_MORE if stop - start < _SHORT * source.sample_rate else 0)
     return (
-        min(before.level, after.level) > max(FAINT, level + below)
-        and max(before.fade, after.fade) < FADE
-        and max(before.decay, after.decay) < (DECAY if apart < CONTINUOUS else DYING)
-        and max(before.depth, after.depth) < HIDDEN
-        and apart < APART
+        min(before.level, after.level) > max(_FAINT, level + below)
+        and max(before.fade, after.fade) < _FADE
+        and max(before.decay, after.decay) < (_DECAY if apart < _CONTINUOUS else _DYING)
+        and max(before.depth, after.depth) < _HIDDEN
+        and apart < _APART
     )
 
 
-def edges(source: AudioSource, start: int, stop: int, channels: Sequence[int]) -> tuple[Edge, Edge]:
+def _edges(
+    source: AudioSource, start: int, stop: int, channels: Sequence[int]
+) -> tuple[_Edge, _Edge]:
     """The edges of the sound before a silence and, reversed in time, after it."""
-    length = round(SIDE * source.sample_rate)
+    length = round(_SIDE * source.sample_rate)
     rows = list(channels)
     before = source.read(max(start - length, 0), start)[rows]
     after = source.read(stop, min(stop + length, source.frames))[rows].flip(1)
@@ -104,35 +106,35 @@ def edges(source: AudioSource, start: int, stop: int, channels: Sequence[int]) -
     return edge(first, source.sample_rate), edge(second, source.sample_rate)
 
 
-def are_rest_edges(before: Edge, after: Edge) -> bool:
+def _are_rest_edges(before: _Edge, after: _Edge) -> bool:
     """Whether the edges of a silence are those of a rest."""
-    if max(before.fade, after.fade) > FADE or min(before.level, after.level) < FAINT:
+    if max(before.fade, after.fade) > _FADE or min(before.level, after.level) < _FAINT:
         return True
-    if max(before.depth, after.depth) > DEPTH:
+    if max(before.depth, after.depth) > _DEPTH:
         return True
     # a decaying note continues after a dropout as it was before it
-    apart = abs(before.level - after.level) > CONTINUOUS or after.growth > ATTACK
-    return max(before.decay, after.decay) > DECAY and apart
+    apart = abs(before.level - after.level) > _CONTINUOUS or after.growth > _ATTACK
+    return max(before.decay, after.decay) > _DECAY and apart
 
 
-def edge(audio: Audio, sample_rate: int) -> Edge:
+def edge(audio: _Audio, sample_rate: int) -> _Edge:
     """The edge at the end of audio [C, T]."""
     if not audio.shape[1]:
-        return Edge(-200.0, 0.0, 0.0, 0.0, 0.0)
-    steady = round(STEADY * sample_rate)
+        return _Edge(-200.0, 0.0, 0.0, 0.0, 0.0)
+    steady = round(_STEADY * sample_rate)
     audio = audio - audio.mean(axis=1, keepdims=True)
     power = np.square(audio).mean(axis=0)
     # With the slope's power, the level does not depend on where in a period the sound ends.
     slope = np.square(np.diff(audio, axis=1, prepend=audio[:, :1]))
     share = power[-steady:].sum() / (slope.mean(axis=0)[-steady:].sum() + 1e-30)
     swing = power + share * slope.mean(axis=0)
-    short = round(LEVEL * sample_rate)
+    short = round(_LEVEL * sample_rate)
     count = max(len(power) // short, 1)
     levels = power[-count * short :].reshape(count, -1).mean(axis=1)
-    return Edge(
+    return _Edge(
         _decibels(levels[-1]),
-        _decibels(swing[-steady:].mean()) - _decibels(swing[-round(EDGE * sample_rate) :].mean()),
-        _decibels(levels[-round(NEAR / LEVEL) :].max()) - _decibels(levels[-1]),
+        _decibels(swing[-steady:].mean()) - _decibels(swing[-round(_EDGE * sample_rate) :].mean()),
+        _decibels(levels[-round(_NEAR / _LEVEL) :].max()) - _decibels(levels[-1]),
         _decibels(levels.max()) - _decibels(levels[-1]),
         _decibels(levels[-5:].max()) - _decibels(levels[-1]),
     )

@@ -57,18 +57,18 @@ class AbruptRuns(Runs):
     def __init__(self, shortest: int, jumps: Callable[[int], bool], lag: int = 0) -> None:
         super().__init__(shortest - lag)
         self.jumps, self.lag = jumps, lag
-        self.jumped = False  # into the run that has begun
+        self._jumped = False  # into the run that has begun
 
     def push(self, mask: Mask, at: int) -> Spans:
         """Add a block; returns the runs [start, stop) that have ended."""
-        begun, jumped = self.begun, self.jumped
+        begun, jumped = self.begun, self._jumped
         spans = super().push(mask, at) - (self.lag, 0)
         broken = [
             (jumped if start + self.lag == begun else self.jumps(start)) or self.jumps(stop)
             for start, stop in spans.tolist()
         ]
         if self.begun is not None and self.begun != begun:
-            self.jumped = self.jumps(self.begun - self.lag)
+            self._jumped = self.jumps(self.begun - self.lag)
         abrupt: Spans = spans[np.array(broken, bool)]
         return abrupt
 

@@ -6,9 +6,9 @@ from torch import Tensor
 #: how many features there are of a mixture with so many channels
 FEATURES = {1: 1, 2: 3}
 #: power under the window's mean at which a band counts as silent
-SILENT_SHARE = 1e-6
+_SILENT_SHARE = 1e-6
 #: a level difference of so many powers of ten is the largest that counts
-MOST_DIFFERENCE = 2.0
+_MOST_DIFFERENCE = 2.0
 
 
 def band_features(power: Tensor) -> Tensor:
@@ -21,7 +21,7 @@ def band_features(power: Tensor) -> Tensor:
         [B, bands, F], about zero mean and unit range.
     """
     level = power.mean(dim=(1, 2), keepdim=True).clamp_min(1e-10)
-    return ((power / level).clamp_min(SILENT_SHARE).log10() + 2) / 2
+    return ((power / level).clamp_min(_SILENT_SHARE).log10() + 2) / 2
 
 
 def stereo_features(power: Tensor, cross: Tensor) -> Tensor:
@@ -36,9 +36,9 @@ def stereo_features(power: Tensor, cross: Tensor) -> Tensor:
         negated when they are swapped; the real part of their coherence, in [-1, 1].
     """
     mean = power.mean(dim=1)
-    floor = SILENT_SHARE * mean.mean(dim=(1, 2), keepdim=True).clamp_min(1e-10)
+    floor = _SILENT_SHARE * mean.mean(dim=(1, 2), keepdim=True).clamp_min(1e-10)
     first, second = power.unbind(dim=1)
     ratio = ((first + floor) / (second + floor)).log10()
-    difference = ratio.clamp(-MOST_DIFFERENCE, MOST_DIFFERENCE) / MOST_DIFFERENCE
+    difference = ratio.clamp(-_MOST_DIFFERENCE, _MOST_DIFFERENCE) / _MOST_DIFFERENCE
     coherence = (cross + floor) / ((first + floor) * (second + floor)).sqrt()
     return torch.stack([band_features(mean), difference, coherence.clamp(-1, 1)], dim=1)

@@ -8,7 +8,7 @@ from audiomask.errors import ConfigError
 
 STEMS = ("guitar", "piano", "bass", "drums", "vocals")
 #: the longest window of the spectrum, in hops of it: its tables take memory
-MOST_HOPS = 64
+_MOST_HOPS = 64
 #: the longest window of frames: attention takes time that grows with its square
 LONGEST = 1 << 14
 
@@ -64,8 +64,8 @@ class MasksConfig:
         halvings = 1 << (len(self.channels) - 1)
         if self.bands % halvings:
             raise ConfigError(f"bands is {self.bands}; it must be a multiple of {halvings}")
-        if not self.hop_length <= self.stft_size <= MOST_HOPS * self.hop_length:
-            least, most = self.hop_length, MOST_HOPS * self.hop_length
+        if not self.hop_length <= self.stft_size <= _MOST_HOPS * self.hop_length:
+            least, most = self.hop_length, _MOST_HOPS * self.hop_length
             raise ConfigError(f"stft_size is {self.stft_size}; it must be from {least} to {most}")
         if self.window > LONGEST:
             raise ConfigError(f"window is {self.window}; it must be {LONGEST} at most")

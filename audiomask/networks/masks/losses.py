@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 #: shares of the mixture's power that count as silence, of stems that play and of those that do not
-FLOOR, ABSENT_FLOOR = 1e-3, 1e-4
+_FLOOR, _ABSENT_FLOOR = 1e-3, 1e-4
 #: frames over which it is judged whether a stem plays
 ACTIVITY_FRAMES = 43
 #: share of the mixture's power from which a stem plays, and a power under which nothing does
-ACTIVE_SHARE, INAUDIBLE = 10**-3.5, 1e-7
+ACTIVE_SHARE, _INAUDIBLE = 10**-3.5, 1e-7
 
 
 def band_errors(
@@ -55,7 +55,7 @@ def mask_loss(
         (mixture_power[:, None] + tiny).sqrt().sum(dim=(2, 3, 4))
     )
     wanted = stem_power.sum(dim=(2, 3, 4))
-    floor = torch.where(wanted > ABSENT_FLOOR * total, FLOOR, ABSENT_FLOOR) * total
+    floor = torch.where(wanted > _ABSENT_FLOOR * total, _FLOOR, _ABSENT_FLOOR) * total
     ratio = 10 * torch.log10((error.sum(dim=(2, 3, 4)) + floor) / (wanted + floor))
     return {"amplitude": amplitude.mean(), "ratio": ratio.mean()}
 
@@ -70,11 +70,11 @@ def active(mixture_power: Tensor, stem_power: Tensor) -> Tensor:
     Returns:
         bool [B, S, F].
     """
-    mixture = smooth(mixture_power.sum(dim=(1, 2))[:, None])
-    return smooth(stem_power.sum(dim=(2, 3))) > ACTIVE_SHARE * mixture + INAUDIBLE
+    mixture = _smooth(mixture_power.sum(dim=(1, 2))[:, None])
+    return _smooth(stem_power.sum(dim=(2, 3))) > ACTIVE_SHARE * mixture + _INAUDIBLE
 
 
-def smooth(power: Tensor) -> Tensor:
+def _smooth(power: Tensor) -> Tensor:
     """Means over ``ACTIVITY_FRAMES`` around each frame of [B, S, F]."""
     half = ACTIVITY_FRAMES // 2
     return F.avg_pool1d(power, ACTIVITY_FRAMES, 1, padding=half, count_include_pad=False)

@@ -73,7 +73,7 @@ class Block(nn.Module):
             self.norm = nn.Identity()
 
 
-class SkipBlock(Block):
+class _SkipBlock(Block):
     """A block over an input and its skip connection, as if they were one input's halves."""
 
     def __init__(self, channels: int) -> None:
@@ -91,7 +91,7 @@ class SkipBlock(Block):
         return found.relu_()
 
 
-class Masks(NamedTuple):
+class _Masks(NamedTuple):
     """What the network says of mixtures.
 
     Attributes:
@@ -127,7 +127,7 @@ class MaskUNet(nn.Module):
         # halving bands keeps every frame: onsets stay sharp
         self.downsample = nn.ModuleList(nn.Conv2d(c, c, (2, 1), (2, 1)) for c in channels[:-1])
         self.upsample = nn.ModuleList(nn.ConvTranspose2d(o, i, (2, 1), (2, 1)) for i, o in pairs)
-        self.up = nn.ModuleList(SkipBlock(c) for c in channels[:-1])
+        self.up = nn.ModuleList(_SkipBlock(c) for c in channels[:-1])
         #: where a band lies: the convolutions alone know only its neighbours
         self.band_embedding = nn.Parameter(torch.zeros(channels[0], config.bands, 1))
         bottom = channels[-1] * (config.bands >> len(pairs))
@@ -147,7 +147,7 @@ class MaskUNet(nn.Module):
             if isinstance(part, Block):
                 part.fuse()
 
-    def forward(self, power: Tensor, cross: Tensor) -> Masks:
+    def forward(self, power: Tensor, cross: Tensor) -> _Masks:
         """What plays where in mixtures.
 
         Args:
@@ -158,16 +158,16 @@ class MaskUNet(nn.Module):
         channels = power.shape[1]
         if self.config.audio_channels == 1:
             scores, activity = self.score(band_features(power.mean(dim=1))[:, None])
-            return Masks(scores.expand(-1, -1, channels, -1, -1).float().softmax(1), activity)
+            return _Masks(scores.expand(-1, -1, channels, -1, -1).float().softmax(1), activity)
         both = power.expand(-1, 2, -1, -1)
         loud = both.sum(dim=(2, 3))
         swapped = (loud[:, 1] > loud[:, 0])[:, None, None, None]
         ordered = torch.where(swapped, both.flip(1), both)
         scores, activity = self.score(stereo_features(ordered, cross))
         if channels == 1:
-            return Masks(scores.mean(dim=2, keepdim=True).float().softmax(dim=1), activity)
+            return _Masks(scores.mean(dim=2, keepdim=True).float().softmax(dim=1), activity)
         scores = torch.where(swapped[..., None], scores.flip(2), scores)
-        return Masks(scores.float().softmax(dim=1), activity)
+        return _Masks(scores.float().softmax(dim=1), activity)
 
     def score(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """The U-Net itself.

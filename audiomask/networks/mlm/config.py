@@ -8,11 +8,11 @@ from audiomask.errors import ConfigError
 from audiomask.networks.masks.config import STEMS
 
 #: sizes that may be 0
-OPTIONAL_SIZES = ("stem_layers", "kernel", "bands", "head_rank")
+_OPTIONAL_SIZES = ("stem_layers", "kernel", "bands", "head_rank")
 #: frames of the longest window: attention takes quadratic time
 MAX_WINDOW = 1 << 14
 #: the longest STFT window of the bands, in hops
-MAX_STFT_HOPS = 64
+_MAX_STFT_HOPS = 64
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,13 @@ class MLMConfig:
         if not isinstance(share, int | float) or not 0 <= share <= 1:
             raise ConfigError(f"separated is {share!r}; it must be from 0 to 1")
         for name, value in vars(self).items():
-            least = 0 if name in OPTIONAL_SIZES else 1
+            least = 0 if name in _OPTIONAL_SIZES else 1
             whole = type(value) is int and least <= value <= 1 << 20
             if name not in ("stems", "layout", "separated") and not whole:
                 raise ConfigError(f"{name} is {value!r}; it must be a whole number from {least}")
         if self.bands and self.window % self.band_frames:
             raise ConfigError(f"window is {self.window}; it must be a multiple of band_frames")
-        most = MAX_STFT_HOPS * self.hop_length * self.band_frames
+        most = _MAX_STFT_HOPS * self.hop_length * self.band_frames
         if self.bands and self.band_stft > most:
             raise ConfigError(f"band_stft is {self.band_stft}; it must be {most} at most")
         # concatenated: mixture, SEP and stem share the window

@@ -13,7 +13,7 @@ from torch import Tensor
 from audiomask.networks.mlm.model import MaskedLM
 
 #: Gumbel noise on the confidences at the first step; it falls to zero by the last
-CHOICE_TEMPERATURE = 4.5
+_CHOICE_TEMPERATURE = 4.5
 
 
 class Decoded(NamedTuple):
@@ -96,7 +96,7 @@ def iterative_decode(
             sampled, log_p = sample(logits, temperature_now, noise)
             left = math.cos(math.pi / 2 * (number + 1) / passes)
             # codes filled in earlier passes stay: only masked positions are ranked
-            confidence_noise = CHOICE_TEMPERATURE * temperature * (1 - (number + 1) / passes)
+            confidence_noise = _CHOICE_TEMPERATURE * temperature * (1 - (number + 1) / passes)
             confidence = log_p + confidence_noise * noise.gumbel(log_p)
             keep = (unknown.sum(dim=1) * (1 - left)).ceil().long()
             fresh = (keep - (unknown & ~masked).sum(dim=1)).clamp_min(0)
@@ -105,7 +105,7 @@ def iterative_decode(
             accepted = masked & (place < fresh[:, None])
             ids[:, level] = torch.where(accepted, sampled, ids[:, level])
             score = score + (log_p * accepted).sum(dim=1)
-    vectors = sum_of_vectors(model, ids[:, :sampled_levels])
+    vectors = _sum_of_vectors(model, ids[:, :sampled_levels])
     if sampled_levels < levels:
         hidden = model.target(model.context(ids))
         for level in range(sampled_levels, levels):
@@ -117,7 +117,7 @@ def iterative_decode(
     return Decoded(ids, vectors, score / (unknown.sum(dim=1) * levels).clamp_min(1))
 
 
-def sum_of_vectors(model: MaskedLM, ids: Tensor) -> Tensor:
+def _sum_of_vectors(model: MaskedLM, ids: Tensor) -> Tensor:
     """The levels' code vectors summed, [B, F, D], of ids [B, 0..levels, F]."""
     total = model.codebooks.new_zeros(len(ids), ids.shape[-1], model.config.code_dim)
     for level, codes in enumerate(ids.unbind(dim=1)):

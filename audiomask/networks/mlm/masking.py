@@ -13,7 +13,7 @@ from audiomask.runtime import distributed
 #: probabilities of ``bert_mask``, ``gap_mask``, ``random_mask`` and ``center_mask``
 MASKING_PROBS = (0.2, 0.5, 0.15, 0.15)
 #: BERT: share of positions selected; of those, shares that become MASK and a random code
-SELECTED, TO_MASK, TO_RANDOM = 0.15, 0.8, 0.1
+SELECTED, _TO_MASK, _TO_RANDOM = 0.15, 0.8, 0.1
 
 
 def bert_mask(
@@ -35,8 +35,8 @@ def bert_mask(
     fate = distributed.rand(*ids.shape, generator=generator, device=ids.device)
     other = distributed.rand(*ids.shape, generator=generator, device=ids.device)
     random = (other * vocabulary.codebook_size).long()
-    inputs = torch.where(chosen & (fate < TO_MASK), vocabulary.mask, ids)
-    swapped = chosen & (fate >= TO_MASK) & (fate < TO_MASK + TO_RANDOM)
+    inputs = torch.where(chosen & (fate < _TO_MASK), vocabulary.mask, ids)
+    swapped = chosen & (fate >= _TO_MASK) & (fate < _TO_MASK + _TO_RANDOM)
     return torch.where(swapped, random, inputs), chosen
 
 
@@ -62,7 +62,7 @@ def gap_mask(
 
     length = (frames * (0.02 * 25 ** uniform())).long().clamp_min(1)
     start = ((frames - length + 1) * uniform()).long()
-    inside = span_mask(start, length, frames)
+    inside = _span_mask(start, length, frames)
     level = (levels * uniform()).long()
     rate = torch.cos(math.pi / 2 * uniform())
     share = distributed.rand(batch, frames, generator=generator, device=ids.device)
@@ -75,7 +75,7 @@ def gap_mask(
     return torch.where(chosen, vocabulary.mask, ids), chosen
 
 
-def span_mask(start: Tensor, length: Tensor, frames: int) -> Tensor:
+def _span_mask(start: Tensor, length: Tensor, frames: int) -> Tensor:
     """Bool [B, frames], true in each row's span of ``length`` [B] frames from ``start`` [B]."""
     place = torch.arange(frames, device=start.device)
     return (place >= start[:, None]) & (place < (start + length)[:, None])
@@ -114,7 +114,7 @@ def center_mask(
     draw = distributed.rand(len(ids), generator=generator, device=ids.device)
     length = (frames * (0.02 * 25**draw)).long().clamp_min(1)
     start = (frames - length) // 2
-    inside = span_mask(start, length, frames)
+    inside = _span_mask(start, length, frames)
     chosen = inside[:, None] & (ids < vocabulary.codebook_size)
     return torch.where(chosen, vocabulary.mask, ids), chosen
 

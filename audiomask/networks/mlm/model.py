@@ -46,7 +46,7 @@ class MaskedLM(nn.Module):
         self.stem_layers = Transformer(dim, config.heads, config.stem_layers, config.kernel)
         self.norm = nn.LayerNorm(dim)
         self.heads = nn.ModuleList(
-            output_layer(dim, config.codebook_size, config.head_rank) for _ in range(levels)
+            _output_layer(dim, config.codebook_size, config.head_rank) for _ in range(levels)
         )
         self.code_similarity_heads = nn.ModuleList(
             nn.Linear(dim, config.code_dim) for _ in range(levels)
@@ -156,7 +156,7 @@ class MaskedLM(nn.Module):
         return self.target(hidden, ids, stem, repeated).view(batch, number, frames, dim)
 
 
-def output_layer(dim: int, codes: int, rank: int) -> nn.Module:
+def _output_layer(dim: int, codes: int, rank: int) -> nn.Module:
     """A layer from hidden states to logits of codes, of that rank; 0 for full rank."""
     if not rank:
         return nn.Linear(dim, codes)

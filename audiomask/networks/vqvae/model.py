@@ -282,7 +282,7 @@ class VQVAE(nn.Module):
 
 
 #: known frames a side over which the decoder's error is averaged, and frames in which it fades
-EDGE_FRAMES, FADE_FRAMES = 4, 20
+_EDGE_FRAMES, _FADE_FRAMES = 4, 20
 
 
 def fade_into_gap(error: Tensor, first: int, last: int) -> Tensor:
@@ -297,10 +297,10 @@ def fade_into_gap(error: Tensor, first: int, last: int) -> Tensor:
     place = torch.arange(first, last, device=error.device)
     sides = []
     if first:
-        sides.append((error[:, max(first - EDGE_FRAMES, 0) : first], place - first + 1))
+        sides.append((error[:, max(first - _EDGE_FRAMES, 0) : first], place - first + 1))
     if last < frames:
-        sides.append((error[:, last : last + EDGE_FRAMES], last - place))
-    weights = [torch.exp(-away / FADE_FRAMES) for _, away in sides]
+        sides.append((error[:, last : last + _EDGE_FRAMES], last - place))
+    weights = [torch.exp(-away / _FADE_FRAMES) for _, away in sides]
     total: Tensor | float = sum(weights)
     for (near, _), weight in zip(sides, weights, strict=True):
         # at an edge all of that side's error, in the middle of a long gap none

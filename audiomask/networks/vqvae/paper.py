@@ -163,7 +163,7 @@ def straight_through(latents: Tensor, quantized: Tensor) -> Tensor:
     return latents + (quantized - latents).detach()
 
 
-class ResidualUnit(nn.Module):
+class _ResidualUnit(nn.Module):
     """``x + f(x)`` with f a convolution of kernel 3, ReLU, and one of kernel 1."""
 
     def __init__(self, channels: int) -> None:
@@ -183,7 +183,7 @@ def _encoder(config: PaperConfig) -> nn.Sequential:
     for block in range(config.blocks):
         inputs = 1 if block == 0 else config.channels
         convolution = nn.Conv1d(inputs, config.channels, 4, stride=2, padding=1)
-        layers += [convolution, nn.ReLU(), ResidualUnit(config.channels)]
+        layers += [convolution, nn.ReLU(), _ResidualUnit(config.channels)]
     encoder = nn.Sequential(*layers, nn.Conv1d(config.channels, config.code_dim, 1))
     # PyTorch's default initialization shrinks the signal at every layer; the latents would vary
     # less than one optimizer step moves them, and all would get one code.
@@ -200,7 +200,7 @@ def _decoder(config: PaperConfig) -> nn.Sequential:
     for block in reversed(range(config.blocks)):
         outputs = 1 if block == 0 else config.channels
         convolution = nn.ConvTranspose1d(config.channels, outputs, 4, stride=2, padding=1)
-        layers += [ResidualUnit(config.channels), nn.ReLU(), convolution]
+        layers += [_ResidualUnit(config.channels), nn.ReLU(), convolution]
     return nn.Sequential(*layers)
 
 

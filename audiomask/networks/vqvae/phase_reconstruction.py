@@ -33,10 +33,10 @@ BLOCK = 128
 #: frames over which one block's phases fade into those of the next
 OVERLAP = 16
 #: exponent of the magnitude by which a bin weighs in the phase of its neighbours
-COUPLING_EXPONENT = 3.0
+_COUPLING_EXPONENT = 3.0
 #: Griffin-Lim iterations, and how much of the last step the next one adds
 ITERATIONS = 2
-MOMENTUM = 0.99
+_MOMENTUM = 0.99
 
 
 def frames_needed(start: int, stop: int, total: int, overlap: int) -> tuple[int, int]:
@@ -68,8 +68,8 @@ def propagate(magnitude: Tensor, phase_advance: Tensor) -> Tensor:
     _, batch, frames, bins = phase_advance.shape
     blocks = -(-frames // BLOCK)
     # bins of one partial have phases of alternating sign; without the signs they advance alike
-    signs = alternating_signs(bins, phase_advance.device)
-    noise = random_phasors(bins, phase_advance.device) * signs
+    signs = _alternating_signs(bins, phase_advance.device)
+    noise = _random_phasors(bins, phase_advance.device) * signs
     starts = BLOCK * torch.arange(blocks, device=phase_advance.device)
     phases = phase_advance.new_empty(2, batch, blocks, BLOCK, bins)
     tails = phase_advance.new_empty(2, batch, blocks, OVERLAP, bins)
@@ -79,16 +79,16 @@ def propagate(magnitude: Tensor, phase_advance: Tensor) -> Tensor:
         places = (starts + number).clamp_max(frames - 1)
         advance = phase_advance.index_select(2, places).flatten(1, 2)
         weight = magnitude.index_select(1, places).flatten(0, 1)
-        phase = advance_phases(phase, advance, weight, noise[number, :, None])
+        phase = _advance_phases(phase, advance, weight, noise[number, :, None])
         out = phases[:, :, :, number] if number < BLOCK else tails[:, :, :, number - BLOCK]
         torch.mul(phase.view(2, batch, blocks, bins), signs, out=out)
     ramp = (torch.arange(OVERLAP, device=phase_advance.device) + 0.5)[:, None] / OVERLAP
     heads = phases[:, :, 1:, :OVERLAP]
-    heads.copy_(normalize_phasors(torch.lerp(tails[:, :, :-1], heads, ramp)))
+    heads.copy_(_normalize_phasors(torch.lerp(tails[:, :, :-1], heads, ramp)))
     return phases.flatten(2, 3)[:, :, :frames]
 
 
-def advance_phases(
+def _advance_phases(
     phase: Tensor, phase_advance: Tensor, magnitude: Tensor, noise: Tensor
 ) -> Tensor:
     """The next frame's unit phasors: advanced, coupled with both neighbours, noise where not tonal.
@@ -100,7 +100,7 @@ def advance_phases(
         noise: random phasors [2, 1 or N, bins].
     """
     tonality = complex_abs(phase_advance).clamp_max_(1)
-    phase_advance *= magnitude.add_(1e-5).mul_(1 / 1e-2).pow_(COUPLING_EXPONENT)
+    phase_advance *= magnitude.add_(1e-5).mul_(1 / 1e-2).pow_(_COUPLING_EXPONENT)
     (x, y), (a, b) = phase, phase_advance
     # one more bin of weight zero on either side
     weighted = phase_advance.new_zeros(*phase_advance.shape[:2], phase_advance.shape[2] + 2)
@@ -109,9 +109,9 @@ def advance_phases(
     torch.mul(x, b, out=imaginary).addcmul_(y, a)
     coupled = weighted[..., :-2] + weighted[..., 2:]
     coupled += weighted[..., 1:-1]
-    scale = inverse_abs(coupled).mul_(tonality)
+    scale = _inverse_abs(coupled).mul_(tonality)
     mixed = torch.addcmul((1 - tonality) * noise, coupled, scale)
-    return mixed.mul_(inverse_abs(mixed))
+    return mixed.mul_(_inverse_abs(mixed))
 
 
 def shared_phase(magnitude: Tensor, phase_advance: Tensor) -> tuple[Tensor, Tensor]:
@@ -130,18 +130,18 @@ def shared_phase(magnitude: Tensor, phase_advance: Tensor) -> tuple[Tensor, Tens
     return total.sqrt(), shared
 
 
-def normalize_phasors(z: Tensor) -> Tensor:
+def _normalize_phasors(z: Tensor) -> Tensor:
     """Complex numbers ``z`` [2, …] scaled to absolute value 1."""
-    return z * inverse_abs(z)
+    return z * _inverse_abs(z)
 
 
-def inverse_abs(z: Tensor, min_square: float = 1e-30) -> Tensor:
+def _inverse_abs(z: Tensor, min_square: float = 1e-30) -> Tensor:
     """1 / |z| of complex numbers ``z`` [2, …], |z|² at least ``min_square``."""
     real, imaginary = z
     return torch.addcmul(real.square().add_(min_square), imaginary, imaginary).rsqrt_()
 
 
-def alternating_signs(bins: int, device: torch.device) -> Tensor:
+def _alternating_signs(bins: int, device: torch.device) -> Tensor:
     """+1, -1, +1 … [bins]."""
     signs = torch.ones(bins, device=device)
     signs[1::2] = -1
@@ -149,7 +149,7 @@ def alternating_signs(bins: int, device: torch.device) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def random_phasors(bins: int, device: torch.device) -> Tensor:
+def _random_phasors(bins: int, device: torch.device) -> Tensor:
     """Random phasors [BLOCK + OVERLAP, 2, bins], the same on every machine and in every block."""
     with torch.inference_mode(False):
         generator = torch.Generator().manual_seed(0)
@@ -173,29 +173,29 @@ def propagate_between(
         Unit phasors [2, B, F, bins].
     """
     frames = magnitude.shape[1]
-    forwards = propagate_from(magnitude, phase_advance[:, :, :frames], before)
+    forwards = _propagate_from(magnitude, phase_advance[:, :, :frames], before)
     if after is None:
         return forwards
     # in reversed time a bin's advance is the conjugate of that of the frame after
     other = phase_advance[:, :, 1:].flip(2) * phase_advance.new_tensor([1.0, -1.0]).view(2, 1, 1, 1)
-    backwards = propagate_from(magnitude.flip(1), other, after).flip(2)
+    backwards = _propagate_from(magnitude.flip(1), other, after).flip(2)
     if before is None:
         return backwards
     place = (torch.arange(frames, device=phase_advance.device) + 0.5)[:, None] - frames / 2
     ramp = (place / min(frames, OVERLAP) + 0.5).clamp(0, 1)
-    return normalize_phasors(torch.lerp(forwards, backwards, ramp))
+    return _normalize_phasors(torch.lerp(forwards, backwards, ramp))
 
 
-def propagate_from(magnitude: Tensor, phase_advance: Tensor, start: Tensor | None) -> Tensor:
+def _propagate_from(magnitude: Tensor, phase_advance: Tensor, start: Tensor | None) -> Tensor:
     """Unit phasors [2, B, F, bins] that advance frame by frame from ``start`` [2, B, bins]."""
-    signs = alternating_signs(magnitude.shape[-1], phase_advance.device)
-    noise = random_phasors(magnitude.shape[-1], phase_advance.device) * signs
+    signs = _alternating_signs(magnitude.shape[-1], phase_advance.device)
+    noise = _random_phasors(magnitude.shape[-1], phase_advance.device) * signs
     phase = noise[-1, :, None] if start is None else start * signs
     found = []
     for number in range(magnitude.shape[1]):
         weight = magnitude[:, number].clone()
         advance = phase_advance[:, :, number].expand(2, *weight.shape).clone()
-        phase = advance_phases(phase, advance, weight, noise[number % len(noise), :, None])
+        phase = _advance_phases(phase, advance, weight, noise[number % len(noise), :, None])
         found.append(phase)
     return torch.stack(found, dim=2) * signs
 
@@ -244,9 +244,9 @@ def griffin_lim(
             ahead = found = spectrum.movedim(-1, 0).contiguous()
             if before is not None:
                 if not first:
-                    ahead = torch.lerp(before[:, :, some], found, 1 + MOMENTUM)
+                    ahead = torch.lerp(before[:, :, some], found, 1 + _MOMENTUM)
                 before[:, :, some] = found
-            return ahead * inverse_abs(ahead, 1e-16).mul_(magnitude[:, some])
+            return ahead * _inverse_abs(ahead, 1e-16).mul_(magnitude[:, some])
 
         audio = synthesize(project)
     return audio

@@ -32,7 +32,7 @@ from audiomask.training.task import Required, Task
 #: weights of the loss's terms, in nats a token
 WEIGHTS = {"plain": 0.15, "stem": 0.1}
 #: share of the plain sequences that are one stem, not a mixture
-STEM_ALONE = 0.25
+_STEM_ALONE = 0.25
 
 
 class MLMBatch(NamedTuple):
@@ -113,7 +113,7 @@ def band_power(mixture: Tensor, config: MLMConfig) -> Tensor:
     return to_bands(x.real.square() + x.imag.square(), weights.to(mixture.device))
 
 
-def select(part: Tensor, rows: Tensor) -> Tensor:
+def _select(part: Tensor, rows: Tensor) -> Tensor:
     """Rows of a tensor of a batch, or the tensor itself if it has only these."""
     return part if len(part) == len(rows) else part[rows]
 
@@ -223,9 +223,9 @@ class MLMTask(Task):
         model, vocabulary = self.model, self.model.vocabulary
         mixture = batch.mixture
         rows = stem_rows(model.config, len(mixture)).to(mixture.device)
-        stem, index = select(batch.stem, rows), select(batch.stem_index, rows)
+        stem, index = _select(batch.stem, rows), _select(batch.stem_index, rows)
         # plain sequences: every row, a stem in place of the mixture in some of them
-        alone = distributed.rand(len(rows), 1, 1, device=stem.device) < STEM_ALONE
+        alone = distributed.rand(len(rows), 1, 1, device=stem.device) < _STEM_ALONE
         plain = mixture.clone()
         plain[rows] = torch.where(alone, stem, plain[rows])
         inputs, chosen = mixed_mask(plain, vocabulary)
@@ -234,13 +234,15 @@ class MLMTask(Task):
             return terms
         features = None
         if model.config.bands:
-            features = band_features(select(batch.mixture_power, rows))
+            features = band_features(_select(batch.mixture_power, rows))
         context = model.context(mixture[rows], features)
         stems = model.predict_all_stems(context)
-        terms["stem"] = self.stem_nll(context, stems, stem, index)
+        terms["stem"] = self._stem_nll(context, stems, stem, index)
         return terms
 
-    def stem_nll(self, context: Tensor, stems: Tensor, codes: Tensor, stem_index: Tensor) -> Tensor:
+    def _stem_nll(
+        self, context: Tensor, stems: Tensor, codes: Tensor, stem_index: Tensor
+    ) -> Tensor:
         """Mean negative log-likelihood of stems that are masked completely and partly.
 
         Args:

@@ -19,7 +19,7 @@ from audiomask.training.config import TrainConfig
 from audiomask.training.task import Task
 
 #: seconds of an excerpt; number of crops from it; seconds of each crop
-EXCERPT_SECONDS, CROPS, CROP_SECONDS = 3.0, 2, 0.75
+EXCERPT_SECONDS, CROPS, _CROP_SECONDS = 3.0, 2, 0.75
 #: excerpts whose crops a VQ-VAE is initialized from
 EXAMPLES = 64
 
@@ -32,7 +32,7 @@ class VQVAETask(Task):
     needs_stems = False
     #: weight of a step in the running usage of codes; share of the mean usage below which a code
     #: is dead
-    USAGE, DEAD = 0.02, 0.01
+    _USAGE, _DEAD = 0.02, 0.01
     usage: Tensor | None = None
 
     @classmethod
@@ -50,7 +50,7 @@ class VQVAETask(Task):
         """Crops of excerpts."""
         config = self.model.config
         rate, hop = config.sample_rate, config.hop_length
-        return Crops(round(CROP_SECONDS * rate / hop) * hop, CROPS, seed)
+        return Crops(round(_CROP_SECONDS * rate / hop) * hop, CROPS, seed)
 
     def initialize(self, excerpts: InterleavedDataset, builder: BatchBuilder) -> None:
         """Initialize the default model from crops."""
@@ -87,8 +87,8 @@ class VQVAETask(Task):
             [torch.bincount(level.flatten(), minlength=size) for level in codes.unbind(dim=1)]
         ).float()
         counts = distributed.all_reduce_sum(counts)
-        self.usage = counts if self.usage is None else self.usage.lerp(counts, self.USAGE)
-        return (self.usage < self.DEAD * self.usage.mean(dim=1, keepdim=True)).float().sum(dim=1)
+        self.usage = counts if self.usage is None else self.usage.lerp(counts, self._USAGE)
+        return (self.usage < self._DEAD * self.usage.mean(dim=1, keepdim=True)).float().sum(dim=1)
 
     def audio_samples(self, batch: Tensor) -> dict[str, Tensor]:
         """The first crops of a batch [B, N, T], and their reconstructions."""
@@ -113,7 +113,7 @@ class Crops:
     """
 
     def __init__(self, crop: int, number: int, seed: int) -> None:
-        self.crop, self.number, self.seed = crop, number, seed
+        self._crop, self.number, self.seed = crop, number, seed
 
     def draw(self, index: int) -> Tensor:
         """Uniform random numbers [N, 3]: for stem, position and level."""
@@ -133,11 +133,11 @@ class Crops:
         alone = (torch.arange(self.number, device=drawn.device) % 2 == 1) & (count > 0)
         source = torch.where(alone, stem + 1, 0)
         length = sources.shape[-1]
-        latest = max(length - self.crop, 0)
+        latest = max(length - self._crop, 0)
         start = (place * (latest + 1)).long().clamp_max(latest)
         batch = torch.arange(len(sources), device=drawn.device)[:, None]
         first = (batch * sources.shape[1] + source) * length + start
-        offsets = torch.arange(min(self.crop, length), device=drawn.device)
+        offsets = torch.arange(min(self._crop, length), device=drawn.device)
         crops = sources.flatten()[first[..., None] + offsets]
         loud = crops.square().mean(dim=-1).sqrt()
         # a random level, as a third of the stems are too quiet to learn much from

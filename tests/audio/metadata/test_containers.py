@@ -143,7 +143,7 @@ def test_room_is_made_in_place(content: bytes, position: int, shift: int, block:
     shift = max(shift, -position)
     file = io.BytesIO(content)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("audiomask.audio.metadata.moving._BLOCK", block)
+        patch.setattr("audiomask.audio.metadata.moving.BLOCK", block)
         make_room(file, position, shift)
     made = file.getvalue()
     assert made[position + shift :] == content[position:]

@@ -203,8 +203,8 @@ def test_peaks_at_full_scale_are_sound() -> None:
 
 
 def test_many_channels_and_the_blocks_as_they_are() -> None:
-    frames = 3 * module._BLOCK_SAMPLES // 32 + 100
-    border = module._BLOCK_SAMPLES // 32
+    frames = 3 * module.BLOCK_SAMPLES // 32 + 100
+    border = module.BLOCK_SAMPLES // 32
     audio = restless_noise(32, frames)
     audio[:, border - 60 : border + 60] = 0
     audio[:, 2 * border : 2 * border + 200] = torch.linspace(-0.5, 0.5, 32)[:, None]

@@ -142,7 +142,7 @@ def test_blocks_of_any_size_find_what_a_search_by_sample_finds(
     audio = damaged(pieces, channels, seed)
     source = MemorySource(torch.from_numpy(audio), RATE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_BLOCK_SAMPLES", block * channels)
+        patch.setattr(module, "BLOCK_SAMPLES", block * channels)
         patch.setattr(exact, "LONGEST_CREST", CREST / RATE)
         patch.setattr(module, "is_rest", lambda *_: False)
         found = told(detect_faults(source, shortest / RATE, kinds))
