@@ -101,7 +101,7 @@ def _flac_frame_end(head: bytes, size: int) -> int | None:
         head: 16 bytes.
         size: samples of a frame, in files of a fixed block size.
     """
-    if len(head) < 16 or head[1] & 0xFE != 0xF8:
+    if len(head) < 16 or head[1] & 0xFE != 0xF8 or head[4] == 0xFF:
         return None
     code = head[2] >> 4
     extra = max(8 - (head[4] ^ 0xFF).bit_length() - 1, 0)  # bytes after the number's first

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from signals import uniform_noise
 
-from audiomask.audio import mpeg
+from audiomask.audio import links, mpeg
 from audiomask.audio.links import find_links, may_be_chained
 
 FRAME = b"\xff\xfb\x90\x00" + bytes(413)
@@ -61,3 +61,11 @@ def test_links_are_found(tmp_path: Path, ending: str) -> None:
     both.write_bytes(b"".join(made))
     assert may_be_chained(both)
     assert find_links(both) == [(0, first), (first, first + len(made[1]))]
+
+
+@given(rest=st.binary(min_size=14, max_size=14), size=st.integers(0, 65535))
+@example(rest=bytes([0x12, 0x34, 0xFF]) + bytes(11), size=4096)
+def test_bytes_that_look_like_a_flac_frame_are_no_error(rest: bytes, size: int) -> None:
+    # sound itself has such bytes now and then
+    end = links._flac_frame_end(b"\xff\xf8" + rest, size)
+    assert end is None or end >= 0
