@@ -2,12 +2,11 @@
 
     python tests/benchmarks/codecs.py --threads 2 --seconds 30 --json FILE
 
-The peers are the `transformers` models with random weights, which cost the same as trained ones;
-EnCodec runs at 6 kbit/s, DAC with its 9 codebooks (7.8 kbit/s). All get mono noise at their own
-sample rate, whole, in fp32 on the CPU, and take turns, so that a machine that slows down slows
-all of them; the first turn does not count. DAC gets 10 seconds only, which it takes longer than
-that to code. The VQ-VAE stands there twice: as `Engine.tokenize` and `detokenize` run it, in
-windows, with all that surrounds it, and bare in one pass.
+The peers are `transformers` models with random weights, which take as long as trained ones: EnCodec
+at 6 kbit/s, and DAC with 9 codebooks (7.8 kbit/s). All process mono noise at their own sample rate,
+in one piece, in fp32 on the CPU. They take turns, so that a slower machine slows all; the first
+turn does not count. DAC gets 10 seconds, as it is slower than realtime. The VQ-VAE is measured
+twice: in windows by `Engine.tokenize` and `detokenize`, and the bare network in one pass.
 """
 
 from __future__ import annotations
@@ -40,11 +39,11 @@ class Codec:
     """Something that encodes and decodes.
 
     Attributes:
-        name: what it is called.
-        sample_rate: samples a second.
-        hop: samples a frame; it gets whole frames.
-        encode: from audio [1, T] to what ``decode`` takes.
-        decode: from there to audio [..., T].
+        name: for the table.
+        sample_rate: in Hz.
+        hop: samples a frame.
+        encode: from audio [1, T] to the input of ``decode``.
+        decode: to audio [..., T].
     """
 
     name: str
@@ -54,13 +53,13 @@ class Codec:
     decode: Callable[[Any], Tensor]
 
     def noise(self, seconds: float) -> Tensor:
-        """What it gets to encode, [1, T]: so many seconds at least, at -20 dBFS."""
+        """Noise at -20 dBFS, [1, T]: whole frames of at least so many seconds."""
         frames = math.ceil(seconds * self.sample_rate / self.hop)
         return 0.1 * torch.randn(1, frames * self.hop, generator=torch.Generator().manual_seed(0))
 
 
 def ours(engine: Engine) -> list[Codec]:
-    """The engine's VQ-VAE, as users run it and bare."""
+    """The engine's VQ-VAE, in windows and in one pass."""
     vqvae = engine.vqvae
     rate, hop = vqvae.config.sample_rate, vqvae.config.hop_length
     return [
@@ -76,11 +75,7 @@ def ours(engine: Engine) -> list[Codec]:
 
 
 def encodec() -> Codec:
-    """EnCodec at 6 kbit/s: 8 codebooks.
-
-    A new model's codebooks are all zeros, which would give its decoder nothing but zeros to work
-    on; they are drawn as well.
-    """
+    """EnCodec at 6 kbit/s, with 8 codebooks of random codes, as new ones are all zeros."""
     from transformers import EncodecConfig, EncodecModel
 
     model = EncodecModel(EncodecConfig()).eval()
@@ -116,15 +111,15 @@ def dac() -> Codec:
 def speeds(
     codecs: Sequence[Codec], audio: Sequence[Tensor], repeats: int
 ) -> list[dict[str, list[float]]]:
-    """Times real time of every codec, of encoding and decoding, repeat by repeat.
+    """Speeds of encoding and decoding of every codec and repeat, in times realtime.
 
     Args:
-        codecs: these take turns.
-        audio: what each gets, [1, T].
+        codecs: take turns.
+        audio: of each, [1, T].
         repeats: turns that count, after one that does not.
 
     Raises:
-        RuntimeError: one does not decode as much as it got.
+        RuntimeError: decoded audio has another length.
     """
     found: list[dict[str, list[float]]] = [{name: [] for name in WORK} for _ in codecs]
     for turn in range(repeats + 1):
@@ -150,7 +145,7 @@ def main(
     dac_seconds: Annotated[float, typer.Option(min=0.1, help="Of audio for DAC.")] = 10.0,
     threads: Annotated[int, typer.Option(min=1)] = 2,
     repeats: Annotated[int, typer.Option(min=1, help="Turns that count.")] = 5,
-    json: Annotated[Path | None, typer.Option(help="Write all that was measured here.")] = None,
+    json: Annotated[Path | None, typer.Option(help="File for all results.")] = None,
 ) -> None:
     """Measure how many seconds of audio a second each codec encodes and decodes."""
     try:

@@ -1,4 +1,4 @@
-"""Cost: processor time on one thread, ours beside that of peers doing the same, in one run.
+"""Processor time on one thread, compared with peers in the same run.
 
     OMP_NUM_THREADS=1 python tests/benchmarks/cost.py --rounds 5 --json FILE [--song SONG.wav]
 
@@ -9,9 +9,9 @@ beside EnCodec 24 kHz at 6 kbit/s, each at its own sample rate. Peers have rando
 cost the same as trained ones. ``start-up`` is the whole command `audiomask separate SONG --stem
 guitar`, beside `python -c "import torch"`.
 
-All get noise of the same length in memory and take turns, round by round, after one round that does
-not count. What counts is the time of the processor, not that of the wall, so that other work on the
-machine disturbs little. The ratio is the median of the rounds' own.
+All process noise of the same length in memory and take turns, after one round that does not count.
+Processor time is measured rather than wall time, as other work on the machine affects it little.
+The ratio is the median over the rounds.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ Work = Callable[[], object]
 
 @dataclass(frozen=True)
 class Pair:
-    """The same work by us and by a peer.
+    """The same work by audiomask and by a peer.
 
     Attributes:
         name: of the work.
-        peer: what the peer is.
-        ours, theirs: do it; their results are thrown away.
-        clock: tells the processor time, in seconds.
-        seconds: of audio; None where only the ratio counts.
+        peer: its name.
+        ours, theirs: do the work.
+        clock: returns the processor time, in seconds.
+        seconds: of audio; None for work without audio.
     """
 
     name: str
@@ -70,13 +70,13 @@ class Pair:
 
 
 def noise(channels: int, seconds: float, rate: int) -> Tensor:
-    """Sound to work on [C, T], at -20 dBFS."""
+    """Noise at -20 dBFS, [C, T]."""
     shape = (channels, round(seconds * rate))
     return 0.1 * torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
 def separation(engine: Engine, seconds: float) -> Pair:
-    """All stems of stereo, beside Open-Unmix."""
+    """Separation of stereo into all stems, compared with Open-Unmix."""
     audio = noise(2, seconds, umx.SAMPLE_RATE)
     source = MemorySource(audio, umx.SAMPLE_RATE)
     stems = engine.stems()
@@ -91,7 +91,7 @@ def separation(engine: Engine, seconds: float) -> Pair:
 
 
 def coding(engine: Engine, seconds: float) -> list[Pair]:
-    """Tokens of mono and back, beside EnCodec."""
+    """Encoding and decoding of mono, compared with EnCodec."""
     source = MemorySource(noise(1, seconds, 44_100), 44_100)
     tokens = engine.tokenize(source)
     peer = EncodecModel.encodec_model_24khz(pretrained=False).eval()
@@ -116,7 +116,7 @@ def coding(engine: Engine, seconds: float) -> list[Pair]:
 
 
 def start_up(song: Path, folder: str) -> Pair:
-    """One stem of a song by the command, beside the import of PyTorch."""
+    """The command for one stem of a song, compared with the import of PyTorch."""
     command = [sys.executable, "-m", "audiomask", "separate", str(song), "--stem", "guitar"]
     command += ["-o", folder, "--overwrite", "--quiet", "--threads", "1", "--device", "cpu"]
 
@@ -133,14 +133,14 @@ def start_up(song: Path, folder: str) -> Pair:
 
 
 def taken(work: Work, clock: Callable[[], float]) -> float:
-    """The processor time of some work, in seconds."""
+    """The processor time of work, in seconds."""
     began = clock()
     work()
     return clock() - began
 
 
 def flags() -> str:
-    """What the processor can do that PyTorch makes use of."""
+    """The processor, and the instruction sets that PyTorch uses."""
     capability = torch.backends.cpu.get_cpu_capability()
     amx = ", AMX" if torch.cpu._is_amx_tile_supported() else ""
     return f"{platform.processor() or platform.machine()}, {capability}{amx}"
@@ -151,8 +151,8 @@ def main(
     seconds: Annotated[float, typer.Option(min=1, help="Of audio.")] = 30.0,
     rounds: Annotated[int, typer.Option(min=1, help="Turns that count.")] = 5,
     song: Annotated[Path, typer.Option(help="For the whole command.")] = SONG,
-    only: Annotated[str, typer.Option(help="Work whose name begins so.")] = "",
-    json: Annotated[Path | None, typer.Option(help="Write all that was measured here.")] = None,
+    only: Annotated[str, typer.Option(help="Only work whose name begins so.")] = "",
+    json: Annotated[Path | None, typer.Option(help="File for all results.")] = None,
 ) -> None:
     """Measure processor time per second of audio, ours and the peers'."""
     torch.set_num_threads(1)
@@ -189,9 +189,9 @@ def main(
 
 
 def row(pair: Pair, times: Mapping[str, list[float]]) -> list[str]:
-    """A line of the table: times a second of audio, and how many times ours the peer's is.
+    """A row of the table: time per second of audio, and the ratio of the peer's time to ours.
 
-    Where there is no audio to go by, it is the other way round: how many times the peer's ours is.
+    For work without audio: the time, and the ratio of our time to the peer's.
     """
     ours, theirs = times["ours"], times["theirs"]
     ratios = [b / a for a, b in zip(ours, theirs, strict=True)]

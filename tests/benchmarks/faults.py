@@ -1,8 +1,8 @@
-"""Which planted faults infill finds, and what it takes for faults where there are none.
+"""Detection of faults: planted faults found, and false alarms, compared with pydub.
 
-Dropouts of 5 to 300 ms are planted into the recordings of a folder, one kind a recording: silence
-that went through MP3, AAC or Vorbis, or noise at a floor. The recordings as they are tell of false
-alarms. Beside it stands pydub's ``detect_silence`` at -50 dBFS. Needs ffmpeg.
+Dropouts of 5 to 300 ms are planted into the recordings of a folder, one kind a recording: silence,
+also before encoding as MP3, AAC or Vorbis, or noise. False alarms are counted in the unchanged
+recordings. The baseline is pydub's ``detect_silence`` at -50 dBFS. Needs ffmpeg.
 
     python tests/benchmarks/faults.py music/ --part 2/3
 """
@@ -28,7 +28,7 @@ Audio = npt.NDArray[np.float32]
 Spans = list[tuple[float, float]]
 
 LENGTHS = (0.005, 0.008, 0.012, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3)
-#: what a fault holds, and what the recording goes through
+#: contents of a fault, as a level in dBFS, and encodings of the recording
 FLOORS = {"silence": None, "noise -60 dBFS": -60.0, "noise -80 dBFS": -80.0}
 CODINGS = {
     "mp3 64k": ("mp3", "-b:a", "64k"),
@@ -38,20 +38,20 @@ CODINGS = {
     "aac 128k": ("m4a", "-c:a", "aac", "-b:a", "128k"),
     "vorbis q4": ("ogg", "-c:a", "libvorbis", "-q:a", "4"),
 }
-#: seconds by which both edges may be off
+#: largest error of both edges, in seconds
 TOLERANCE = 0.004
-#: dBFS that there is on both sides of a fault at least
+#: lowest level on both sides of a fault, in dBFS
 QUIET = -45.0
 CLICKS = "clicks"
 
 
 def level(audio: Audio) -> float:
-    """Decibels of full scale."""
+    """Root mean square, in dB of full scale."""
     return float(10 * np.log10(np.square(audio, dtype=np.float64).mean() + 1e-12))
 
 
 def plant(audio: Audio, rate: int, kind: str, seed: int) -> tuple[Audio, Spans]:
-    """A copy of audio [T, C] with a fault about every two seconds, and where they are."""
+    """A copy of audio [T, C] with a fault about every two seconds, and their spans in seconds."""
     rng = np.random.default_rng(seed)
     made, spans = audio.copy(), []
     for begin in np.arange(1.0, len(audio) / rate - 1.5, 2.2):
@@ -76,21 +76,21 @@ def plant(audio: Audio, rate: int, kind: str, seed: int) -> tuple[Audio, Spans]:
 
 
 def ours(path: Path, kinds: tuple[str, ...]) -> Spans:
-    """What ``infill`` would fill."""
+    """The spans that ``infill`` would fill, in seconds."""
     with AudioFile(path) as file:
         faults = [f.gap for f in detect_faults(file, 0.004, kinds) if not f.left]
         return [(gap.start / file.sample_rate, gap.stop / file.sample_rate) for gap in faults]
 
 
 def peer(path: Path) -> Spans:
-    """What pydub takes for silence, with silence at the ends left out."""
+    """The spans that pydub finds silent, in seconds, except at the ends."""
     sound = AudioSegment.from_file(path)
     spans = detect_silence(sound, min_silence_len=5, silence_thresh=-50)
     return [(a / 1000, b / 1000) for a, b in spans if a > 0 and b < len(sound)]
 
 
 def main() -> None:
-    """Count and print."""
+    """Count planted faults that are found, and false alarms."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("data", type=Path, nargs="+", help="folders of recordings without faults")
     parser.add_argument("--part", default="0/1", help="K/N: every N-th recording, from the K-th on")
@@ -126,9 +126,9 @@ def main() -> None:
                 target = coded
             planted[variant] += len(spans)
             slack = 0.001 if arguments.clicks else TOLERANCE
-            for name, told in (("audiomask", ours(target, kinds)), ("pydub", peer(target))):
+            for name, detected in (("audiomask", ours(target, kinds)), ("pydub", peer(target))):
                 found[f"{name} {variant}"] += sum(
-                    any(abs(a - start) < slack and abs(b - stop) < slack for a, b in told)
+                    any(abs(a - start) < slack and abs(b - stop) < slack for a, b in detected)
                     for start, stop in spans
                 )
     for variant in variants:

@@ -1,12 +1,11 @@
-"""How fast training data is made, beside a plain loop of soundfile.read on the same excerpts.
+"""Speed of the training data, compared with a loop of soundfile.read over the same excerpts.
 
     python tests/benchmarks/loaders.py NOTES MIDI,NOTES SLAKH MUSIC SHARDS --workers 2
 
-One row for every argument, a folder or address that ``audiomask train --data`` takes or several
-with commas between them. Seconds of mixture a second: the loader with its workers, everything
-done that a training step needs; the loader in this process alone; the plain loop, which only
-reads what the loader has read, one file after the other. Bands and shards read no files: for them
-the loop reads their stems from FLAC files, as if somebody had rendered and stored them all.
+One row for every argument: one or several folders or addresses of ``audiomask train --data``,
+separated by commas. The speeds are seconds of mixture a second, of the loader with workers, of the
+loader without workers, and of a plain loop that only reads the same files. Bands and shards read no
+files; for them the loop reads rendered stems from FLAC files.
 """
 
 from __future__ import annotations
@@ -40,10 +39,10 @@ Read = tuple[Path, int, int]
 
 
 class Everything:
-    """A batch of excerpts as they are."""
+    """A batch builder that returns the excerpts."""
 
     def draw(self, index: int) -> torch.Tensor:
-        """Nothing."""
+        """Unused."""
         return torch.tensor(index)
 
     def __call__(self, excerpts: Excerpt, drawn: torch.Tensor) -> Excerpt:
@@ -51,12 +50,12 @@ class Everything:
         return excerpts
 
 
-def loaded(blend: InterleavedDataset, items: int, batch: int, workers: int) -> float:
-    """Seconds of mixture a second from a loader, its start left out."""
+def loaded(dataset: InterleavedDataset, items: int, batch: int, workers: int) -> float:
+    """Speed of a loader after its start."""
     loader = DataLoader(
-        RankSlice(SeededItems(blend, Everything()), 0, batch * max(workers, 1) + items, batch),
+        RankSlice(SeededItems(dataset, Everything()), 0, batch * max(workers, 1) + items, batch),
         batch_size=batch,
-        collate_fn=CpuCollate(blend, Everything()),
+        collate_fn=CpuCollate(dataset, Everything()),
         num_workers=workers,
     )
     began, counted = 0.0, -batch * max(workers, 1)
@@ -67,8 +66,8 @@ def loaded(blend: InterleavedDataset, items: int, batch: int, workers: int) -> f
     return items * SAMPLES / RATE / (time.perf_counter() - began)
 
 
-def watched(blend: InterleavedDataset, items: int) -> list[Read]:
-    """What is read for the first items, as (file, first sample, last) at 44.1 kHz."""
+def watched(dataset: InterleavedDataset, items: int) -> list[Read]:
+    """The spans that the first items read: file, and samples [first, last) at 44.1 kHz."""
     found: list[Read] = []
     original = reading.read_span
 
@@ -79,17 +78,17 @@ def watched(blend: InterleavedDataset, items: int) -> list[Read]:
     reading.read_span = read
     try:
         for index in range(items):
-            blend.excerpt(index)
+            dataset.excerpt(index)
     finally:
         reading.read_span = original
     return found
 
 
-def stored(blend: InterleavedDataset, items: int, folder: Path) -> list[Read]:
-    """The stems of the first items as FLAC files."""
+def stored(dataset: InterleavedDataset, items: int, folder: Path) -> list[Read]:
+    """The spans of FLAC files of the first items' stems, which are written to a folder."""
     found = []
     for index in range(items):
-        for number, stem in enumerate(blend.excerpt(index).stems):
+        for number, stem in enumerate(dataset.excerpt(index).stems):
             if stem.any():
                 file = folder / f"{index}-{number}.flac"
                 sf.write(file, stem.T.numpy(), RATE)
@@ -98,7 +97,7 @@ def stored(blend: InterleavedDataset, items: int, folder: Path) -> list[Read]:
 
 
 def plain(reads: Sequence[Read], items: int) -> float:
-    """Seconds of mixture a second when the excerpts are merely read."""
+    """Speed of reading spans by soundfile."""
     began = time.perf_counter()
     for file, start, stop in reads:
         scale = sf.info(file).samplerate / RATE
@@ -107,10 +106,10 @@ def plain(reads: Sequence[Read], items: int) -> float:
     return items * SAMPLES / RATE / (time.perf_counter() - began)
 
 
-def plans(blend: InterleavedDataset, items: int) -> float | None:
-    """Seconds of mixture a second of plans alone, one process: what a GPU is fed with."""
+def plans(dataset: InterleavedDataset, items: int) -> float | None:
+    """Speed of making plans in one process, without rendering; None if not all items are plans."""
     began = time.perf_counter()
-    if not all(isinstance(blend[index], RenderPlan) for index in range(items)):
+    if not all(isinstance(dataset[index], RenderPlan) for index in range(items)):
         return None
     return items * SAMPLES / RATE / (time.perf_counter() - began)
 
@@ -125,7 +124,7 @@ def main(
         bool, typer.Option(help="Without augmentation: read and mix alone.")
     ] = False,
 ) -> None:
-    """Measure the loaders."""
+    """Measure the speed of the training data."""
     torch.set_num_threads(1)
     table = Table(title="seconds of mixture a second")
     for column in ("data", "layout", f"{workers} workers", "no worker", "plain loop", "plans"):
@@ -134,14 +133,14 @@ def main(
         sources = [recognize(name) for name in argument.split(",")]
         names = sorted({stem for source in sources for stem in source.stems} - {"other"})
         varied = NONE if recorded else None
-        blend = open_data(sources, names[:4], SAMPLES, 0, augmentation=varied, cache=cache)
+        dataset = open_data(sources, names[:4], SAMPLES, 0, augmentation=varied, cache=cache)
         note(f"{argument}: {len(names[:4])} stems, {', '.join(names[:4]) or 'recordings'}")
-        helped = loaded(blend, items, batch, workers)
-        alone = loaded(blend, items, batch, 0)
+        helped = loaded(dataset, items, batch, workers)
+        alone = loaded(dataset, items, batch, 0)
         with tempfile.TemporaryDirectory() as folder:
-            reads = watched(blend, items) or stored(blend, items, Path(folder))
+            reads = watched(dataset, items) or stored(dataset, items, Path(folder))
             peer = plain(reads, items)
-        made = plans(blend, items)
+        made = plans(dataset, items)
         numbers = [f"{value:,.0f}" for value in (helped, alone, peer)]
         layout = " + ".join(source.layout for source in sources)
         label = ", ".join(source.folder.name for source in sources)

@@ -1,12 +1,11 @@
-"""Long files: memory and speed of every subcommand on recordings of one minute to an hour and more.
+"""Memory and speed of every subcommand on recordings of a minute to an hour and more.
 
     python tests/benchmarks/long_files.py --minutes 1 --minutes 10 --minutes 60 --json FILE
 
-The recording is stereo at 44.1 kHz in 16 bits: the song in `examples/` again and again, every time
-at another level and turned the other way round, written piece by piece. For infill a dropout of
-300 ms is cut every 15 seconds, which it has to find. Each subcommand runs as it is installed, in a
-process of its own with the bundled checkpoints; its peak of resident memory is what the kernel
-tells when it has ended. Start-up is part of the time, so that a minute looks slower than it is.
+The recording is stereo at 44.1 kHz and 16 bits: the song in `examples/`, repeated at random levels
+and with channels swapped at random. For infill it has a dropout of 300 ms every 15 seconds. Each
+subcommand runs in a process of its own, with the bundled checkpoints. The kernel reports its peak
+of resident memory. The time includes start-up, which matters for short recordings.
 """
 
 from __future__ import annotations
@@ -40,15 +39,15 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 def write_recording(path: Path, minutes: float, dropouts: bool) -> None:
-    """Write a recording so long, with or without dropouts, in flat memory."""
+    """Write a recording of a number of minutes, with or without dropouts, in constant memory."""
     song, rate = soundfile.read(SONG, dtype="float32")
     song = np.roll(song, rate // 7, axis=0)  # no silent start at every seam
     left = round(60 * minutes * rate)
-    drawn = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     every, length, position = round(EVERY * rate), round(DROPOUT * rate), 0
     with soundfile.SoundFile(path, "w", rate, 2, subtype="PCM_16") as file:
         while left > 0:
-            piece = drawn.uniform(0.3, 1.0) * song[:left, :: drawn.choice((-1, 1))]
+            piece = rng.uniform(0.3, 1.0) * song[:left, :: rng.choice((-1, 1))]
             if dropouts:
                 where = (np.arange(position, position + len(piece)) % every) >= every - length
                 piece[where] = 0
@@ -58,25 +57,28 @@ def write_recording(path: Path, minutes: float, dropouts: bool) -> None:
 
 
 def measured(arguments: Sequence[str]) -> tuple[float, float]:
-    """Seconds and peak of resident memory in MiB of the installed command; SystemExit if it fails.
+    """Time in seconds and peak of resident memory in MiB of the installed command.
 
     Args:
         arguments: of ``audiomask``.
+
+    Raises:
+        SystemExit: it fails.
     """
     script = Path(sysconfig.get_path("scripts"), "audiomask")
     began = time.perf_counter()
     run = subprocess.Popen([script, *arguments], stderr=subprocess.PIPE)
     assert run.stderr is not None
-    told = run.stderr.read().decode()
+    messages = run.stderr.read().decode()
     _, status, used = os.wait4(run.pid, 0)
     run.returncode = os.waitstatus_to_exitcode(status)
     if run.returncode:
-        raise SystemExit(f"long_files: error: audiomask {' '.join(arguments)}: {told}")
+        raise SystemExit(f"long_files: error: audiomask {' '.join(arguments)}: {messages}")
     return time.perf_counter() - began, used.ru_maxrss / KIB_PER_MIB
 
 
 def arguments_of(command: str, folder: Path) -> list[str]:
-    """What to call a subcommand with, in a folder of recordings and earlier results."""
+    """The arguments of a subcommand, in a folder of recordings and earlier results."""
     places = {
         "tokenize": ["whole.wav", "-o", "whole.safetensors"],
         "detokenize": ["whole.safetensors", "-o", "back.wav"],
@@ -91,15 +93,15 @@ def main(
     minutes: Annotated[list[float] | None, typer.Option(help="Lengths.")] = None,
     command: Annotated[list[str] | None, typer.Option(help="Which; default: all.")] = None,
     threads: Annotated[int | None, typer.Option(min=1)] = None,
-    work: Annotated[Path | None, typer.Option(help="Where there is room for the files.")] = None,
-    json: Annotated[Path | None, typer.Option(help="Write all that was measured here.")] = None,
+    work: Annotated[Path | None, typer.Option(help="Folder for temporary files.")] = None,
+    json: Annotated[Path | None, typer.Option(help="File for all results.")] = None,
 ) -> None:
-    """Measure how memory and speed go with length."""
+    """Measure memory and speed by length."""
     lengths, commands = minutes or [1.0, 10.0, 60.0], command or list(COMMANDS)
     if unknown := set(commands) - set(COMMANDS):
         raise SystemExit(f"long_files: error: no subcommand {', '.join(sorted(unknown))}")
     if "detokenize" in commands and "tokenize" not in commands:
-        commands.insert(0, "tokenize")  # makes what is to be decoded
+        commands.insert(0, "tokenize")  # makes the tokens
     options = ["--threads", str(threads)] if threads else []
     found: list[dict[str, Any]] = []
     for length in lengths:

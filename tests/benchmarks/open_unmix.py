@@ -1,28 +1,24 @@
-"""Open-Unmix trained on the data of `audiomask train masks`, and compared with what that makes.
+"""Open-Unmix, trained on the data of `audiomask train masks`, and compared with our separation.
 
     python tests/benchmarks/open_unmix.py train DATA... --out DIR --minutes M [--width 256]
     python tests/benchmarks/open_unmix.py compare SONGS... --open-unmix DIR --model MODELS
 
-``train`` takes the published recipe: a model for each stem of three BLSTM layers, STFT of
-4096/1024, 16 kHz of bandwidth, inputs normalised by the data's own mean and scale, mean squared
-error of magnitudes, Adam at 1e-3 with a weight decay of 1e-5, batches of 16 excerpts of 6 s. What
-differs: the published width is 512; the excerpts are mono; and where the recipe multiplies the
-rate by 0.3 on plateaus for as long as it takes, here that happens after 70, 85 and 95 % of a wall
-time that is fixed for all stems together, from where the data are open. The excerpts are those of
-`audiomask train masks` with the same --data, --seed and --cache, as long as said here and on one
-channel. Each is made once for all models. Heavy products are in bf16 where the machine is fast at
-that, as they are there. SIGTERM saves; --resume goes on, and --minutes then counts from the first
-beginning.
+``train`` follows the published recipe: a model of three BLSTM layers for each stem, STFT of
+4096/1024, 16 kHz of bandwidth, inputs normalized by the data's mean and scale, mean squared error
+of magnitudes, Adam at 1e-3 with a weight decay of 1e-5, batches of 16 excerpts of 6 s. Three things
+differ: the published width is 512; the excerpts are mono; and the learning rate is multiplied by
+0.3 after 70, 85 and 95 % of a fixed wall time for all stems together, rather than on plateaus. The
+excerpts are those of `audiomask train masks` with the same --data, --seed and --cache, each made
+once for all models. bf16 is used where the machine is fast at it. SIGTERM saves the run; --resume
+continues it, with --minutes counted from its beginning.
 
-``compare`` prints the improvement of SI-SDR over the mixture, by the rules of `audiomask evaluate
-separate`; the mel distance to the true stem, which asks for no phases, of which tokens have none;
-and how many seconds of audio a second each system separates into all stems. Open-Unmix is its own
-Separator with one Wiener step over all stems and the residual; its models, trained on one channel,
-see each channel of a song by itself. All systems get a song in memory, as it is in its files, and
-take turns song by song, after one that does not count; songs at other rates than 44.1 kHz are
-resampled for Open-Unmix as they are for ours, within the time. "Untrained" rows are there for
-speed, on which weights have no bearing: models that see all channels at once, as the published
-ones do, of the width at hand and of the published one.
+``compare`` prints the improvement of SI-SDR over the mixture, as `audiomask evaluate separate`
+does; the mel distance to the true stem, which ignores phases; and the speed of separation into all
+stems. Open-Unmix has its own Separator, with one Wiener step over all stems and the residual; its
+mono models process each channel of a song. Systems take turns song by song, after one song that
+does not count; the time includes resampling. "Untrained" rows are for speed only, which does not
+depend on the weights: models that process all channels at once, as the published ones do, of the
+width at hand and of the published one.
 """
 
 from __future__ import annotations
@@ -64,7 +60,7 @@ except ModuleNotFoundError as missing:
 
 MIXTURE, LOWPASS, ORACLE = "mixture", f"lowpass {CUTOFF} Hz", "ideal ratio mask"
 LOW = "bass"
-#: seconds of the first song that every system separates before it counts
+#: seconds of the song that does not count
 WARM_UP = 12.0
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -86,7 +82,7 @@ def train(
     workers: Annotated[int, typer.Option(min=0, help="Processes that load data.")] = 0,
     cache: Annotated[Path | None, typer.Option(help="As --cache of audiomask train.")] = None,
     device: Annotated[str, typer.Option()] = "auto",
-    resume: Annotated[bool, typer.Option(help="Go on with the run in --out.")] = False,
+    resume: Annotated[bool, typer.Option(help="Continue the run in --out.")] = False,
 ) -> None:
     """Train Open-Unmix for a fixed wall time."""
     if threads is not None:
@@ -98,7 +94,7 @@ def train(
         umx.check_place(out, resume)  # before the data, which can take minutes to open
         samples = round(seconds * umx.SAMPLE_RATE)
         sources = [recognize(place) for place in places]
-        blend = open_data(
+        dataset = open_data(
             sources,
             recipe.stems,
             samples,
@@ -107,7 +103,7 @@ def train(
             cache=cache,
             need_stems=True,
         )
-        run = umx.Training(blend, recipe, out, choose_device(device), workers, resume)
+        run = umx.Training(dataset, recipe, out, choose_device(device), workers, resume)
         note(f"{', '.join(names)}: {', '.join(recipe.stems)}; width {width}" + run.half * ", bf16")
         run.train(60 * minutes)
     except AudiomaskError as error:
@@ -115,11 +111,11 @@ def train(
 
 
 class Unmixer:
-    """Open-Unmix as a system: from songs to stems.
+    """Separation of songs by Open-Unmix.
 
     Args:
-        models: one for each stem; of one channel or of as many as the songs have.
-        device: where they run.
+        models: one for each stem; mono, or of as many channels as the songs.
+        device: of the models.
     """
 
     def __init__(self, models: nn.ModuleDict, device: torch.device) -> None:
@@ -127,20 +123,20 @@ class Unmixer:
 
     @torch.inference_mode()
     def __call__(self, song: Song) -> Estimates:
-        """Stems [C, T] each, of the song's rate and length."""
-        heard = ResampledSource(MemorySource(song.mixture, song.sample_rate), umx.SAMPLE_RATE)
-        found = self.separator(heard.read(0, heard.frames)[None].to(self.device))[0].cpu()
+        """Stems, [C, T] each, of the song's sample rate and length."""
+        mixture = ResampledSource(MemorySource(song.mixture, song.sample_rate), umx.SAMPLE_RATE)
+        found = self.separator(mixture.read(0, mixture.frames)[None].to(self.device))[0].cpu()
         length = song.mixture.shape[-1]
         back = [
             ResampledSource(MemorySource(stem, umx.SAMPLE_RATE), song.sample_rate).read(0, length)
             for stem in found
         ]
-        # the residual, the last, is nobody's
+        # without the residual, which is last
         return dict(zip(self.stems, back, strict=False))
 
 
 def ours(engine: Engine, stems: Sequence[str], method: str) -> System:
-    """The engine as a system."""
+    """Separation of songs by an engine."""
 
     def separate(song: Song) -> Estimates:
         source = MemorySource(song.mixture, song.sample_rate)
@@ -151,7 +147,7 @@ def ours(engine: Engine, stems: Sequence[str], method: str) -> System:
 
 
 def clocked(systems: Mapping[str, System], song: Song) -> dict[str, tuple[Estimates, float]]:
-    """Each system's estimates, and how many seconds of audio a second it took."""
+    """Each system's estimates, and its speed in seconds of audio a second."""
     found = {}
     for name, system in systems.items():
         began = time.perf_counter()
@@ -162,17 +158,14 @@ def clocked(systems: Mapping[str, System], song: Song) -> dict[str, tuple[Estima
 
 
 def measured(song: Song, stems: Sequence[str]) -> list[str]:
-    """Those stems that sound in a song, not alone."""
+    """The stems that play in a song with others."""
     true = {stem: song.stems[stem] for stem in stems if stem in song.stems}
     loud = {stem: audio for stem, audio in true.items() if level(audio) >= SILENCE}
     return [stem for stem, audio in loud.items() if si_sdr(song.mixture, audio) <= ALONE]
 
 
 def improvements(song: Song, stems: Sequence[str], found: Mapping[str, Estimates]) -> list[Any]:
-    """A row for every stem and system.
-
-    The estimate's SI-SDR, its gain over the mixture's, and its mel distance to the true stem.
-    """
+    """A row for every stem and system: SI-SDR, its improvement, and mel distance."""
     systems: dict[str, Estimates] = {
         MIXTURE: dict.fromkeys(stems, song.mixture),
         LOWPASS: {LOW: lowpass(song.mixture, song.sample_rate)},
@@ -204,9 +197,9 @@ def compare(
     threads: Annotated[int, typer.Option(min=1)] = 2,
     cache: Annotated[Path | None, typer.Option(help="As --cache of audiomask train.")] = None,
     device: Annotated[str, typer.Option()] = "cpu",
-    json: Annotated[Path | None, typer.Option(help="Write all that was measured here.")] = None,
+    json: Annotated[Path | None, typer.Option(help="File for all results.")] = None,
 ) -> None:
-    """Compare our separation with Open-Unmix's and with trivial and ideal ones."""
+    """Compare our separation with Open-Unmix's and with baselines."""
     methods = method or ["mask", "tokens"]
     rows: list[dict[str, Any]] = []
     speeds: dict[str, list[float]] = {}
@@ -231,8 +224,8 @@ def compare(
         for number, ref in enumerate(refs):
             song = ref.read()
             wanted = measured(song, stems)
-            words = ", ".join(wanted) or "left out"
-            note(f"{number + 1} of {len(refs)}: {song.name}: {words}")
+            names = ", ".join(wanted) or "left out"
+            note(f"{number + 1} of {len(refs)}: {song.name}: {names}")
             if not wanted:
                 continue
             channels = song.mixture.shape[0]
@@ -241,7 +234,7 @@ def compare(
                     f"Open-Unmix, width {w}, {channels}-channel, untrained": Unmixer(
                         umx.build(stems, w, channels), engine.device
                     )
-                    # with one channel the trained ones are such models themselves
+                    # for mono songs the trained models are like this
                     for w in sorted({umx.WIDTH} if channels == 1 else {width, umx.WIDTH})
                 }
                 end = round(WARM_UP * song.sample_rate)
@@ -263,8 +256,8 @@ def compare(
     taken = {name: summarize(values) for name, values in speeds.items()}
     report(quality, timbre, taken, stems, peer, threads)
     kinds = sorted({f"{song['channels']}-channel" for song in songs})
-    heard = f"{min(s['seconds'] for s in songs):.0f} to {max(s['seconds'] for s in songs):.0f} s"
-    note(f"{len(songs)} songs, {', '.join(kinds)}, {heard}; {engine.device}, {threads} threads")
+    lengths = f"{min(s['seconds'] for s in songs):.0f} to {max(s['seconds'] for s in songs):.0f} s"
+    note(f"{len(songs)} songs, {', '.join(kinds)}, {lengths}; {engine.device}, {threads} threads")
     note(
         f"{peer}: {notes['minutes']:.1f} min on {', '.join(notes['data'])}, "
         f"{notes['steps']} steps of {notes['batch']} x {notes['seconds']:g} s"
@@ -289,7 +282,7 @@ def compare(
 def summaries(
     rows: Sequence[Mapping[str, Any]], stems: Sequence[str], measure: str
 ) -> dict[str, dict[str, Summary]]:
-    """What a measure in the rows amounts to for each system, stem by stem."""
+    """Summaries of a metric for each system and stem."""
     found: dict[str, dict[str, Summary]] = {}
     for system in dict.fromkeys(row["system"] for row in rows):
         for stem in stems:
@@ -307,7 +300,7 @@ def report(
     peer: str,
     threads: int,
 ) -> None:
-    """Print the tables: of quality, of timbre, then of speed beside the trained peer's."""
+    """Print the tables of SI-SDR, of mel distance, and of speed."""
     known = [stem for stem in stems if stem in quality[MIXTURE]]
     headings = [f"{stem} ({quality[MIXTURE][stem].number})" for stem in known]
     for title, found in (
@@ -324,7 +317,7 @@ def report(
 
 
 def cells(by_stem: Mapping[str, Summary], known: Sequence[str]) -> list[str]:
-    """Median and mean of every stem that a system has, and their means if it has all."""
+    """Median and mean of each of a system's stems, and their means if it has all stems."""
     pairs = {s: (by_stem[s].median, by_stem[s].mean) for s in known if s in by_stem}
     if len(pairs) == len(known):
         pairs["mean"] = (
@@ -338,7 +331,7 @@ def cells(by_stem: Mapping[str, Summary], known: Sequence[str]) -> list[str]:
 
 
 def failed(error: AudiomaskError) -> typer.Exit:
-    """Tell an error; returns how to end."""
+    """Print an error and return the exit."""
     note(f"open_unmix: error: {error}")
     return typer.Exit(error.exit_code)
 

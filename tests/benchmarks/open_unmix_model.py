@@ -1,4 +1,4 @@
-"""Open-Unmix (PyPI: openunmix) as it was published, and its training: see ``open_unmix.py``."""
+"""Open-Unmix (PyPI: openunmix) and its training; see ``open_unmix.py``."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ from audiomask.training.signals import Stop, leave_signals
 SAMPLE_RATE, SIZE, HOP, BANDWIDTH = 44_100, 4096, 1024, 16_000
 WIDTH, LAYERS = 512, 3
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 1e-5
-#: its plateau schedule's factor, and here the shares of the time after which it is applied
+#: factor of the learning rate, and the shares of the time after which it is applied
 DECAY, DECAYS = 0.3, (0.7, 0.85, 0.95)
 
-#: excerpts whose mixtures the inputs are normalised by
+#: excerpts whose statistics normalize the inputs
 MEASURED = 64
 #: seconds between lines of progress, and between saved states
-TELL, SAVE = 20.0, 300.0
+LOG, SAVE = 20.0, 300.0
 WEIGHTS, NOTES, STATE = "open_unmix.safetensors", "open_unmix.json", "state.pt"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is trained and on what, but for the wall time.
+    """Settings of a training run, without its wall time.
 
     Attributes:
-        stems: one model each.
-        data: what the data are called.
-        width: of the models' hidden layers.
+        stems: of one model each.
+        data: names of the data.
+        width: of the hidden layers.
         seconds: of an excerpt.
         batch: excerpts a step.
-        seed: decides the excerpts and the first weights.
+        seed: of the excerpts and the initial weights.
     """
 
     stems: tuple[str, ...]
@@ -70,12 +70,12 @@ def build(
     mean: Tensor | None = None,
     scale: Tensor | None = None,
 ) -> nn.ModuleDict:
-    """One new model for each stem.
+    """A new model for each stem.
 
     Args:
         stems: their names.
         width: of the hidden layers.
-        channels: how many the models see at once.
+        channels: that a model processes at once.
         mean, scale: of the mixtures' magnitudes in each bin, [bins].
     """
     most = int(bandwidth_to_max_bin(SAMPLE_RATE, SIZE, BANDWIDTH))
@@ -90,31 +90,31 @@ def build(
 
 
 class PerChannel(nn.Module):
-    """A model of one channel, used on each channel by itself."""
+    """A mono model that is applied to each channel."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, magnitudes: Tensor) -> Tensor:
-        """A stem's magnitudes in a mixture's, [B, C, bins, F] both."""
-        found: Tensor = self.model(magnitudes.flatten(0, 1)[:, None])
-        return found.view(magnitudes.shape)
+        """Magnitudes of a stem, of those of mixtures, both [B, C, bins, F]."""
+        stem: Tensor = self.model(magnitudes.flatten(0, 1)[:, None])
+        return stem.view(magnitudes.shape)
 
 
 def separator(models: nn.ModuleDict, device: torch.device) -> nn.Module:
-    """Open-Unmix's own separator: one Wiener step over all stems and the residual."""
-    # of channels this only asks whether to average them before the models
-    made = Separator(models, niter=1, residual=True, nb_channels=2)
-    made.to(device).freeze()  # which is its eval(), too
-    return made
+    """Open-Unmix's own separator, with one Wiener step over all stems and the residual."""
+    # with any nb_channels other than 1, channels are not averaged
+    module = Separator(models, niter=1, residual=True, nb_channels=2)
+    module.to(device).freeze()  # includes eval()
+    return module
 
 
 class Whole:
-    """A batch of excerpts as they are."""
+    """A batch builder that returns the excerpts."""
 
     def draw(self, index: int) -> Tensor:
-        """Nothing."""
+        """Unused."""
         return torch.tensor(index)
 
     def __call__(self, excerpts: Excerpt, drawn: Tensor) -> Excerpt:
@@ -123,9 +123,9 @@ class Whole:
 
 
 def check_place(out: Path, resume: bool) -> None:
-    """Raise UsageError if a folder holds a run that is not to be resumed, or none that is."""
+    """Raise UsageError if a folder has a run that is not resumed, or none to resume."""
     if resume != (out / STATE).exists():
-        wrong = "no run to resume" if resume else "holds a run; --resume it or name another folder"
+        wrong = "no run to resume" if resume else "has a run; --resume it or name another folder"
         raise UsageError(f"{out}: {wrong}")
 
 
@@ -133,28 +133,28 @@ class Training:
     """A training run of Open-Unmix; resumable.
 
     Args:
-        blend: the data.
-        recipe: what is trained.
+        dataset: the data.
+        recipe: the settings.
         out: folder of the weights and the run's state.
-        device: where.
-        workers: processes that make excerpts.
-        resume: go on with the run in ``out``.
+        device: to train on.
+        workers: processes of the loader.
+        resume: continue the run in ``out``.
 
     Raises:
-        UsageError: ``out`` holds another run than the one to be resumed.
-        DataError: what the inputs are to be normalised by is silent.
+        UsageError: the run in ``out`` has other settings.
+        DataError: the first excerpts are silent or have no stems.
     """
 
     def __init__(
         self,
-        blend: InterleavedDataset,
+        dataset: InterleavedDataset,
         recipe: Recipe,
         out: Path,
         device: torch.device,
         workers: int,
         resume: bool,
     ) -> None:
-        self.blend, self.recipe, self.out = blend, recipe, out
+        self.dataset, self.recipe, self.out = dataset, recipe, out
         self.device, self.workers = device, workers
         self.half = precision_of("auto", device) == "bf16"
         self.began = time.monotonic()
@@ -162,7 +162,7 @@ class Training:
         state: dict[str, Any] = self.load() if resume else {}
         self.step, self.before = state.get("step", 0), state.get("seconds", 0.0)
         torch.manual_seed(recipe.seed + self.step)
-        # a resumed run's are among its weights
+        # those of a resumed run are in its weights
         known = (None, None) if resume else self.statistics()
         self.models = build(recipe.stems, recipe.width, 1, *known).to(device).train()
         self.optimizer = torch.optim.Adam(
@@ -174,17 +174,17 @@ class Training:
 
     @property
     def seconds(self) -> float:
-        """Wall time taken so far, by earlier calls as well."""
+        """Wall time of the run, with that before it was resumed."""
         return self.before + time.monotonic() - self.began
 
     def magnitudes(self, audio: Tensor) -> Tensor:
-        """Spectra [B, 1, bins, F] of audio [B, T], from whole windows alone."""
+        """Magnitudes [B, 1, bins, F] of audio [B, T], without padding."""
         return torch.view_as_complex(self.filterbank(audio[:, None])).abs()
 
     def batches(self, first: int) -> Iterator[Excerpt]:
-        """Batches of excerpts on the device, from this one on; those whose stems are known."""
+        """Batches of excerpts with stems on the device, from batch ``first`` on."""
         size = self.recipe.batch
-        source = batch_source(self.blend, Whole(), self.device)
+        source = batch_source(self.dataset, Whole(), self.device)
         loader: DataLoader[Any] = DataLoader(
             RankSlice(source.data, first * size, 1 << 40, size),
             batch_size=size,
@@ -192,12 +192,12 @@ class Training:
             num_workers=self.workers,
             worker_init_fn=leave_signals,
         )
-        for arrived in loader:
-            excerpts: Excerpt = source.finish(to_device(arrived, self.device))
+        for batch in loader:
+            excerpts: Excerpt = source.finish(to_device(batch, self.device))
             yield Excerpt(*(part[excerpts.has_stems] for part in excerpts))
 
     def statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of mixtures in each bin, [bins]; the latter kept from 0."""
+        """Mean and standard deviation of mixtures in each bin, [bins]; the latter positive."""
         sums = torch.zeros(2, SIZE // 2 + 1, dtype=torch.float64, device=self.device)
         excerpts = frames = 0
         for batch in self.batches(0):
@@ -208,16 +208,16 @@ class Training:
             if excerpts >= MEASURED:
                 break
         if not sums.any():
-            raise DataError(f"the first {excerpts} excerpts are silent or of unknown parts")
+            raise DataError(f"the first {excerpts} excerpts are silent or have no stems")
         mean, power = sums.cpu() / frames
         scale = (power - mean.square()).clamp_min(0).sqrt()
         return mean.float(), scale.clamp_min(1e-4 * float(scale.max())).float()
 
     def train(self, seconds: float) -> None:
-        """Train until so much wall time was taken, or a signal comes; then save."""
+        """Train until a wall time or a signal, then save."""
         autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.half)
         losses: list[float] = []
-        told = saved = self.seconds
+        logged = saved = self.seconds
         batches = self.batches(self.step)
         with Stop() as stop:
             while self.seconds < seconds and not stop.asked:
@@ -232,36 +232,36 @@ class Training:
                         with autocast:
                             found = self.models[stem](mixture)
                         loss = F.mse_loss(found.float(), true)
-                        # one after the other: the models share nothing
+                        # the models share nothing
                         torch.autograd.backward(loss)
                         total += float(loss.detach())
                     self.optimizer.step()
                     self.optimizer.zero_grad(set_to_none=True)
                     losses.append(total / len(self.recipe.stems))
                 self.step += 1
-                if losses and self.seconds - told > TELL:
-                    told = self.tell(losses, rate, seconds)
+                if losses and self.seconds - logged > LOG:
+                    logged = self.log(losses, rate, seconds)
                     losses = []
                 if self.seconds - saved > SAVE:
                     self.save()
                     saved = self.seconds
         if losses:
-            self.tell(losses, rate, seconds)
+            self.log(losses, rate, seconds)
         self.save()
 
-    def tell(self, losses: Sequence[float], rate: float, seconds: float) -> float:
-        """Print a line of progress; returns when."""
+    def log(self, losses: Sequence[float], rate: float, seconds: float) -> float:
+        """Print a line of progress and return the wall time."""
         now = self.seconds
         mean = sum(losses) / len(losses)
-        heard = self.step * self.recipe.batch * self.recipe.seconds / now
+        speed = self.step * self.recipe.batch * self.recipe.seconds / now
         note(
             f"step {self.step}, {now / 60:.1f} of {seconds / 60:.1f} min, loss {mean:.4f}, "
-            f"rate {rate:.1e}, {heard:.0f} s of audio a second"
+            f"rate {rate:.1e}, {speed:.0f} s of audio a second"
         )
         return now
 
     def save(self) -> None:
-        """Write the weights for use, and the state for going on."""
+        """Write the weights, and the state for resuming."""
         self.out.mkdir(parents=True, exist_ok=True)
         weights = self.models.state_dict()
         state = {
@@ -280,7 +280,11 @@ class Training:
         write_json(self.out / NOTES, asdict(self.recipe) | took)
 
     def load(self) -> dict[str, Any]:
-        """The state of the run in the folder."""
+        """The state of the run in the folder.
+
+        Raises:
+            UsageError: it has other settings.
+        """
         state: dict[str, Any] = torch.load(self.out / STATE, map_location="cpu", weights_only=True)
         if state["recipe"] != asdict(self.recipe):
             raise UsageError(f"{self.out}: is a run of {state['recipe']}; resume it with the same")
@@ -288,7 +292,7 @@ class Training:
 
 
 def load(folder: Path) -> tuple[nn.ModuleDict, dict[str, Any]]:
-    """Trained models, and what is noted of their training.
+    """Trained models, and notes about their training.
 
     Raises:
         CheckpointError: there are none.

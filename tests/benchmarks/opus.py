@@ -1,10 +1,10 @@
-"""Opus: what it keeps of the sound, by the measures of `audiomask evaluate vqvae`, beside it.
+"""Quality of Opus at low bitrates, by the metrics of `audiomask evaluate vqvae`.
 
     python tests/benchmarks/opus.py --data FOLDER [--split all] [--limit N] [--opinion]
 
-FOLDER is what `audiomask evaluate` takes; songs are mixed down to mono. opus-tools' opusenc and
-opusdec have to be installed, and for --opinion what `audiomask evaluate vqvae --opinion` needs.
-The bitrate is that of the whole file.
+FOLDER is data for `audiomask evaluate`; songs are mixed to mono. It needs opus-tools, and for
+--opinion the requirements of `audiomask evaluate vqvae --opinion`. The bitrate is that of the whole
+file.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ RATE = 44_100
 def round_trip(audio: Tensor, sample_rate: int, kbps: float) -> tuple[Tensor, int]:
     """Encode and decode mono audio.
 
-    60 ms packets: at these rates they sound better than the default of 20 ms and waste fewer bits
-    on the container. No metadata padding.
+    Packets are of 60 ms: at low bitrates they sound better than the default of 20 ms, and take
+    fewer bits for the container. Metadata has no padding.
 
     Args:
         audio: [1, T].
-        sample_rate: samples a second.
-        kbps: the target; what comes out is often below it.
+        sample_rate: in Hz.
+        kbps: target bitrate; the file's is often lower.
 
     Returns:
-        the decoded audio [1, T] at ``sample_rate``, and the size of the file in bytes.
+        The decoded audio [1, T] at ``sample_rate``, and the size of the file in bytes.
     """
     with tempfile.TemporaryDirectory() as folder:
         original, coded, decoded = (Path(folder, name) for name in ("a.wav", "a.opus", "b.wav"))
@@ -69,9 +69,9 @@ def main(
     split: Annotated[Split, typer.Option(help="Songs of this split only.")] = Split.test,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many songs.")] = None,
     seconds: Annotated[float | None, typer.Option(help="Only the middle of every song.")] = None,
-    opinion: Annotated[bool, typer.Option(help="Also predict mos' opinions.")] = False,
+    opinion: Annotated[bool, typer.Option(help="Also predict mean opinion scores.")] = False,
 ) -> None:
-    """Measure Opus at low rates on a folder of data."""
+    """Measure Opus at low bitrates."""
     found: dict[int, list[dict[str, float]]] = {kbps: [] for kbps in KBPS}
     try:
         if not (shutil.which("opusenc") and shutil.which("opusdec")):

@@ -1,4 +1,4 @@
-"""Draw spectrograms of recordings above each other, on one scale: the README's picture.
+"""Draw spectrograms of recordings in one figure, on one scale, as in the README.
 
     python tests/benchmarks/picture.py examples/separation.png \
         "the song=examples/song.wav" "found=separated/song/guitar.wav" "played=guitar.flac"
@@ -19,7 +19,7 @@ from audiomask import read_audio
 from audiomask.audio.spectra import mel_magnitudes
 
 BANDS, SIZE, HOP = 160, 4096, 512
-#: decibels under the loudest point of all pictures that are still drawn
+#: dynamic range below the loudest point of all spectrograms, in dB
 RANGE = 70
 
 

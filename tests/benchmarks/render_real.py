@@ -1,11 +1,10 @@
-"""Render songs played by held-out instruments of a note bank, to measure separation on.
+"""Render songs with held-out instruments of a note bank, for the evaluation of separation.
 
     python tests/benchmarks/render_real.py OUT --notes FOLDER [--notes ...] --midi FOLDER
 
-writes clips in Slakh2100's layout with `audiomask.data.bands.dataset`, from note libraries and
-MIDI songs that no model was trained on. Every clip has all four stems throughout, each drawn from
--3.5 to 3.5 dB about a common loudness, so at most 7 dB from each other. Clip NNNNN depends on the
-options and on (seed, NNNNN) alone.
+writes clips in Slakh2100's layout, rendered by `audiomask.data.bands` from note libraries and MIDI
+songs that no model was trained on. Every clip has all four stems throughout, within ± 3.5 dB of a
+common level. Clip NNNNN depends on the options and on (seed, NNNNN) alone.
 """
 
 from __future__ import annotations
@@ -28,19 +27,19 @@ from audiomask.data.interleave import InterleavedDataset
 from audiomask.errors import AudiomaskError, DataError
 from audiomask.evaluation.metrics import level
 
-#: stem -> General MIDI program that says so in the metadata
+#: General MIDI programs of the stems, for the metadata
 PROGRAMS = {"guitar": 24, "piano": 0, "bass": 32, "drums": 128}
-#: dB about the common loudness
+#: largest difference from the common level, in dB
 SPREAD = 3.5
-#: a stem sounds in a second that is at most this far, in dB, under its mean level
+#: level of a second in which a stem plays, in dB relative to the stem's mean
 AUDIBLE = -30.0
-#: share of the seconds in which every stem must sound
+#: lowest share of seconds in which a stem plays
 BUSY = 0.75
 PEAK = 0.89
 
 
 def throughout(stem: Tensor) -> bool:
-    """Whether a stem [T] sounds in most of its seconds."""
+    """Whether a stem [T] plays in most of its seconds."""
     mean = level(stem)
     if mean < -100:
         return False
@@ -49,11 +48,11 @@ def throughout(stem: Tensor) -> bool:
 
 
 def balance(stems: Tensor, rng: np.random.Generator) -> Tensor:
-    """Stems [S, T] at new levels, scaled together so that neither they nor their sum clip."""
+    """Stems [S, T] at random levels, scaled so that neither they nor their sum clip."""
     gains = [10 ** ((rng.uniform(-SPREAD, SPREAD) - level(stem)) / 20) for stem in stems]
-    moved = stems * torch.tensor(gains)[:, None]
-    loudest = torch.cat([moved, moved.sum(dim=0, keepdim=True)]).abs().max()
-    return moved * (PEAK / loudest)
+    balanced = stems * torch.tensor(gains)[:, None]
+    loudest = torch.cat([balanced, balanced.sum(dim=0, keepdim=True)]).abs().max()
+    return balanced * (PEAK / loudest)
 
 
 def write_track(folder: Path, stems: Tensor) -> None:
@@ -84,7 +83,7 @@ def main(
         list[str] | None, typer.Option(help="STEM/LIBRARY not to use (repeatable).")
     ] = None,
 ) -> None:
-    """Render clips played by held-out instruments."""
+    """Render clips with held-out instruments."""
     try:
         if out.exists():
             raise DataError(f"{out}: exists; remove it or name another folder")

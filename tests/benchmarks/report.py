@@ -15,5 +15,5 @@ def show(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def note(text: str) -> None:
-    """Print a line about what was measured on stderr, apart from the figures."""
+    """Print a line on stderr."""
     Console(stderr=True, soft_wrap=True, highlight=False).print(text, markup=False)

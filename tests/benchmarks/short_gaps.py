@@ -1,9 +1,9 @@
-"""Short gaps in tonal recordings: signal-to-noise ratio, beside Janssen's method in the same run.
+"""Short gaps in tonal recordings: signal-to-noise ratios, compared with Janssen's method.
 
     python tests/benchmarks/short_gaps.py violin.wav clarinet.wav piano.wav --lengths 20,50,80
 
-Of every file, mixed down to one channel, ten gaps of each length are cut where there is sound, and
-filled one by one. Mean over all gaps, in dB in the gap (silence has 0), and seconds a gap.
+In every file, mixed to mono, ten gaps of each length are placed where there is sound and filled one
+by one. Results are means over all gaps: SNR in the gap in dB (0 for silence), and seconds a gap.
 """
 
 from __future__ import annotations

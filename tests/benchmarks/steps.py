@@ -1,11 +1,11 @@
-"""Training steps a second: the loop beside a bare one, and two processes beside one.
+"""Training steps a second, compared with a bare loop, and two processes compared with one.
 
     python tests/benchmarks/steps.py --steps 20 --threads 2
 
-The bare loop is what PyTorch's tutorials have: forward, backward, clipping, AdamW, on one batch
-of synthetic tensors made beforehand. The project's loop gets the same tensors and does all it
-always does: averages, watching, logging, the signals. Then two processes (Gloo, one thread each)
-share the batch that one process with two threads takes.
+The bare loop is that of PyTorch's tutorials: forward, backward, clipping and AdamW, on one batch of
+random tensors. The project's loop gets the same tensors and adds the EMA, the divergence guard,
+logging and signal handling. Then two processes (Gloo, one thread each) divide the batch of one
+process with two threads.
 """
 
 from __future__ import annotations
@@ -51,16 +51,16 @@ class Same(Dataset[Any]):
 
 
 def vqvae() -> tuple[Task, Any, int]:
-    """The default VQ-VAE, an item of crops, and how many of them are a batch."""
+    """The default VQ-VAE, an item of crops, and the batch size."""
     torch.manual_seed(0)
     return VQVAETask(build_vqvae("default", {}), "default"), 0.1 * torch.randn(6, 65 * 512), 2
 
 
 def mlm() -> tuple[Task, Any, int]:
-    """The default MLM, an item of tokens, and how many of them are a batch."""
+    """The default MLM, an item of tokens, and the batch size."""
     torch.manual_seed(0)
-    belongs = {"levels": 2, "codebook_size": 1024, "code_dim": 16, "hop_length": 512}
-    model = build_mlm("default", belongs | {"sample_rate": 44_100})
+    settings = {"levels": 2, "codebook_size": 1024, "code_dim": 16, "hop_length": 512}
+    model = build_mlm("default", settings | {"sample_rate": 44_100})
     config = model.config
     item = MLMBatch(
         torch.randint(1024, (2, config.window)),
@@ -72,7 +72,7 @@ def mlm() -> tuple[Task, Any, int]:
 
 
 def masks() -> tuple[Task, Any, int]:
-    """The default mask U-Net, an item of powers in bands, and how many of them are a batch."""
+    """The default mask U-Net, an item of band powers, and the batch size."""
     torch.manual_seed(0)
     model = build_masks("default", {})
     config = model.config
@@ -87,7 +87,7 @@ def masks() -> tuple[Task, Any, int]:
 
 
 def bare(task: Task, item: Any, size: int, steps: int, run: Run) -> float:
-    """Steps a second of a bare loop; the first is not counted."""
+    """Steps a second of a bare loop, without the first."""
     model = task.model.train()
     optimizer = optimizer_of(model, TrainConfig(steps, size))
     batch = torch.utils.data.default_collate([item] * size)
@@ -105,7 +105,7 @@ def bare(task: Task, item: Any, size: int, steps: int, run: Run) -> float:
 
 
 def ours(task: Task, item: Any, size: int, steps: int, run: Run) -> float:
-    """Steps a second of the project's loop; the first is not counted, nor is saving at the end."""
+    """Steps a second of the project's loop, without the first and without saving."""
     stamps = []
     loss = task.loss
 
@@ -121,8 +121,8 @@ def ours(task: Task, item: Any, size: int, steps: int, run: Run) -> float:
     return steps / (stamps[-1] - stamps[1])
 
 
-def spread(data: Path, steps: int, processes: int) -> float:
-    """Seconds of audio a second of the installed command on ``processes`` x one core."""
+def distributed_speed(data: Path, steps: int, processes: int) -> float:
+    """Seconds of audio a second of ``audiomask train`` on two cores, in one process or two."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable]
         if processes > 1:
@@ -149,7 +149,7 @@ def main(
     made: dict[str, Callable[[], tuple[Task, Any, int]]]
     made = {"vqvae": vqvae, "mlm": mlm, "masks": masks}
     for name, make in made.items():
-        # in turn, so that a machine that slows down slows both
+        # in turn, so that a slower machine slows both
         pairs = [
             (bare(*make(), steps, run), ours(*make(), steps, run)),
             (bare(*make(), steps, run), ours(*make(), steps, run)),
@@ -159,7 +159,7 @@ def main(
         note(f"{name}: {pairs}")
     show("steps a second", ["model", "bare loop", "this loop", "of it"], rows)
     if data is not None:
-        speeds = [spread(data, steps, processes) for processes in (1, 2)]
+        speeds = [distributed_speed(data, steps, processes) for processes in (1, 2)]
         cells = [f"{speed:.1f}" for speed in speeds]
         show("seconds of audio a second", ["vqvae", "1 process", "2 processes"], [["", *cells]])
 

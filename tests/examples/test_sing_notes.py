@@ -115,7 +115,7 @@ def test_families_and_what_is_kept(
     assert "9 notes" in first.stderr
     again = run(script, tmp_path, "--voices", 5, "--speakers", 5, "--seed", 8)
     assert "1 notes" in again.stderr
-    assert "9 voices were there" in again.stderr
+    assert "9 voices existed" in again.stderr
     assert list(sounds(tmp_path / "other")) == [
         "speech1-001/060_v007.ogg", "speech1-002/061_v007.ogg", "speech1-003/062_v007.ogg",
         "speech1-004/063_v007.ogg", "speech2-001/064_v007.ogg", "voice1-001/060_v007.ogg",
