@@ -20,7 +20,7 @@ from audiomask.training.config import TrainConfig
 from audiomask.training.task import Task
 
 #: weights of the loss's terms: share of the mixture's amplitude, dB, nats
-WEIGHTS = {"amplitude": 1.0, "ratio": 0.1, "activity": 0.2}
+WEIGHTS = {"amplitude": 1.0, "ratio": 0.1, "entropy": 0.3, "activity": 0.2}
 
 
 class MasksBatch(NamedTuple):
