@@ -1,4 +1,4 @@
-"""Excerpt: one item of training data, whatever layout it came from."""
+"""Excerpt: an item of training data, the same for all layouts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-#: from this index on, items are in no epoch's order: they are what others are mashed up with
+#: from this index on, items are in no epoch's order: they are the second halves of mashups
 UNORDERED = 1 << 29
 
 
@@ -16,10 +16,10 @@ class Excerpt(NamedTuple):
     """A passage of a song, or a batch of them with a further first dimension.
 
     Attributes:
-        mixture: [C, T], the sum of the stems on one channel or two.
-        stems: [S + 1, C, T], the named stems, then all that is none of them; zeros in the named
-            places and the mixture in the last when the parts are unknown.
-        has_stems: whether the parts are known, a bool scalar.
+        mixture: [C, T], the sum of the stems; C is 1 or 2.
+        stems: [S + 1, C, T], the named stems, then the sum of all others. A recording without
+            stems is in the last place, the others being 0.
+        has_stems: bool scalar, False for a recording without stems.
     """
 
     mixture: Tensor
@@ -28,24 +28,23 @@ class Excerpt(NamedTuple):
 
 
 def generator(seed: int, index: int) -> torch.Generator:
-    """Random numbers for item ``index`` of a data set.
+    """A random number generator for item ``index`` of a data set.
 
-    PyTorch's CPU generator takes in 32 bits of its seed only: both numbers are hashed into them.
+    Both numbers are hashed into 32 bits, as PyTorch's CPU generator ignores the rest of its seed.
     """
-    drawn = np.random.default_rng([seed, index, 2]).integers(1 << 32)
-    return torch.Generator().manual_seed(int(drawn))
+    hashed = np.random.default_rng([seed, index, 2]).integers(1 << 32)
+    return torch.Generator().manual_seed(int(hashed))
 
 
 def sample_rms_db(rng: np.random.Generator) -> float:
-    """A mixture's root mean square, in decibels of full scale, as loud and soft masters have it."""
+    """A random root mean square for a mixture, in dB of full scale."""
     return float(rng.uniform(-30, -12))
 
 
 def rms(lines: Tensor) -> Tensor:
-    """Root mean square of lines [L, C, T], [L].
+    """Root mean square [L] of lines [L, C, T].
 
-    Summed in double precision, so that the order of the sum, and with it the number of threads,
-    does not show in the result.
+    The sum is in double precision, so that the result is the same for any number of threads.
     """
     flat = lines.flatten(1)
     norm: Tensor = torch.linalg.vector_norm(flat, dim=1, dtype=torch.float64)
@@ -54,15 +53,15 @@ def rms(lines: Tensor) -> Tensor:
 
 
 def scale_to_rms(stems: Tensor, rms_db: Tensor) -> Excerpt:
-    """Sum stems at given levels, kept below clipping; silence stays silent.
+    """Excerpts of stems, scaled to a level or to a peak of 0.99 if that is lower.
 
     Args:
-        stems: [I, S + 1, C, T], in balance.
-        rms_db: [I], the mixtures' root mean square in decibels of full scale.
+        stems: [I, S + 1, C, T].
+        rms_db: [I], the mixtures' root mean square, in dB of full scale.
     """
     mixture = stems.sum(dim=1)
-    loud = rms(mixture)
+    level = rms(mixture)
     peak = mixture.abs().amax(dim=(1, 2))
-    gain = torch.minimum(10 ** (rms_db / 20) / loud.clamp_min(1e-6), 0.99 / peak.clamp_min(1e-6))
+    gain = torch.minimum(10 ** (rms_db / 20) / level.clamp_min(1e-6), 0.99 / peak.clamp_min(1e-6))
     stems = stems * torch.where(peak > 1e-6, gain, 1)[:, None, None, None]
     return Excerpt(stems.sum(dim=1), stems, torch.ones_like(peak, dtype=torch.bool))

@@ -1,4 +1,4 @@
-"""Several data sets as one, item by item in turn, and from their items to batches."""
+"""Interleaved data sets, mashups of their items, and collation into batches."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from audiomask.data.bands.rendering import render
 from audiomask.data.excerpt import UNORDERED, Excerpt
 
 Item = RenderPlan | Excerpt
-#: how many decibels apart the two halves of a mashup may be
+#: largest difference in gain between the two halves of a mashup, in dB
 MASHUP_DB = 12.0
 
 
 class Mashup(NamedTuple):
-    """Two items of which one excerpt is made, stem by stem.
+    """An excerpt whose stems are from two items.
 
     Attributes:
         items: the two.
-        chosen: [S + 1] int64, which of them each stem is of.
-        gain: [2], a factor of each.
+        chosen: int64 [S + 1], the item that each stem is from: 0 or 1.
+        gain: [2], a factor for each item.
     """
 
     items: tuple[Item, Item]
@@ -35,20 +35,20 @@ class Mashup(NamedTuple):
 
 
 class InterleavedDataset(Dataset[Item | Mashup]):
-    """Data sets of excerpts, or of plans of them; every index belongs to one, always the same.
+    """Data sets of excerpts or render plans, interleaved at random.
 
-    Of as many indices in a row as there are data sets, each has one: with that, those that go
-    through epochs know their place (``ShardDataset.every``).
+    Each of N data sets has one of every N consecutive indices, so that data sets with epochs know
+    their position in them (``ShardDataset.every``).
 
     Args:
         parts: the data sets.
-        seed: with the index, decides which.
-        names: the stems' names; an excerpt has a last place for the rest.
+        seed: with the index, decides the data set and the mashup.
+        names: of the stems; the last place of an excerpt is for all others.
         samples: length of an excerpt.
-        notes: the samples of the note bank that plans are played with, int16 [total].
-        sample_rate: of excerpts and notes.
-        channels: of the excerpts.
-        mashup: share of excerpts that are made of two: an index's own, and one of any data set.
+        notes: samples of the note bank, for plans, int16 [total].
+        sample_rate: of excerpts and notes, in Hz.
+        channels: of the excerpts, 1 or 2.
+        mashup: share of excerpts that are mashups with an excerpt of any data set.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class InterleavedDataset(Dataset[Item | Mashup]):
 
     @property
     def stems(self) -> int:
-        """How many places for stems an excerpt has, that of the rest included."""
+        """Number of places for stems, with the last for all others."""
         return len(self.names) + 1
 
     def __getitem__(self, index: int) -> Item | Mashup:
@@ -80,7 +80,6 @@ class InterleavedDataset(Dataset[Item | Mashup]):
         rng = np.random.default_rng([self.seed, index, 3])
         if rng.random() >= self.mashup:
             return item
-        # an index of its own: the other excerpt is in no epoch's order
         other = self.parts[int(rng.integers(len(self.parts)))][index + UNORDERED]
         gain = 10 ** (rng.uniform(-MASHUP_DB / 2, MASHUP_DB / 2, 2) / 20)
         chosen = rng.integers(0, 2, self.stems)
@@ -89,18 +88,18 @@ class InterleavedDataset(Dataset[Item | Mashup]):
         )
 
     def excerpt(self, index: int) -> Excerpt:
-        """An item as sound, mixture [C, T] and stems [S + 1, C, T]; made on the CPU."""
-        return Excerpt(*(part[0] for part in self.play([self[index]])))
+        """An item as an excerpt, rendered on the CPU."""
+        return Excerpt(*(part[0] for part in self.render([self[index]])))
 
-    def play(self, items: Sequence[Item | Mashup]) -> Excerpt:
-        """Items as one batch of excerpts, made on the CPU one by one."""
-        made = [self.play_one(item) for item in items]
+    def render(self, items: Sequence[Item | Mashup]) -> Excerpt:
+        """Items as a batch of excerpts, rendered one by one on the CPU."""
+        made = [self.render_item(item) for item in items]
         return Excerpt(*(torch.cat(part) for part in zip(*made, strict=True)))
 
-    def play_one(self, item: Item | Mashup) -> Excerpt:
+    def render_item(self, item: Item | Mashup) -> Excerpt:
         """An item as a batch of one excerpt."""
         if isinstance(item, Mashup):
-            pair = self.play(item.items)
+            pair = self.render(item.items)
             return combine(pair, torch.tensor([[0, 1]]), item.chosen[None], item.gain[None])
         if isinstance(item, RenderPlan):
             return render(item, self.notes, self.stems, self.samples)
@@ -108,15 +107,18 @@ class InterleavedDataset(Dataset[Item | Mashup]):
 
 
 def combine(excerpts: Excerpt, pairs: Tensor, chosen: Tensor, gain: Tensor) -> Excerpt:
-    """Excerpts put together of pairs of others.
+    """Mashups of pairs of excerpts.
 
-    An excerpt whose parts are unknown cannot be taken apart: of such a pair, the first stays.
+    A pair gives its first excerpt unchanged if one of the two has no stems.
 
     Args:
         excerpts: [N, …].
-        pairs: [B, 2] int64, rows of ``excerpts``; one that is paired with itself stays as it is.
-        chosen: [B, S + 1], which of the pair a stem is of.
-        gain: [B, 2], a factor of each.
+        pairs: int64 [B, 2], rows of ``excerpts``; a row paired with itself stays unchanged.
+        chosen: int64 [B, S + 1], the excerpt of the pair that each stem is from: 0 or 1.
+        gain: [B, 2], a factor for each excerpt.
+
+    Returns:
+        [B, …]; mashups are scaled to a peak of 0.99 at most.
     """
     known = excerpts.has_stems[pairs].all(dim=1) & (pairs[:, 0] != pairs[:, 1])
     chosen = torch.where(known[:, None], chosen, 0)
@@ -131,17 +133,17 @@ def combine(excerpts: Excerpt, pairs: Tensor, chosen: Tensor, gain: Tensor) -> E
 
 
 class BatchBuilder(Protocol):
-    """What a model makes of excerpts: its batches."""
+    """Makes a model's batches of excerpts."""
 
     def draw(self, index: int) -> Tensor:
-        """The random numbers that item ``index`` needs."""
+        """Random numbers for item ``index``."""
 
     def __call__(self, excerpts: Excerpt, drawn: Tensor) -> Any:
-        """A batch, of excerpts [B, …] and what was drawn for each of them [B, …]."""
+        """A batch of excerpts [B, …] with their random numbers ``drawn`` [B, …]."""
 
 
 class SeededItems(Dataset[tuple[Item | Mashup, Tensor]]):
-    """The items of a dataset with what was drawn for them."""
+    """The items of a dataset with their random numbers."""
 
     def __init__(self, dataset: InterleavedDataset, builder: BatchBuilder) -> None:
         self.dataset, self.builder = dataset, builder
@@ -151,16 +153,14 @@ class SeededItems(Dataset[tuple[Item | Mashup, Tensor]]):
 
 
 class _RawBatch(NamedTuple):
-    """A batch on its way to a GPU.
+    """A batch before it is rendered on a GPU.
 
     Attributes:
-        plan: all plans of the batch in one, if there are any.
-        excerpts: the excerpts that were read, if there are any.
-        pairs: [B, 2], where what an item is made of is among first the plans, then the excerpts;
-            twice the same where it is one thing.
-        chosen: [B, S + 1], which of its pair each stem of an item is of.
-        gain: [B, 2], a factor of each of the pair.
-        drawn: [B, …], what was drawn for the items.
+        plan: of the excerpts to be rendered, if there are any.
+        excerpts: read from recordings, if there are any.
+        pairs, chosen, gain: how items are combined; see ``combine``. Rows of pairs count first the
+            plan's excerpts, then ``excerpts``.
+        drawn: random numbers of the items, [B, …].
     """
 
     plan: RenderPlan | None
@@ -172,42 +172,42 @@ class _RawBatch(NamedTuple):
 
 
 class CpuCollate:
-    """Collates items in a loader's worker, all the way to a finished batch: for a CPU."""
+    """Renders and collates items in a loader's worker, for training on a CPU."""
 
     def __init__(self, dataset: InterleavedDataset, builder: BatchBuilder) -> None:
         self.dataset, self.builder = dataset, builder
 
     def __call__(self, items: Sequence[tuple[Item | Mashup, Tensor]]) -> Any:
-        """A batch of the builder's kind."""
+        """The builder's batch."""
         excerpts, drawn = zip(*items, strict=True)
-        return self.builder(self.dataset.play(excerpts), torch.stack(drawn))
+        return self.builder(self.dataset.render(excerpts), torch.stack(drawn))
 
 
 class RawCollate:
-    """Collates items in a loader's worker as they are: for a GPU, which does the rest itself.
+    """Collates items in a loader's worker, for rendering on a GPU.
 
     Args:
-        stems: how many places for stems an excerpt has, that of the rest included.
+        stems: number of places for stems, with the last for all others.
     """
 
     def __init__(self, stems: int) -> None:
         self.stems = stems
 
     def __call__(self, items: Sequence[tuple[Item | Mashup, Tensor]]) -> _RawBatch:
-        """What a device makes a batch of."""
+        """A batch for ``DeviceCollate``."""
         plans: list[RenderPlan] = []
         read: list[Excerpt] = []
-        places = []
+        positions = []
         for item, _ in items:
             pair = item.items if isinstance(item, Mashup) else (item,)
             for part in pair:
                 if isinstance(part, RenderPlan):
-                    places.append((0, len(plans)))
+                    positions.append((0, len(plans)))
                     plans.append(part)
                 else:
-                    places.append((1, len(read)))
+                    positions.append((1, len(read)))
                     read.append(part)
-        rows = iter([n + len(plans) * kind for kind, n in places])
+        rows = iter([n + len(plans) * is_read for is_read, n in positions])
         pairs, chosen, gain = [], [], []
         for item, _ in items:
             first = next(rows)
@@ -230,12 +230,12 @@ class RawCollate:
 
 
 class DeviceCollate:
-    """Turns raw batches into finished ones, on a device that holds the notes.
+    """Renders batches on a device.
 
     Args:
-        dataset: where the batches come from.
-        builder: what is made of them.
-        device: where; the notes are copied there.
+        dataset: of the items.
+        builder: makes the batches.
+        device: where to render; the notes are copied there.
     """
 
     def __init__(
@@ -244,7 +244,7 @@ class DeviceCollate:
         self.dataset, self.builder, self.notes = dataset, builder, dataset.notes.to(device)
 
     def __call__(self, raw: _RawBatch) -> Any:
-        """A batch of the builder's kind."""
+        """The builder's batch."""
         made = [] if raw.excerpts is None else [raw.excerpts]
         if raw.plan is not None:
             dataset = self.dataset

@@ -1,4 +1,4 @@
-"""Mastering: what is done to a whole mixture, and with it to each of its stems alike."""
+"""Mastering: compression and limiting of mixtures, with the same gain on each stem."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ from torch import Tensor
 
 from audiomask.data.effects.dynamics import compressor_gain
 
-#: numbers that say how an excerpt is mastered
-_MASTER_PARAMS = 3
-#: shares of excerpts whose mixture is compressed and limited
-COMPRESSED, LIMITED = 0.4, 0.25
+#: probabilities of compression and of limiting
+COMPRESSION_PROB, LIMITING_PROB = 0.4, 0.25
 
 
 class Master(NamedTuple):
-    """How mixtures are mastered.
+    """Parameters of mastering.
 
     Attributes:
-        threshold: dB over the mean power where the compressor sets in; inf for none.
+        threshold: of the compressor, in dB above the mean power; inf for none.
         ratio: of the compressor.
-        limit_db: by how many dB the loudest samples are limited; 0 for none.
+        limit_db: gain into the limiter, in dB; 0 for none.
     """
 
     threshold: float
@@ -31,21 +29,21 @@ class Master(NamedTuple):
 
 
 def sample_master(rng: np.random.Generator) -> Master:
-    """Bus compression at times, and limiting at times."""
+    """Random parameters of mastering."""
     threshold, ratio, limit_db = np.inf, 1.0, 0.0
-    if rng.random() < COMPRESSED:
+    if rng.random() < COMPRESSION_PROB:
         threshold, ratio = float(rng.uniform(-9, 6)), float(rng.uniform(1.2, 4))
-    if rng.random() < LIMITED:
+    if rng.random() < LIMITING_PROB:
         limit_db = float(rng.uniform(1, 9))
     return Master(threshold, ratio, limit_db)
 
 
 def master(stems: Tensor, params: Tensor) -> Tensor:
-    """Stems [I, S, C, T] with the gains that mastering gives their mixture: they still add up.
+    """Stems of mastered mixtures, which are still the sums of their stems.
 
     Args:
-        stems: in balance.
-        params: [I, MASTER_PARAMS], rows of ``Master``.
+        stems: [I, S, C, T].
+        params: [I, 3], rows of ``Master``.
     """
     out = stems
     threshold, ratio, limit_db = params.unbind(dim=1)

@@ -1,7 +1,6 @@
-"""Mixing: an excerpt of what songs have, put together and varied as the settings say.
+"""Mixing: excerpts of songs' stems, with augmentation.
 
-Where songs lie and which one is next is not known here: files on disk and members of tar shards
-are mixed alike.
+Songs are files on disk or members of tar shards; the data set reads and chooses them.
 """
 
 from __future__ import annotations
@@ -21,55 +20,51 @@ from audiomask.data.excerpt import Excerpt, rms, sample_rms_db, scale_to_rms
 from audiomask.data.mastering import master, sample_master
 from audiomask.data.time_stretch import change_pitch_and_tempo, samples_needed
 
-#: share of the changes of pitch that change the tempo with it, which costs far less
-_VARISPEED_SHARE = 0.5
-#: a row a channel of an excerpt: factors of a recording's left and right
+#: probability that a change of pitch is varispeed, which takes far less time
+_VARISPEED_PROB = 0.5
+#: mixing matrix: for every channel of an excerpt, factors of a recording's left and right
 _Matrix = tuple[tuple[float, float], ...]
 
-_MIDDLE: _Matrix = ((0.5, 0.5),)
-#: what may become of left and right where a mix becomes mono
-DOWNMIXES: tuple[_Matrix, ...] = (((1.0, 0.0),), ((0.0, 1.0),), _MIDDLE)
+_MONO: _Matrix = ((0.5, 0.5),)
+#: mixing matrices for mono: left, right or both
+DOWNMIXES: tuple[_Matrix, ...] = (((1.0, 0.0),), ((0.0, 1.0),), _MONO)
 _STEREO: _Matrix = ((1.0, 0.0), (0.0, 1.0))
 _SWAPPED: _Matrix = ((0.0, 1.0), (1.0, 0.0))
-#: share of stereo excerpts that are mono in fact
-MONO_SHARE = 0.1
+#: probability that both channels of a stereo excerpt are the same
+MONO_PROB = 0.1
 
 _File = TypeVar("_File")
 _Kept = TypeVar("_Kept", covariant=True)
 
 
 class _SongFiles(Protocol[_Kept]):
-    """What is mixed: a whole song or a segment of one.
-
-    ``stems`` has the files of each stem, several of which are summed; a song without any is a
-    recording whose parts are unknown, and ``mixture`` is its file.
-    """
+    """A song or a segment of one: stems, or a recording without stems."""
 
     @property
     def name(self) -> str:
-        """What to call it in messages."""
+        """Its name, for messages."""
 
     @property
     def stems(self) -> Mapping[str, tuple[_Kept, ...]]:
-        """The files of each stem."""
+        """The files of each stem, several of which are summed."""
 
     @property
     def mixture(self) -> _Kept | None:
-        """The file of a recording."""
+        """The file of a recording without stems."""
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """Its duration."""
 
 
 class _Passage(NamedTuple):
-    """Where in a song an excerpt is taken, and how its pitch and tempo change.
+    """A passage of a song, and its change of pitch and tempo.
 
     Attributes:
         start: its first sample.
-        samples: how many are read.
-        pitch: semitones up.
-        tempo: how much faster, as a factor.
+        samples: to be read.
+        pitch: in semitones up.
+        tempo: as a factor.
     """
 
     start: int
@@ -79,31 +74,31 @@ class _Passage(NamedTuple):
 
 
 class _StemExcerpt(NamedTuple, Generic[_File]):
-    """What one place of an excerpt is made of.
+    """A stem of an excerpt, before it is read.
 
     Attributes:
-        slot: the place.
-        files: what is read, and summed.
-        passage: where.
-        matrix: a row a channel of the excerpt: factors of the file's left and right.
+        slot: its place in the excerpt.
+        files: to be read and summed.
+        passage: of the files.
+        matrix: how they are mixed to the excerpt's channels.
     """
 
     slot: int
     files: tuple[_File, ...]
     passage: _Passage
-    matrix: _Matrix = _MIDDLE
+    matrix: _Matrix = _MONO
 
 
 class Mixer(Generic[_File]):
-    """Makes excerpts of songs, mixture and stems.
+    """Makes excerpts of songs.
 
     Args:
-        stems: the stems to tell apart; a song's others are summed in the last place.
+        stems: the named stems; a song's others are summed in the last place.
         samples: length of an excerpt.
-        augmentation: how excerpts are varied; with ``NONE`` they keep their level as well.
-        read: samples [start, stop) of a file at ``sample_rate``, [C, stop - start]; None if it
-            cannot be read.
-        sample_rate: of the excerpts.
+        augmentation: of the excerpts; with ``NONE`` they also keep their level.
+        read: returns samples [start, stop) of a file at ``sample_rate``, [C, stop - start], or None
+            for an unreadable file.
+        sample_rate: of the excerpts, in Hz.
         channels: of the excerpts, 1 or 2.
     """
 
@@ -126,12 +121,13 @@ class Mixer(Generic[_File]):
         other_song: Callable[[int, np.random.Generator], _SongFiles[_File] | None],
         rng: np.random.Generator,
     ) -> Excerpt | None:
-        """An excerpt of a song; None when something of it cannot be read.
+        """An excerpt of a song; None if a file cannot be read.
 
         Args:
-            song: whose excerpt it is.
-            other_song: gives another song that has a place's stem, for mixing across songs.
-            rng: decides everything.
+            song: the song.
+            other_song: returns another song with files for a place, for random mixing; None if
+                there is none.
+            rng: random numbers.
         """
         parts = (
             self._choose_stems(song, other_song, rng)
@@ -142,7 +138,7 @@ class Mixer(Generic[_File]):
         return None if lines is None else self.finish(parts, lines, bool(song.stems), rng)
 
     def files(self, song: _SongFiles[_File], slot: int) -> tuple[_File, ...]:
-        """A song's files for a place of the excerpt; the last is for stems not asked for."""
+        """A song's files for a place of the excerpt."""
         if slot < len(self.stems):
             return tuple(song.stems.get(self.stems[slot], ()))
         others = sorted(song.stems.keys() - set(self.stems))
@@ -154,61 +150,68 @@ class Mixer(Generic[_File]):
         other_song: Callable[[int, np.random.Generator], _SongFiles[_File] | None],
         rng: np.random.Generator,
     ) -> list[_StemExcerpt[_File]]:
-        """The stems of a song or, at times, each of another song that has it."""
+        """The stems of an excerpt, from one song or, with random mixing, from several."""
         settings = self.augmentation
         shuffled = rng.random() < settings.random_mixing
-        changed = rng.random() < settings.pitch_tempo_prob
-        passage = self.passage(song, changed, rng)
+        stretched = rng.random() < settings.pitch_tempo_prob
+        passage = self.passage(song, stretched, rng)
         parts = []
         for slot in range(len(self.stems) + 1):
             if shuffled and (other := other_song(slot, rng)) is not None:
                 song = other
-                passage = self.passage(song, changed, rng)
+                passage = self.passage(song, stretched, rng)
             if files := self.files(song, slot):
                 parts.append(_StemExcerpt(slot, files, passage))
-        # an excerpt of nothing would teach nothing
-        last = parts[int(rng.integers(len(parts)))]
-        parts = [part for part in parts if rng.random() >= settings.stem_dropout] or [last]
-        matrix = self._draw_matrix(rng)
+        kept = parts[int(rng.integers(len(parts)))]
+        parts = [part for part in parts if rng.random() >= settings.stem_dropout] or [kept]
+        matrix = self._sample_matrix(rng)
         return [self._balance(part, matrix, rng) for part in parts]
 
     def _choose_recording(
         self, song: _SongFiles[_File], rng: np.random.Generator
     ) -> _StemExcerpt[_File]:
-        """A recording whose parts are unknown."""
+        """An excerpt of a recording without stems."""
         if song.mixture is None:
             raise ValueError(f"{song.name} has neither stems nor a mixture")
-        changed = rng.random() < self.augmentation.pitch_tempo_prob
-        passage = self.passage(song, changed, rng)
-        return _StemExcerpt(len(self.stems), (song.mixture,), passage, self._draw_matrix(rng))
+        stretched = rng.random() < self.augmentation.pitch_tempo_prob
+        passage = self.passage(song, stretched, rng)
+        return _StemExcerpt(len(self.stems), (song.mixture,), passage, self._sample_matrix(rng))
 
-    def passage(self, song: _SongFiles[_File], changed: bool, rng: np.random.Generator) -> _Passage:
-        """A place in a song where an excerpt fits; its beginning when none does."""
+    def passage(
+        self, song: _SongFiles[_File], stretched: bool, rng: np.random.Generator
+    ) -> _Passage:
+        """A random passage of a song; from its beginning if the song is too short.
+
+        Args:
+            song: the song.
+            stretched: whether pitch and tempo change.
+            rng: random numbers.
+        """
         settings = self.augmentation
         pitch, tempo = 0.0, 1.0
-        if changed:
+        if stretched:
             pitch = float(rng.uniform(-settings.pitch, settings.pitch))
             tempo = 1 + float(rng.uniform(-settings.tempo, settings.tempo))
-            if rng.random() < _VARISPEED_SHARE:
+            if rng.random() < _VARISPEED_PROB:
                 tempo = 2 ** (pitch / 12)
         samples = samples_needed(self.samples, pitch, tempo)
         room = max(round(song.seconds * self.sample_rate) - samples, 0)
         return _Passage(int(rng.integers(room + 1)), samples, pitch, tempo)
 
-    def _draw_matrix(self, rng: np.random.Generator) -> _Matrix:
-        """What becomes of left and right, in all stems alike: so they add up."""
+    def _sample_matrix(self, rng: np.random.Generator) -> _Matrix:
+        """A random mixing matrix, the same for all stems so that they sum to the mixture."""
         if self.augmentation == NONE:
-            return _STEREO if self.channels == 2 else _MIDDLE
+            return _STEREO if self.channels == 2 else _MONO
         if self.channels == 1:
             return DOWNMIXES[rng.integers(len(DOWNMIXES))]
-        if rng.random() < MONO_SHARE:
-            return _MIDDLE * 2
+        if rng.random() < MONO_PROB:
+            return _MONO * 2
         return _SWAPPED if rng.random() < 0.5 else _STEREO
 
     def _balance(
         self, part: _StemExcerpt[_File], matrix: _Matrix, rng: np.random.Generator
     ) -> _StemExcerpt[_File]:
-        """A stem at a random level, polarity and place between left and right."""
+        """A stem with random gain, polarity and pan."""
         settings = self.augmentation
         factor = 10 ** (rng.uniform(-settings.gain, settings.gain) / 20)
         if rng.random() < settings.polarity_prob:
@@ -216,9 +219,9 @@ class Mixer(Generic[_File]):
         pan: tuple[float, ...] = (1.0, 1.0)
         if rng.random() < settings.pan_prob:
             pan = pan_gains(float(rng.uniform(-1, 1)))
-        if len(matrix) == 1:  # panned first, and then heard on one channel
+        if len(matrix) == 1:  # panned before it is mixed to mono
             rows: _Matrix = tuple((a * pan[0], b * pan[1]) for a, b in matrix)
-        elif matrix == _MIDDLE * 2:
+        elif matrix == _MONO * 2:
             rows = matrix
         else:
             rows = tuple((a * gain, b * gain) for (a, b), gain in zip(matrix, pan, strict=True))
@@ -228,7 +231,7 @@ class Mixer(Generic[_File]):
     def read(self, parts: Sequence[_StemExcerpt[_File]]) -> Tensor | None:
         """The parts' lines [L, C, T] at their pitch and tempo; None if a file cannot be read."""
         lines = []
-        # the stems of one song change together, and so do the channels of a stem
+        # all channels of all stems of a passage are stretched together
         for passage, group in groupby(parts, lambda part: part.passage):
             found = []
             for part in group:
@@ -236,10 +239,10 @@ class Mixer(Generic[_File]):
                 if line is None:
                     return None
                 found.append(line)
-            changed = change_pitch_and_tempo(
+            stretched = change_pitch_and_tempo(
                 torch.cat(found), passage.pitch, passage.tempo, self.samples
             )
-            lines.append(changed.view(len(found), self.channels, -1))
+            lines.append(stretched.view(len(found), self.channels, -1))
         return torch.cat(lines)
 
     def _read_line(self, part: _StemExcerpt[_File]) -> Tensor | None:
@@ -262,11 +265,11 @@ class Mixer(Generic[_File]):
         has_stems: bool,
         rng: np.random.Generator,
     ) -> Excerpt:
-        """Lines [L, C, T] as an excerpt, with effects and at a level as the settings have it."""
+        """The excerpt of lines [L, C, T], with effects, mastering and a random level."""
         if self.augmentation.effects_prob > 0:
             names = [(*self.stems, "other")[part.slot] for part in parts]
-            chance = self.augmentation.effects_prob
-            lines = _vary_timbre(lines, names, chance, rng, self.sample_rate)
+            prob = self.augmentation.effects_prob
+            lines = _vary_timbre(lines, names, prob, rng, self.sample_rate)
         stems = torch.zeros(1, len(self.stems) + 1, self.channels, self.samples)
         stems[0, [part.slot for part in parts]] = lines
         if self.augmentation == NONE:
@@ -278,7 +281,11 @@ class Mixer(Generic[_File]):
 
 
 def stereo(audio: Tensor) -> tuple[Tensor, Tensor]:
-    """Left and right of [C, T]: mono is both; of many channels they are every second one's mean."""
+    """Left and right of audio [C, T], [T] each.
+
+    Both are the channel of a mono recording. Of more than two channels, left is the mean of
+    channels 0, 2, …, and right that of 1, 3, ….
+    """
     if len(audio) <= 2:
         return audio[0], audio[-1]
     return audio[0::2].mean(dim=0), audio[1::2].mean(dim=0)
@@ -287,20 +294,28 @@ def stereo(audio: Tensor) -> tuple[Tensor, Tensor]:
 def _vary_timbre(
     lines: Tensor,
     names: Sequence[str],
-    chance: float,
+    prob: float,
     rng: np.random.Generator,
     sample_rate: int,
 ) -> Tensor:
-    """Lines [L, C, T] in another room, equalized and driven, each as loud as it was."""
-    reverberation = float(rng.uniform(0.15, 1.2))
-    effects = sample_effects(names, rng, reverberation, sample_rate, chance)
+    """Lines [L, C, T] with random effects, each at its former level.
+
+    Args:
+        lines: of one excerpt.
+        names: the stem of each.
+        prob: probability that a line gets effects.
+        rng: random numbers.
+        sample_rate: in Hz.
+    """
+    reverb_time = float(rng.uniform(0.15, 1.2))
+    effects = sample_effects(names, rng, reverb_time, sample_rate, prob)
     if lines.shape[1] == 2:
-        # they have their places already; the room has two sides
-        other = reverb_tail(reverberation, rng, sample_rate)
+        # lines are panned already; the reverb has a tail for each channel
+        other = reverb_tail(reverb_time, rng, sample_rate)
         effects = effects._replace(
             gain=torch.ones(len(lines), 2),
             reverb=torch.cat([effects.reverb, torch.from_numpy(other)[None, None]], dim=1),
         )
-    treated = apply_effects(lines, effects)
-    loud, now = rms(lines)[:, None, None], rms(treated)[:, None, None]
-    return treated * torch.where(now > 1e-6, loud / now.clamp_min(1e-12), 1)
+    varied = apply_effects(lines, effects)
+    before, after = rms(lines)[:, None, None], rms(varied)[:, None, None]
+    return varied * torch.where(after > 1e-6, before / after.clamp_min(1e-12), 1)

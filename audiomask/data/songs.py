@@ -1,7 +1,7 @@
-"""Songs: an endless data set of excerpts of tracks on disk, with augmentation.
+"""Track data set: excerpts of tracks on disk, with augmentation.
 
-An item is decided by (seed, index) alone, so that any number of workers gives the same data and a
-resumed run repeats none. Only the samples that an item needs are read.
+(seed, index) alone decide an item, so any number of workers gives the same data and a resumed run
+repeats none.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from audiomask.data.reading import Reader
 from audiomask.data.tracks import Track
 from audiomask.errors import DataError
 
-#: most draws for one item, of tracks that turn out unreadable
+#: tracks tried for one item, if they cannot be read
 _ATTEMPTS = 100
 
 
 class DurationWeightedSampler:
-    """Draws tracks with probabilities proportional to their durations.
+    """Samples tracks with probabilities proportional to their durations.
 
     Raises:
         DataError: all durations are 0.
@@ -39,22 +39,22 @@ class DurationWeightedSampler:
             raise DataError(f"{tracks[0].name}: has no duration, nor have the others")
 
     def draw(self, rng: np.random.Generator) -> Track:
-        """One track."""
+        """A random track."""
         second = rng.uniform(0, self._until[-1])
         return self.tracks[int(np.searchsorted(self._until[:-1], second, side="right"))]
 
 
 class TrackDataset(Dataset[Excerpt]):
-    """Excerpts of tracks: mixture and stems.
+    """Excerpts of tracks, endless and without an order.
 
     An unreadable file is logged once, and its song's excerpts are replaced by others.
 
     Args:
         tracks: songs with stems, plain recordings, or both.
-        stems: the stems to distinguish; a track's others are summed in the last place.
+        stems: the named stems; a track's others are summed in the last place.
         samples: length of an excerpt.
         seed: an excerpt is decided by (seed, index).
-        augmentation: of the excerpts; with ``NONE`` they keep their level as well.
+        augmentation: of the excerpts; with ``NONE`` they also keep their level.
         sample_rate: of the excerpts, in Hz.
         channels: of the excerpts, 1 or 2.
 
@@ -79,13 +79,13 @@ class TrackDataset(Dataset[Excerpt]):
         self.folder = os.path.commonpath([file.parent for file in files])
         read = Reader(files, sample_rate).read
         self.mixer: Mixer[Path] = Mixer(stems, samples, augmentation, read, sample_rate, channels)
-        # tracks that have files for each place, for random mixing
+        # the tracks with files for each place, for random mixing
         slots = range(len(stems) + 1)
         owners = [[track for track in tracks if self.mixer.files(track, slot)] for slot in slots]
         self.owners = [DurationWeightedSampler(found) if found else None for found in owners]
 
     def __len__(self) -> int:
-        return 1 << 30  # endless: every index is another excerpt
+        return 1 << 30  # endless: every index gives another excerpt
 
     def __getitem__(self, index: int) -> Excerpt:
         rng = np.random.default_rng([self.seed, index])
@@ -93,9 +93,9 @@ class TrackDataset(Dataset[Excerpt]):
             made = self.mixer.make(self.sampler.draw(rng), self.other_song, rng)
             if made is not None:
                 return made
-        raise DataError(f"nothing in {self.folder} could be read, {_ATTEMPTS} times in a row")
+        raise DataError(f"{self.folder}: none of {_ATTEMPTS} tracks in a row could be read")
 
     def other_song(self, slot: int, rng: np.random.Generator) -> Track | None:
-        """A track with files for a place; None when there is none."""
+        """A track with files for a place; None if there is none."""
         owners = self.owners[slot]
         return None if owners is None else owners.draw(rng)

@@ -1,7 +1,7 @@
 """Small changes of pitch and tempo, by varispeed and a phase vocoder.
 
-Varispeed is resampling: the sound gets higher and shorter at once, as on a faster tape. A phase
-vocoder then changes the tempo alone, by what is still missing of the wanted one.
+Varispeed, which is resampling, changes pitch and tempo together; the phase vocoder then changes the
+tempo alone.
 """
 
 from __future__ import annotations
@@ -20,17 +20,14 @@ _Phasors = npt.NDArray[np.complex64]
 _Bins = npt.NDArray[np.intp]
 
 _WINDOW, _HOP = 2048, 512
-#: a remaining change of tempo too small to be worth a phase vocoder
+#: largest relative error of the tempo that is left without a phase vocoder
 _TEMPO_TOLERANCE = 0.001
-#: how much more energy a frame has than the one before where something is struck
+#: ratio of a frame's energy to that a hop earlier above which it is an onset
 _ONSET_RATIO = 2.0
 
 
 def samples_needed(samples: int, pitch: float, tempo: float) -> int:
-    """How many samples ``change_pitch_and_tempo`` takes to give ``samples``.
-
-    The margins of its filters are among them.
-    """
+    """Samples that ``change_pitch_and_tempo`` needs to return ``samples``, with margins."""
     if pitch == 0 and tempo == 1:
         return samples
     margin = _WINDOW * (2 ** (pitch / 12) + tempo)
@@ -41,13 +38,13 @@ def change_pitch_and_tempo(lines: Tensor, pitch: float, tempo: float, samples: i
     """Lines at another pitch and tempo.
 
     Args:
-        lines: float32 [L, T'] at any one rate; T' is at least what ``samples_needed`` says.
-        pitch: semitones up.
-        tempo: how much faster, as a factor.
-        samples: how many to return.
+        lines: float32 [L, T'], with T' at least ``samples_needed``.
+        pitch: in semitones up.
+        tempo: as a factor.
+        samples: to return.
 
     Returns:
-        [L, samples], from the same instant on; the very samples for no change.
+        [L, samples], from the same time on; unchanged samples for no change.
     """
     if pitch == 0 and tempo == 1:
         return lines[:, :samples]
@@ -59,7 +56,7 @@ def change_pitch_and_tempo(lines: Tensor, pitch: float, tempo: float, samples: i
 
 
 def _varispeed(lines: Tensor, speed: float) -> Tensor:
-    """Lines [L, T] played ``speed`` times as fast, so that much higher: [L, about T / speed]."""
+    """Lines [L, T] at ``speed`` times the tempo and pitch: [L, about T / speed]."""
     if speed == 1:
         return lines
     changed = soxr.resample(lines.T.contiguous().numpy(), speed, 1.0, quality="MQ")
@@ -67,50 +64,51 @@ def _varispeed(lines: Tensor, speed: float) -> Tensor:
 
 
 def _stretch(lines: Tensor, tempo: float) -> Tensor:
-    """Lines [L, T] played ``tempo`` times as fast at the same pitch: [L, about T / tempo].
+    """Lines [L, T] at ``tempo`` times the tempo and the same pitch: [L, about T / tempo].
 
-    A phase vocoder with locked phases: every frame is turned so that its partials continue those
-    of the frame before, and the bins around a partial turn with it. Left to themselves, as in
-    ``torchaudio.functional.phase_vocoder``, they cancel each other: a tone loses up to 12 dB.
+    A phase vocoder with identity phase locking (Laroche and Dolson 1999): the peaks of a frame
+    continue the phases of the frame before, and the bins around a peak are rotated with it. Without
+    locking, as in ``torchaudio.functional.phase_vocoder``, they partly cancel each other.
     """
     window = torch.hann_window(_WINDOW)
     length = round(lines.shape[1] / tempo)
-    centres = (torch.arange(length // _HOP + 1) * (_HOP * tempo)).round().long()
+    centers = (torch.arange(length // _HOP + 1) * (_HOP * tempo)).round().long()
     padded = F.pad(lines, (_WINDOW // 2 + _HOP, _WINDOW))
-    places = centres[:, None] + torch.arange(_WINDOW)
-    # frames where they are taken, and a hop of the output before that
-    before = torch.fft.rfft(padded[:, places] * window)
-    frames = torch.fft.rfft(padded[:, places + _HOP] * window)
+    index = centers[:, None] + torch.arange(_WINDOW)
+    # frames a hop before those of the output, and these
+    before = torch.fft.rfft(padded[:, index] * window)
+    frames = torch.fft.rfft(padded[:, index + _HOP] * window)
     power, earlier = (torch.view_as_real(x).square().sum(dim=-1) for x in (frames, before))
     onset = power.sum(dim=2) > _ONSET_RATIO * earlier.sum(dim=2)
-    # by how much each bin of the frame before is ahead of where it has to be continued
-    ahead = torch.sgn(frames[:, :-1] * before[:, 1:].conj())
-    ahead = torch.where(ahead == 0, 1, ahead)
-    rotations = _continue_phases(ahead.numpy(), _nearest_peak(power.numpy()), onset.numpy())
+    # of each frame over the one a hop before the next frame
+    phase_offset = torch.sgn(frames[:, :-1] * before[:, 1:].conj())
+    phase_offset = torch.where(phase_offset == 0, 1, phase_offset)
+    rotations = _propagate_phases(phase_offset.numpy(), _nearest_peak(power.numpy()), onset.numpy())
     out = frames * torch.from_numpy(rotations)
     return torch.istft(out.transpose(1, 2), _WINDOW, _HOP, window=window, length=length)
 
 
-def _continue_phases(ahead: _Phasors, partial: _Bins, onset: npt.NDArray[np.bool_]) -> _Phasors:
-    """The turn of every bin [L, F, K], as numbers of absolute value 1.
+def _propagate_phases(
+    phase_offset: _Phasors, peaks: _Bins, onset: npt.NDArray[np.bool_]
+) -> _Phasors:
+    """Rotations of all bins [L, F, K], as phasors.
 
     Args:
-        ahead: the turn from a frame to the next, [L, F - 1, K].
-        partial: for every bin the one that it turns with, [L, F, K].
-        onset: frames that are left as they are, having no past to continue: turned, an attack
-            would smear; [L, F].
+        phase_offset: of each frame over the one a hop before the next frame, [L, F - 1, K].
+        peaks: the peak that each bin is rotated with, [L, F, K].
+        onset: frames that keep their phases, so that attacks are not smeared, [L, F].
     """
-    lines, frames, bins = partial.shape
+    lines, frames, bins = peaks.shape
     rotations: _Phasors = np.ones((lines, frames, bins), dtype=np.complex64)
     for line, number in np.ndindex(lines, frames - 1):
         if not onset[line, number + 1]:
-            turn = rotations[line, number] * ahead[line, number]
-            rotations[line, number + 1] = turn[partial[line, number + 1]]
+            turn = rotations[line, number] * phase_offset[line, number]
+            rotations[line, number + 1] = turn[peaks[line, number + 1]]
     return rotations
 
 
 def _nearest_peak(power: npt.NDArray[np.float32]) -> _Bins:
-    """For every bin of [..., K] the nearest one that is louder than two on either side."""
+    """The nearest local maximum, over two bins on either side, of every bin of [..., K]."""
     bins = power.shape[-1]
     wide = np.pad(power, [(0, 0)] * (power.ndim - 1) + [(2, 2)])
     around = functools.reduce(np.maximum, (wide[..., n : n + bins] for n in range(5)))

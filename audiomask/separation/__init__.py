@@ -1,1 +1,1 @@
-"""Separation of recordings of any length into stems."""
+"""Separation of recordings of any length into stems, by masks or by tokens."""

@@ -1,4 +1,4 @@
-"""Activity: whether a stem plays, second by second, and how sure its mask is."""
+"""Activity of stems: the gate of their masks, and a log of activity by the second."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-#: seconds over which the network's word on a frame is smoothed
+#: seconds that activity is averaged over
 SMOOTH_SECONDS = 1.0
-#: likelihoods of playing up to which a mask is closed, and from which on it is open
+#: activity up to which a mask's gate is closed, and from which it is open
 CLOSED, OPEN = 0.1, 0.3
-#: a mean square under which nothing is told apart from silence
+#: lowest mean square
 _SILENT_POWER = 1e-12
-#: a stem is in a song when it is likely to play in so many seconds of it
+#: seconds of activity from which a song has a stem
 _FOUND_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class StemSecond:
-    """What is known of a stem in one second of a recording; the last may be shorter.
+    """Activity of a stem in one second of a recording; the last may be shorter.
 
     Attributes:
         stem: its name.
         start, end: in seconds.
-        plays: whether it plays.
-        activity: how likely that is, 0 … 1.
-        confidence: how sure the mask is of what it takes, 0 … 1: the mean share of a band, where
-            each counts by the power that is taken from it.
-        level_db: root mean square of what is taken, dB of full scale.
+        plays: whether it is active.
+        activity: probability that it is active.
+        confidence: mean share of the bands, weighted by the power that the mask takes of each:
+            1 where the mask takes bands entirely.
+        level_db: root mean square of the stem, in dB of full scale.
     """
 
     stem: str
@@ -44,11 +44,11 @@ class StemSecond:
 
 
 class ActivityLog:
-    """Collects what the masks say of a recording's stems while it is separated.
+    """Log of the stems' activity, confidence and level while a recording is separated.
 
     Args:
-        stems: names of the stems.
-        frame_seconds: from one frame to the next.
+        stems: their names.
+        frame_seconds: hop of the frames.
     """
 
     def __init__(self, stems: Sequence[str], frame_seconds: float) -> None:
@@ -57,27 +57,31 @@ class ActivityLog:
         self._frames = 0
 
     def add(self, start: int, activity: Tensor, shares: Tensor, power: Tensor) -> None:
-        """Note a window; of frames that an earlier one had as well, the later one counts.
+        """Add a window; it replaces frames of earlier windows.
 
         Args:
             start: its first frame.
-            activity: likelihood that stems play [S, F].
-            shares: of the stems and the rest [S + 1, sides, bands, F].
-            power: mean square of the recording's samples in every band [sides, bands, F].
+            activity: probability that stems are active, [S, F].
+            shares: masks of stems and residual, [S + 1, C, bands, F].
+            power: mean square of the recording in every band, [C, bands, F].
         """
         stems = shares[:-1]
-        taken = (stems.square() * power).sum(dim=2).mean(dim=1)
-        weighed = (stems * power).sum(dim=2).mean(dim=1)
-        rows = torch.stack([activity, taken, weighed]).cpu()
-        kept = self._frames - start  # frames that are there already
-        if kept > 0:
+        masked = (stems.square() * power).sum(dim=2).mean(dim=1)
+        weight = (stems * power).sum(dim=2).mean(dim=1)
+        rows = torch.stack([activity, masked, weight]).cpu()
+        overlap = self._frames - start
+        if overlap > 0:
             last = self._rows.pop()
-            self._rows.append(last[..., : last.shape[-1] - kept])
+            self._rows.append(last[..., : last.shape[-1] - overlap])
         self._rows.append(rows)
         self._frames = start + rows.shape[-1]
 
     def found(self, duration: float) -> dict[str, bool]:
-        """Whether each stem plays anywhere in a recording of a duration."""
+        """Whether a recording has each stem, by name.
+
+        Args:
+            duration: of the recording, in seconds.
+        """
         seconds = dict.fromkeys(self.stems, 0.0)
         for second in self.seconds(duration):
             seconds[second.stem] += (second.end - second.start) * second.plays
@@ -85,7 +89,11 @@ class ActivityLog:
         return {stem: played > 0 and played >= needed for stem, played in seconds.items()}
 
     def seconds(self, duration: float) -> list[StemSecond]:
-        """What is known, stem by stem and second by second, of a recording of a duration."""
+        """All seconds of each stem, in the order of the stems.
+
+        Args:
+            duration: of the recording, in seconds.
+        """
         if not self._rows:
             return []
         rows = torch.cat(self._rows, dim=-1)
@@ -97,7 +105,7 @@ class ActivityLog:
                 part = rows[:, number, first : max(round((second + 1) * per_second), first + 1)]
                 if not part.shape[-1]:
                     break
-                activity, taken, weighed = part.mean(dim=-1).tolist()
+                activity, masked, weight = part.mean(dim=-1).tolist()
                 found.append(
                     StemSecond(
                         stem,
@@ -105,20 +113,20 @@ class ActivityLog:
                         min(second + 1.0, duration),
                         activity >= OPEN,
                         activity,
-                        min(taken / weighed, 1.0) if weighed > 0 else 0.0,
-                        10 * math.log10(max(taken, _SILENT_POWER)),
+                        min(masked / weight, 1.0) if weight > 0 else 0.0,
+                        10 * math.log10(max(masked, _SILENT_POWER)),
                     )
                 )
         return found
 
 
 def gate(activity: Tensor) -> Tensor:
-    """How far masks are open, 0 … 1, by the likelihood that their stems play [S, F]."""
+    """Gains of the masks, 0 … 1, for activity [S, F]."""
     return ((activity - CLOSED) / (OPEN - CLOSED)).clamp(0, 1)
 
 
-def smooth(activity: Tensor, frames: int) -> Tensor:
-    """Means over so many frames around each, of [S, F]."""
+def moving_average(activity: Tensor, frames: int) -> Tensor:
+    """Means of activity [S, F] over ``frames`` (or one fewer, if even) around each frame."""
     width = min(frames, activity.shape[-1])
     width -= 1 - width % 2
     return F.avg_pool1d(activity[None], width, 1, width // 2, count_include_pad=False)[0]

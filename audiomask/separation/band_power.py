@@ -1,4 +1,4 @@
-"""Power of recordings in mel-spaced bands, in the frames that masks have."""
+"""Power of recordings in mel-spaced bands, in the frames of the masks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from audiomask.audio.spectra import band_weights, centered, frame_spectra, frame
 
 
 class BandPower:
-    """Sums a window's spectrum over bands.
+    """Sums of power spectra over bands.
 
     Args:
         sample_rate: of the audio, in Hz.
-        bands: how many, mel-spaced up to half the sample rate.
+        bands: number of bands, mel-spaced up to the Nyquist frequency.
         stft_size: window of the spectrum, in samples.
         hop_length: samples between frames.
-        device: where the audio will be.
+        device: of the audio.
     """
 
     def __init__(
@@ -31,38 +31,38 @@ class BandPower:
         self.sums = Bands(weights.to(device))
 
     def __call__(self, audio: Tensor) -> Tensor:
-        """The mean power of the channels of a window [C, T] in every band, [bands, F].
+        """The mean power of the channels of audio [C, T] in every band, [bands, F].
 
-        Folding them to mono would cancel what is out of phase.
+        Unlike the power of their mean, it keeps sound of opposite phase.
         """
-        found = [self.sums.to_bands(parts.square_().mean(dim=0)) for parts in self._spectra(audio)]
-        return torch.cat(found).T.contiguous()
+        power = [self.sums.to_bands(parts.square_().mean(dim=0)) for parts in self._spectra(audio)]
+        return torch.cat(power).T.contiguous()
 
-    def sides(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """What stereo masks are found by, of a window [C, T].
+    def stereo(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """The input of the mask U-Net for audio [C, T].
 
-        Of more than two channels every other one counts as left, the first among them.
+        Of more than two channels, left is the mean power of 0, 2, …, and right that of 1, 3, ….
 
         Returns:
-            The power of left and right in every band [2, bands, F], and Σ Re(L R*) [bands, F]. A
-            single channel is the one side there is, [1, bands, F], and its power again.
+            The power of left and right in every band, [2, bands, F], and Σ Re(L R*), [bands, F].
+            Mono audio has its power twice, [1, bands, F] and [bands, F].
         """
         if len(audio) == 1:
             power = self(audio)
             return power[None], power
-        left, right, both = [], [], []
+        left, right, cross = [], [], []
         pairs = len(audio) // 2
         for parts in self._spectra(audio):
-            sides = parts[0::2], parts[1::2]
-            product = (sides[0][:pairs] * sides[1]).mean(dim=0)
-            left.append(self.sums.to_bands(sides[0].square().mean(dim=0)))
-            right.append(self.sums.to_bands(sides[1].square().mean(dim=0)))
-            both.append(self.sums.to_bands(product))
+            one, other = parts[0::2], parts[1::2]
+            product = (one[:pairs] * other).mean(dim=0)
+            left.append(self.sums.to_bands(one.square().mean(dim=0)))
+            right.append(self.sums.to_bands(other.square().mean(dim=0)))
+            cross.append(self.sums.to_bands(product))
         power = torch.stack([torch.cat(left), torch.cat(right)]).mT
-        return power, torch.cat(both).T
+        return power, torch.cat(cross).T
 
     def _spectra(self, audio: Tensor) -> Iterator[Tensor]:
-        """Consecutive frames of a window [C, T], real and imaginary parts [C, f, 2 * bins]."""
+        """Spectra of audio [C, T], in chunks: real and imaginary parts [C, F, 2 * bins]."""
         channels, length = audio.shape
         pad = self.stft_size - self.hop_length
         padded = centered(audio, self.stft_size, self.hop_length)

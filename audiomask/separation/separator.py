@@ -1,4 +1,4 @@
-"""Separation of recordings of any length: what makes the stems, and how they become samples."""
+"""Separators of recordings of any length: the interface, and separation by soft masks."""
 
 from __future__ import annotations
 
@@ -18,34 +18,40 @@ from audiomask.separation.settings import Quality
 
 
 class Separator(ABC):
-    """Makes stems of recordings."""
+    """Separates recordings into stems."""
 
-    #: names of the stems that it can make
+    #: names of the stems
     names: tuple[str, ...]
 
     @abstractmethod
     def stems(self, source: AudioSource, stems: Sequence[int]) -> Iterator[Tensor]:
-        """Consecutive blocks [S, C, n] of stems, at the recording's own rate and of its length.
+        """Stems [S, C, n], in consecutive blocks, of the recording's sample rate and length.
 
         Args:
-            source: any rate, any number of channels.
-            stems: numbers of the stems, in ``names``.
+            source: the recording, of any sample rate and number of channels.
+            stems: indices into ``names``.
         """
 
     def blocks(
         self, source: AudioSource, stems: Sequence[int], residual: bool, subtype: str
     ) -> Iterator[list[Tensor]]:
-        """Consecutive blocks of the stems asked for, [C, n] each, then the residual if wanted.
+        """Stems, and the residual if requested, [C, n] each, in consecutive blocks.
 
-        Stems are rounded to what ``subtype`` stores, and the residual is the mixture minus the
-        rounded stems: together they give the mixture back. What of a stem is beyond full scale is
-        left so, for whoever writes it to clip it and say so; the residual counts on that.
+        Stems are rounded to a subtype and sum with the residual to the recording. Samples beyond
+        full scale are returned as they are, for the writer to clip and count; the residual is that
+        of clipped stems.
+
+        Args:
+            source: the recording.
+            stems: indices into ``names``.
+            residual: whether to return the residual.
+            subtype: of the files, such as PCM_16.
         """
         done = 0
         for block in self.stems(source, stems):
-            found = block.cpu()
-            rounded = quantize(found, subtype)
-            parts = list(_unclipped(found, rounded).unbind())
+            unrounded = block.cpu()
+            rounded = quantize(unrounded, subtype)
+            parts = list(_unclipped(unrounded, rounded).unbind())
             length = block.shape[-1]
             if residual:
                 parts.append(source.read(done, done + length) - rounded.sum(dim=0))
@@ -53,17 +59,17 @@ class Separator(ABC):
             yield parts
 
 
-class ShareSeparator(Separator):
-    """Shares the recording's own spectrum out among the stems, window by window.
+class SoftMaskSeparator(Separator):
+    """Applies soft masks, computed window by window, to the recording's spectrum.
 
     Args:
-        sample_rate: at which shares are found, in Hz.
-        bands, stft_size, hop_length: of the shares.
-        window: frames that are looked at together.
-        device: where it is computed.
+        sample_rate: at which masks are computed, in Hz.
+        bands, stft_size, hop_length: of the masks.
+        window: frames of a window.
+        device: to compute on.
     """
 
-    #: share of a window that fades into the next
+    #: overlap of windows, as a share of a window
     overlap = OVERLAPS[Quality.normal]
 
     def __init__(
@@ -81,31 +87,34 @@ class ShareSeparator(Separator):
 
     @abstractmethod
     def open(self, audio: AudioSource) -> Callable[[int, int], Tensor]:
-        """What finds the shares of a recording at ``sample_rate``.
+        """A function that computes the masks of a window.
 
-        It takes a window's frames [start, stop) and gives each stem's share of them, then the
-        rest's: [S + 1, sides, bands, stop - start]. All channels may have the same, on one side;
-        or left and right have their own.
+        Args:
+            audio: the recording, at ``sample_rate``.
+
+        Returns:
+            A function from frames start and stop to the masks of stems and residual,
+            [S + 1, C, bands, stop - start]; C is 1 for the same masks on all channels, 2 for masks
+            of left and right.
         """
 
     def windows(self, audio: AudioSource) -> tuple[list[tuple[int, int]], int]:
-        """Windows over all frames of a recording, and by how many each fades into the next."""
+        """Windows [start, stop) over all frames of a recording, and their overlap in frames."""
         overlap = round(self.window * self.overlap)
         return plan_windows(-(-audio.frames // self.hop_length), self.window, overlap), overlap
 
     def stems(self, source: AudioSource, stems: Sequence[int]) -> Iterator[Tensor]:
-        """Stems [S, C, n] that share out the recording's own spectrum."""
+        """Stems [S, C, n], in consecutive blocks."""
         audio = ResampledSource(source, self.sample_rate)
         windows, overlap = self.windows(audio)
-
-        find = self.open(audio)
-        pieces = blend_windows(windows, overlap, lambda *span: find(*span)[list(stems)])
+        masks_of = self.open(audio)
+        masks = blend_windows(windows, overlap, lambda *span: masks_of(*span)[list(stems)])
         hop_seconds = self.hop_length / self.sample_rate
-        yield from MaskApplier(source, hop_seconds, self.sample_rate / 2).stems(pieces)
+        yield from MaskApplier(source, hop_seconds, self.sample_rate / 2).stems(masks)
 
 
-def _unclipped(found: Tensor, rounded: Tensor) -> Tensor:
-    """Rounded samples, but those beyond full scale as they were found."""
-    if found is rounded:  # by a subtype that clips nothing
+def _unclipped(samples: Tensor, rounded: Tensor) -> Tensor:
+    """Rounded samples, except for those beyond full scale, which stay as they are."""
+    if samples is rounded:  # the subtype does not clip
         return rounded
-    return torch.where(found.abs() > 1, found, rounded)
+    return torch.where(samples.abs() > 1, samples, rounded)

@@ -4,11 +4,11 @@ from enum import StrEnum
 
 
 class SeparationMethod(StrEnum):
-    """How stems are made.
+    """How stems are separated.
 
-    "mask" shares the recording's own spectrum out by the mask U-Net. "wiener" does so by the power
-    of the stems' tokens, as the language model predicts them. "tokens" decodes those tokens alone,
-    as the paper does.
+    "mask" applies the masks of the mask U-Net to the recording's spectrum. "wiener" applies Wiener
+    masks from the power of the stems' predicted tokens, decoded. "tokens" decodes these tokens
+    alone, as the paper does.
     """
 
     mask = "mask"
@@ -17,10 +17,10 @@ class SeparationMethod(StrEnum):
 
 
 class Quality(StrEnum):
-    """How much is done for the masks.
+    """Quality and time of separation by masks.
 
-    "fast" lets windows overlap little. "best" looks four times, half a hop earlier and a semitone
-    higher and lower as well, and takes the mean.
+    "fast" has windows that overlap little. "best" averages the masks of four passes: as it is,
+    shifted by half a hop, and transposed by a semitone up and down.
     """
 
     fast = "fast"

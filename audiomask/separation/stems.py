@@ -1,4 +1,4 @@
-"""Names of stems, as a checkpoint's configuration has them."""
+"""Names of stems in a checkpoint's configuration."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 from audiomask.errors import CheckpointError
 
-#: names of stems that would be no names of files, or are taken
+#: names that cannot be names of files, or have another meaning
 _NO_STEMS = ("", ".", "..", "all", "residual")
 
 
 def stem_names(folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
-    """The stems that a configuration names, each of which can name a file.
+    """The stems of a configuration.
 
     Raises:
-        CheckpointError: they are no list of names, or lead to another folder.
+        CheckpointError: they are no list of names, or one cannot name a file.
     """
     stems = config.get("stems")
     if not isinstance(stems, list) or not all(isinstance(stem, str) for stem in stems):

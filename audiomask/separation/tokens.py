@@ -1,4 +1,4 @@
-"""Separation by tokens, as the paper does it: the language model predicts the stems' tokens."""
+"""Separation by tokens: the language model predicts the stems' tokens from the mixture's."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.mlm.separation import stem_codes
 from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.runtime.memory import AdaptiveBatches
-from audiomask.separation.separator import ShareSeparator
+from audiomask.separation.separator import SoftMaskSeparator
 
-#: bands, spectral window, hop and window of the shares where the language model reads no bands
+#: bands, spectral window, hop and window of the masks if the language model reads no bands
 _BANDS, _STFT_SIZE, HOP_LENGTH, WINDOW = 256, 4096, 1024, 288
 
 
-class WienerSeparator(ShareSeparator):
-    """Shares the spectrum out by the power of the stems' predicted tokens, decoded.
+class WienerSeparator(SoftMaskSeparator):
+    """Separates by Wiener masks, from the power of the stems' predicted tokens, decoded.
 
     Args:
-        vqvae, mlm: in evaluation mode, on ``device``.
-        device: where they are.
-        batches: of the device.
+        vqvae, mlm: models in evaluation mode, on ``device``.
+        device: of the models.
+        batches: batch sizes that the device can hold.
     """
 
     def __init__(
@@ -42,30 +42,30 @@ class WienerSeparator(ShareSeparator):
         self.vqvae, self.mlm, self.batches, self.names = vqvae, mlm, batches, config.stems
 
     def open(self, audio: AudioSource) -> Callable[[int, int], Tensor]:
-        """What finds shares [S + 1, 1, bands, F] of a recording's windows."""
+        """A function from a window to masks [S + 1, 1, bands, F]."""
 
-        def find(start: int, stop: int) -> Tensor:
+        def masks_of(start: int, stop: int) -> Tensor:
             samples = audio.read(start * self.hop_length, stop * self.hop_length)
             return self.shares(samples.to(self.device))
 
-        return find
+        return masks_of
 
     def shares(self, audio: Tensor) -> Tensor:
-        """Each stem's share of a window [C, T], then the rest's: [S + 1, 1, bands, F].
+        """Masks of stems and residual [S + 1, 1, bands, F] for a window of audio [C, T].
 
-        What of the mixture's power the stems leave unexplained is the rest's.
+        The residual has the mixture's power minus the stems', if positive.
         """
         power = self.power(audio)
         powers = []
         for codes in self.predict(audio, range(len(self.names))):
             sound = DecodedSource(self.vqvae, codes, batches=self.batches)
             powers.append(self.power(sound.read(0, audio.shape[-1]).to(self.device)))
-        rest = (power - torch.stack(powers).sum(dim=0)).clamp_min(0)
-        parts = torch.stack([*powers, rest]) + 1e-10
+        residual = (power - torch.stack(powers).sum(dim=0)).clamp_min(0)
+        parts = torch.stack([*powers, residual]) + 1e-10
         return (parts / parts.sum(dim=0))[:, None]
 
     def encode(self, audio: Tensor) -> Tensor:
-        """Codes [C, levels, F'] of a window [C, T], as many channels at once as there is room."""
+        """Codes [C, levels, F'] of audio [C, T], in batches of channels that fit in memory."""
 
         def compute(start: int, stop: int) -> Tensor:
             return self.vqvae.encode(audio[start:stop], self.mlm.config.levels)
@@ -74,11 +74,11 @@ class WienerSeparator(ShareSeparator):
 
     @torch.inference_mode()
     def predict(self, audio: Tensor, stems: Sequence[int]) -> Tensor:
-        """The stems' likeliest tokens, all of them masked: [S, C, levels, F'].
+        """The stems' most likely tokens, predicted in one pass: [S, C, levels, F'].
 
         Args:
-            audio: [C, F * hop_length] at ``sample_rate``, of a window at most.
-            stems: their numbers.
+            audio: [C, F * hop_length], at ``sample_rate``; F is at most a window.
+            stems: indices into ``names``.
         """
         codes = self.encode(audio)
         config = self.mlm.config
@@ -88,7 +88,7 @@ class WienerSeparator(ShareSeparator):
             return torch.stack([self.mlm.logits(hidden[:, n]).argmax(dim=-1) for n in stems])
         window = config.window
         if config.layout == "concatenated":
-            window = (window - 1) // 2  # mixture and stem share the model's window
+            window = (window - 1) // 2  # the model's window has mixture, separator and stem
         parts = torch.split(codes, window, dim=-1)
         return torch.stack(
             [torch.cat([stem_codes(self.mlm, part, n) for part in parts], dim=-1) for n in stems]
@@ -96,32 +96,29 @@ class WienerSeparator(ShareSeparator):
 
 
 class TokenSeparator(WienerSeparator):
-    """Decodes each stem from its predicted tokens alone, the paper's way."""
+    """Decodes stems from their predicted tokens, as in the paper."""
 
     def stems(self, source: AudioSource, stems: Sequence[int]) -> Iterator[Tensor]:
-        """Stems [S, C, n] decoded from tokens.
-
-        The tokens of the whole recording are predicted first: they are small.
-        """
+        """Stems [S, C, n], in consecutive blocks, after prediction of the whole recording."""
         audio = ResampledSource(source, self.sample_rate)
         windows, _ = self.windows(audio)
         per_frame = self.hop_length // self.vqvae.config.hop_length
-        found: list[Tensor] = []
-        settled = 0
+        predicted: list[Tensor] = []
+        done = 0
         for number, (start, stop) in enumerate(windows):
             samples = audio.read(start * self.hop_length, stop * self.hop_length)
             codes = self.predict(samples.to(self.device), stems)
-            # where two windows overlap, each has its half: both know least of their ends
+            # windows are cut in the middle of their overlap, as they have least context at the ends
             last = number == len(windows) - 1
-            until = stop if last else (windows[number + 1][0] + stop) // 2
-            inner = slice((settled - start) * per_frame, (until - start) * per_frame)
-            found.append(codes[..., inner].to(torch.int16).cpu())
-            settled = until
+            end = stop if last else (windows[number + 1][0] + stop) // 2
+            inner = slice((done - start) * per_frame, (end - start) * per_frame)
+            predicted.append(codes[..., inner].to(torch.int16).cpu())
+            done = end
         sounds = [
             ResampledSource(
                 DecodedSource(self.vqvae, codes.long(), batches=self.batches), source.sample_rate
             )
-            for codes in torch.cat(found, dim=-1)
+            for codes in torch.cat(predicted, dim=-1)
         ]
         chunk = chunk_of(source.channels)
         for start in range(0, source.frames, chunk):

@@ -97,7 +97,7 @@ def main(
             note(f"{stem}: {', '.join(instrument.library for instrument in group)}")
         length = round(seconds * SAMPLE_RATE)
         scores = sorted(midi.glob("*.mid"))
-        bands = BandDataset(bank, tuple(PROGRAMS), length, seed, scores, varied=False)
+        bands = BandDataset(bank, tuple(PROGRAMS), length, seed, scores, formant_shift=False)
         data = InterleavedDataset(
             [bands], seed, tuple(PROGRAMS), length, torch.from_numpy(bank.samples)
         )

@@ -109,7 +109,7 @@ def test_batches_of_one_kind_are_finished_too(blend: InterleavedDataset, part: i
 
 
 def test_an_excerpt_is_its_place_in_a_batch(blend: InterleavedDataset) -> None:
-    played = blend.play([blend[index] for index in range(4)])
+    played = blend.render([blend[index] for index in range(4)])
     for index in range(4):
         alone = blend.excerpt(index)
         assert all(torch.equal(part[index], a) for part, a in zip(played, alone, strict=True))

@@ -128,7 +128,7 @@ def test_each_stem_is_one_of_the_two_items(blend: InterleavedDataset) -> None:
         assert made.mixture.shape == (2, SAMPLES)
         if not isinstance(item, Mashup):
             continue
-        pair = blend.play(item.items)
+        pair = blend.render(item.items)
         if not pair.has_stems.all():
             assert all(torch.equal(a, b[0]) for a, b in zip(made, pair, strict=True))
             continue

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from signals import noise
 from torch import Tensor
 
-from audiomask.data.mastering import COMPRESSED, LIMITED, Master, master, sample_master
+from audiomask.data.mastering import COMPRESSION_PROB, LIMITING_PROB, Master, master, sample_master
 
 NONE = Master(math.inf, 1.0, 0.0)
 
@@ -80,7 +80,7 @@ def test_some_are_compressed_and_some_limited() -> None:
     drawn = [sample_master(rng) for _ in range(1_000)]
     compressed = [one for one in drawn if math.isfinite(one.threshold)]
     limited = [one for one in drawn if one.limit_db > 0]
-    assert len(compressed) / 1_000 == pytest.approx(COMPRESSED, abs=0.05)
-    assert len(limited) / 1_000 == pytest.approx(LIMITED, abs=0.05)
+    assert len(compressed) / 1_000 == pytest.approx(COMPRESSION_PROB, abs=0.05)
+    assert len(limited) / 1_000 == pytest.approx(LIMITING_PROB, abs=0.05)
     assert all(one.ratio > 1 for one in compressed)
     assert all(one.ratio == 1 for one in drawn if one not in compressed)

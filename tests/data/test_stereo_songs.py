@@ -82,7 +82,7 @@ def test_sides_are_swapped_and_folded_at_times_in_all_stems_alike(write: Write) 
             if guitar == pytest.approx(one, abs=1e-5) and bass == pytest.approx(other, abs=1e-5)
         ]
         shapes.append(kind)
-    assert shapes.count("mono") / 200 == pytest.approx(mixing.MONO_SHARE, abs=0.06)
+    assert shapes.count("mono") / 200 == pytest.approx(mixing.MONO_PROB, abs=0.06)
     assert shapes.count("swapped") / 200 == pytest.approx(0.45, abs=0.1)
 
 
@@ -90,7 +90,7 @@ def test_sides_are_swapped_and_folded_at_times_in_all_stems_alike(write: Write) 
 def test_stems_are_panned_each_by_itself_at_constant_power(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mixing, "MONO_SHARE", 0.0)
+    monkeypatch.setattr(mixing, "MONO_PROB", 0.0)
     song = write("song", guitar=0.1, bass=0.1)
     found = torch.stack([item.stems[:2, :, 0] for item in items([song], only(pan_prob=1.0))]) / 0.1
     assert torch.allclose(found.square().sum(dim=2), torch.tensor(2.0), atol=1e-3)

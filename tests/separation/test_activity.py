@@ -17,7 +17,7 @@ from audiomask.separation.activity import (
     OPEN,
     ActivityLog,
     gate,
-    smooth,
+    moving_average,
 )
 from audiomask.separation.masks import MaskSeparator
 from audiomask.separation.settings import Quality
@@ -93,15 +93,15 @@ def test_an_absent_stem_is_silent_and_the_residual_has_all(
 def test_likelihoods_are_smoothed_over_their_neighbours() -> None:
     likely = torch.zeros(2, 20)
     likely[0, 10] = 1.0
-    found = smooth(likely, 5)
+    found = moving_average(likely, 5)
     assert torch.allclose(found[0, 8:13], torch.tensor(0.2))
     assert found[0].sum() == pytest.approx(1)
     assert not found[1].any()
-    assert torch.allclose(smooth(torch.full((1, 9), 0.3), 5), torch.tensor(0.3))
+    assert torch.allclose(moving_average(torch.full((1, 9), 0.3), 5), torch.tensor(0.3))
     # an even width is one less; of few frames it is their number at most
-    assert torch.equal(smooth(likely, 6), found)
-    assert smooth(likely[:, :2], 43).shape == (2, 2)
-    assert smooth(likely[:, :1], 43).shape == (2, 1)
+    assert torch.equal(moving_average(likely, 6), found)
+    assert moving_average(likely[:, :2], 43).shape == (2, 2)
+    assert moving_average(likely[:, :1], 43).shape == (2, 1)
 
 
 # What is reported

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from audiomask.audio.source import MemorySource
 from audiomask.separation import masking as module
-from audiomask.separation.masking import MaskApplier, audible, smooth
+from audiomask.separation.masking import MaskApplier, audible, next_smooth_number
 
 HOP = 512 / 44100
 #: that of the bundled model
@@ -127,7 +127,7 @@ def test_what_lies_above_the_last_band_follows_it() -> None:
 
 
 def test_smooth_numbers_have_small_factors() -> None:
-    assert [smooth(n) for n in (0, 1, 11, 93, 512, 557)] == [1, 1, 12, 96, 512, 560]
+    assert [next_smooth_number(n) for n in (0, 1, 11, 93, 512, 557)] == [1, 1, 12, 96, 512, 560]
 
 
 # What is too low for any stem

@@ -142,7 +142,8 @@ def test_the_best_quality_is_the_mean_of_its_passes(masks: MaskUNet, channels: i
     audio = MemorySource(0.1 * noise(channels, 60 * HOP), RATE)
     separator = MaskSeparator(masks, CPU, Quality.best)
     found = [
-        separator.look(PassReader(audio, one, HOP, BANDS), 10, 34) for one in PASSES[Quality.best]
+        separator.predict(PassReader(audio, one, HOP, BANDS), 10, 34)
+        for one in PASSES[Quality.best]
     ]
     assert len(found) == 4
     assert all(likely.shape == (2, 24) for _, likely, _ in found)

@@ -83,7 +83,7 @@ def test_shares_sum_to_one_over_stems_and_rest(
 
 def test_shares_are_the_models(separator: MaskSeparator, masks: MaskUNet) -> None:
     audio = 0.1 * torch.randn(2, 40 * HOP)
-    power, cross = separator.power.sides(audio)
+    power, cross = separator.power.stereo(audio)
     with torch.inference_mode():
         expected = masks(power[None], cross[None]).shares[0]
     assert torch.allclose(shares_of(separator, audio), expected, atol=0.02)
@@ -118,8 +118,8 @@ def test_one_stem_alone_is_the_same_as_among_all(
 def test_channels_out_of_phase_are_not_folded_away(separator: MaskSeparator) -> None:
     """The model must see the power of anti-phase stereo as it sees that in phase."""
     sound = 0.1 * torch.randn(1, 40 * HOP)
-    power, cross = separator.power.sides(torch.cat([sound, sound]))
-    opposite, against = separator.power.sides(torch.cat([sound, -sound]))
+    power, cross = separator.power.stereo(torch.cat([sound, sound]))
+    opposite, against = separator.power.stereo(torch.cat([sound, -sound]))
     assert power.mean() > 0
     assert torch.allclose(power, opposite)
     assert torch.allclose(cross, -against)

@@ -1,1 +1,1 @@
-"""Bands: songs arranged, played from single notes and rendered while training."""
+"""Bands: synthetic songs, arranged and rendered from single notes during training."""

@@ -1,4 +1,4 @@
-"""Arrangements: songs for a band of guitar, piano, bass, drums and others, made up from a seed."""
+"""Arrangements: random songs for guitar, piano, bass, drums and others, decided by a seed."""
 
 from random import Random
 
@@ -15,7 +15,7 @@ from audiomask.data.bands.score import (
     Chord,
     Event,
     Note,
-    perform,
+    humanize,
 )
 
 __all__ = ["RANGES", "Arrangement", "Note", "compose", "read_midi"]
@@ -27,7 +27,8 @@ _PLAYERS = {
     "drums": play_drums,
     "other": play_other,
 }
-ABSENT = {"guitar": 0.25, "piano": 0.35, "bass": 0.2, "drums": 0.2, "other": 0.35}
+#: probability that a stem is absent from a song
+ABSENCE_PROB = {"guitar": 0.25, "piano": 0.35, "bass": 0.2, "drums": 0.2, "other": 0.35}
 _MAJOR = (0, 2, 4, 5, 7, 9, 11)
 _MODES = {
     "major": _MAJOR,
@@ -35,7 +36,7 @@ _MODES = {
     "dorian": (0, 2, 3, 5, 7, 9, 10),
     "mixolydian": (0, 2, 4, 5, 7, 9, 10),
 }
-# Scale degrees (0 = tonic), one a bar.
+#: scale degrees (0 = tonic), one a bar
 _PROGRESSIONS: dict[str, tuple[tuple[int, ...], ...]] = {
     "major": (
         (0, 4, 5, 3), (0, 5, 3, 4), (0, 3, 4, 4), (5, 3, 0, 4), (0, 5, 1, 4), (1, 4, 0, 0),
@@ -53,39 +54,47 @@ _FORMS = ("AABA", "ABAB", "AABB", "ABAC", "AB", "ABCB")
 
 
 def compose(rng: np.random.Generator, seconds: float) -> Arrangement:
-    """Make up ``seconds`` of a song. Stems that do not play at all are left out (never all).
+    """A random song of ``seconds``.
 
-    Deterministic in ``rng``. Onsets lie in [0, seconds), notes end by ``seconds``.
+    Onsets are in [0, seconds), and notes end by ``seconds``. Stems without notes are left out; at
+    least one has some.
     """
     rnd = Random(int(rng.integers(2**62)))
     tempo = min(180.0, max(60.0, rnd.gauss(108.0, 26.0)))
-    metre = rnd.choices(("4/4", "3/4", "6/8"), (8, 1, 1.5))[0]
-    swing = rnd.uniform(0.06, 0.17) if metre != "6/8" and rnd.random() < 0.25 else 0.0
-    sections = _sections(rnd, tempo, metre, seconds)
-    looseness = rnd.uniform(0.002, 0.012)
-    cast = [stem for stem in _PLAYERS if rnd.random() > ABSENT[stem]] or ["guitar"]
-    rests = rnd.choice((0.0, 0.0, 0.05, 0.15))
+    time_signature = rnd.choices(("4/4", "3/4", "6/8"), (8, 1, 1.5))[0]
+    swing = rnd.uniform(0.06, 0.17) if time_signature != "6/8" and rnd.random() < 0.25 else 0.0
+    sections = _sections(rnd, tempo, time_signature, seconds)
+    timing_std = rnd.uniform(0.002, 0.012)
+    playing = [stem for stem in _PLAYERS if rnd.random() > ABSENCE_PROB[stem]] or ["guitar"]
+    rest_prob = rnd.choice((0.0, 0.0, 0.05, 0.15))
     arrangement: Arrangement = {}
-    for stem in cast:
-        events = _part(stem, sections, rnd, rests)
-        notes = perform(
-            events, stem, lambda beat: beat * 60.0 / tempo, rnd, swing, looseness, seconds
+    for stem in playing:
+        events = _stem_events(stem, sections, rnd, rest_prob)
+        notes = humanize(
+            events, stem, lambda beat: beat * 60.0 / tempo, rnd, swing, timing_std, seconds
         )
         if notes:
             arrangement[stem] = notes
-    # Every player may have drawn rests in so short a song; somebody has to play.
+    # in a short song all stems may have rests only
     if not arrangement:
         events = play_guitar(sections[0][1], rnd)
-        arrangement["guitar"] = perform(
-            events, "guitar", lambda beat: beat * 60.0 / tempo, rnd, 0.0, looseness, seconds
+        arrangement["guitar"] = humanize(
+            events, "guitar", lambda beat: beat * 60.0 / tempo, rnd, 0.0, timing_std, seconds
         )
     return arrangement
 
 
-def _part(
-    stem: str, sections: list[tuple[str, list[Bar]]], rnd: Random, rests: float
+def _stem_events(
+    stem: str, sections: list[tuple[str, list[Bar]]], rnd: Random, rest_prob: float
 ) -> list[Event]:
-    """One stem's events: a section that comes again is played again in the same style."""
+    """One stem's events; repeated sections are mostly played alike.
+
+    Args:
+        stem: its name.
+        sections: letters and bars of the song's sections.
+        rnd: random numbers.
+        rest_prob: probability that the stem rests in a bar.
+    """
     seeds: dict[str, int] = {}
     events: list[Event] = []
     for letter, bars in sections:
@@ -94,7 +103,7 @@ def _part(
             seed = rnd.randrange(2**32)
         if len(sections) > 1 and rnd.random() < (0.4 if stem == "other" else 0.1):
             continue
-        silent = {bar.start for bar in bars if rnd.random() < rests}
+        silent = {bar.start for bar in bars if rnd.random() < rest_prob}
         spans = [(bar.start, bar.start + bar.beats) for bar in bars if bar.start in silent]
         for event in _PLAYERS[stem](bars, Random(seed)):
             if not any(begin <= event[0] < end for begin, end in spans):
@@ -102,9 +111,11 @@ def _part(
     return events
 
 
-def _sections(rnd: Random, tempo: float, metre: str, seconds: float) -> list[tuple[str, list[Bar]]]:
+def _sections(
+    rnd: Random, tempo: float, time_signature: str, seconds: float
+) -> list[tuple[str, list[Bar]]]:
     """Lettered sections of bars that cover ``seconds``."""
-    beats = 4.0 if metre == "4/4" else 3.0
+    beats = 4.0 if time_signature == "4/4" else 3.0
     tonic = rnd.randrange(12)
     mode = rnd.choices(tuple(_MODES), (5, 4, 1, 1))[0]
     sevenths = rnd.choice((0.0, 0.1, 0.3, 0.9))
@@ -123,7 +134,7 @@ def _sections(rnd: Random, tempo: float, metre: str, seconds: float) -> list[tup
         for number, chords in enumerate(harmonies[letter]):
             bars.append(
                 Bar(
-                    start, beats, metre, tempo, chords, scale, energies[letter],
+                    start, beats, time_signature, tempo, chords, scale, energies[letter],
                     opening=number == 0, closing=number == length - 1,
                 )
             )  # fmt: skip
@@ -136,39 +147,39 @@ def _sections(rnd: Random, tempo: float, metre: str, seconds: float) -> list[tup
 def _harmony(
     rnd: Random, tonic: int, mode: str, sevenths: float, beats: float, length: int
 ) -> list[tuple[tuple[float, float, Chord], ...]]:
-    """The chords of a section: a progression, at times two chords a bar."""
+    """The chords of a section's bars: a progression with one or two chords a bar."""
     degrees = rnd.choice(_PROGRESSIONS[mode])
-    pace = rnd.choices((1, 2), (5, 1))[0]
+    per_bar = rnd.choices((1, 2), (5, 1))[0]
     half = beats / 2 if beats == 4.0 else 1.5
     bars = []
     for number in range(length):
         spans = []
-        for turn in range(pace):
-            degree = degrees[(number * pace + turn) % len(degrees)]
-            begin = turn * half
-            until = beats if turn == pace - 1 else half
+        for index in range(per_bar):
+            degree = degrees[(number * per_bar + index) % len(degrees)]
+            begin = index * half
+            until = beats if index == per_bar - 1 else half
             spans.append((begin, until - begin, _chord(rnd, tonic, mode, degree, sevenths)))
         bars.append(tuple(spans))
     return bars
 
 
 def _chord(rnd: Random, tonic: int, mode: str, degree: int, sevenths: float) -> Chord:
-    """The triad on a scale degree, at times a seventh, suspended, with a ninth, or inverted."""
+    """The triad on a scale degree, sometimes with a seventh or ninth, suspended or inverted."""
     scale = _MODES[mode]
 
     def above(steps: int) -> int:
-        place = degree + steps
-        return scale[place % 7] + 12 * (place // 7) - scale[degree]
+        octaves, step = divmod(degree + steps, 7)
+        return scale[step] + 12 * octaves - scale[degree]
 
     intervals = [0, above(2), above(4)]
     if mode == "minor" and degree == 4 and rnd.random() < 0.6:
         intervals[1] = 4  # the leading note of the harmonic minor
-    draw = rnd.random()
+    chance = rnd.random()
     if rnd.random() < sevenths:
         intervals.append(above(6))
-    elif draw < 0.06:
+    elif chance < 0.06:
         intervals[1] = 5
-    elif draw < 0.12:
+    elif chance < 0.12:
         intervals.append(14)
     root = (tonic + scale[degree]) % 12
     bass = (root + intervals[1]) % 12 if rnd.random() < 0.07 else root

@@ -1,8 +1,7 @@
-"""Bands: an endless set of songs, played with the single notes of a note bank.
+"""Band data set: an endless set of random songs, played with the notes of a note bank.
 
-Every item is a new arrangement on new instruments with its own tunings, levels, rooms, equalisers
-and drive. An item is decided by (seed, index) alone, so that any number of workers gives the same
-data and a resumed run repeats none.
+Every item is a new arrangement with other instruments, tunings, levels and effects. (seed, index)
+alone decide it, so any number of workers gives the same data and a resumed run repeats none.
 """
 
 from __future__ import annotations
@@ -18,28 +17,35 @@ from torch.utils.data import Dataset
 
 from audiomask.data.bands.arrangement import Arrangement, Note, compose, read_midi
 from audiomask.data.bands.notes import Instrument, NoteBank, Sample
-from audiomask.data.bands.render_plan import FADE, RenderPlan
+from audiomask.data.bands.render_plan import RELEASE_SAMPLES, RenderPlan
 from audiomask.data.effects import EffectParams, sample_effects
 from audiomask.data.excerpt import sample_rms_db
 from audiomask.data.layouts.splits import library_key
 from audiomask.data.mastering import Master, sample_master
 
-#: the stem of voices, and the one whose line a voice may sing
+#: the stem of voices, and the stem whose melody a voice may sing
 _VOCALS, _MELODY = "vocals", "other"
-#: seconds of music before an excerpt whose notes may still ring in it
+#: seconds of music before an excerpt, whose notes may ring into it
 LEAD_IN = 4.0
-#: semitones from a note to the recording that it may be read from
+#: largest formant shift, in semitones
 MAX_TRANSPOSE = 4
-#: chances that a stem's line is played twice; 0.1 for the others
-DOUBLED = {"guitar": 0.35, "vocals": 0.2, "bass": 0.0, "drums": 0.0, "piano": 0.05, "other": 0.25}
-#: how far the onsets of a second take are from those of the first, in seconds
-LOOSE_SECONDS = 0.012
-#: the most that songs are sped up; more is arranged than is heard, that none ends early
+#: probability that a stem is double-tracked; 0.1 for other stems
+DOUBLE_TRACKING_PROB = {
+    "guitar": 0.35,
+    "vocals": 0.2,
+    "bass": 0.0,
+    "drums": 0.0,
+    "piano": 0.05,
+    "other": 0.25,
+}
+#: standard deviation of onsets between two takes, in seconds
+TIMING_STD = 0.012
+#: largest factor of the tempo; songs are arranged that much longer
 MAX_SPEED = 1.1
 
 
 class PlannedNote(NamedTuple):
-    """One note of a plan: see ``RenderPlan`` for what its numbers mean."""
+    """One note of a plan; see ``RenderPlan`` for its fields."""
 
     start: int
     onset: int
@@ -50,13 +56,13 @@ class PlannedNote(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What one player of an excerpt plays.
+    """One stem's notes in a song.
 
     Attributes:
-        stem: what it is played on.
-        notes: of the song.
-        tuning: semitones that all notes are higher.
-        speed: how much faster they are played.
+        stem: its name.
+        notes: in the song's time.
+        tuning: in semitones up.
+        speed: factor of the tempo.
     """
 
     stem: str
@@ -66,19 +72,19 @@ class Part(NamedTuple):
 
 
 class BandDataset(Dataset[RenderPlan]):
-    """Plans of excerpts of composed songs, at the bank's sample rate.
+    """Plans of excerpts of random songs, at the bank's sample rate.
 
     Args:
         bank: the instruments.
-        stems: the stems to tell apart; what else plays is mixed into a last, unnamed one.
+        stems: the named stems; all others are summed in the last place.
         samples: length of an excerpt.
-        seed: with the index, decides everything.
-        songs: MIDI files; half of the items are taken from these when given.
-        varied: play half of the lines on larger or smaller instruments than were recorded, by
-            reading notes from their neighbours' recordings.
-        channels: of the excerpts. On two, every line has its place, and some are doubled: played
-            twice, one take on the left and one on the right.
-        incoherent: share of excerpts whose lines are of different songs, keys and tempi.
+        seed: an excerpt is decided by (seed, index).
+        songs: MIDI files, which half of the excerpts are from.
+        formant_shift: shift the formants of half of the lines: resample the recordings of other
+            pitches.
+        channels: 1 or 2. In stereo, lines are panned, and some are double-tracked: two takes, left
+            and right.
+        incoherent: share of excerpts whose lines are from different songs, keys and tempi.
     """
 
     def __init__(
@@ -88,24 +94,26 @@ class BandDataset(Dataset[RenderPlan]):
         samples: int,
         seed: int = 0,
         songs: Sequence[Path] = (),
-        varied: bool = True,
+        formant_shift: bool = True,
         channels: int = 1,
         incoherent: float = 0.0,
     ) -> None:
-        self.varied, self.channels, self.incoherent = varied, channels, incoherent
+        self.formant_shift, self.channels, self.incoherent = formant_shift, channels, incoherent
         self.bank = bank
         self.stems = tuple(stems)
         self.samples = samples
         self.seed = seed
         self.songs = list(songs)
-        self.families = {stem: _group_by_maker(group) for stem, group in bank.instruments.items()}
+        self.instruments_by_maker = {
+            stem: _group_by_maker(group) for stem, group in bank.instruments.items()
+        }
 
     def __len__(self) -> int:
-        return 1 << 30  # endless: every index is another song
+        return 1 << 30  # endless: every index gives another song
 
     def __getitem__(self, index: int) -> RenderPlan:
         rng = np.random.default_rng([self.seed, index])
-        reverberation = float(rng.uniform(0.15, 1.2))  # one room for the whole band
+        reverb_time = float(rng.uniform(0.15, 1.2))  # of the room, which all lines share
         names, lines, levels = [], [], []
         pans: list[float | None] = []
         for part in self.parts(rng):
@@ -119,18 +127,19 @@ class BandDataset(Dataset[RenderPlan]):
                     lines.append(notes)
                     levels.append(amplitude)
                     pans.append(pan)
-        places = pans if self.channels == 2 else None
         rate = self.bank.sample_rate
-        effects = sample_effects(names, rng, reverberation, rate, pans=places)
+        effects = sample_effects(
+            names, rng, reverb_time, rate, pans=pans if self.channels == 2 else None
+        )
         return self.plan(names, lines, levels, effects, sample_master(rng), sample_rms_db(rng))
 
     def parts(self, rng: np.random.Generator) -> list[Part]:
-        """What is played in an excerpt: the parts of one song or, at times, of several."""
+        """The parts of an excerpt, from one song or, if it is incoherent, from two or three."""
         seconds = MAX_SPEED * (LEAD_IN + self.samples / self.bank.sample_rate)
         songs = 1 if rng.random() >= self.incoherent else int(rng.integers(2, 4))
         found: dict[str, list[Part]] = {}
         for _ in range(songs):
-            tuning = float(rng.normal(0, 0.15))  # semitones, of the whole band
+            tuning = float(rng.normal(0, 0.15))
             speed = float(rng.uniform(0.9, MAX_SPEED))
             for stem, notes in sorted(self.arrange(rng, seconds).items()):
                 found.setdefault(stem, []).append(Part(stem, notes, tuning, speed))
@@ -144,23 +153,26 @@ class BandDataset(Dataset[RenderPlan]):
     def takes(
         self, part: Part, rng: np.random.Generator
     ) -> list[tuple[list[PlannedNote], float | None]]:
-        """A part as it is played: once, or doubled on the left and the right.
+        """The takes of a part: one, or two if it is double-tracked.
 
         Returns:
-            Each take's notes, and its place from -1 to 1; None where it is still to be drawn.
+            Each take's notes and pan, from -1 (left) to 1; None for a random one.
         """
-        seed, doubled = rng.integers(1 << 32), rng.random() < DOUBLED.get(part.stem, 0.1)
+        seed, doubled = (
+            rng.integers(1 << 32),
+            rng.random() < DOUBLE_TRACKING_PROB.get(part.stem, 0.1),
+        )
         played = self.play(
             part.notes, part.stem, np.random.default_rng(seed), part.tuning, part.speed
         )
         if self.channels == 1 or not doubled:
             return [(played, None)]
-        shifts = rng.normal(0, LOOSE_SECONDS, len(part.notes)).tolist()
+        shifts = rng.normal(0, TIMING_STD, len(part.notes)).tolist()
         notes = [
             dataclasses.replace(note, onset=max(note.onset + shift, 0.0))
             for note, shift in zip(part.notes, shifts, strict=True)
         ]
-        # most second takes are played on the same instrument
+        # most second takes are on the same instrument
         again = seed if rng.random() < 0.6 else rng.integers(1 << 32)
         tuning = part.tuning + float(rng.normal(0, 0.04))
         second = self.play(notes, part.stem, np.random.default_rng(again), tuning, part.speed)
@@ -176,10 +188,19 @@ class BandDataset(Dataset[RenderPlan]):
         mastering: Master,
         rms_db: float,
     ) -> RenderPlan:
-        """The plan of one excerpt, from what each of its lines plays."""
+        """The plan of one excerpt.
+
+        Args:
+            names: the stem of each line.
+            lines: their notes.
+            levels: their root mean squares; negative ones invert the line.
+            effects: on the lines.
+            mastering: of the mixture.
+            rms_db: root mean square of the mixture, in dB of full scale.
+        """
         notes = np.array([note for line in lines for note in line], dtype=np.float64)
         start, onset, length, held, ratio, gain = torch.from_numpy(notes.reshape(-1, 6)).unbind(1)
-        places = [self.stems.index(n) if n in self.stems else len(self.stems) for n in names]
+        slots = [self.stems.index(n) if n in self.stems else len(self.stems) for n in names]
         return RenderPlan(
             start=start.long(),
             line=torch.arange(len(lines)).repeat_interleave(
@@ -191,7 +212,7 @@ class BandDataset(Dataset[RenderPlan]):
             ratio=ratio.clone(),
             gain=gain.float(),
             item=torch.zeros(len(lines), dtype=torch.int64),
-            slot=torch.tensor(places, dtype=torch.int64),
+            slot=torch.tensor(slots, dtype=torch.int64),
             level=torch.tensor(levels, dtype=torch.float32),
             effects=effects,
             master=torch.tensor([mastering], dtype=torch.float32),
@@ -199,15 +220,15 @@ class BandDataset(Dataset[RenderPlan]):
         )
 
     def arrange(self, rng: np.random.Generator, seconds: float) -> Arrangement:
-        """A composed passage, or one of a MIDI song.
+        """A random song, or a passage of a MIDI file.
 
-        Where the bank has voices, one of them sings every other melody.
+        If the bank has voices, half of the melodies are sung.
         """
         found = self._arrange(rng, seconds)
         sung = _VOCALS in self.bank.instruments and _MELODY in found and rng.random() < 0.5
         if sung:
             found[_VOCALS] = found[_MELODY]
-            if rng.random() < 0.5:  # otherwise an instrument plays along
+            if rng.random() < 0.5:  # otherwise an instrument doubles the voice
                 del found[_MELODY]
         return found
 
@@ -228,48 +249,49 @@ class BandDataset(Dataset[RenderPlan]):
         tuning: float,
         speed: float,
     ) -> list[PlannedNote]:
-        """What is heard of a stem's notes on one of its instruments; nothing if the bank has none.
+        """The notes of a stem in the excerpt, on a random instrument.
 
-        The first ``LEAD_IN`` seconds only ring into the excerpt.
+        Notes of the first ``LEAD_IN`` seconds are in it only as far as they ring into it. There are
+        none if the bank lacks the stem.
         """
-        makers = self.families.get(stem)
+        makers = self.instruments_by_maker.get(stem)
         if not makers or not notes:
             return []
-        # a SoundFont's eight guitars together come as often as one that somebody recorded
+        # a SoundFont's eight guitars together are as likely as one recorded guitar
         group = makers[rng.integers(len(makers))]
         instrument = group[rng.integers(len(group))]
         choice = int(rng.integers(1 << 16))
         transpose = 0
-        if self.varied and rng.random() < 0.5:
+        if self.formant_shift and rng.random() < 0.5:
             transpose = int(rng.integers(-MAX_TRANSPOSE, MAX_TRANSPOSE + 1))
-        # recorded decays are cut by the key's release, unless the player lets all notes ring
+        # notes end with the key's release, unless the player lets them ring
         ring = rng.random() < 0.15 or stem == "drums"
-        found: dict[tuple[int, int], tuple[Sample, float] | None] = {}
-        placed = []
+        samples: dict[tuple[int, int], tuple[Sample, float] | None] = {}
+        planned = []
         for note in notes:
             onset = round((note.onset / speed - LEAD_IN) * self.bank.sample_rate)
             if onset >= self.samples:
                 continue
             key = (note.pitch, note.velocity // 16)
-            if key not in found:
-                found[key] = choose_sample(instrument, note, tuning, choice, transpose)
-            chosen = found[key]
+            if key not in samples:
+                samples[key] = choose_sample(instrument, note, tuning, choice, transpose)
+            chosen = samples[key]
             if chosen is None:
                 continue
             sample, ratio = chosen
             length = held = playable_samples(sample, ratio)
             pressed = round(note.duration / speed * self.bank.sample_rate)
-            if not ring and pressed + FADE < length:
-                length, held = pressed + FADE, pressed
+            if not ring and pressed + RELEASE_SAMPLES < length:
+                length, held = pressed + RELEASE_SAMPLES, pressed
             length = min(length, self.samples - onset)
             if onset + length > 0:
                 gain = (note.velocity / 127) ** 1.5
-                placed.append(PlannedNote(sample.start, onset, length, held, ratio, gain))
-        return placed
+                planned.append(PlannedNote(sample.start, onset, length, held, ratio, gain))
+        return planned
 
 
 def _group_by_maker(instruments: Sequence[Instrument]) -> list[list[Instrument]]:
-    """Instruments by who made them: those of one SoundFont together, every other by itself."""
+    """Instruments by their maker: those of one SoundFont are one group."""
     found: dict[str, list[Instrument]] = {}
     for instrument in instruments:
         key = library_key(Path(instrument.stem, instrument.library))
@@ -280,14 +302,18 @@ def _group_by_maker(instruments: Sequence[Instrument]) -> list[list[Instrument]]
 def choose_sample(
     instrument: Instrument, note: Note, tuning: float, choice: int, transpose: int = 0
 ) -> tuple[Sample, float] | None:
-    """The instrument's sample for a note, and how fast to read it; None when it has none near.
+    """The sample that plays a note, and its resampling ratio.
 
     Args:
-        instrument: where to look.
-        note: what is to sound.
-        tuning: semitones that all notes are higher.
-        choice: decides between a drum's samples.
-        transpose: semitones from the note to where its sample is looked for; drums stay.
+        instrument: to choose from.
+        note: to play.
+        tuning: in semitones up.
+        choice: random number that decides between a drum's samples.
+        transpose: semitones from the note's pitch to the sample's; ignored for drums.
+
+    Returns:
+        The sample and recorded samples per played one; None if the nearest sample is more than an
+        octave away, or a kit lacks the drum.
     """
     if instrument.stem == "drums":
         drum = instrument.drum(note.pitch, note.velocity, choice)
@@ -298,7 +324,7 @@ def choose_sample(
 
 
 def playable_samples(sample: Sample, ratio: float) -> int:
-    """How many samples a note has when read ``ratio`` times as fast."""
+    """How many samples a recorded note has after resampling by ``ratio``."""
     if ratio == 1:
         return len(sample.samples)
     return max(int((len(sample.samples) - 1) / ratio) - 1, 0)

@@ -1,4 +1,4 @@
-"""The drummer: grooves, fills, ghost notes and hand percussion, as events in beats."""
+"""Drum parts: grooves, fills, ghost notes and hand percussion, as events in beats."""
 
 from random import Random
 
@@ -8,8 +8,7 @@ _KICK, _STICK, _SNARE, _CLAP, _SNARE2 = 36, 37, 38, 39, 40
 _CLOSED, _PEDAL, _OPEN, _CRASH, _RIDE, _BELL, _CRASH2 = 42, 44, 46, 49, 51, 53, 57
 _TOMS = (50, 48, 47, 45, 43, 41)
 
-# One string a voice, one letter a step of a bar: X accent, x plain, o ghost, - rest.
-# 16 steps for 4/4, 12 for 3/4 and 6/8.
+# a bar in sixteenths, 16 for 4/4 and 12 for 3/4 and 6/8: X accent, x plain, o ghost note, - rest
 _KICKS: dict[str, tuple[str, ...]] = {
     "4/4": (
         "X-------X-------", "X-----x-X-------", "X---X---X---X---", "X--x----x-x-----",
@@ -47,13 +46,13 @@ _HANDS = ((54, 0.5), (70, 0.25), (69, 0.5), (56, 1.0), (62, 0.5), (64, 0.5), (75
 
 
 def play_drums(bars: list[Bar], rnd: Random) -> list[Event]:
-    """Drums for one section: one groove, varied a little bar by bar, with a fill at its end."""
+    """The drums of a section: a groove with small variations, and a fill at the end."""
     if not bars:
         return []
-    metre = bars[0].metre
-    kick = rnd.choice(_KICKS[metre])
-    snare = rnd.choice(_SNARES[metre])
-    cymbal = rnd.choice(_CYMBALS[metre])
+    time_signature = bars[0].time_signature
+    kick = rnd.choice(_KICKS[time_signature])
+    snare = rnd.choice(_SNARES[time_signature])
+    cymbal = rnd.choice(_CYMBALS[time_signature])
     beater = rnd.choices((_SNARE, _SNARE2, _STICK, _CLAP), (6, 3, 2, 0.6))[0]
     metal = rnd.choices((_CLOSED, _RIDE, _PEDAL, _OPEN, _BELL), (7, 3, 1, 0.7, 0.4))[0]
     opens = rnd.random() < 0.4
@@ -92,7 +91,7 @@ def play_drums(bars: list[Bar], rnd: Random) -> list[Event]:
 
 
 def _fill(bar: Bar, begin: int, steps: int, rnd: Random) -> list[Event]:
-    """A fill over the sixteenths [begin, steps) of ``bar``: down the toms, rolling or broken."""
+    """A fill over the sixteenths [begin, steps) of a bar, often down the toms."""
     if begin >= steps:
         return []
     events: list[Event] = []

@@ -1,4 +1,4 @@
-"""SoundFonts as note banks: every program played note by note, once."""
+"""SoundFonts as note banks: single notes of every program, rendered once."""
 
 from __future__ import annotations
 
@@ -24,15 +24,14 @@ from audiomask.data.bands.soundfont import (
 )
 from audiomask.errors import DataError, why
 
-SPACING = 3.2  # seconds from one note to the next
-_HOLD = 2.3  # seconds a key is down; the rest of the spacing is the release
+#: seconds from one note to the next, and from a key's press to its release
+SPACING, _HOLD = 3.2, 2.3
 VELOCITIES = (55, 110)
 #: stem -> the pitches to render
 PITCHES = {
     "guitar": range(38, 90, 3),
     "piano": range(22, 106, 4),
     "bass": range(26, 64, 3),
-    # what else plays in songs: the loader uses it as a stem nobody asks for
     "other": range(40, 90, 5),
 }
 
@@ -40,15 +39,19 @@ _Audio = npt.NDArray[np.float32]
 
 
 def render_fonts(fonts: Sequence[Path], cache: Path | None) -> list[Path]:
-    """The libraries of SoundFonts, rendered into ``cache`` unless they are there already.
+    """The libraries of SoundFonts, rendered into a cache on first use.
+
+    Args:
+        fonts: sf2 or sf3 files.
+        cache: folder for the notes.
 
     Raises:
-        DataError: there is no cache to keep them in, a file is no SoundFont, fluidsynth is
-            missing or fails, or the cache cannot be written.
+        DataError: there is no cache or it cannot be written, a file is no SoundFont, or fluidsynth
+            is missing or fails.
     """
     if cache is None:
         raise DataError(
-            f"{fonts[0]}: a SoundFont's notes are rendered once and kept; add --cache DIR"
+            f"{fonts[0]}: a SoundFont's notes are rendered once and stored; add --cache DIR"
         )
     libraries = []
     for font in fonts:
@@ -64,25 +67,25 @@ def render_fonts(fonts: Sequence[Path], cache: Path | None) -> list[Path]:
                     if not folder.is_dir():
                         os.replace(Path(making, "notes"), folder)
         except OSError as error:
-            raise DataError(f"{font}: cannot be kept in {cache} ({why(error)})") from error
+            raise DataError(f"{font}: cannot be stored in {cache} ({why(error)})") from error
         libraries += find_libraries(folder)
     return libraries
 
 
 def render_font(soundfont: Path, out: Path, name: str, jobs: int | None = None) -> Iterator[int]:
-    """Render a SoundFont into ``out/<stem>/<name>-<program>/``; yields after every program.
+    """Render a SoundFont into ``out/<stem>/<name>-<program>/``.
 
-    Each program is one call of the fluidsynth command, since loading a font costs more than
-    playing it.
+    All notes of a program are rendered by one fluidsynth command, as loading a font takes longer
+    than playing it.
 
     Args:
         soundfont: an sf2 or sf3 file.
         out: the note bank to write or add to.
-        name: what the libraries are called.
-        jobs: programs rendered side by side; one a core by default.
+        name: of the libraries, before the program's number.
+        jobs: programs rendered in parallel; default: the number of cores.
 
     Yields:
-        How many notes a program gave.
+        The number of notes of each program.
 
     Raises:
         DataError: the file is no SoundFont, or fluidsynth is missing or fails.
@@ -106,7 +109,7 @@ def render_font(soundfont: Path, out: Path, name: str, jobs: int | None = None) 
 
 
 def render_program(stem: str, program: int, soundfont: Path, folder: Path) -> int:
-    """Render one program (or drum kit) into its folder; the number of notes written.
+    """Render one program or drum kit into its folder and return the number of notes.
 
     Raises:
         DataError: fluidsynth fails.
@@ -129,7 +132,7 @@ def render_program(stem: str, program: int, soundfont: Path, folder: Path) -> in
 
 
 def _play(notes: Sequence[tuple[int, int]], program: int, channel: int, soundfont: Path) -> _Audio:
-    """Play (pitch, velocity) pairs one after the other; mono [samples].
+    """Render notes, (pitch, velocity) each, one after the other: mono [T].
 
     Raises:
         DataError: fluidsynth fails.
@@ -150,7 +153,7 @@ def _play(notes: Sequence[tuple[int, int]], program: int, channel: int, soundfon
 
 
 def _trim(note: _Audio) -> _Audio | None:
-    """Cut the silent end off a note; None for one that makes no sound."""
+    """A note [T] without its silent end; None for a silent note."""
     loud = np.flatnonzero(np.abs(note) > 3e-4)
     if len(loud) < 200:
         return None

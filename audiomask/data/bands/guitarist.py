@@ -1,4 +1,4 @@
-"""The guitarist: strums and picks real grips on six strings, plays power chords and leads."""
+"""Guitar parts: strummed and picked chords as held on six strings, power chords and leads."""
 
 from random import Random
 
@@ -6,7 +6,7 @@ from audiomask.data.bands.phrases import play_chords, play_line, play_riff
 from audiomask.data.bands.score import Bar, Chord, Event, into_range, lengths, rhythm
 
 STRINGS = (40, 45, 50, 55, 59, 64)
-# D down, U up, d and u softer, x a choked scratch, - let it ring. One letter a step of the bar.
+# strokes at the steps of a bar: D down, U up, d and u softer, x muted, - none
 _STRUMS: dict[str, tuple[str, ...]] = {
     "4/4": (
         "D-DU-UDU", "D-D-D-D-", "D-DUD-DU", "D---D-DU", "D-----DU", "DuDuDuDu", "-U-U-U-U",
@@ -19,7 +19,7 @@ _STRUMS: dict[str, tuple[str, ...]] = {
 
 
 def grip(chord: Chord, position: int, fullest: int = 6) -> list[int]:
-    """Pitches of a chord held near fret ``position``, lowest string first: one note a string."""
+    """Pitches of a chord near a fret, at most one a string, lowest string first."""
     classes = set(chord.classes)
     pitches: list[int] = []
     for string in STRINGS:
@@ -36,7 +36,7 @@ def grip(chord: Chord, position: int, fullest: int = 6) -> list[int]:
 def _stroke(
     bar: Bar, at: float, beats: float, held: list[int], mark: str, rnd: Random
 ) -> list[Event]:
-    """One strum of the ``held`` strings, staggered, down or up."""
+    """A down or up stroke over pitches ``held``, lowest first, one shortly after the other."""
     order = held if mark in "Dd" else held[::-1]
     if mark in "Uux":
         order = order[: rnd.choice((3, 4, 4))]
@@ -50,7 +50,7 @@ def _stroke(
 
 
 def _strummed(bars: list[Bar], rnd: Random) -> list[Event]:
-    pattern = rnd.choice(_STRUMS[bars[0].metre])
+    pattern = rnd.choice(_STRUMS[bars[0].time_signature])
     position, fullest = rnd.choice((0, 0, 0, 2, 3, 5, 7, 9)), rnd.choice((6, 6, 5, 4, 3))
     choke = rnd.choice((1.0, 1.0, 1.0, 0.6, 0.35))
     events: list[Event] = []
@@ -67,7 +67,7 @@ def _strummed(bars: list[Bar], rnd: Random) -> list[Event]:
 
 
 def _picked(bars: list[Bar], rnd: Random) -> list[Event]:
-    """Fingerpicked arpeggios: thumb on the bass strings, a repeating order above, left to ring."""
+    """Fingerpicked arpeggios that ring: bass notes on the beat, a repeating pattern between."""
     position = rnd.choice((0, 0, 0, 2, 5, 7))
     step = rnd.choice((0.5, 0.5, 0.25))
     order = [rnd.randrange(1, 6) for _ in range(rnd.choice((4, 6, 8)))]
@@ -90,7 +90,7 @@ def _picked(bars: list[Bar], rnd: Random) -> list[Event]:
 
 
 def _power(bars: list[Bar], rnd: Random) -> list[Event]:
-    """Power chords: chugged eighths with accents, or held."""
+    """Power chords, held or palm-muted between accents."""
     density, muted = rnd.choice((0.35, 0.7, 1.2)), rnd.random() < 0.5
     shape = rnd.choice(((0, 7), (0, 7, 12), (0, 7, 12)))
     offsets = rhythm(rnd, bars[0], 0.5, density, rnd.random() < 0.4)
@@ -107,7 +107,7 @@ def _power(bars: list[Bar], rnd: Random) -> list[Event]:
 
 
 def play_guitar(bars: list[Bar], rnd: Random) -> list[Event]:
-    """Guitar for one section: strummed, picked, power chords, a riff, a lead or held chords."""
+    """The guitar of a section: strummed, picked, power chords, a riff, a lead or held chords."""
     style = rnd.choices(
         ("strum", "pick", "power", "riff", "lead", "held"), (6, 4.5, 2.5, 2.5, 2.5, 1)
     )[0]

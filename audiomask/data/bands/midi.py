@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from audiomask.data.bands.drummer import play_drums
 from audiomask.data.bands.guitarist import play_guitar
-from audiomask.data.bands.midi_file import POP909, MidiSong, parse_midi
+from audiomask.data.bands.midi_file import POP909_TRACKS, MidiSong, parse_midi
 from audiomask.data.bands.players import play_bass, play_other
 from audiomask.data.bands.score import (
     RANGES,
@@ -17,8 +17,8 @@ from audiomask.data.bands.score import (
     Bar,
     Chord,
     Note,
+    humanize,
     into_range,
-    perform,
 )
 
 _TEMPLATES = ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10), (0, 3, 7, 10), (0, 4, 7, 11), (0, 5, 7))
@@ -27,18 +27,26 @@ _TEMPLATES = ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10), (0, 3, 7, 10), (0, 4, 7, 11),
 def read_midi(
     path: Path | str, rng: np.random.Generator, start: float = 0.0, seconds: float | None = None
 ) -> Arrangement:
-    """Arrange the excerpt [start, start + seconds) of a MIDI file (all of it without ``seconds``).
+    """An arrangement of a MIDI file, or of the excerpt [start, start + seconds) of it.
 
-    A POP909 file is arranged for a band: piano as played; guitar plays the melody and bridge, or
-    accompanies the piano's harmony; bass and drums are made up over it. Any other file keeps its
-    notes, sorted into stems by General MIDI program. Stems without a note are left out, so the
-    result may be empty for a silent excerpt. Raises DataError when the file is no MIDI file, or
-    has no notes at all.
+    A POP909 song is arranged for a band: the piano as written, the melody or an accompaniment on
+    guitar, and random bass and drums that follow its harmony. The notes of any other file are
+    sorted into stems by General MIDI program. Stems without notes are left out, all of them in a
+    silent excerpt.
+
+    Args:
+        path: the file.
+        rng: random numbers.
+        start: of the excerpt, in seconds.
+        seconds: duration of the excerpt; to the end by default.
+
+    Raises:
+        DataError: the file is no MIDI file, or has no notes.
     """
     song = parse_midi(str(path))
     rnd = Random(int(rng.integers(2**62)))
     end = float(song.beats[-1]) + 60.0 if seconds is None else start + seconds
-    if set(song.parts) <= set(POP909):
+    if set(song.parts) <= set(POP909_TRACKS):
         arrangement = _arrange(song, _chroma_of(str(path)), rnd, start, end)
     else:
         arrangement = {stem: _cut(song.parts[stem], stem, start, end) for stem in song.parts}
@@ -46,13 +54,16 @@ def read_midi(
 
 
 def _cut(rows: NDArray[np.float64], stem: str, start: float, end: float) -> list[Note]:
-    """The notes that begin within [start, end), in seconds from ``start``, in the stem's range."""
+    """The notes with onsets in [start, end), in seconds from ``start``.
+
+    Pitches are moved by octaves into the stem's range.
+    """
     low, high = RANGES[stem]
     inside = rows[(rows[:, 0] >= start) & (rows[:, 0] < end)]
     notes = []
     for onset, duration, pitch, velocity in inside.tolist():
         if stem == "drums" and not low <= pitch <= high:
-            continue  # a key outside General MIDI's percussion map has no agreed sound
+            continue  # not in General MIDI's percussion map
         key = int(pitch) if stem == "drums" else into_range(int(pitch), low, high)
         notes.append(Note(onset - start, min(duration, end - onset), key, int(velocity)))
     return notes
@@ -61,39 +72,41 @@ def _cut(rows: NDArray[np.float64], stem: str, start: float, end: float) -> list
 def _arrange(
     song: MidiSong, chroma: NDArray[np.float64], rnd: Random, start: float, end: float
 ) -> Arrangement:
-    """A band around a POP909 song: see :func:`read_midi`."""
+    """An arrangement of a POP909 song; see :func:`read_midi`."""
     piano = song.parts.get("PIANO", np.zeros((0, 4)))
-    tune = song.tune
+    melody = song.melody
     sections = _sections(song, chroma, rnd, start, end)
     times = song.beats - start
     numbers = np.arange(len(times), dtype=np.float64)
 
-    def clock(beat: float) -> float:
+    def seconds_at(beat: float) -> float:
         return float(np.interp(beat, numbers, times))
 
-    def made(stem: str) -> list[Note]:
+    def compose_stem(stem: str) -> list[Note]:
         player = {"guitar": play_guitar, "bass": play_bass, "drums": play_drums,
                   "other": play_other}[stem]  # fmt: skip
         events = [e for bars in sections for e in player(bars, Random(rnd.randrange(2**32)))]
-        events = [e for e in events if clock(e[0]) >= 0.0]
-        return perform(events, stem, clock, rnd, looseness=looseness, seconds=end - start)
+        events = [e for e in events if seconds_at(e[0]) >= 0.0]
+        return humanize(events, stem, seconds_at, rnd, timing_std=timing_std, seconds=end - start)
 
-    looseness = rnd.uniform(0.002, 0.01)
-    plays_tune = len(piano) > 0 and rnd.random() < 0.35
+    timing_std = rnd.uniform(0.002, 0.01)
+    plays_melody = len(piano) > 0 and rnd.random() < 0.35
     arrangement = {"piano": _cut(piano, "piano", start, end)}
-    arrangement["guitar"] = _cut(tune, "guitar", start, end) if plays_tune else made("guitar")
-    arrangement["bass"] = made("bass")
-    arrangement["drums"] = made("drums") if rnd.random() < 0.9 else []
+    arrangement["guitar"] = (
+        _cut(melody, "guitar", start, end) if plays_melody else compose_stem("guitar")
+    )
+    arrangement["bass"] = compose_stem("bass")
+    arrangement["drums"] = compose_stem("drums") if rnd.random() < 0.9 else []
     if rnd.random() < 0.35:
-        sung = not plays_tune and rnd.random() < 0.7
-        arrangement["other"] = _cut(tune, "other", start, end) if sung else made("other")
+        sung = not plays_melody and rnd.random() < 0.7
+        arrangement["other"] = _cut(melody, "other", start, end) if sung else compose_stem("other")
     return arrangement
 
 
 def _sections(
     song: MidiSong, chroma: NDArray[np.float64], rnd: Random, start: float, end: float
 ) -> list[list[Bar]]:
-    """Bars of four beats over [start, end), in sections of eight, with the song's harmony."""
+    """Sections of eight 4/4 bars over [start, end) in seconds, with the song's harmony."""
     beats, rows = song.beats, song.harmony
     low = rows[rows[:, 2] < 55]
     onsets = np.searchsorted(beats, low[:, 0] + 0.06) - 1
@@ -108,7 +121,10 @@ def _sections(
             break
         if number % 8 == 0:
             sections.append([])
-        halves = [_guess(chroma[at : at + 2].sum(0)), _guess(chroma[at + 2 : at + 4].sum(0))]
+        halves = [
+            _fit_chord(chroma[at : at + 2].sum(0)),
+            _fit_chord(chroma[at + 2 : at + 4].sum(0)),
+        ]
         chords: tuple[tuple[float, float, Chord], ...] = (
             (0.0, 2.0, halves[0]),
             (2.0, 2.0, halves[1]),
@@ -126,7 +142,7 @@ def _sections(
 
 
 def _chroma(beats: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How long each pitch class sounds in each beat [beats, 12]; low notes count more."""
+    """Chroma [beats, 12]: beats that each pitch class sounds for; low notes count twice."""
     chroma = np.zeros((len(beats), 12))
     for onset, duration, pitch, _ in rows.tolist():
         begin = max(0, int(np.searchsorted(beats, onset + 0.06)) - 1)
@@ -135,8 +151,8 @@ def _chroma(beats: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np
     return chroma
 
 
-def _guess(chroma: NDArray[np.float64]) -> Chord:
-    """The chord that explains a chroma vector [12] best."""
+def _fit_chord(chroma: NDArray[np.float64]) -> Chord:
+    """The chord that fits a chroma vector [12] best."""
     total = float(chroma.sum())
     best, found = -np.inf, Chord(0, _TEMPLATES[0], 0)
     for intervals in _TEMPLATES:
@@ -151,6 +167,6 @@ def _guess(chroma: NDArray[np.float64]) -> Chord:
 
 @lru_cache(maxsize=1024)
 def _chroma_of(path: str) -> NDArray[np.float64]:
-    """The chroma of a POP909 song's harmony, which every arrangement of it starts from."""
+    """The chroma of a POP909 song, cached by path."""
     song = parse_midi(path)
     return _chroma(song.beats, song.harmony)

@@ -1,8 +1,7 @@
-"""MIDI files: the notes, stems and beats of POP909's songs, or of any General MIDI band.
+"""MIDI files: notes by stem, and beats, of POP909 songs and General MIDI files.
 
-mido gives the messages. What plays when is worked out here: symusic, which gives notes, drops those
-that never end, does not look for a program on another track, lets notes of one pitch overlap, and
-leaves the sustain pedal to others.
+Notes are paired here from mido's messages. symusic's are not used: it drops notes without an end,
+ignores programs set on another track and the sustain pedal, and lets notes of one pitch overlap.
 """
 
 from __future__ import annotations
@@ -17,41 +16,43 @@ from numpy.typing import NDArray
 
 from audiomask.errors import DataError
 
-#: the tracks of POP909's songs
-POP909 = ("MELODY", "BRIDGE", "PIANO")
+#: names of the tracks of POP909 songs
+POP909_TRACKS = ("MELODY", "BRIDGE", "PIANO")
 
 
 @dataclass(frozen=True, slots=True)
 class MidiSong:
     """A parsed MIDI file.
 
-    ``parts`` maps a POP909 track name, or a stem's name, to notes [n, 4]: onset and duration in
-    seconds, pitch, velocity, sorted by onset. ``beats`` are the seconds of every quarter note.
+    Attributes:
+        parts: notes [N, 4] by stem, or by track for POP909 songs: onset and duration in seconds,
+            pitch and velocity, sorted by onset.
+        beats: times of the quarter notes, in seconds.
     """
 
     parts: dict[str, NDArray[np.float64]]
     beats: NDArray[np.float64]
 
     @property
-    def tune(self) -> NDArray[np.float64]:
-        """A POP909 song's melody and bridge, [n, 4]."""
+    def melody(self) -> NDArray[np.float64]:
+        """The melody and bridge of a POP909 song, [N, 4]."""
         empty = np.zeros((0, 4))
         rows = np.concatenate([self.parts.get("MELODY", empty), self.parts.get("BRIDGE", empty)])
         return rows[np.argsort(rows[:, 0], kind="stable")]
 
     @property
     def harmony(self) -> NDArray[np.float64]:
-        """What a POP909 song's chords are read from, [n, 4]: its piano, or else its tune."""
+        """The notes of a POP909 song that its chords are estimated from, [N, 4]."""
         piano = self.parts.get("PIANO")
-        return self.tune if piano is None else piano
+        return self.melody if piano is None else piano
 
 
 @lru_cache(maxsize=1024)
 def parse_midi(path: str) -> MidiSong:
-    """Read a file once; data loaders come back to the same songs again and again.
+    """Parse a MIDI file; the last 1024 are cached.
 
     Raises:
-        DataError: there is no such file, it is no MIDI file, or it has no notes.
+        DataError: the file is missing, no MIDI file, or has no notes.
     """
     try:
         file = mido.MidiFile(path)
@@ -59,7 +60,7 @@ def parse_midi(path: str) -> MidiSong:
         raise DataError(f"{path}: no such MIDI file; check the path") from None
     except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
         raise DataError(f"{path}: not a readable MIDI file ({error}); leave it out") from error
-    # A channel's program may be set on another track than its notes.
+    # a channel's program may be set on another track
     programs: dict[int, int] = {}
     for message in (m for track in file.tracks for m in track if m.type == "program_change"):
         programs.setdefault(message.channel, message.program)
@@ -69,7 +70,7 @@ def parse_midi(path: str) -> MidiSong:
     played = [(name, rows) for name, rows in tracks if rows]
     if not played:
         raise DataError(f"{path}: this MIDI file has no notes; leave it out")
-    pop = all(name in POP909 for name, _ in played)
+    pop = all(name in POP909_TRACKS for name, _ in played)
     ticks, seconds = _tempo_map(file)
     parts: dict[str, list[tuple[int, int, int, int]]] = {}
     for name, rows in played:
@@ -101,9 +102,12 @@ def _notes_of_track(
 ) -> list[tuple[str, int, int, int, int]]:
     """The notes of one track: stem, first and last tick, pitch, velocity.
 
-    ``programs`` maps channels to the programs they begin with. A note whose key goes up while
-    the sustain pedal is down lasts until the pedal comes up, or until it is struck again.
-    Percussion takes no notice of the pedal.
+    Notes released while the sustain pedal is down end with the pedal, or when the same key is
+    struck again; percussion ignores the pedal.
+
+    Args:
+        track: its messages.
+        programs: of the channels at its beginning.
     """
     now = 0
     pedal: set[int] = set()
@@ -145,7 +149,7 @@ def _notes_of_track(
 
 
 def _tempo_map(file: mido.MidiFile) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Ticks and their seconds at every change of tempo, and far beyond the last one."""
+    """Ticks and seconds of the tempo changes, with a last point far beyond them."""
     changes = {0: 500_000}
     for track in file.tracks:
         now = 0

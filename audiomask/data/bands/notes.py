@@ -1,9 +1,9 @@
-"""Note bank: single notes of many instruments in memory, ready to be placed in a band.
+"""Note bank: single notes of many instruments, in memory.
 
-Layout on disk: ``<stem>/<library>/<midi>_v<velocity>.<ext>`` for pitched stems,
-``drums/<library>/<piece>_<anything>.<ext>`` for percussion. One library folder is one
-instrument (or kit). Notes are held end to end as 16-bit integers, so that they can be mapped from
-a file or sent to a GPU as they are: a bank of ten thousand takes 2 GB.
+Files are ``<stem>/<library>/<midi pitch>_v<velocity>.<ext>`` for pitched stems, and
+``drums/<library>/<piece>_<anything>.<ext>`` for drums. A library is one instrument or drum kit. All
+notes are in one array of 16-bit integers, which can be memory-mapped or copied to a GPU; ten
+thousand take 2 GB.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SUFFIXES = {".ogg", ".wav", ".flac"}
 _PITCHED = re.compile(r"^(\d{1,3})_v(\d{1,3})$")
 _DRUM = re.compile(r"^([a-z]+)(?:_(\d{3})_v(\d{3}))?")
 
-#: General MIDI percussion key -> piece, the first word of a drum sample's name
+#: pieces of a drum kit, the first words of drum samples' names, by General MIDI percussion key
 PIECES: dict[int, str] = {
     35: "kick", 36: "kick", 37: "rim", 38: "snare", 39: "clap", 40: "snare",
     41: "tom", 42: "hat", 43: "tom", 44: "hat", 45: "tom", 46: "openhat", 47: "tom", 48: "tom",
@@ -41,8 +41,8 @@ PIECES: dict[int, str] = {
     62: "conga", 63: "conga", 64: "conga", 69: "cabasa", 70: "maracas", 75: "claves",
     76: "woodblock", 77: "woodblock", 80: "triangle", 81: "triangle",
 }  # fmt: skip
-#: where a kit lacks a piece, the ones that may stand in, in order of likeness
-STAND_INS: dict[str, tuple[str, ...]] = {
+#: similar pieces, which replace one that a kit lacks; the most similar first
+SUBSTITUTES: dict[str, tuple[str, ...]] = {
     "kick": ("tom", "cajon"), "snare": ("clap", "rim", "cajon"),
     "hat": ("cymbal", "tabla", "cajon"), "openhat": ("cymbal", "hat"),
     "ride": ("cymbal", "hat"), "cymbal": ("ride", "openhat", "hat"),
@@ -57,9 +57,12 @@ _Samples = npt.NDArray[np.int16]
 
 @dataclass(frozen=True)
 class Sample:
-    """One recorded note: pitch and velocity as MIDI numbers, samples at the bank's rate.
+    """One recorded note.
 
-    ``start`` is where its samples begin in the bank's.
+    Attributes:
+        pitch, velocity: as MIDI numbers.
+        samples: int16 [T], at the bank's rate.
+        start: index of the first sample in the bank's.
     """
 
     pitch: int
@@ -70,7 +73,13 @@ class Sample:
 
 @dataclass
 class Instrument:
-    """One library of one stem. ``notes`` are a pitched instrument's; ``pieces`` a drum kit's."""
+    """One library of one stem.
+
+    Attributes:
+        stem, library: their names.
+        notes: of a pitched instrument.
+        pieces: samples by piece, of a drum kit.
+    """
 
     stem: str
     library: str
@@ -78,17 +87,19 @@ class Instrument:
     pieces: dict[str, list[Sample]] = field(default_factory=dict)
 
     def nearest(self, pitch: int, velocity: int) -> Sample:
-        """The recorded note closest in pitch, then in velocity."""
+        """The note nearest in pitch, then in velocity."""
         return min(self.notes, key=lambda s: (abs(s.pitch - pitch), abs(s.velocity - velocity)))
 
     def drum(self, key: int, velocity: int, choice: int) -> Sample | None:
-        """The sample for a General MIDI percussion key; None when the kit has nothing like it.
+        """The sample for a General MIDI percussion key; None if the kit has none similar.
 
-        Kits rendered from a SoundFont know keys; of the others' pieces, ``choice`` picks one,
-        the same for a key throughout a song.
+        Args:
+            key: General MIDI percussion key.
+            velocity: the sample of the nearest one is chosen.
+            choice: decides between several samples of a piece, in kits without keys.
         """
         piece = PIECES.get(key, "tom")
-        for name in (piece, *STAND_INS.get(piece, ())):
+        for name in (piece, *SUBSTITUTES.get(piece, ())):
             found = self.pieces.get(name)
             if found:
                 exact = [s for s in found if s.pitch == key]
@@ -107,9 +118,9 @@ class NoteBank:
     """Instruments by stem.
 
     Attributes:
-        instruments: every stem's instruments, in the order of the libraries given.
-        samples: all notes end to end, int16 [total].
-        sample_rate: theirs.
+        instruments: by stem, in the order of the libraries.
+        samples: of all notes, int16 [total].
+        sample_rate: of the samples, in Hz.
     """
 
     def __init__(
@@ -121,14 +132,13 @@ class NoteBank:
         """Read the notes of ``<stem>/<library>`` folders.
 
         Args:
-            libraries: the folders, as ``find_libraries`` finds them.
-            cache: a folder where the decoded notes are kept, to be mapped rather than decoded
-                the next time; changed files are noticed.
-            sample_rate: what to resample them to.
+            libraries: as ``find_libraries`` returns them.
+            cache: folder for decoded notes, which are memory-mapped the next time, unless a file
+                has changed.
+            sample_rate: to resample to, in Hz.
 
         Raises:
-            DataError: a note cannot be read, there is none at all, or the cache cannot be
-                written.
+            DataError: there are no notes, one cannot be read, or the cache cannot be written.
         """
         self.sample_rate = sample_rate
         name = f"notes-{_fingerprint(libraries)}"
@@ -145,7 +155,7 @@ class NoteBank:
                 self.samples: _Samples = np.concatenate(notes)
                 self._fill(_index_of(decoded))
                 return
-            _keep(decoded, kept)
+            _write_cache(decoded, kept)
         self.samples = np.load(kept / "samples.npy", mmap_mode="c")
         self._fill(json.loads((kept / "index.json").read_text(encoding="utf-8")))
 
@@ -166,25 +176,25 @@ class NoteBank:
 
     @property
     def num_notes(self) -> int:
-        """How many notes the bank holds."""
+        """The number of notes in the bank."""
         return sum(
             1 for group in self.instruments.values() for one in group for _ in all_samples(one)
         )
 
 
 def all_samples(instrument: Instrument) -> Iterator[Sample]:
-    """Every sample of an instrument or kit, in a fixed order."""
+    """The samples of an instrument, in the order in which the bank stores them."""
     yield from instrument.notes
     for group in instrument.pieces.values():
         yield from group
 
 
-#: number of the library, stem, library, piece of a kit, pitch, velocity, length of a note
+#: a note: number of the library, stem, library, piece of a kit, pitch, velocity, samples
 _Entry = tuple[int, str, str, str, int, int, int]
 
 
 def _index_of(instruments: Sequence[Instrument]) -> list[_Entry]:
-    """What the notes are, in the order of their samples."""
+    """The entries of all notes, in the order of their samples."""
     return [
         (number, one.stem, one.library, piece, sample.pitch, sample.velocity, len(sample.samples))
         for number, one in enumerate(instruments)
@@ -194,7 +204,7 @@ def _index_of(instruments: Sequence[Instrument]) -> list[_Entry]:
 
 
 def _fingerprint(libraries: Sequence[Path]) -> str:
-    """A name for these libraries as they are: other files, sizes or times give another."""
+    """Hash of the names, sizes and modification times of libraries' notes."""
     known = hashlib.sha256()
     for library in libraries:
         for file in sorted(library.iterdir()):
@@ -205,8 +215,8 @@ def _fingerprint(libraries: Sequence[Path]) -> str:
     return known.hexdigest()[:16]
 
 
-def _keep(instruments: Sequence[Instrument], folder: Path) -> None:
-    """Write decoded notes into a new folder, whole or not at all.
+def _write_cache(instruments: Sequence[Instrument], folder: Path) -> None:
+    """Write decoded notes into a new folder, atomically.
 
     Raises:
         DataError: it cannot be written.
@@ -222,15 +232,15 @@ def _keep(instruments: Sequence[Instrument], folder: Path) -> None:
             ready.mkdir()
             for name in ("samples.npy", "index.json"):
                 os.replace(Path(making, name), ready / name)
-            # another run may have been as fast
+            # another run may have written it meanwhile
             if not folder.is_dir():
                 os.replace(ready, folder)
     except OSError as error:
-        raise DataError(f"{folder.parent}: cannot keep notes there ({why(error)})") from error
+        raise DataError(f"{folder.parent}: cannot store notes there ({why(error)})") from error
 
 
 def _save(samples: npt.NDArray[np.int16], path: Path) -> None:
-    """What ``np.save`` does, whose errors don't say why (a full disk has no errno there)."""
+    """``np.save`` with errors that have an errno, also for a full disk."""
     with path.open("wb") as file:
         header = np.lib.format.header_data_from_array_1_0(samples)
         np.lib.format.write_array_header_1_0(file, header)
@@ -238,7 +248,7 @@ def _save(samples: npt.NDArray[np.int16], path: Path) -> None:
 
 
 def find_libraries(folder: Path) -> list[Path]:
-    """The ``<stem>/<library>`` folders of a note bank, sorted; empty when it is none."""
+    """The ``<stem>/<library>`` folders of a note bank, sorted; empty if it is none."""
     return sorted(
         library
         for stem in folder.iterdir()
@@ -249,7 +259,7 @@ def find_libraries(folder: Path) -> list[Path]:
 
 
 def is_note(stem: str, file: Path) -> bool:
-    """Whether a file is named as a note of a bank."""
+    """Whether a file has a note's name."""
     if file.suffix.lower() not in _SUFFIXES:
         return False
     pattern = _DRUM if stem == "drums" else _PITCHED
@@ -257,16 +267,16 @@ def is_note(stem: str, file: Path) -> bool:
 
 
 def read_library(folder: Path, sample_rate: int = DEFAULT_SAMPLE_RATE) -> Instrument:
-    """Read one instrument; files that are not named as notes are left out."""
+    """Read one instrument; files without a note's name are ignored."""
     instrument = Instrument(folder.parent.name, folder.name)
     for number, file in enumerate(sorted(folder.iterdir())):
         if not is_note(instrument.stem, file):
             continue
         if instrument.stem == "drums":
             match = _DRUM.match(file.stem)
-            assert match is not None  # is_note said so
+            assert match is not None
             keyed = match[2] is not None
-            # samples without a key get a number below the MIDI keys' range as their identity
+            # samples without a key get distinct negative ones
             pitch, velocity = (int(match[2]), int(match[3])) if keyed else (-1 - number, 100)
             sample = Sample(pitch, velocity, read_note(file, sample_rate))
             instrument.pieces.setdefault(match[1], []).append(sample)
@@ -279,7 +289,7 @@ def read_library(folder: Path, sample_rate: int = DEFAULT_SAMPLE_RATE) -> Instru
 
 
 def read_note(file: Path, sample_rate: int = DEFAULT_SAMPLE_RATE) -> _Samples:
-    """One note as mono 16-bit samples, its onset at the first sample.
+    """One note as mono 16-bit samples [T], from its onset on.
 
     Raises:
         DataError: the file cannot be read.

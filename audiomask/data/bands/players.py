@@ -1,6 +1,6 @@
-"""The piano, bass and other players of a band, as events in beats.
+"""Parts of piano, bass and other instruments, as events in beats.
 
-Each ``play_*`` takes the bars of one section and makes up a part for them in a style of its own.
+Each ``play_*`` composes a part for the bars of one section, in a random style.
 """
 
 from random import Random
@@ -16,7 +16,7 @@ from audiomask.data.bands.score import Bar, Event, lengths, nearest, rhythm
 
 
 def _left(bars: list[Bar], rnd: Random) -> list[Event]:
-    """The pianist's left hand: held roots, octaves, fifths, rocking or stride."""
+    """The left hand of a piano part: held roots, octaves, fifths, rocking bass or stride."""
     style = rnd.choice(("root", "octave", "rock", "fifth", "stride", "none"))
     events: list[Event] = []
     for bar in bars:
@@ -39,28 +39,28 @@ def _left(bars: list[Bar], rnd: Random) -> list[Event]:
 
 
 def play_piano(bars: list[Bar], rnd: Random) -> list[Event]:
-    """Piano for one section: comping, block chords, arpeggios, a tune; with a left hand."""
+    """The piano of a section: chords, arpeggios, a melody or a riff, over a left hand."""
     style = rnd.choices(
-        ("comp", "block", "arpeggio", "tune", "held", "riff"), (4, 3, 4, 2.5, 1.5, 1)
+        ("comp", "block", "arpeggio", "melody", "held", "riff"), (4, 3, 4, 2.5, 1.5, 1)
     )[0]
-    centre = rnd.choice((60, 62, 64, 67, 72))
+    center = rnd.choice((60, 62, 64, 67, 72))
     events = _left(bars, rnd)
-    if style == "tune":
+    if style == "melody":
         return events + play_line(bars, rnd, 62, 93)
     if style == "riff":
         return events + play_riff(bars, rnd, 58, 90)
     if style == "held":
-        return events + play_chords(bars, rnd, centre, broken=rnd.random() < 0.3)
+        return events + play_chords(bars, rnd, center, broken=rnd.random() < 0.3)
     if style == "arpeggio":
-        return events + play_arpeggio(bars, rnd, centre, 0.5 if rnd.random() < 0.6 else 0.25)
+        return events + play_arpeggio(bars, rnd, center, 0.5 if rnd.random() < 0.6 else 0.25)
     offsets = [i * bars[0].pulse for i in range(round(bars[0].beats / bars[0].pulse))]
     if style == "comp":
         step = rnd.choice((0.5, 0.5, 0.25))
         offsets = rhythm(rnd, bars[0], step, rnd.uniform(0.35, 0.8), rnd.random() < 0.6)
-    hold, doubled, voicing = rnd.choice((0.95, 0.95, 0.5, 0.25)), rnd.random() < 0.2, [centre]
+    hold, doubled, voicing = rnd.choice((0.95, 0.95, 0.5, 0.25)), rnd.random() < 0.2, [center]
     for bar in bars:
         for offset, beats in zip(offsets, lengths(offsets, bar.beats), strict=True):
-            voicing = voice(bar.chord_at(offset), voicing, centre)
+            voicing = voice(bar.chord_at(offset), voicing, center)
             accent = 0.55 if offset % bar.pulse < 1e-6 else 0.4
             for pitch in [*voicing, voicing[-1] - 12] if doubled else voicing:
                 events.append((bar.start + offset, beats * hold, pitch, bar.velocity(accent)))
@@ -68,7 +68,7 @@ def play_piano(bars: list[Bar], rnd: Random) -> list[Event]:
 
 
 def play_bass(bars: list[Bar], rnd: Random) -> list[Event]:
-    """Bass for one section: held, driven eighths, octaves, fifths, walking or syncopated."""
+    """The bass of a section: held, eighths, octaves, fifths, walking or syncopated."""
     style = rnd.choices(
         ("held", "drive", "octave", "fifth", "walk", "syncopated"), (2.5, 3, 2, 2.5, 2, 3.5)
     )[0]
@@ -87,7 +87,7 @@ def play_bass(bars: list[Bar], rnd: Random) -> list[Event]:
         grid = rhythm(rnd, bars[0], rnd.choice((0.5, 0.25)), rnd.uniform(0.4, 0.8), True)
     events: list[Event] = []
     for number, bar in enumerate(bars):
-        # A change of chord is always marked, whatever the style's grid.
+        # every change of chord has a note
         offsets = sorted({*grid, *(offset for offset, _, _ in bar.chords)})
         coming = bars[(number + 1) % len(bars)].chords[0][2].bass
         for index, (offset, beats) in enumerate(
@@ -112,12 +112,12 @@ def play_bass(bars: list[Bar], rnd: Random) -> list[Event]:
 
 
 def play_other(bars: list[Bar], rnd: Random) -> list[Event]:
-    """Another instrument for one section: a pad, a tune, a sequenced arpeggio, or tune over pad."""
-    style = rnd.choice(("pad", "pad", "tune", "tune", "arpeggio", "both"))
+    """Another instrument of a section: a pad, a melody, both, or a sequenced arpeggio."""
+    style = rnd.choice(("pad", "pad", "melody", "melody", "arpeggio", "both"))
     events: list[Event] = []
     if style in ("pad", "both"):
         events += play_chords(bars, rnd, rnd.choice((55, 60, 67)), broken=False)
-    if style in ("tune", "both"):
+    if style in ("melody", "both"):
         events += play_line(bars, rnd, 60, 90)
     if style == "arpeggio":
         events += play_arpeggio(bars, rnd, rnd.choice((60, 67, 74)), 0.25)

@@ -1,7 +1,7 @@
-"""Plans: songs as numbers, everything that a band will play and nothing of how it sounds yet.
+"""Render plans: the notes, levels and effects of excerpts, before they are rendered to audio.
 
-Making a plan is quick and happens in a loader's worker; ``rendering`` turns plans into sound,
-in the worker or, many songs at once, on the GPU.
+A loader's worker makes plans, which takes little time. ``rendering`` renders them, in the worker or
+in batches on a GPU.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from torch import Tensor
 
 from audiomask.data.effects.params import EffectParams, join_effects
 
-#: samples a note takes to die once it is let go
-FADE = 5292
+#: samples of a note's release
+RELEASE_SAMPLES = 5292
 
 
 class RenderPlan(NamedTuple):
-    """What is played in one excerpt, or in several.
+    """Plan of I excerpts (items) with L lines and N notes.
 
-    N notes are played by L lines (a line is one player) in I excerpts (items).
+    A line is one take of one instrument.
 
     Attributes:
-        start: [N] int64, where each note's samples begin in the bank's.
-        line: [N] int64, who plays it; sorted.
-        onset: [N] int64, the excerpt's sample at which it begins; negative for one that rings in.
-        length: [N] int64, how many samples are heard of it, none beyond the excerpt.
-        held: [N] int64, after how many samples it is let go and dies within ``FADE``; at least
-            ``length`` if it is not.
-        ratio: [N] float64, recorded samples a played one: 2 is an octave up.
+        start: [N] int64, index of each note's first sample in the bank's.
+        line: [N] int64, sorted.
+        onset: [N] int64, in samples of the excerpt; negative for notes that ring into it.
+        length: [N] int64, samples that are played, none beyond the excerpt.
+        held: [N] int64, samples before the release of ``RELEASE_SAMPLES``; at least ``length`` for
+            notes without one.
+        ratio: [N] float64, recorded samples per played one: 2 is an octave up.
         gain: [N] float32, a factor.
-        item: [L] int64, the excerpt that a line is in; sorted.
-        slot: [L] int64, the stem that it counts as.
-        level: [L] float32, its root mean square among the others; negative inverts it.
-        effects: what is done to the lines; it says how many channels there are.
-        master: [I, 3] float32, how the mixtures are mastered: rows of ``Master``.
-        rms_db: [I] float32, the mixture's root mean square, dB of full scale.
+        item: [L] int64, sorted.
+        slot: [L] int64, the place of the line's stem.
+        level: [L] float32, root mean square before mastering; negative inverts the line.
+        effects: on the lines, for C channels.
+        master: [I, 3] float32, parameters of mastering: rows of ``Master``.
+        rms_db: [I] float32, the mixtures' root mean square, in dB of full scale.
     """
 
     start: Tensor
@@ -56,12 +56,12 @@ class RenderPlan(NamedTuple):
 
     @property
     def items(self) -> int:
-        """How many excerpts are planned."""
+        """The number of excerpts."""
         return len(self.rms_db)
 
     @property
     def lines(self) -> int:
-        """How many lines there are in all."""
+        """The number of lines of all excerpts."""
         return len(self.level)
 
 
@@ -73,10 +73,10 @@ def join(plans: Sequence[RenderPlan]) -> RenderPlan:
         if name != "effects"
     }
     lines, items = 0, 0
-    numbers, owners = [], []
+    line_numbers, item_numbers = [], []
     for plan in plans:
-        numbers.append(plan.line + lines)
-        owners.append(plan.item + items)
+        line_numbers.append(plan.line + lines)
+        item_numbers.append(plan.item + items)
         lines, items = lines + plan.lines, items + plan.items
-    joined |= {"line": torch.cat(numbers), "item": torch.cat(owners)}
+    joined |= {"line": torch.cat(line_numbers), "item": torch.cat(item_numbers)}
     return RenderPlan(**joined, effects=join_effects([plan.effects for plan in plans]))

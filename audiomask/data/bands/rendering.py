@@ -1,7 +1,7 @@
 """Rendering: from plans and a note bank's samples to mixtures and stems.
 
-Notes are placed in one of two ways with the same result: slice by slice with NumPy, the fastest
-on a CPU, or all at once with gathers and scatters, which a GPU does for a whole batch.
+On a CPU notes are added one by one with NumPy, on a GPU all at once by gather and scatter, with the
+same result.
 """
 
 from __future__ import annotations
@@ -11,34 +11,34 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from audiomask.data.bands.render_plan import FADE, RenderPlan
+from audiomask.data.bands.render_plan import RELEASE_SAMPLES, RenderPlan
 from audiomask.data.effects import apply_effects
 from audiomask.data.excerpt import Excerpt, rms, scale_to_rms
 from audiomask.data.mastering import master
 
 _Audio = npt.NDArray[np.float32]
 
-#: a sample of a bank's 16-bit integers
-_STEP = 1 / 32768
-#: a line quieter than this is not made loud
+#: factor from 16-bit integers to samples
+_INT16_SCALE = 1 / 32768
+#: root mean square of lines below which they are silent
 _SILENCE = 1e-5
-#: the level of a note from when it is let go
-_FALL = np.square(1 - np.arange(FADE, dtype=np.float32) / FADE)
-#: samples gathered at once: about forty bytes of GPU memory each
+#: gain of a note's release
+_RELEASE_CURVE = np.square(1 - np.arange(RELEASE_SAMPLES, dtype=np.float32) / RELEASE_SAMPLES)
+#: samples gathered at once, of about 40 bytes of GPU memory each
 CHUNK = 1 << 25
 
 
 def render(plan: RenderPlan, notes: Tensor, stems: int, samples: int) -> Excerpt:
-    """Play a plan.
+    """Render a plan.
 
     Args:
-        plan: what is played, on the device of ``notes``.
+        plan: of I excerpts, on the device of ``notes``.
         notes: the bank's samples, int16 [total].
-        stems: how many places for stems there are, that of the rest included.
+        stems: number of places for stems, with the last for all others.
         samples: length T of an excerpt.
 
     Returns:
-        Excerpts of I items: mixtures [I, C, T], stems [I, stems, C, T].
+        Mixtures [I, C, T] and stems [I, stems, C, T].
     """
     lines = apply_effects(_place_notes(plan, notes, samples)[:, None], plan.effects)
     loud = rms(lines)
@@ -51,14 +51,17 @@ def render(plan: RenderPlan, notes: Tensor, stems: int, samples: int) -> Excerpt
 
 
 def _place_notes(plan: RenderPlan, notes: Tensor, samples: int) -> Tensor:
-    """The lines [L, T] of a plan before any effect, notes int16 [total]."""
+    """The dry lines [L, T] of a plan, from notes int16 [total]."""
     if notes.is_cuda:
         return gather_notes(plan, notes, samples)
     return torch.from_numpy(add_notes(plan, notes.numpy(), samples))
 
 
 def add_notes(plan: RenderPlan, notes: npt.NDArray[np.int16], samples: int) -> _Audio:
-    """Place notes one after the other; each is resampled once per pitch, however often it comes."""
+    """The dry lines [L, T] of a plan, rendered note by note.
+
+    Repeated notes are resampled once.
+    """
     out = np.zeros((plan.lines, samples), dtype=np.float32)
     columns = (plan.start, plan.ratio, plan.line, plan.onset, plan.length, plan.held, plan.gain)
     rows = list(zip(*(column.tolist() for column in columns), strict=True))
@@ -68,7 +71,7 @@ def add_notes(plan: RenderPlan, notes: npt.NDArray[np.int16], samples: int) -> _
     reach: dict[float, int] = {}
     for (_, ratio), length in longest.items():
         reach[ratio] = max(reach.get(ratio, 0), length)
-    steps = {ratio: positions(ratio, length) for ratio, length in reach.items()}
+    steps = {ratio: read_positions(ratio, length) for ratio, length in reach.items()}
     tones: dict[tuple[int, float], _Audio] = {}
     for start, ratio, line, onset, length, held, gain in rows:
         tone = tones.get((start, ratio))
@@ -76,19 +79,19 @@ def add_notes(plan: RenderPlan, notes: npt.NDArray[np.int16], samples: int) -> _
             tone = read_note(notes, start, longest[start, ratio], ratio, *steps[ratio])
             tones[start, ratio] = tone
         first = max(-onset, 0)
-        heard = np.float32(gain) * tone[first:length]
+        played = np.float32(gain) * tone[first:length]
         if held < length:
-            dying = max(held, first)
-            heard[dying - first :] *= _FALL[dying - held : length - held]
-        out[line, onset + first : onset + length] += heard
+            release = max(held, first)
+            played[release - first :] *= _RELEASE_CURVE[release - held : length - held]
+        out[line, onset + first : onset + length] += played
     return out
 
 
-def positions(ratio: float, length: int) -> tuple[npt.NDArray[np.intp], _Audio]:
-    """The recorded sample before each of ``length`` played ones, and how far behind it is."""
-    where = np.arange(length) * ratio
-    before = where.astype(np.intp)
-    return before, (where - before).astype(np.float32)
+def read_positions(ratio: float, length: int) -> tuple[npt.NDArray[np.intp], _Audio]:
+    """Positions of ``length`` played samples in a recording, as integers and fractions."""
+    position = np.arange(length) * ratio
+    index = position.astype(np.intp)
+    return index, (position - index).astype(np.float32)
 
 
 def read_note(
@@ -96,27 +99,34 @@ def read_note(
     start: int,
     length: int,
     ratio: float,
-    before: npt.NDArray[np.intp],
-    behind: _Audio,
+    index: npt.NDArray[np.intp],
+    fraction: _Audio,
 ) -> _Audio:
-    """``length`` samples of a note at another pitch, interpolated linearly."""
+    """``length`` samples of a note, resampled by linear interpolation.
+
+    Args:
+        notes: the bank's samples, int16 [total].
+        start: the note's first sample.
+        length: samples to return.
+        ratio: recorded samples per played one.
+        index, fraction: as ``read_positions`` returns them, for ``length`` samples or more.
+    """
     if ratio == 1:
-        return notes[start : start + length].astype(np.float32) * np.float32(_STEP)
-    last = int(before[length - 1]) + 2 if length else 0
+        return notes[start : start + length].astype(np.float32) * np.float32(_INT16_SCALE)
+    last = int(index[length - 1]) + 2 if length else 0
     source = notes[start : start + last].astype(np.float32)
-    source *= np.float32(_STEP)
-    tone = source[before[:length]]
-    slope = np.diff(source)[before[:length]]
-    slope *= behind[:length]
+    source *= np.float32(_INT16_SCALE)
+    tone = source[index[:length]]
+    slope = np.diff(source)[index[:length]]
+    slope *= fraction[:length]
     tone += slope
     return tone
 
 
 def gather_notes(plan: RenderPlan, notes: Tensor, samples: int) -> Tensor:
-    """Place all notes at once, in chunks of at most about ``CHUNK`` samples.
+    """The dry lines [L, T] of a plan, in chunks of about ``CHUNK`` samples of notes.
 
-    On a GPU, samples that coincide are added in no fixed order: the last bit may differ from one
-    run to the next.
+    A GPU adds overlapping notes in no fixed order, so the last bit may differ between runs.
     """
     out = torch.zeros(plan.lines * samples, device=notes.device)
     ends = plan.length.cumsum(0)
@@ -132,15 +142,15 @@ def gather_notes(plan: RenderPlan, notes: Tensor, samples: int) -> Tensor:
         index = torch.arange(int(length.sum()), device=notes.device) - repeat(begins)
         position = index * repeat(plan.ratio[which])
         before = position.long()
-        behind = (position - before).float()
+        fraction = (position - before).float()
         source = repeat(plan.start[which]) + before
         value = notes[source].float()
-        # a note played as recorded may end with its recording: nothing lies between its samples
-        after = notes[torch.where(behind > 0, source + 1, source)].float()
-        value = (value + behind * (after - value)) * (_STEP * repeat(plan.gain[which]))
-        left = 1 - (index - repeat(held)).clamp_min(0) / FADE
+        # without resampling, the note may end with its recording, which has no next sample
+        after = notes[torch.where(fraction > 0, source + 1, source)].float()
+        value = (value + fraction * (after - value)) * (_INT16_SCALE * repeat(plan.gain[which]))
+        release = 1 - (index - repeat(held)).clamp_min(0) / RELEASE_SAMPLES
         target = index + repeat(plan.onset[which])
         inside = (target >= 0) & (target < samples)
         target = target + repeat(plan.line[which]) * samples
-        out.index_add_(0, target[inside], (value * left * left)[inside])
+        out.index_add_(0, target[inside], (value * release * release)[inside])
     return out.view(plan.lines, samples)

@@ -1,4 +1,4 @@
-"""Renditions: arrangements played with SoundFonts, one sound a stem, balanced into a mix."""
+"""Renditions: arrangements rendered with SoundFonts, one program a stem, and mixed."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ from audiomask.data.bands.soundfont import SoundFont, play_midi, programs_for
 from audiomask.errors import DataError
 from audiomask.runtime.dependencies import torchaudio_functional
 
-TICKS = 960  # a MIDI tick is 1/1920 s at the files' 120 beats a minute
-_TAIL = 3.0  # seconds for one stem's sound to die before the next stem is played
-PEAK_DB = -1.0  # full scale, of the loudest of mix and stems
-LOUDNESS = -20.0  # LUFS, about which the stems' levels are drawn
+#: MIDI ticks a beat; a tick is 1/1920 s at 120 beats a minute
+TICKS = 960
+#: seconds after a part for its release and reverb
+_TAIL = 3.0
+#: highest peak of mix and stems, in dB of full scale
+PEAK_DB = -1.0
+#: mean loudness of the stems, in LUFS
+LOUDNESS = -20.0
 _STEMS = ("guitar", "piano", "bass", "drums", "other")
 
 _Audio = npt.NDArray[np.float32]
@@ -26,7 +30,16 @@ _Audio = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Part:
-    """One stem of a song: who plays it, on which program of which font, its notes."""
+    """One stem of a song and its program.
+
+    Attributes:
+        stem: its name.
+        kind: Slakh2100's instrument class.
+        program: General MIDI program, or drum kit.
+        name: of the program.
+        font: the SoundFont that has it.
+        notes: of the stem.
+    """
 
     stem: str
     kind: str
@@ -39,7 +52,11 @@ class Part:
 def assign_programs(
     song: Arrangement, fonts: list[SoundFont], rng: np.random.Generator
 ) -> list[Part]:
-    """Give every stem of a song a font and a program; DataError when no font has one for it."""
+    """Choose a SoundFont and a program for every stem of a song.
+
+    Raises:
+        DataError: no font has a program for a stem.
+    """
     parts = []
     for stem in [s for s in _STEMS if s in song]:
         choices = [font for font in fonts if programs_for(stem, font)]
@@ -54,13 +71,13 @@ def assign_programs(
 
 
 def score(part: Part, channel: int, offset: float = 0.0) -> mido.MidiTrack:
-    """A MIDI track of the part, ``offset`` seconds late, channel 9 for drums."""
+    """The MIDI track of a part, delayed by ``offset`` seconds; drums are on channel 9."""
     channel = 9 if part.stem == "drums" else channel
     events = []
     for note in part.notes:
         begin = round((offset + note.onset) * 2 * TICKS)
         end = max(begin + 1, round((offset + note.onset + note.duration) * 2 * TICKS))
-        # at one tick a key comes up before it goes down again
+        # at the same tick, the end of a note comes before the next one's start
         events.append((begin, 1, note.pitch, note.velocity))
         events.append((end, 0, note.pitch, 0))
     made = mido.MidiTrack()
@@ -78,9 +95,10 @@ def score(part: Part, channel: int, offset: float = 0.0) -> mido.MidiTrack:
 
 
 def _play(parts: list[Part], seconds: float, effects: list[str]) -> list[_Audio]:
-    """Play parts of one font: [samples, 2] each, ``seconds`` long.
+    """Render parts of one SoundFont, [T, 2] each, ``seconds`` long.
 
-    They are played one after the other in a single call: loading a font costs more than playing.
+    One fluidsynth command renders all, one after the other: loading a font takes longer than
+    playing it.
     """
     length = seconds + _TAIL
     midi = mido.MidiFile(ticks_per_beat=TICKS)
@@ -88,7 +106,7 @@ def _play(parts: list[Part], seconds: float, effects: list[str]) -> list[_Audio]
         midi.tracks.append(score(part, index, index * length))
     audio = play_midi(midi, parts[0].font.path, DEFAULT_SAMPLE_RATE, effects)
     whole = np.zeros((round(len(parts) * length * DEFAULT_SAMPLE_RATE) + 1, 2), dtype=np.float32)
-    audio = audio[: len(whole)]  # fluidsynth goes on for a while after the last note
+    audio = audio[: len(whole)]  # fluidsynth adds a tail
     whole[: len(audio)] = audio
     frames = round(seconds * DEFAULT_SAMPLE_RATE)
     fade = np.linspace(1.0, 0.0, min(frames, DEFAULT_SAMPLE_RATE // 50), dtype=np.float32)[:, None]
@@ -96,13 +114,13 @@ def _play(parts: list[Part], seconds: float, effects: list[str]) -> list[_Audio]
     for index in range(len(parts)):
         begin = round(index * length * DEFAULT_SAMPLE_RATE)
         stem = whole[begin : begin + frames].copy()
-        stem[-len(fade) :] *= fade  # notes that still ring are not cut off with a click
+        stem[-len(fade) :] *= fade
         stems.append(stem)
     return stems
 
 
 def loudness(audio: _Audio) -> float:
-    """Integrated loudness (LUFS, ITU-R BS.1770) of audio [samples, channels]; -inf for silence."""
+    """Integrated loudness of audio [T, C] in LUFS (ITU-R BS.1770); -inf for silence."""
     samples = torch.from_numpy(audio.T.copy())
     value = float(torchaudio_functional().loudness(samples, DEFAULT_SAMPLE_RATE))
     return value if np.isfinite(value) else -np.inf
@@ -111,11 +129,23 @@ def loudness(audio: _Audio) -> float:
 def render_parts(
     parts: list[Part], seconds: float, stereo: bool, level_range: float, rng: np.random.Generator
 ) -> tuple[list[Part], list[npt.NDArray[np.int16]], float]:
-    """Render and balance parts: those that sound, their samples [n, C], the gain of them all.
+    """Render parts and balance them.
 
-    Levels are drawn from +-``spread`` LU about ``LOUDNESS``, then everything is scaled so that
-    the loudest of the stems and their sum peaks at ``PEAK_DB``. The sum of the 16-bit stems
-    is the mix, exactly, and does not clip. Raises DataError when nothing sounds.
+    All are scaled so that the highest peak of stems and mix is at ``PEAK_DB``. The mix is the exact
+    sum of the 16-bit stems.
+
+    Args:
+        parts: of the song.
+        seconds: duration of the song.
+        stereo: whether to pan them; mono otherwise.
+        level_range: largest difference of a stem's level from ``LOUDNESS``, in LU.
+        rng: random numbers.
+
+    Returns:
+        The parts that are not silent, their samples [T, C], and the gain of all.
+
+    Raises:
+        DataError: all are silent.
     """
     reverb = ["-R", "0"]
     if rng.random() < 0.5:
@@ -134,10 +164,10 @@ def render_parts(
         middle = part.stem in ("bass", "drums")
         side = float(rng.choice([-1.0, 1.0]))
         pan = side * float(rng.uniform(0.0, 0.1) if middle else rng.uniform(0.2, 0.5))
-        heard = loudness(audio)
-        if heard == -np.inf:
+        measured = loudness(audio)
+        if measured == -np.inf:
             continue
-        audio = audio * np.float32(10 ** ((level - heard) / 20))
+        audio = audio * np.float32(10 ** ((level - measured) / 20))
         if stereo:
             audio = audio * np.array([min(1.0, 1.0 - pan), min(1.0, 1.0 + pan)], dtype=np.float32)
         sounding.append(part)

@@ -1,7 +1,7 @@
-"""Notes, chords and bars: what the players of a band read and write.
+"""Scores: notes, chords, bars and events.
 
-Players work in beats (quarter notes) and return *events*; :func:`perform` turns those into
-:class:`Note` objects in seconds, with swing and a human's small errors of timing and touch.
+Parts are composed as events in beats (quarter notes). :func:`humanize` makes notes in seconds of
+them, with swing and random deviations of timing and velocity.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,15 +16,15 @@ RANGES: dict[str, tuple[int, int]] = {
     "drums": (35, 81),
     "other": (36, 96),
 }
-"""Lowest and highest MIDI pitch of every stem (General MIDI percussion keys for drums)."""
+"""Lowest and highest MIDI pitch of a stem; General MIDI percussion keys for drums."""
 
 Event = tuple[float, float, int, int]
-"""Onset in beats, length in beats, pitch, velocity (not yet clipped to a range)."""
+"""Onset and length in beats, pitch, velocity; the last two may be out of range."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One played note: ``onset`` and ``duration`` in seconds, MIDI ``pitch`` and ``velocity``."""
+    """One note: ``onset`` and ``duration`` in seconds, MIDI ``pitch`` and ``velocity``."""
 
     onset: float
     duration: float
@@ -33,12 +33,17 @@ class Note:
 
 
 Arrangement = dict[str, list[Note]]
-"""The notes of every stem, sorted by onset: guitar, piano, bass, drums and perhaps other."""
+"""Notes by stem, sorted by onset."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chord:
-    """A chord: ``root`` and ``bass`` as pitch classes, ``intervals`` in semitones over the root."""
+    """A chord.
+
+    Attributes:
+        root, bass: pitch classes.
+        intervals: semitones above the root.
+    """
 
     root: int
     intervals: tuple[int, ...]
@@ -52,15 +57,21 @@ class Chord:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: where it starts and how long it is (beats), metre, harmony, place in the song.
+    """One bar of a song.
 
-    ``chords`` holds (offset in beats, length in beats, chord) and covers the bar. ``energy`` is
-    0..1; ``opening`` marks a section's first bar and ``closing`` its last one (room for a fill).
+    Attributes:
+        start, beats: its start and length, in beats.
+        time_signature: "4/4", "3/4" or "6/8".
+        tempo: in beats a minute.
+        chords: offset and length in beats, and the chord; they cover the bar.
+        scale: pitch classes of the key.
+        energy: 0 … 1, for the velocities.
+        opening, closing: whether it is the first or the last of its section.
     """
 
     start: float
     beats: float
-    metre: str
+    time_signature: str
     tempo: float
     chords: tuple[tuple[float, float, Chord], ...]
     scale: tuple[int, ...]
@@ -70,11 +81,11 @@ class Bar:
 
     @property
     def pulse(self) -> float:
-        """Length of one felt pulse in beats: a dotted quarter in 6/8, else a quarter."""
-        return 1.5 if self.metre == "6/8" else 1.0
+        """Length of a pulse in beats: a dotted quarter in 6/8, else a quarter."""
+        return 1.5 if self.time_signature == "6/8" else 1.0
 
     def chord_at(self, offset: float) -> Chord:
-        """The chord that sounds ``offset`` beats into the bar."""
+        """The chord at an offset in beats."""
         found = self.chords[0][2]
         for begin, _, chord in self.chords:
             if begin <= offset + 1e-6:
@@ -82,44 +93,52 @@ class Bar:
         return found
 
     def velocity(self, accent: float) -> int:
-        """A velocity for an ``accent`` of 0..1 at this bar's energy."""
+        """The MIDI velocity of an accent of 0 … 1 at this bar's energy."""
         return int(28 + 42 * self.energy + 48 * accent)
 
     def seconds(self, duration: float) -> float:
-        """``duration`` seconds in beats of this bar."""
+        """The length in beats of a duration in seconds."""
         return duration * self.tempo / 60.0
 
 
 def rhythm(rnd: Random, bar: Bar, step: float, density: float, syncopated: bool) -> list[float]:
-    """Offsets (beats) within ``bar``, on a grid of ``step``: strong places first, or weak ones."""
+    """A random rhythm: offsets in a bar, in beats.
+
+    Args:
+        rnd: random numbers.
+        bar: the bar.
+        step: of the grid, in beats.
+        density: factor of the probability of notes.
+        syncopated: prefer weak positions of the grid to strong ones.
+    """
     offsets = []
     for index in range(round(bar.beats / step)):
-        place = index * step
+        offset = index * step
         if index == 0:
             weight = 1.0
-        elif place % bar.pulse < 1e-6:
+        elif offset % bar.pulse < 1e-6:
             weight = 0.45 if syncopated else 0.75
-        elif place % 0.5 < 1e-6:
+        elif offset % 0.5 < 1e-6:
             weight = 0.7 if syncopated else 0.45
         else:
             weight = 0.4 if syncopated else 0.2
         if rnd.random() < weight * density * 1.5:
-            offsets.append(place)
+            offsets.append(offset)
     return offsets or [0.0]
 
 
 def lengths(offsets: Sequence[float], beats: float) -> list[float]:
-    """Beats from each offset to the next one, or to the end of the bar."""
+    """Beats from each offset to the next, or to the end of the bar."""
     return [b - a for a, b in pairwise([*offsets, beats])]
 
 
 def nearest(pitch_class: int, target: int) -> int:
-    """The MIDI pitch of ``pitch_class`` closest to ``target``."""
+    """The MIDI pitch of a pitch class that is nearest to ``target``."""
     return target + (pitch_class - target + 6) % 12 - 6
 
 
 def into_range(pitch: int, low: int, high: int) -> int:
-    """``pitch`` moved by octaves into [low, high]."""
+    """A pitch moved by octaves into [low, high]."""
     while pitch < low:
         pitch += 12
     while pitch > high:
@@ -127,28 +146,38 @@ def into_range(pitch: int, low: int, high: int) -> int:
     return pitch
 
 
-def perform(
+def humanize(
     events: Iterable[Event],
     stem: str,
-    clock: Callable[[float], float],
+    seconds_at: Callable[[float], float],
     rnd: Random,
     swing: float = 0.0,
-    looseness: float = 0.006,
+    timing_std: float = 0.006,
     seconds: float | None = None,
 ) -> list[Note]:
-    """Play ``events`` as ``stem``: ``clock`` maps beats to seconds.
+    """Notes of events, with swing and random deviations of timing and velocity.
 
-    ``swing`` (0..0.17 beats) delays the off-beat eighths, ``looseness`` is the standard deviation
-    of the timing in seconds. Notes that start at or after ``seconds`` are dropped, later ends are
-    cut. A note ends when the same pitch is struck again, as on a real instrument.
+    Notes are cut where their pitch is struck again.
+
+    Args:
+        events: in beats.
+        stem: whose range pitches are moved into.
+        seconds_at: maps beats to seconds.
+        rnd: random numbers.
+        swing: delay of off-beat eighths, in beats.
+        timing_std: standard deviation of onsets, in seconds.
+        seconds: duration of the song, where notes are cut.
+
+    Returns:
+        Sorted by onset.
     """
     low, high = RANGES[stem]
-    lag = rnd.gauss(0.0, looseness)
+    lag = rnd.gauss(0.0, timing_std)
     played: list[list[float]] = []
     for beat, beats, pitch, velocity in events:
-        begin = clock(_swung(beat, swing))
-        end = clock(_swung(beat + beats, swing))
-        onset = max(0.0, begin + lag + rnd.gauss(0.0, looseness))
+        begin = seconds_at(_apply_swing(beat, swing))
+        end = seconds_at(_apply_swing(beat + beats, swing))
+        onset = max(0.0, begin + lag + rnd.gauss(0.0, timing_std))
         if seconds is not None and onset >= seconds:
             continue
         duration = max(0.03, end - begin)
@@ -158,11 +187,11 @@ def perform(
         loud = min(127, max(1, round(velocity + rnd.gauss(0.0, 5.0))))
         played.append([onset, duration, key, loud])
     played.sort()
-    return _unoverlapped(played)
+    return _cut_overlaps(played)
 
 
-def _swung(beat: float, swing: float) -> float:
-    """``beat`` with the second half of every quarter pushed back by ``swing`` beats."""
+def _apply_swing(beat: float, swing: float) -> float:
+    """A beat with the off-beat eighth of every quarter delayed by ``swing`` beats."""
     if swing == 0.0:
         return beat
     whole = beat // 1.0
@@ -172,8 +201,8 @@ def _swung(beat: float, swing: float) -> float:
     return whole + 0.5 + swing + (part - 0.5) * (0.5 - swing) / 0.5
 
 
-def _unoverlapped(played: list[list[float]]) -> list[Note]:
-    """Notes in order of onset, each cut where its own pitch is struck again; doubles dropped."""
+def _cut_overlaps(played: list[list[float]]) -> list[Note]:
+    """Sorted notes, each cut where its pitch is struck again; those of under 30 ms are dropped."""
     following: dict[float, float] = {}
     notes = []
     for onset, duration, pitch, velocity in reversed(played):

@@ -1,4 +1,4 @@
-"""SoundFonts: what is in one, where they are kept, and the fluidsynth command that plays them."""
+"""SoundFonts: their programs, their usual folders, and rendering by the fluidsynth command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from audiomask.errors import DataError, why
 if TYPE_CHECKING:
     import mido
 
-#: where Linux, macOS and Homebrew keep SoundFonts
+#: folders of SoundFonts on Linux, macOS and Homebrew
 FOLDERS = (
     "/usr/share/sounds/sf2", "/usr/share/sounds/sf3", "/usr/share/soundfonts",
     "/usr/local/share/soundfonts", "/usr/local/share/sounds/sf2", "/usr/local/share/fluidsynth",
@@ -27,7 +27,7 @@ FOLDERS = (
     "/opt/homebrew/share/fluid-synth/sf2", "/usr/local/share/fluid-synth/sf2",
     "~/Library/Audio/Sounds/Banks", "~/.local/share/soundfonts", "~/.local/share/sounds/sf2",
 )  # fmt: skip
-#: stem -> first General MIDI program, Slakh2100's class, the programs' names
+#: by stem: first General MIDI program, Slakh2100's instrument class, names of the programs
 _PROGRAMS: dict[str, list[tuple[int, str, str]]] = {
     "piano": [(0, "Piano", "Acoustic Grand Piano,Bright Acoustic Piano,Electric Grand Piano,"
                "Honky-tonk Piano,Electric Piano 1,Electric Piano 2,Harpsichord,Clavinet")],
@@ -53,7 +53,13 @@ _PROGRAMS: dict[str, list[tuple[int, str, str]]] = {
 
 @dataclass(frozen=True)
 class SoundFont:
-    """A SoundFont and what it holds: the programs of bank 0, and the drum kits of bank 128."""
+    """A SoundFont.
+
+    Attributes:
+        path: its file.
+        programs: of bank 0.
+        kits: drum kits, the programs of bank 128.
+    """
 
     path: Path
     programs: frozenset[int]
@@ -61,12 +67,16 @@ class SoundFont:
 
     @property
     def complete(self) -> bool:
-        """Whether a whole band can play from it."""
+        """Whether it has programs for all stems."""
         return all(programs_for(stem, self) for stem in (*_PROGRAMS, "drums"))
 
 
 def read_soundfont(path: Path) -> SoundFont:
-    """List the presets of an sf2 or sf3 file; DataError when it is none."""
+    """Read the presets of an sf2 or sf3 file.
+
+    Raises:
+        DataError: it cannot be read or is no SoundFont.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -76,14 +86,18 @@ def read_soundfont(path: Path) -> SoundFont:
         raise DataError(f"{path} is no SoundFont; give an .sf2 or .sf3 file")
     size = int.from_bytes(content[begin - 4 : begin], "little")
     found: dict[int, set[int]] = {0: set(), 128: set()}
-    for at in range(begin, begin + size - 38, 38):  # the last record only marks the end
+    for at in range(begin, begin + size - 38, 38):  # the last record is a terminator
         program, bank = np.frombuffer(content, "<u2", 2, at + 20).tolist()
         found.setdefault(bank, set()).add(program)
     return SoundFont(path, frozenset(found[0]), frozenset(found[128]))
 
 
 def find_soundfonts() -> list[SoundFont]:
-    """The General MIDI fonts of the usual folders, each file once; DataError without any."""
+    """The complete SoundFonts in ``FOLDERS``, each file once.
+
+    Raises:
+        DataError: there are none.
+    """
     files = {
         file.resolve()
         for folder in FOLDERS
@@ -101,9 +115,9 @@ def find_soundfonts() -> list[SoundFont]:
 
 
 def programs_for(stem: str, font: SoundFont) -> list[tuple[int, str, str]]:
-    """What of a font can play a stem: General MIDI program (or kit), Slakh2100's class, name."""
+    """The programs of a font for a stem: program or drum kit, Slakh2100's class, name."""
     if stem == "drums":
-        # kits past the orchestra's are sound effects
+        # kits after 48, the orchestra's, are sound effects
         return [(kit, "Drums", "Drums") for kit in sorted(font.kits) if kit <= 48]
     return [
         (first + number, kind, name)
@@ -114,7 +128,7 @@ def programs_for(stem: str, font: SoundFont) -> list[tuple[int, str, str]]:
 
 
 def require_fluidsynth() -> None:
-    """Raise DataError when the fluidsynth command is not installed."""
+    """Raise DataError if the fluidsynth command is not installed."""
     if shutil.which("fluidsynth") is None:
         raise DataError(
             "the fluidsynth command is missing; install it"
@@ -125,9 +139,19 @@ def require_fluidsynth() -> None:
 def play_midi(
     midi: mido.MidiFile, font: Path, sample_rate: int, options: Sequence[str] = ()
 ) -> npt.NDArray[np.float32]:
-    """Play a MIDI file with fluidsynth: float32 [samples, 2], with the tail that it adds.
+    """Render a MIDI file with fluidsynth.
 
-    ``options`` go to the command, such as ``-R 0`` (no reverb). Raises DataError when it fails.
+    Args:
+        midi: the file.
+        font: the SoundFont's file.
+        sample_rate: in Hz.
+        options: of the command, such as ``-R 0`` for no reverb.
+
+    Returns:
+        float32 [T, 2], with fluidsynth's tail.
+
+    Raises:
+        DataError: it fails or is not installed.
     """
     require_fluidsynth()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Bank sources: single notes, MIDI songs and SoundFonts, which bands are made of."""
+"""Bank sources: note banks, MIDI songs and SoundFonts, from which bands are rendered."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from audiomask.data.tracks import TEST
 BANK, SONGS, FONTS = "note bank", "MIDI songs", "SoundFonts"
 
 #: paths with their splits
-_Placed = tuple[tuple[Path, str], ...]
+_SplitPaths = tuple[tuple[Path, str], ...]
 
 
 @dataclass(frozen=True)
 class BankSource(Source):
-    """What bands are made of.
+    """Material for bands.
 
     Attributes:
         libraries: instrument libraries of a note bank, ``<stem>/<library>``, with their splits.
@@ -30,18 +30,18 @@ class BankSource(Source):
         fonts: SoundFonts with their splits.
     """
 
-    libraries: _Placed = ()
-    songs: _Placed = ()
-    fonts: _Placed = ()
+    libraries: _SplitPaths = ()
+    songs: _SplitPaths = ()
+    fonts: _SplitPaths = ()
 
     @property
     def knows_stems(self) -> bool:
-        """Not of SoundFonts: what they hold is seen when they are rendered."""
+        """False for SoundFonts, whose stems are known once they are rendered."""
         return not self.fonts
 
     @property
     def has_instruments(self) -> bool:
-        """Whether there is more than MIDI songs."""
+        """Whether it has more than MIDI songs."""
         return bool(self.libraries or self.fonts)
 
     def contents(self) -> list[Contents]:
@@ -55,11 +55,11 @@ class BankSource(Source):
         return [kind for kind in kinds if kind.splits]
 
     def counts(self) -> Counter[str]:
-        """How many instruments and fonts each split has; MIDI songs alone cannot be heard."""
+        """How many instruments and fonts each split has; MIDI songs make no sound of their own."""
         return _splits((*self.libraries, *self.fonts))
 
     def identity(self) -> Iterator[bytes]:
-        """What changes when a file does."""
+        """Names, sizes and times of its files."""
         yield from identity_of((split, file) for file, split in (*self.songs, *self.fonts))
         for library, split in self.libraries:
             yield from identity_of((split, file) for file in sorted(library.iterdir()))
@@ -70,19 +70,19 @@ class BankSource(Source):
         return BandMaterial(*(tuple(path for path, of in kind if of == split) for kind in kinds))
 
     def check_stems(self, stems: Sequence[str]) -> None:
-        """Bands tell all stems apart."""
+        """Nothing to check: bands have all stems separately."""
 
     def as_test(self, split: str | None) -> Self:
-        """What is in a split, or in any, all of it in the test split."""
+        """The contents of a split, or of all, moved to the test split."""
 
-        def kept(found: _Placed) -> _Placed:
+        def moved(found: _SplitPaths) -> _SplitPaths:
             return tuple((path, TEST) for path, of in found if split in (None, of))
 
         return dataclasses.replace(
             self,
-            libraries=kept(self.libraries),
-            songs=kept(self.songs),
-            fonts=kept(self.fonts),
+            libraries=moved(self.libraries),
+            songs=moved(self.songs),
+            fonts=moved(self.fonts),
         )
 
 

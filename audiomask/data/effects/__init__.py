@@ -1,7 +1,7 @@
-"""Effects that make one instrument sound like many: amplifiers, pedals, rooms and places.
+"""Audio effects on lines: compressor, modulation, amplifier, equalizer, echo, reverb and panning.
 
-A *line* is what one player plays. What happens to it is drawn beforehand, by numbers that travel
-with it, so that the same few tensor operations serve a loader's worker and a GPU.
+A *line* is one take of one instrument. Parameters are sampled with the excerpt and applied as
+tensors, in a loader's worker or on a GPU.
 """
 
 from audiomask.data.effects.apply import apply_effects

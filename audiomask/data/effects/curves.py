@@ -1,4 +1,4 @@
-"""Gains over frequency: equalizers, the tone of an amplifier's input, loudspeaker cabinets."""
+"""Random gains over frequency: equalizers, input filters of amplifiers, loudspeaker cabinets."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import numpy.typing as npt
 
 from audiomask.data.effects.params import EQ_POINTS, Curve
 
-#: a cabinet's gain is never less, in dB
+#: lowest gain of a cabinet, in dB
 CABINET_FLOOR = -48.0
 
 
 def _frequencies(sample_rate: int) -> npt.NDArray[np.float64]:
-    """The frequencies of a curve in Hz, [EQ_POINTS], from 20 Hz up."""
+    """The frequencies of a curve in Hz, [EQ_POINTS], none below 20 Hz."""
     return np.maximum(np.linspace(0, sample_rate / 2, EQ_POINTS), 20)
 
 
 def equalizer(rng: np.random.Generator, sample_rate: int) -> Curve:
-    """A smooth random gain [EQ_POINTS]: a tilt and a few broad bells, ± 12 dB at most."""
+    """Gains of an equalizer, [EQ_POINTS]: a tilt and a few broad bells, within ± 12 dB."""
     octave = np.log2(_frequencies(sample_rate) / 1000)
     gain = float(rng.normal(0, 1.0)) * octave
     for _ in range(int(rng.integers(0, 4))):
@@ -27,7 +27,7 @@ def equalizer(rng: np.random.Generator, sample_rate: int) -> Curve:
 
 
 def input_tone(rng: np.random.Generator, sample_rate: int) -> Curve:
-    """What an amplifier or pedal does before it clips: less bass, more mids, [EQ_POINTS]."""
+    """Gains before an amplifier's or pedal's clipping, [EQ_POINTS]: less bass, more mids."""
     hz = _frequencies(sample_rate)
     corner = float(np.exp(rng.uniform(np.log(40), np.log(700))))
     gain = 1 / np.sqrt(1 + (corner / hz) ** 2)
@@ -37,9 +37,9 @@ def input_tone(rng: np.random.Generator, sample_rate: int) -> Curve:
 
 
 def cabinet(rng: np.random.Generator, sample_rate: int) -> Curve:
-    """A loudspeaker in a box in front of a microphone, [EQ_POINTS].
+    """Gains of a guitar cabinet with a microphone, [EQ_POINTS].
 
-    Steep ends, a presence peak below the upper one, and the ripple of cone and reflections.
+    A bandpass with steep slopes, a presence peak below its upper end, and random ripple.
     """
     hz = _frequencies(sample_rate)
     low, high = rng.uniform(60, 140), float(np.exp(rng.uniform(np.log(3000), np.log(7000))))

@@ -1,4 +1,4 @@
-"""What depends on how loud a line is: compressor and amplifier."""
+"""Nonlinear effects: compressor and amplifier."""
 
 from __future__ import annotations
 
@@ -8,29 +8,26 @@ from torch import Tensor
 
 #: samples that the compressor's level is measured over
 LEVEL_HOP = 512
-#: how much of the compressor's level is left after another ``LEVEL_HOP``
+#: decay of the compressor's level over ``LEVEL_HOP`` samples
 _RELEASE = 0.9
-#: as many of those are looked back upon
+#: hops after which the decay is cut off
 _RELEASE_HOPS = 32
 
 
 def compress(lines: Tensor, threshold: Tensor, ratio: Tensor) -> Tensor:
-    """Lines [L, C, T] with what is louder than a threshold made softer, all channels alike.
+    """Compressed lines, with the same gain on all channels.
 
     Args:
-        lines: float32.
-        threshold: [L] dB over the line's mean power.
-        ratio: [L] dB in for a dB out, over the threshold.
+        lines: float32 [L, C, T].
+        threshold: [L], in dB above the line's mean power.
+        ratio: [L], dB of input per dB of output above the threshold.
     """
     gain = compressor_gain(lines.square().mean(dim=1), threshold, ratio)
     return lines * gain[:, None]
 
 
 def compressor_gain(power: Tensor, threshold: Tensor, ratio: Tensor) -> Tensor:
-    """The factors [L, T] by which a compressor changes lines of a power [L, T].
-
-    The level follows attacks within ``LEVEL_HOP`` samples and falls by ``_RELEASE`` a hop.
-    """
+    """Gains [L, T] of a compressor for lines of power [L, T]; see ``compress``."""
     length = power.shape[-1]
     hops = F.avg_pool1d(power[:, None], LEVEL_HOP, ceil_mode=True)
     decay = _RELEASE ** torch.arange(_RELEASE_HOPS, device=power.device, dtype=power.dtype)
@@ -45,15 +42,15 @@ def compressor_gain(power: Tensor, threshold: Tensor, ratio: Tensor) -> Tensor:
 
 
 def amplify(lines: Tensor, gain_db: Tensor, bias: Tensor) -> Tensor:
-    """Soft clipping at twice the sample rate, so that little of what it adds folds back.
+    """Soft clipping by tanh, oversampled twice against aliasing.
 
     Args:
-        lines: [L, C, T]; each is scaled to its peak first.
-        gain_db: [L] into the clipper.
-        bias: [L] added before it, as a share of full drive.
+        lines: [L, C, T]; each is normalized by its peak first.
+        gain_db: [L], before clipping, in dB.
+        bias: [L], added before clipping, for even harmonics.
 
     Returns:
-        [L, C, T], with the peak of before.
+        [L, C, T], with the former peaks.
     """
     length = lines.shape[-1]
     peak = lines.abs().amax(dim=(1, 2), keepdim=True).clamp_min(1e-6)

@@ -1,4 +1,4 @@
-"""Parameters of effects: all that decides what is done to the lines of a song."""
+"""Parameters of effects."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from torch import Tensor
 
 Curve = npt.NDArray[np.float32]
 
-#: points of an equalizer's curve, evenly from 0 Hz to Nyquist
+#: points of a curve, evenly spaced from 0 Hz to the Nyquist frequency
 EQ_POINTS = 2049
 
 
 class EffectParams(NamedTuple):
-    """Parameters of the effects on L lines that play in R rooms, heard on C channels.
+    """Parameters of the effects on L lines in R rooms, for C channels.
 
-    They are applied in this order: compressor, modulated delay, amplifier, then all that is linear.
+    The order is compressor, modulated delay, amplifier, then the linear effects in one filter.
 
     Attributes:
-        threshold: [L] dB over the line's mean power where the compressor sets in; inf for none.
-        ratio: [L] of the compressor.
-        mod_mix: [L] share of the modulated delay; 0 for none, 1 is vibrato, in between chorus.
-        mod_delay: [L] its shortest delay, in samples.
-        mod_depth: [L] by how many samples the delay grows.
-        mod_rate: [L] cycles a sample.
-        mod_phase: [L] in cycles.
-        drive: [L] gain into the amplifier's soft clipper in dB; below 0 for a clean line.
-        bias: [L] added before the clipper: even harmonics.
-        tone: [L, EQ_POINTS] gain over frequency before the clipper, as a factor.
-        curve: [L, EQ_POINTS] the gain over frequency of equalizer and cabinet, as a factor.
-        echo_gain: [L] of each echo by the one before; 0 for none.
-        echo_time: [L] between echoes, in samples.
-        wet: [L] how much of its room is added.
-        reverb: [R, C, N] the rooms' tails, unit energy on each channel.
-        room: [L] int64, the room that a line plays in.
-        gain: [L, C] of a line on each channel.
-        spread: [L] of a mono line between the channels: a delayed copy is added to one and
-            subtracted from the other.
-        spread_time: [L] the copy's delay, in samples.
+        threshold: [L], of the compressor, in dB above the line's mean power; inf for none.
+        ratio: [L], of the compressor.
+        mod_mix: [L], share of the modulated delay: 0 for none, 1 for vibrato.
+        mod_delay: [L], its shortest delay, in samples.
+        mod_depth: [L], its range, in samples.
+        mod_rate: [L], in cycles a sample.
+        mod_phase: [L], in cycles.
+        drive: [L], gain before the amplifier's soft clipping, in dB; negative for no amplifier.
+        bias: [L], added before clipping, for even harmonics.
+        tone: [L, EQ_POINTS], gain over frequency before clipping, as a factor.
+        curve: [L, EQ_POINTS], gain over frequency of equalizer and cabinet, as a factor.
+        echo_gain: [L], of each echo over the one before; 0 for none.
+        echo_time: [L], between echoes, in samples.
+        wet: [L], gain of the reverb; 0 for none.
+        reverb: [R, C, N], impulse responses of the rooms, unit energy on each channel.
+        room: int64 [L], the room of each line.
+        gain: [L, C], of each channel.
+        spread: [L], gain of a delayed copy that is added to the left and subtracted from the right
+            channel, which widens a mono line; 0 for none.
+        spread_time: [L], the copy's delay, in samples.
     """
 
     threshold: Tensor
@@ -68,13 +68,13 @@ class EffectParams(NamedTuple):
 
 
 def flat() -> Curve:
-    """A curve that changes nothing."""
+    """A curve of gain 1."""
     return np.ones(EQ_POINTS, np.float32)
 
 
 @dataclass
 class LineEffects:
-    """The parameters of one line; the defaults leave it as it is. See ``EffectParams``."""
+    """The parameters of one line, by default without effects; see ``EffectParams``."""
 
     threshold: float = math.inf
     ratio: float = 1.0
@@ -96,11 +96,11 @@ class LineEffects:
 
 
 def stack_effects(lines: Sequence[LineEffects], reverb: Tensor) -> EffectParams:
-    """The parameters of lines that all play in one room.
+    """The parameters of lines in one room.
 
     Args:
-        lines: each with a gain for every channel of the room.
-        reverb: the room's tails [C, N].
+        lines: each with C gains.
+        reverb: impulse response of the room [C, N].
     """
     widths = {"tone": EQ_POINTS, "curve": EQ_POINTS, "gain": len(reverb)}
     columns = {}
@@ -113,12 +113,12 @@ def stack_effects(lines: Sequence[LineEffects], reverb: Tensor) -> EffectParams:
 
 
 def join_effects(parts: Sequence[EffectParams]) -> EffectParams:
-    """The parameters of several songs as one song's, in order; each keeps its rooms."""
+    """The concatenated parameters of several songs, with all their rooms."""
     joined = {
         name: torch.cat([getattr(part, name) for part in parts]) for name in EffectParams._fields
     }
-    rooms, own = 0, []
+    rooms, numbers = 0, []
     for part in parts:
-        own.append(part.room + rooms)
+        numbers.append(part.room + rooms)
         rooms += len(part.reverb)
-    return EffectParams(**joined | {"room": torch.cat(own)})
+    return EffectParams(**joined | {"room": torch.cat(numbers)})

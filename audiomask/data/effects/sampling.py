@@ -1,4 +1,4 @@
-"""What is done to the lines of a song, drawn at random by what plays them."""
+"""Random parameters of effects, with probabilities and ranges by stem."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from audiomask.data.effects.space import pan_gains, reverb_tail
 
 
 @dataclass(frozen=True)
-class _Habits:
-    """How likely each effect is on an instrument's line, and how strong it may be.
+class _EffectRanges:
+    """Probabilities and ranges of the effects on an instrument's lines.
 
     Attributes:
-        drive: chance of an amplifier that clips.
-        drive_db: range of the gain into it.
-        cabinet: chance that a line is heard through a loudspeaker; a driven one nearly always is.
-        compress: chance of a compressor.
-        modulate: chance of chorus, flanger or vibrato.
-        echo: chance of echoes.
-        wet: how much of the room there may be.
-        pan: how far from the middle a line may be, 0 … 1.
-        spread: chance that a line is spread between left and right.
+        drive: probability of a clipping amplifier.
+        drive_db: range of the gain before clipping, in dB.
+        cabinet: probability of a cabinet without an amplifier.
+        compress: probability of a compressor.
+        modulate: probability of chorus, flanger or vibrato.
+        echo: probability of echoes.
+        wet: largest gain of the reverb.
+        pan: largest distance from the center, 0 … 1.
+        spread: probability of a spread between left and right.
     """
 
     drive: float = 0.08
@@ -40,56 +40,57 @@ class _Habits:
     spread: float = 0.35
 
 
-_HABITS = {
-    "guitar": _Habits(0.5, (0.0, 45.0), 0.3, 0.35, 0.2, 0.25, 0.5, 1.0, 0.15),
-    "piano": _Habits(0.1, (0.0, 20.0), 0.1, 0.2, 0.12, 0.1, 0.5, 0.5, 0.6),
-    "bass": _Habits(0.3, (0.0, 35.0), 0.3, 0.5, 0.08, 0.0, 0.15, 0.15, 0.08),
-    "drums": _Habits(0.1, (0.0, 20.0), 0.02, 0.5, 0.0, 0.03, 0.4, 0.15, 0.6),
-    "vocals": _Habits(0.05, (0.0, 20.0), 0.03, 0.6, 0.1, 0.3, 0.5, 0.3, 0.1),
+_RANGES = {
+    "guitar": _EffectRanges(0.5, (0.0, 45.0), 0.3, 0.35, 0.2, 0.25, 0.5, 1.0, 0.15),
+    "piano": _EffectRanges(0.1, (0.0, 20.0), 0.1, 0.2, 0.12, 0.1, 0.5, 0.5, 0.6),
+    "bass": _EffectRanges(0.3, (0.0, 35.0), 0.3, 0.5, 0.08, 0.0, 0.15, 0.15, 0.08),
+    "drums": _EffectRanges(0.1, (0.0, 20.0), 0.02, 0.5, 0.0, 0.03, 0.4, 0.15, 0.6),
+    "vocals": _EffectRanges(0.05, (0.0, 20.0), 0.03, 0.6, 0.1, 0.3, 0.5, 0.3, 0.1),
 }
-_USUAL = _Habits()
+_DEFAULT_RANGES = _EffectRanges()
 
 
 def sample_effects(
     stems: Sequence[str],
     rng: np.random.Generator,
-    reverberation: float,
+    reverb_time: float,
     sample_rate: int,
-    chance: float = 1.0,
+    prob: float = 1.0,
     pans: Sequence[float | None] | None = None,
 ) -> EffectParams:
-    """Random effects on the lines of one song, which share one room.
+    """Random effects on the lines of one song, all in one room.
 
     Args:
-        stems: what each line is: its habits follow from it.
-        rng: decides everything.
-        reverberation: seconds until the room has lost 60 dB.
-        sample_rate: of the lines.
-        chance: how likely it is that a line is treated at all.
-        pans: places of the lines on two channels, None where one is to be drawn; without it there
-            is one channel.
+        stems: the stem of each line.
+        rng: random numbers.
+        reverb_time: RT60 of the room, in seconds.
+        sample_rate: of the lines, in Hz.
+        prob: probability that a line has effects other than panning.
+        pans: of the lines, -1 … 1, None for a random one; without pans, lines are mono.
     """
     lines = []
     for number, stem in enumerate(stems):
-        habits = _HABITS.get(stem, _USUAL)
+        ranges = _RANGES.get(stem, _DEFAULT_RANGES)
         line = LineEffects()
-        if rng.random() < chance:
-            _treat(line, habits, rng, sample_rate)
+        if rng.random() < prob:
+            _sample_tone(line, ranges, rng, sample_rate)
         if pans is not None:
-            _place(line, habits, pans[number], rng, sample_rate)
+            _sample_pan(line, ranges, pans[number], rng, sample_rate)
         lines.append(line)
     channels = 1 if pans is None else 2
-    tails = [reverb_tail(reverberation, rng, sample_rate) for _ in range(channels)]
+    tails = [reverb_tail(reverb_time, rng, sample_rate) for _ in range(channels)]
     return stack_effects(lines, torch.from_numpy(np.stack(tails)))
 
 
-def _treat(line: LineEffects, habits: _Habits, rng: np.random.Generator, sample_rate: int) -> None:
-    """Give a line its compressor, pedals, amplifier, equalizer, echo and share of the room."""
-    if rng.random() < habits.compress:
+def _sample_tone(
+    line: LineEffects, ranges: _EffectRanges, rng: np.random.Generator, sample_rate: int
+) -> None:
+    """Sample the parameters of one line except for its pan and spread."""
+    if rng.random() < ranges.compress:
         line.threshold, line.ratio = float(rng.uniform(-15, 6)), float(rng.uniform(1.5, 10))
-    if rng.random() < habits.modulate:
+    if rng.random() < ranges.modulate:
         kind = rng.choice(3)
-        # chorus, flanger, vibrato: share of the copy, its delay and depth in ms, Hz
+        # chorus, flanger, vibrato: mix, delay and depth in ms, rate in Hz
         mix, delay, depth, rate = (
             (rng.uniform(0.3, 0.6), rng.uniform(8, 25), rng.uniform(0.5, 5), rng.uniform(0.2, 2.5)),
             (rng.uniform(0.3, 0.6), rng.uniform(0.3, 2), rng.uniform(0.5, 5), rng.uniform(0.05, 1)),
@@ -98,36 +99,36 @@ def _treat(line: LineEffects, habits: _Habits, rng: np.random.Generator, sample_
         line.mod_mix, line.mod_phase = float(mix), float(rng.random())
         line.mod_delay, line.mod_depth = delay * sample_rate / 1000, depth * sample_rate / 1000
         line.mod_rate = rate / sample_rate
-    driven = rng.random() < habits.drive
+    driven = rng.random() < ranges.drive
     if driven:
-        line.drive = float(rng.uniform(*habits.drive_db))
+        line.drive = float(rng.uniform(*ranges.drive_db))
         line.bias = float(rng.uniform(0, 0.5)) if rng.random() < 0.5 else 0.0
         line.tone = input_tone(rng, sample_rate)
     curve = flat()
-    if rng.random() < (0.85 if driven else habits.cabinet):
+    if rng.random() < (0.85 if driven else ranges.cabinet):
         curve *= cabinet(rng, sample_rate)
     if rng.random() < 0.7:
         curve *= equalizer(rng, sample_rate)
     line.curve = curve
-    if rng.random() < habits.echo:
+    if rng.random() < ranges.echo:
         line.echo_gain = float(rng.uniform(0.1, 0.6))
         line.echo_time = float(rng.uniform(0.06, 0.6)) * sample_rate
     if rng.random() < 0.5:
-        line.wet = float(rng.uniform(0.02, habits.wet))
+        line.wet = float(rng.uniform(0.02, ranges.wet))
 
 
-def _place(
+def _sample_pan(
     line: LineEffects,
-    habits: _Habits,
+    ranges: _EffectRanges,
     pan: float | None,
     rng: np.random.Generator,
     sample_rate: int,
 ) -> None:
-    """Give a line its place between left and right."""
+    """Sample the gains of left and right and the spread of one line."""
     if pan is None:
         wide = rng.random() < 0.5
-        pan = float(rng.uniform(-habits.pan, habits.pan)) if wide else float(rng.normal(0, 0.05))
-        if rng.random() < habits.spread:
+        pan = float(rng.uniform(-ranges.pan, ranges.pan)) if wide else float(rng.normal(0, 0.05))
+        if rng.random() < ranges.spread:
             line.spread = float(rng.uniform(0.2, 1.0))
             line.spread_time = float(rng.uniform(0.002, 0.02)) * sample_rate
     line.gain = pan_gains(min(max(pan, -1.0), 1.0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from audiomask.audio.names import is_audio
-from audiomask.data.bands.notes import PIECES, STAND_INS, find_libraries, is_note
+from audiomask.data.bands.notes import PIECES, SUBSTITUTES, find_libraries, is_note
 from audiomask.data.bands.source import BANK, FONTS, SONGS, BankSource
 from audiomask.data.layouts.layout import Layout
 from audiomask.data.layouts.problems import summarize
@@ -21,7 +21,7 @@ from audiomask.data.layouts.walk import walk_files
 MIDI_SUFFIXES = (".mid", ".midi")
 FONT_SUFFIXES = (".sf2", ".sf3")
 #: first words of drums' file names
-_DRUMS = frozenset(PIECES.values()).union(STAND_INS, *STAND_INS.values())
+_DRUMS = frozenset(PIECES.values()).union(SUBSTITUTES, *SUBSTITUTES.values())
 
 
 def find(folder: Path) -> BankSource | None:

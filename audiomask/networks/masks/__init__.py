@@ -1,4 +1,4 @@
-"""The mask U-Net: from the bands of a mixture to a mask for every stem."""
+"""The mask U-Net: soft masks of stems, from the band powers of a mixture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def build_masks(preset: str, settings: Mapping[str, Any]) -> MaskUNet:
         settings: fields of MasksConfig.
 
     Raises:
-        ConfigError: an unknown preset or field, or a value that makes no model.
+        ConfigError: an unknown preset or field, or an invalid value.
     """
     if preset != "default":
         raise ConfigError(f"no masks preset '{preset}' (there is: default)")

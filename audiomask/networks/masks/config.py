@@ -7,27 +7,28 @@ from dataclasses import dataclass
 from audiomask.errors import ConfigError
 
 STEMS = ("guitar", "piano", "bass", "drums", "vocals")
-#: the longest window of the spectrum, in hops of it: its tables take memory
+#: longest window of the spectrum, in hops, as memory grows with it
 _MOST_HOPS = 64
-#: the longest window of frames: attention takes time that grows with its square
+#: longest window of frames, as the time of attention grows with its square
 LONGEST = 1 << 14
 
 
 @dataclass(frozen=True)
 class MasksConfig:
-    """U-Net over the bands and frames of a mixture.
+    """Settings of the mask U-Net.
 
     Attributes:
-        stems: what it separates; it gives one mask more, for the rest.
+        stems: to separate; the residual has a mask as well.
         sample_rate: of the audio, in Hz.
+        audio_channels: 2 for separate masks of left and right; 1 for mono.
         stft_size: window of the spectrum, in samples.
         hop_length: samples between frames.
-        audio_channels: 2 for left and right, each with masks of its own; 1 for mono.
-        bands: mel-spaced bands of the spectrum, and of the masks.
-        window: frames it is trained on and sees at once.
-        channels: of the U-Net's stages, not of audio; each with half the bands of the one before.
-        dim, heads, layers, kernel: of the transformer at the bottom; ``kernel`` is the width of
-            its depthwise convolutions in frames, 0 for none.
+        bands: mel-spaced bands of spectrum and masks.
+        window: frames of the context, in training and inference.
+        channels: feature channels of the U-Net's stages, each with half the bands of the one
+            before.
+        dim, heads, layers, kernel: of the transformer in the bottleneck; ``kernel`` is the width
+            of its depthwise convolutions in frames, 0 for none.
     """
 
     stems: tuple[str, ...] = STEMS
@@ -44,7 +45,11 @@ class MasksConfig:
     kernel: int = 7
 
     def __post_init__(self) -> None:
-        """Make lists, as JSON has them, tuples; ConfigError for what makes no model."""
+        """Convert lists of JSON to tuples, and check all values.
+
+        Raises:
+            ConfigError: a value is invalid.
+        """
         object.__setattr__(self, "stems", tuple(self.stems))
         object.__setattr__(self, "channels", tuple(self.channels))
         if not self.stems or not all(isinstance(stem, str) for stem in self.stems):

@@ -1,4 +1,4 @@
-"""Loss of masks: how far the stems that they make are from the true ones."""
+"""Losses of masks, from sums over bands, and targets of activity."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-#: shares of the mixture's power that count as silence, of stems that play and of those that do not
+#: share of the mixture's power from which a stem counts as present
+_PRESENT = 1e-4
+#: floors of the distortion ratio, as shares of the mixture's power, for present and absent stems
 _FLOOR, _ABSENT_FLOOR = 1e-3, 1e-2
-#: frames over which it is judged whether a stem plays
+#: frames that the power is averaged over for activity
 ACTIVITY_FRAMES = 43
-#: share of the mixture's power from which a stem plays, and a power under which nothing does
+#: lowest power of an active stem, as a share of the mixture's, and in all mixtures
 ACTIVE_SHARE, _INAUDIBLE = 10**-3.5, 1e-7
 
 
 def band_errors(
     shares: Tensor, mixture_power: Tensor, stem_power: Tensor, cross_power: Tensor
 ) -> Tensor:
-    """Energy of ``stem - share * mixture`` in every band, from sums over the band's bins.
+    """Energy of ``stem - share * mixture`` in every band.
 
-    With one real share M a band, Σ|S − M X|² = Σ|S|² − 2 M Σ Re(S X*) + M² Σ|X|²: the loss
-    needs no spectrum, only these sums.
+    With one real share M a band, Σ|S − M X|² = Σ|S|² − 2 M Σ Re(S X*) + M² Σ|X|², so sums over the
+    band's bins suffice.
 
     Args:
         shares: [B, S, C, bands, F].
@@ -38,17 +40,18 @@ def band_errors(
 def mask_loss(
     shares: Tensor, mixture_power: Tensor, stem_power: Tensor, cross_power: Tensor
 ) -> dict[str, Tensor]:
-    """How far stems made of shares of the mixture are from the true ones, in two measures.
+    """The terms of the loss, means over mixtures and stems.
 
     Arguments as in ``band_errors``.
 
     Returns:
-        ``amplitude``: sum of the error's band amplitudes over the mixture's, so that quiet
-        bands count; ``ratio``: the signal-to-distortion ratio in dB, negated and limited to
-        30 dB, so that quiet stems count; of an absent one, what it has over 20 dB under the
-        mixture. Both are means over rows and stems. ``entropy``: cross-entropy of the stems' true
-        shares of the power, each band weighted by its amplitude. The other two hardly change a
-        share that is near zero; this one does, so that no stem is lost for good.
+        ``amplitude``: the error's amplitudes over the mixture's, both summed over bands, in which
+        quiet bands count. ``ratio``: the negative signal-to-distortion ratio in dB, down to about
+        -30, in which quiet stems count; for an absent stem, the error in dB above -20 dB of the
+        mixture. ``entropy``: cross-entropy of the true shares of the power, bands weighted by
+        their amplitude. Its gradient does not vanish where a softmax gives a stem next to nothing,
+        as those of the others do: without it, stems that are often absent are lost for good.
+
     """
     error = band_errors(shares, mixture_power, stem_power, cross_power)
     total = mixture_power.sum(dim=(1, 2, 3))[:, None].clamp_min(1e-9)
@@ -56,18 +59,18 @@ def mask_loss(
     amplitude = (error + tiny).sqrt().sum(dim=(2, 3, 4)) / (
         (mixture_power[:, None] + tiny).sqrt().sum(dim=(2, 3, 4))
     )
-    wanted = stem_power.sum(dim=(2, 3, 4))
-    floor = torch.where(wanted > _ABSENT_FLOOR * total, _FLOOR, _ABSENT_FLOOR) * total
-    ratio = 10 * torch.log10((error.sum(dim=(2, 3, 4)) + floor) / (wanted + floor))
-    true = stem_power / stem_power.sum(dim=1, keepdim=True).clamp_min(1e-12)
-    missed = -(true * shares.clamp_min(1e-8).log()).sum(dim=1)
+    target = stem_power.sum(dim=(2, 3, 4))
+    floor = torch.where(target > _PRESENT * total, _FLOOR, _ABSENT_FLOOR) * total
+    ratio = 10 * torch.log10((error.sum(dim=(2, 3, 4)) + floor) / (target + floor))
+    true_shares = stem_power / stem_power.sum(dim=1, keepdim=True).clamp_min(1e-12)
+    nats = -(true_shares * shares.clamp_min(1e-8).log()).sum(dim=1)
     weight = mixture_power.sqrt()
-    entropy = (weight * missed).sum() / weight.sum().clamp_min(1e-9)
+    entropy = (weight * nats).sum() / weight.sum().clamp_min(1e-9)
     return {"amplitude": amplitude.mean(), "ratio": ratio.mean(), "entropy": entropy}
 
 
 def active(mixture_power: Tensor, stem_power: Tensor) -> Tensor:
-    """Whether stems play: from 35 dB under the mixture on, about a second around each frame.
+    """Whether stems are active: above -35 dB of the mixture in a second around each frame.
 
     Args:
         mixture_power: [B, C, bands, F].

@@ -1,9 +1,7 @@
-"""The mask U-Net: a mixture's spectrum in, its stems' shares of every band and frame out.
+"""The mask U-Net: from a mixture's band powers to soft masks and activity of stems.
 
-A U-Net over bands and time (Jansson et al. 2017, "Singing voice separation with deep U-Net
-convolutional networks") finds the same shapes at every pitch with the same weights, so that it
-learns from little and knows instruments that it was not trained on. At its bottom a transformer
-looks at the whole window.
+A U-Net over bands and frames (Jansson et al. 2017, "Singing voice separation with deep U-Net
+convolutional networks") with a transformer over all frames in the bottleneck.
 """
 
 from __future__ import annotations
@@ -23,10 +21,7 @@ from audiomask.runtime import distributed
 
 
 class DistributedBatchNorm2d(nn.BatchNorm2d):
-    """Batch normalization over the batches of all processes: N of them are as one.
-
-    In evaluation mode it is a fixed scale for each channel.
-    """
+    """Batch normalization with the statistics of all processes' batches together."""
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, bands, F] to the same."""
@@ -56,7 +51,7 @@ class Block(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        # what a bias adds, the normalization takes away
+        # the normalization would remove a bias
         self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
         self.norm: nn.Module = DistributedBatchNorm2d(out_channels)
 
@@ -65,16 +60,16 @@ class Block(nn.Module):
         return F.relu(self.norm(self.conv(x)), inplace=True)
 
     def fuse(self) -> None:
-        """Make the normalization part of the convolution: for inference only."""
+        """Fold the normalization into the convolution, for inference."""
         if isinstance(self.norm, DistributedBatchNorm2d):
-            # fusing keeps the numbers, not their order in memory
+            # fusing loses the memory format
             fused = fuse_conv_bn_eval(self.conv, self.norm)
             self.conv = fused.to(memory_format=torch.channels_last)
             self.norm = nn.Identity()
 
 
 class _SkipBlock(Block):
-    """A block over an input and its skip connection, as if they were one input's halves."""
+    """A block over an input concatenated with its skip connection."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(2 * channels, channels)
@@ -84,20 +79,19 @@ class _SkipBlock(Block):
         assert skip is not None
         if not isinstance(self.norm, nn.Identity):
             return super().forward(torch.cat([x, skip], dim=1))
-        # the sum of two convolutions spares a copy of both
+        # two convolutions are faster than a concatenation
         first, second = self.conv.weight.chunk(2, dim=1)
-        found = F.conv2d(x, first, self.conv.bias, padding=1)
-        found += F.conv2d(skip, second, padding=1)
-        return found.relu_()
+        out = F.conv2d(x, first, self.conv.bias, padding=1)
+        out += F.conv2d(skip, second, padding=1)
+        return out.relu_()
 
 
-class _Masks(NamedTuple):
-    """What the network says of mixtures.
+class _MaskOutput(NamedTuple):
+    """Output of the mask U-Net.
 
     Attributes:
-        shares: each stem's share of every band of every channel, then the rest's,
-            [B, S + 1, C, bands, F]; they sum to 1 over the stems.
-        activity: how likely it is that a stem plays, as logits [B, S, F].
+        shares: soft masks of the stems and the residual, [B, S + 1, C, bands, F], which sum to 1.
+        activity: logits of the probability that a stem is active, [B, S, F].
     """
 
     shares: Tensor
@@ -105,10 +99,9 @@ class _Masks(NamedTuple):
 
 
 class MaskUNet(nn.Module):
-    """Shares of stems and rest in every band and frame of a mixture, on one channel or two.
+    """Soft masks of stems and residual for every band and frame of a mixture, mono or stereo.
 
-    Of two channels the network reads what they have in common and how they differ; the louder one
-    comes first. So channels that are swapped have swapped shares, exactly.
+    The louder channel comes first, so swapped channels have exactly swapped masks.
 
     Args:
         config: the model's configuration.
@@ -124,11 +117,11 @@ class MaskUNet(nn.Module):
             nn.Sequential(Block(i, o), Block(o, o))
             for i, o in zip(in_channels, channels, strict=True)
         )
-        # halving bands keeps every frame: onsets stay sharp
+        # only bands are downsampled, so that onsets stay sharp
         self.downsample = nn.ModuleList(nn.Conv2d(c, c, (2, 1), (2, 1)) for c in channels[:-1])
         self.upsample = nn.ModuleList(nn.ConvTranspose2d(o, i, (2, 1), (2, 1)) for i, o in pairs)
         self.up = nn.ModuleList(_SkipBlock(c) for c in channels[:-1])
-        #: where a band lies: the convolutions alone know only its neighbours
+        # convolutions alone do not know which band they see
         self.band_embedding = nn.Parameter(torch.zeros(channels[0], config.bands, 1))
         bottom = channels[-1] * (config.bands >> len(pairs))
         self.linear_in = nn.Linear(bottom, config.dim)
@@ -138,46 +131,41 @@ class MaskUNet(nn.Module):
         self.activity = nn.Linear(config.dim, len(config.stems))
         self.scores = nn.Conv2d(channels[0], outputs, 1)
         self.bias = nn.Parameter(torch.zeros(outputs, config.bands, 1))
-        # the order in which convolutions are fastest, on a CPU in half precision above all
+        # fastest for convolutions, most of all on a CPU in bf16
         self.to(memory_format=torch.channels_last)
 
     def fuse(self) -> None:
-        """Fold the normalizations into the convolutions: up to four times as fast, no training."""
+        """Fold all normalizations into the convolutions, for faster inference."""
         for part in self.modules():
             if isinstance(part, Block):
                 part.fuse()
 
-    def forward(self, power: Tensor, cross: Tensor) -> _Masks:
-        """What plays where in mixtures.
+    def forward(self, power: Tensor, cross: Tensor) -> _MaskOutput:
+        """Masks and activity of mixtures.
 
         Args:
-            power: of each channel in every band, [B, C, bands, F]; one channel is heard on both.
-            cross: Σ Re(L R*) of two channels in every band [B, bands, F]; their power if they are
-                one.
+            power: of each channel in every band, [B, C, bands, F], C being 1 or 2.
+            cross: Σ Re(L R*) in every band, [B, bands, F]; the power of a mono mixture.
         """
         channels = power.shape[1]
         if self.config.audio_channels == 1:
-            scores, activity = self.score(band_features(power.mean(dim=1))[:, None])
-            return _Masks(scores.expand(-1, -1, channels, -1, -1).float().softmax(1), activity)
+            logits, activity = self.logits(band_features(power.mean(dim=1))[:, None])
+            return _MaskOutput(logits.expand(-1, -1, channels, -1, -1).float().softmax(1), activity)
         both = power.expand(-1, 2, -1, -1)
         loud = both.sum(dim=(2, 3))
         swapped = (loud[:, 1] > loud[:, 0])[:, None, None, None]
         ordered = torch.where(swapped, both.flip(1), both)
-        scores, activity = self.score(stereo_features(ordered, cross))
+        logits, activity = self.logits(stereo_features(ordered, cross))
         if channels == 1:
-            return _Masks(scores.mean(dim=2, keepdim=True).float().softmax(dim=1), activity)
-        scores = torch.where(swapped[..., None], scores.flip(2), scores)
-        return _Masks(scores.float().softmax(dim=1), activity)
+            return _MaskOutput(logits.mean(dim=2, keepdim=True).float().softmax(dim=1), activity)
+        logits = torch.where(swapped[..., None], logits.flip(2), logits)
+        return _MaskOutput(logits.float().softmax(dim=1), activity)
 
-    def score(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """The U-Net itself.
+    def logits(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of the masks [B, S + 1, C, bands, F] and of activity [B, S, F].
 
         Args:
             features: of the mixture, [B, features, bands, F].
-
-        Returns:
-            Scores [B, S + 1, C, bands, F], whose softmax over the stems are shares, and logits of
-            activity [B, S, F].
         """
         x = features.contiguous(memory_format=torch.channels_last)
         skips = []
@@ -196,15 +184,15 @@ class MaskUNet(nn.Module):
         x = x + hidden.unflatten(2, (-1, bands)).permute(0, 2, 3, 1)
         for number in reversed(range(len(self.up))):
             x = self.up[number](self.upsample[number](x), skips.pop())
-        scores = self._score(x) + self.bias.to(x.dtype)
+        logits = self._output_logits(x) + self.bias.to(x.dtype)
         channels = self.config.audio_channels
-        return scores.view(len(x), -1, channels, *scores.shape[2:]), activity
+        return logits.view(len(x), -1, channels, *logits.shape[2:]), activity
 
-    def _score(self, x: Tensor) -> Tensor:
-        """Scores [B, outputs, bands, F] of the last stage [B, channels, bands, F]."""
-        # a product of rows: as a convolution it would be unfolded first
+    def _output_logits(self, x: Tensor) -> Tensor:
+        """Logits [B, outputs, bands, F] of the last stage [B, channels, bands, F]."""
+        # faster as a matrix product than as a convolution
         weight = self.scores.weight.flatten(1)
         assert self.scores.bias is not None
         rows = x.permute(0, 2, 3, 1).flatten(1, 2)
-        scores: Tensor = weight @ rows.mT + self.scores.bias[:, None]
-        return scores.view(len(x), -1, *x.shape[2:])
+        logits: Tensor = weight @ rows.mT + self.scores.bias[:, None]
+        return logits.view(len(x), -1, *x.shape[2:])

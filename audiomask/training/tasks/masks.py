@@ -1,4 +1,4 @@
-"""Training of the mask U-Net: shares of a mixture's bands that come near to its stems."""
+"""Training of the mask U-Net."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from audiomask.networks.masks.losses import active, mask_loss
 from audiomask.training.config import TrainConfig
 from audiomask.training.task import Task
 
-#: weights of the loss's terms: share of the mixture's amplitude, dB, nats
+#: weights of the loss's terms; their units are shares of the mixture's amplitude, dB, nats and nats
 WEIGHTS = {"amplitude": 1.0, "ratio": 0.1, "entropy": 0.3, "activity": 0.2}
 
 
 class MasksBatch(NamedTuple):
-    """Mixtures and their stems, summed over bands: the loss needs no spectrum.
+    """Powers and cross-spectra of mixtures and stems, summed over bands.
 
     Attributes:
         mixture_power: Σ|X|² in every band of every channel [B, C, bands, F].
         channel_cross: Σ Re(L R*) of the mixture's channels [B, bands, F].
-        stem_power: Σ|S|² [B, S + 1, C, bands, F], the last for the rest.
+        stem_power: Σ|S|² [B, S + 1, C, bands, F], the residual last.
         cross_power: Σ Re(S X*) [B, S + 1, C, bands, F].
     """
 
@@ -54,48 +54,47 @@ class BandSums:
         self.bands: dict[torch.device, Bands] = {}
 
     def draw(self, index: int) -> Tensor:
-        """Nothing is drawn."""
+        """Unused: batches have nothing random."""
         return torch.tensor(index)
 
     def __call__(self, excerpts: Excerpt, drawn: Tensor) -> MasksBatch:
         """A batch of excerpts [B, …]."""
-        # one excerpt after the other: all spectra at once would be large
-        sums = [self.sum_up(stems) for stems in excerpts.stems]
+        # one at a time, to save memory
+        sums = [self.band_sums(stems) for stems in excerpts.stems]
         return MasksBatch(*map(torch.stack, zip(*sums, strict=True)))
 
-    def sum_up(self, stems: Tensor) -> MasksBatch:
-        """What there is to know of one excerpt, its stems [S + 1, C, T]; without a batch."""
+    def band_sums(self, stems: Tensor) -> MasksBatch:
+        """The sums of one excerpt's stems [S + 1, C, T], without a batch dimension."""
         device = stems.device
         if device not in self.bands:
             self.bands[device] = Bands(self.weights.to(device))
         bands = self.bands[device]
         channels, size, hop = stems.shape[1], self.config.stft_size, self.config.hop_length
-        sounding = stems.abs().amax(dim=(1, 2)) > 0
+        audible = stems.abs().amax(dim=(1, 2)) > 0
         parts = [
-            as_parts(frame_spectra(centered(stem, size, hop), size, hop))
-            for stem in stems[sounding]
+            as_parts(frame_spectra(centered(stem, size, hop), size, hop)) for stem in stems[audible]
         ]
         frames = stems.shape[-1] // hop
         empty = stems.new_zeros(channels, bands.number, frames)
-        # the transform of a sum is the sum of the transforms
+        # the STFT is linear
         mixture = torch.stack(parts).sum(dim=0) if parts else None
 
-        def summed(one: Tensor, other: Tensor) -> Tensor:
+        def products(one: Tensor, other: Tensor) -> Tensor:
             return torch.stack([bands.to_bands(a * b).T for a, b in zip(one, other, strict=True)])
 
         powers, crosses = [], []
-        own = iter(parts)
-        for sounds in sounding.tolist():
-            part = next(own) if sounds else None
-            powers.append(empty if part is None else summed(part, part))
-            crosses.append(empty if part is None or mixture is None else summed(part, mixture))
-        power = empty if mixture is None else summed(mixture, mixture)
-        between = empty[0] if mixture is None else summed(mixture[:1], mixture[-1:])[0]
-        return MasksBatch(power, between, torch.stack(powers), torch.stack(crosses))
+        remaining = iter(parts)
+        for is_audible in audible.tolist():
+            part = next(remaining) if is_audible else None
+            powers.append(empty if part is None else products(part, part))
+            crosses.append(empty if part is None or mixture is None else products(part, mixture))
+        power = empty if mixture is None else products(mixture, mixture)
+        channel_cross = empty[0] if mixture is None else products(mixture[:1], mixture[-1:])[0]
+        return MasksBatch(power, channel_cross, torch.stack(powers), torch.stack(crosses))
 
 
 class MasksTask(Task):
-    """Share mixtures out to stems."""
+    """Training of the mask U-Net."""
 
     kind = "masks"
     train_config = TrainConfig(steps=20_000, batch_size=8, optimizer="muon", learning_rate=3e-3)
@@ -103,18 +102,18 @@ class MasksTask(Task):
 
     @classmethod
     def samples(cls, config: Any) -> int:
-        """A window of the model."""
+        """The samples of a window."""
         length: int = config.window * config.hop_length
         return length
 
     @classmethod
     def channels(cls, config: Any) -> int:
-        """Those that the model tells apart."""
+        """The channels of the model's masks."""
         number: int = config.audio_channels
         return number
 
     def batches(self, seed: int) -> BandSums:
-        """Powers in bands."""
+        """The batch builder."""
         return BandSums(self.model.config)
 
     def repeated_blocks(self) -> Iterator[nn.Module]:
@@ -122,7 +121,7 @@ class MasksTask(Task):
         return (part for part in self.model.modules() if isinstance(part, TransformerLayer))
 
     def loss(self, batch: MasksBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of a batch."""
+        """The loss of a batch and its terms: ``amplitude``, ``ratio`` and ``activity``."""
         shares, activity = self.model(batch.mixture_power, batch.channel_cross)
         with torch.autocast(shares.device.type, enabled=False):
             sums = (batch.mixture_power, batch.stem_power, batch.cross_power)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audiomask.data.bands.arrangement import ABSENT, RANGES, Arrangement, compose, read_midi
+from audiomask.data.bands.arrangement import ABSENCE_PROB, RANGES, Arrangement, compose, read_midi
 from audiomask.data.bands.guitarist import STRINGS, grip
-from audiomask.data.bands.score import Chord, perform
+from audiomask.data.bands.score import Chord, humanize
 from audiomask.errors import DataError
 
 TICKS = 480
@@ -53,7 +53,7 @@ def test_songs_are_varied_and_lack_a_player_as_often_as_is_said() -> None:
     songs = [compose(np.random.default_rng(seed), 20.0) for seed in range(80)]
     for stem in ("guitar", "piano", "bass", "drums"):
         playing = [song[stem] for song in songs if stem in song]
-        assert len(playing) / len(songs) == pytest.approx(1 - ABSENT[stem], abs=0.12), stem
+        assert len(playing) / len(songs) == pytest.approx(1 - ABSENCE_PROB[stem], abs=0.12), stem
         assert len({(len(notes), notes[0].pitch) for notes in playing}) > 0.8 * len(playing), stem
     assert 10 < sum("other" in song for song in songs) < 60
     strokes = {note.pitch for song in songs for note in song.get("drums", [])}
@@ -96,7 +96,7 @@ def test_strums_are_staggered() -> None:
 
 def test_swing_delays_the_off_beats_only() -> None:
     events = [(0.0, 0.25, 60, 80), (0.5, 0.25, 62, 80), (1.0, 0.25, 64, 80)]
-    notes = perform(events, "piano", lambda b: b, Random(0), swing=0.15, looseness=0.0)
+    notes = humanize(events, "piano", lambda b: b, Random(0), swing=0.15, timing_std=0.0)
     assert [n.onset for n in notes] == pytest.approx([0.0, 0.65, 1.0])
 
 
@@ -128,7 +128,7 @@ def save(path: Path, *tracks: mido.MidiTrack, tempo: int = 500_000) -> Path:
 
 @pytest.fixture
 def pop(tmp_path: Path) -> Path:
-    """A song of 64 beats at 120 a minute: C, A minor, F, G, a bar each, with a tune."""
+    """A song of 64 beats at 120 a minute: C, A minor, F, G, a bar each, with a melody."""
     piano = []
     for bar in range(16):
         root, third = ((48, 4), (45, 3), (41, 4), (43, 4))[bar % 4]

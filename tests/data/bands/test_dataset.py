@@ -17,7 +17,7 @@ from audiomask.data.bands.dataset import (
     playable_samples,
 )
 from audiomask.data.bands.notes import Instrument, NoteBank, Sample, find_libraries
-from audiomask.data.bands.render_plan import FADE, RenderPlan
+from audiomask.data.bands.render_plan import RELEASE_SAMPLES, RenderPlan
 from audiomask.data.bands.rendering import add_notes
 from audiomask.data.bands.score import Note
 from audiomask.data.excerpt import Excerpt
@@ -46,7 +46,7 @@ def data(bank: Path) -> InterleavedDataset:
 @pytest.fixture(scope="module")
 def players(data: InterleavedDataset, bank: Path) -> BandDataset:
     """Those of ``data``, on their instruments as recorded."""
-    return BandDataset(NoteBank(find_libraries(bank)), STEMS, SAMPLES, 3, varied=False)
+    return BandDataset(NoteBank(find_libraries(bank)), STEMS, SAMPLES, 3, formant_shift=False)
 
 
 def test_an_item_is_its_seed_and_index(data: InterleavedDataset, bank: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_note_sounds_at_its_time_and_pitch(players: BandDataset) -> None:
     onset = SAMPLES // 4
     assert not audio[: onset - 1].any()
     assert np.abs(audio[onset : onset + 2_000]).max() > 0.2
-    ring = round(0.3 * SAMPLES) + FADE
+    ring = round(0.3 * SAMPLES) + RELEASE_SAMPLES
     assert not audio[onset + ring + 1 :].any()
     # it dies smoothly, from when its key is up
     fading, held = audio[onset + ring - 200 :][:200], audio[onset : onset + round(0.3 * SAMPLES)]
@@ -212,13 +212,17 @@ def test_instruments_are_varied_only_where_that_is_asked_for(
 
     monkeypatch.setattr(bands, "choose_sample", spy)
     note = [Note(LEAD_IN, 0.3, 60, 100)]
-    for varied in (True, False):
+    for formant_shift in (True, False):
         asked.clear()
-        players = BandDataset(NoteBank(find_libraries(bank)), STEMS, SAMPLES, varied=varied)
+        players = BandDataset(
+            NoteBank(find_libraries(bank)), STEMS, SAMPLES, formant_shift=formant_shift
+        )
         rng = np.random.default_rng(0)
         for _ in range(100):
             players.play(note, "guitar", rng, 0.0, 1.0)
-        expected = set(range(-bands.MAX_TRANSPOSE, bands.MAX_TRANSPOSE + 1)) if varied else {0}
+        expected = (
+            set(range(-bands.MAX_TRANSPOSE, bands.MAX_TRANSPOSE + 1)) if formant_shift else {0}
+        )
         assert set(asked) == expected
     assert len(asked) == 100
 

@@ -12,7 +12,7 @@ import soundfile
 from audiomask.data.bands import notes
 from audiomask.data.bands.notes import (
     PIECES,
-    STAND_INS,
+    SUBSTITUTES,
     Instrument,
     NoteBank,
     Sample,
@@ -97,7 +97,7 @@ def test_decoded_notes_are_kept_and_noticed_when_they_change(
 
 def test_a_cache_that_cannot_be_written_is_one_line(bank: Path, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file")
-    with pytest.raises(DataError, match="cannot keep notes"):
+    with pytest.raises(DataError, match="cannot store notes"):
         NoteBank(find_libraries(bank), tmp_path / "cache")
 
 
@@ -162,9 +162,9 @@ def test_a_drum_is_its_piece_or_what_is_like_it() -> None:
     assert kit(tom=[tom]).drum(36, 100, 0) is tom  # stands in
     assert kit(tom=[tom]).drum(42, 100, 0) is None  # nothing like a hi-hat
     assert kit(tom=[tom]).drum(99, 100, 0) is tom  # an unknown key is a tom
-    stand_ins = {name for names in STAND_INS.values() for name in names}
-    assert set(STAND_INS) == set(PIECES.values())
-    assert stand_ins - set(STAND_INS) == {"cajon", "tabla"}  # only found in libraries of notes
+    substitutes = {name for names in SUBSTITUTES.values() for name in names}
+    assert set(SUBSTITUTES) == set(PIECES.values())
+    assert substitutes - set(SUBSTITUTES) == {"cajon", "tabla"}  # only found in libraries of notes
 
 
 def test_kits_that_know_keys_give_the_key_and_the_velocity() -> None:

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from audiomask.data.bands import rendering
 from audiomask.data.bands.dataset import BandDataset
 from audiomask.data.bands.notes import NoteBank, find_libraries
-from audiomask.data.bands.render_plan import FADE, RenderPlan, join
+from audiomask.data.bands.render_plan import RELEASE_SAMPLES, RenderPlan, join
 from audiomask.data.bands.rendering import (
     add_notes,
     gather_notes,
-    positions,
     read_note,
+    read_positions,
     render,
 )
 from audiomask.data.effects.params import LineEffects, stack_effects
@@ -70,7 +70,7 @@ def test_any_notes_are_placed_alike(data: st.DataObject) -> None:
         most = reach if ratio == 1 else max(int((reach - 1) / ratio) - 1, 0)
         onset = data.draw(st.integers(-1_000, 1_999))
         length = min(data.draw(st.integers(0, most)), 2_000 - onset)
-        held = data.draw(st.integers(max(length - FADE, 0), length + 10))
+        held = data.draw(st.integers(max(length - RELEASE_SAMPLES, 0), length + 10))
         if onset + length > 0:
             line = data.draw(st.integers(0, 1))
             rows.append((start, line, onset, length, held, ratio, 0.5))
@@ -91,27 +91,31 @@ def test_a_note_at_its_own_pitch_is_itself() -> None:
 def test_reading_by_hand() -> None:
     notes = (np.arange(9) * 3276.8).astype(np.int16)
     read = {
-        ratio: read_note(notes, 0, length, ratio, *positions(ratio, length))
+        ratio: read_note(notes, 0, length, ratio, *read_positions(ratio, length))
         for ratio, length in ((1.0, 9), (2.0, 4), (0.5, 15))
     }
     np.testing.assert_allclose(read[1.0], np.arange(9) / 10, atol=1e-4)
     np.testing.assert_allclose(read[2.0], [0, 0.2, 0.4, 0.6], atol=1e-4)
     np.testing.assert_allclose(read[0.5], np.arange(15) / 20, atol=1e-4)
-    assert len(read_note(notes, 3, 0, 1.5, *positions(1.5, 0))) == 0
+    assert len(read_note(notes, 3, 0, 1.5, *read_positions(1.5, 0))) == 0
 
 
 def test_a_note_let_go_falls_to_nothing() -> None:
     notes = np.full(20_000, 16_384, np.int16)
-    out = add_notes(planned([(0, 0, 100, 5_000 + FADE, 5_000, 1.0, 1.0)]), notes, SAMPLES)[0]
+    out = add_notes(
+        planned([(0, 0, 100, 5_000 + RELEASE_SAMPLES, 5_000, 1.0, 1.0)]), notes, SAMPLES
+    )[0]
     assert (out[100:5_100] == 0.5).all()
-    falling = out[5_100 : 5_100 + FADE]
+    falling = out[5_100 : 5_100 + RELEASE_SAMPLES]
     assert falling[0] == 0.5
     assert (np.diff(falling) < 0).all()
     assert falling[-1] < 1e-6
-    assert not out[5_100 + FADE :].any()
+    assert not out[5_100 + RELEASE_SAMPLES :].any()
     # a note that has been let go before the excerpt goes on falling in it
-    late = add_notes(planned([(0, 0, -6_000, 5_000 + FADE, 5_000, 1.0, 1.0)]), notes, SAMPLES)[0]
-    np.testing.assert_allclose(late[: FADE - 1_000], falling[1_000:])
+    late = add_notes(
+        planned([(0, 0, -6_000, 5_000 + RELEASE_SAMPLES, 5_000, 1.0, 1.0)]), notes, SAMPLES
+    )[0]
+    np.testing.assert_allclose(late[: RELEASE_SAMPLES - 1_000], falling[1_000:])
 
 
 def test_levels_are_those_of_the_plan_whatever_the_notes() -> None:

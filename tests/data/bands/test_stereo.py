@@ -91,12 +91,12 @@ def test_doubled_lines_are_played_twice_on_opposite_sides(band: BandDataset) -> 
         # the same notes, nearly at the same time, never exactly
         shifts = [b.onset - a.onset for a, b in zip(first, second, strict=True)]
         assert any(shifts)
-        assert max(map(abs, shifts)) < 5 * bands.LOOSE_SECONDS * 44_100
+        assert max(map(abs, shifts)) < 5 * bands.TIMING_STD * 44_100
         same = [a.start == b.start for a, b in zip(first, second, strict=True)]
         if all(same):  # on the same instrument: a little out of tune with it
             cents = 1200 * np.log2(second[0].ratio / first[0].ratio)
             detuned += 0 < abs(cents) < 20
-    assert doubled / 200 == pytest.approx(bands.DOUBLED["guitar"], abs=0.09)
+    assert doubled / 200 == pytest.approx(bands.DOUBLE_TRACKING_PROB["guitar"], abs=0.09)
     assert detuned > 0.5 * doubled
 
 

@@ -57,9 +57,9 @@ def test_any_number_of_stages_frames_and_channels(
 @torch.no_grad()
 def test_it_sees_the_whole_window_and_all_bands(make: Callable[..., MaskUNet]) -> None:
     model, features = make().double(), torch.randn(1, 3, 16, 30).double()
-    before, played = model.score(features)
+    before, played = model.logits(features)
     features[0, 0, 2, 5] += 3.0
-    scores, activity = model.score(features)
+    scores, activity = model.logits(features)
     changed = (scores - before).abs().amax(dim=(1, 2))[0]
     # a rectifier may be deaf to it here and there
     assert changed[:, 0].max() > 0
@@ -153,7 +153,7 @@ def test_bands_that_sound_alike_are_told_apart_by_where_they_lie(
         parameter.zero_()  # the bottom knows each band by its place
 
     def spread() -> Tensor:
-        scores, _ = model.score(features)
+        scores, _ = model.logits(features)
         inner = scores[:, :, :, 4:-4]  # the convolutions see the same around all of these
         return inner.std(dim=3)
 
@@ -166,15 +166,15 @@ def test_bands_that_sound_alike_are_told_apart_by_where_they_lie(
 def test_fusing_changes_no_score(make: Callable[..., MaskUNet]) -> None:
     model, features = make().train(), 2 * torch.randn(4, 3, 16, 12) + 1
     for _ in range(3):
-        model.score(features)  # statistics of its own
+        model.logits(features)  # statistics of its own
     model.eval()
-    before, played = model.score(features)
+    before, played = model.logits(features)
     model.fuse()
     assert not any(isinstance(part, DistributedBatchNorm2d) for part in model.modules())
-    assert torch.allclose(model.score(features)[0], before, atol=1e-5)
-    assert torch.allclose(model.score(features)[1], played, atol=1e-5)
+    assert torch.allclose(model.logits(features)[0], before, atol=1e-5)
+    assert torch.allclose(model.logits(features)[1], played, atol=1e-5)
     model.fuse()  # nothing is left to fuse
-    assert torch.allclose(model.score(features)[0], before, atol=1e-5)
+    assert torch.allclose(model.logits(features)[0], before, atol=1e-5)
 
 
 def test_norm_over_processes_is_that_of_their_rows_together(

@@ -24,7 +24,7 @@ from audiomask.training.tasks.masks import BandSums, MasksTask
 @pytest.mark.parametrize("channels", [1, 2])
 def test_band_sums_are_those_of_the_spectra(channels: int) -> None:
     mixture, stems, _ = Songs(channels)[3]
-    power, between, stem_power, cross = BandSums(masks_task().model.config).sum_up(stems)
+    power, between, stem_power, cross = BandSums(masks_task().model.config).band_sums(stems)
     weights = band_weights(129, 4_000.0, 12, 4_000.0)
     x, s = stft(mixture, 256, HOP), stft(stems, 256, HOP)
     assert torch.allclose(power, weights.T @ x.abs().square(), atol=1e-5)
@@ -41,17 +41,17 @@ def test_band_sums_are_those_of_the_spectra(channels: int) -> None:
 def test_silent_stems_and_silent_songs_have_no_power() -> None:
     sums, stems = BandSums(masks_task().model.config), Songs(2)[3].stems
     stems[0] = 0
-    found = sums.sum_up(stems)
+    found = sums.band_sums(stems)
     assert not found.stem_power[[0, 2]].any()
     assert not found.cross_power[[0, 2]].any()
     assert torch.allclose(found.stem_power[1], found.mixture_power, atol=1e-5)
-    for part in sums.sum_up(torch.zeros_like(stems)):
+    for part in sums.band_sums(torch.zeros_like(stems)):
         assert not part.any()
 
 
 def test_swapped_channels_have_swapped_sums() -> None:
     sums, stems = BandSums(masks_task().model.config), Songs(2)[3].stems
-    plain, swapped = sums.sum_up(stems), sums.sum_up(stems.flip(1))
+    plain, swapped = sums.band_sums(stems), sums.band_sums(stems.flip(1))
     assert torch.equal(swapped.mixture_power, plain.mixture_power.flip(0))
     assert torch.equal(swapped.channel_cross, plain.channel_cross)
     assert torch.equal(swapped.stem_power, plain.stem_power.flip(1))
@@ -61,8 +61,8 @@ def test_swapped_channels_have_swapped_sums() -> None:
 def test_training_hears_what_separation_hears() -> None:
     config = masks_task().model.config
     mixture, stems, _ = Songs(2)[3]
-    batch = BandSums(config).sum_up(stems)
-    heard = BandPower(config.sample_rate, 12, 256, HOP, torch.device("cpu")).sides(mixture)
+    batch = BandSums(config).band_sums(stems)
+    heard = BandPower(config.sample_rate, 12, 256, HOP, torch.device("cpu")).stereo(mixture)
     assert torch.allclose(batch.mixture_power, heard[0], atol=1e-4)
     assert torch.allclose(batch.channel_cross, heard[1], atol=1e-4)
 
@@ -76,7 +76,7 @@ def test_a_batch_is_of_each_song_by_itself(channels: int) -> None:
     assert batch.stem_power.shape == batch.cross_power.shape == (5, 3, channels, 12, FRAMES)
     sums = BandSums(task.model.config)
     for index in range(5):
-        alone = sums.sum_up(songs.stems[index])
+        alone = sums.band_sums(songs.stems[index])
         assert all(torch.equal(part[index], own) for part, own in zip(batch, alone, strict=True))
 
 
