@@ -260,9 +260,9 @@ class Engine:
             subtype: of the files that stems are written to. They are rounded to it, so that stems
                 and residual sum to the recording.
             method: see :class:`audiomask.separation.settings.SeparationMethod`.
-            quality: how much is done for the masks, see
-                :class:`audiomask.separation.settings.Quality`; other methods have but one.
-            log: told what plays where, as far as the method knows (see :meth:`activity_log`).
+            quality: of masks, see :class:`audiomask.separation.settings.Quality`; ignored by other
+                methods.
+            log: records the stems' activity (see :meth:`activity_log`); ignored by other methods.
 
         Raises:
             UsageError: the model does not know a stem, or there is no such method or quality.
@@ -279,7 +279,7 @@ class Engine:
                 yield dict(zip(names, block, strict=True))
 
     def activity_log(self) -> ActivityLog:
-        """An empty log of what plays in a recording, for :meth:`separate` by masks."""
+        """An empty log of the stems' activity, for :meth:`separate` by masks."""
         config = self.masks.config
         return ActivityLog(config.stems, config.hop_length / config.sample_rate)
 

@@ -1,14 +1,14 @@
-"""Make up songs for a band, play them with fluidsynth, and write them as training data.
+"""Compose random songs for a band, render them with fluidsynth, and write them as training data.
 
     python examples/render_band.py band/ --songs 100 --seconds 60 --soundfont FluidR3_GM.sf2
 
 composes songs (or arranges those of ``--midi FOLDER``) and writes them in the layout of Slakh2100:
 ``TrackNNNNN/{all_src.mid, metadata.yaml, MIDI/SXX.mid, mix.flac, stems/SXX.flac}``, 44.1 kHz,
 16 bit. Every mix is the exact sum of its stems. Song NNNNN depends on the options and on
-(seed, NNNNN) alone, so the same command gives the same songs; songs that are there are kept.
+(seed, NNNNN) alone, so the same command gives the same songs; existing songs are kept.
 It needs audiomask's ``train`` extra, the fluidsynth command and a General MIDI SoundFont.
 
-An OUT that ends in .wav gets the mix of one song. The two songs in this folder were made by
+If OUT ends in .wav, the mix of one song is written to it. The two songs in this folder are from
 
     python examples/render_band.py examples/song.wav --seconds 12 --stereo --seed 491 \
         --soundfont MuseScore_General.sf3 --full
@@ -17,7 +17,7 @@ An OUT that ends in .wav gets the mix of one song. The two songs in this folder 
         --gap 2.5:2.54 --gap 5:5.3 --gap 8:9
 
 with the MuseScore_General.sf3 of Debian's musescore-general-soundfont-small (MIT licence) and
-fluidsynth 2.3. Both are free of anyone's rights: the project's own code composed them.
+fluidsynth 2.3. No one else has rights in them, as this project's code composed them.
 """
 
 from __future__ import annotations
@@ -66,7 +66,16 @@ BAND = {"guitar", "piano", "bass", "drums"}
 
 @dataclass(frozen=True)
 class Settings:
-    """The options that decide what a song sounds like."""
+    """The options of songs.
+
+    Attributes:
+        fonts: SoundFonts to choose from.
+        seconds: duration of a song.
+        seed: decides the songs.
+        songs: MIDI files to arrange; none to compose songs.
+        stereo: whether stems are panned; mono otherwise.
+        full: whether guitar, piano, bass and drums all play throughout.
+    """
 
     fonts: list[SoundFont]
     seconds: float
@@ -77,7 +86,11 @@ class Settings:
 
 
 def arrange(settings: Settings, rng: np.random.Generator) -> tuple[Arrangement, str | None]:
-    """A song's notes, and the MIDI file they come from, if any."""
+    """The notes of a song, and the name of its MIDI file, if any.
+
+    Raises:
+        DataError: 1000 tries gave no song with enough notes.
+    """
     for _ in range(1000):
         if settings.songs:
             source = settings.songs[rng.integers(len(settings.songs))]
@@ -85,11 +98,12 @@ def arrange(settings: Settings, rng: np.random.Generator) -> tuple[Arrangement, 
             song, name = read_midi(source, rng, start, settings.seconds), source.name
         else:
             song, name = compose(rng, settings.seconds), None
-        busy = {s: len({int(note.onset) for note in notes}) for s, notes in song.items()}
+        # seconds with a note's onset
+        active = {s: len({int(note.onset) for note in notes}) for s, notes in song.items()}
         if settings.full:
-            if set(song) == BAND and min(busy.values()) >= 0.9 * settings.seconds:
+            if set(song) == BAND and min(active.values()) >= 0.9 * settings.seconds:
                 return song, name
-        elif sum(busy.values()) >= settings.seconds:
+        elif sum(active.values()) >= settings.seconds:
             return song, name
     raise DataError("no song with enough notes found in 1000 tries; try other MIDI files or a seed")
 
@@ -97,7 +111,7 @@ def arrange(settings: Settings, rng: np.random.Generator) -> tuple[Arrangement, 
 def make_song(
     settings: Settings, number: int
 ) -> tuple[list[Part], list[npt.NDArray[np.int16]], dict[str, object]]:
-    """Song ``number``: its parts, their samples [n, C], and the metadata of the whole song."""
+    """Song ``number``: its parts, their samples [T, C], and the song's metadata."""
     rng = np.random.default_rng([settings.seed, number])
     song, source = arrange(settings, rng)
     parts, stems, gain = render_parts(
@@ -134,7 +148,7 @@ def make_song(
 
 
 def write_track(settings: Settings, number: int, folder: Path) -> None:
-    """Make song ``number`` and write it as ``folder``, all at once or not at all."""
+    """Render song ``number`` and write it to a folder, atomically."""
     parts, stems, details = make_song(settings, number)
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -160,8 +174,8 @@ def write_track(settings: Settings, number: int, folder: Path) -> None:
 
 
 def write_wav(settings: Settings, path: Path, gaps: list[str], overwrite: bool) -> None:
-    """Make song 1 and write its mix, silent within each of ``gaps`` (START:END in seconds)."""
-    file = AtomicFile(path, overwrite)  # refuses before the work is done
+    """Render song 1 and write its mix, silent in ``gaps``, which are START:END in seconds."""
+    file = AtomicFile(path, overwrite)  # fails before the song is rendered
     frames = round(settings.seconds * DEFAULT_SAMPLE_RATE)
     silences = [parse_gap(text, DEFAULT_SAMPLE_RATE, frames) for text in gaps]
     _, stems, _ = make_song(settings, 1)
@@ -175,7 +189,7 @@ def write_wav(settings: Settings, path: Path, gaps: list[str], overwrite: bool) 
 def write_tracks(
     settings: Settings, out: Path, numbers: range, jobs: int, overwrite: bool, console: Console
 ) -> int:
-    """Write songs as folders of ``out``, ``jobs`` at a time; the number of those that failed."""
+    """Write songs to folders in ``out``, ``jobs`` in parallel, and return how many failed."""
     wanted = {number: out / f"Track{number:05d}" for number in numbers}
     missing = {n: folder for n, folder in wanted.items() if overwrite or not folder.exists()}
     out.mkdir(parents=True, exist_ok=True)
@@ -206,18 +220,19 @@ def main(
         list[Path] | None, typer.Option(help="An sf2 or sf3 file (repeatable).")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Other seed, other songs.")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, help="Songs rendered side by side.")] = 2,
-    stereo: Annotated[bool, typer.Option(help="Pan the stems over two channels.")] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Songs rendered in parallel.")] = 2,
+    stereo: Annotated[bool, typer.Option(help="Pan the stems in stereo; otherwise mono.")] = False,
     full: Annotated[
-        bool, typer.Option(help="Only songs in which all four of the band play throughout.")
+        bool,
+        typer.Option(help="Only songs in which guitar, piano, bass and drums play throughout."),
     ] = False,
     gap: Annotated[
         list[str] | None,
         typer.Option(help="START:END in seconds, to silence in a .wav (repeatable)."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace what is there.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace existing songs.")] = False,
 ) -> None:
-    """Make up songs for a band, play them with fluidsynth, write them in Slakh2100's layout."""
+    """Compose songs, render them with fluidsynth, and write them in Slakh2100's layout."""
     console = Console(stderr=True, soft_wrap=True)
     torch.set_num_threads(1)
     try:

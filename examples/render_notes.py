@@ -1,11 +1,11 @@
-"""Render the single notes of a SoundFont into a note bank, the cheapest training data there is.
+"""Render the single notes of a SoundFont into a note bank.
 
     python examples/render_notes.py notes/ --soundfont FluidR3_GM.sf2 --name fluid
 
 writes ``notes/<stem>/<name>-<program>/<pitch>_v<velocity>.ogg`` (drums:
-``<piece>_<key>_v<velocity>.ogg``), mono 44.1 kHz: the layout that
-``audiomask train --data notes/`` turns into endless bands. ``audiomask train --data fonts/
---cache DIR`` does the same on its way; this keeps the notes where you want them.
+``<piece>_<key>_v<velocity>.ogg``), mono 44.1 kHz: the layout of a note bank, from which
+``audiomask train --data notes/`` renders bands. ``audiomask train --data fonts/ --cache DIR`` does
+the same itself, with the notes in its cache.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from audiomask.errors import DataError
 def main(
     out: Annotated[Path, typer.Argument(help="The note bank to write or add to.")],
     soundfont: Annotated[Path, typer.Option(help="An sf2 or sf3 file.")],
-    name: Annotated[str, typer.Option(help="What to call it; default: the file's name.")] = "",
-    jobs: Annotated[int, typer.Option(help="Programs rendered side by side.")] = 2,
+    name: Annotated[str, typer.Option(help="Name of the libraries; default: the file's.")] = "",
+    jobs: Annotated[int, typer.Option(help="Programs rendered in parallel.")] = 2,
 ) -> None:
     """Render the single notes of a SoundFont into a note bank."""
     console = Console(stderr=True)

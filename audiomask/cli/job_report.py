@@ -1,4 +1,4 @@
-"""Reports: JSON lines about what became of each file, which outlive a kill."""
+"""Reports: JSON lines about the results of each file, complete even after a kill."""
 
 import json
 import os
@@ -25,14 +25,18 @@ def check_report(
     resumable: bool = True,
     option: str = "--report",
 ) -> None:
-    """Raise UsageError where a report cannot be written, or a file may not be replaced.
+    """Check that a report can be written.
 
     Args:
         path: of the report; None for no report.
         jobs: all of the run.
         common: whether an existing report is replaced or continued.
         resumable: whether ``skip_existing`` continues an existing one.
-        option: that the path was given to.
+        option: of the path.
+
+    Raises:
+        UsageError: the path is no file, has the suffix of another format, is an input or output,
+            or exists and may not be replaced.
     """
     if path is None:
         return
@@ -40,7 +44,7 @@ def check_report(
         raise UsageError(f"{option} {path}: name a file")
     if is_audio(path) or path.suffix.lower() in (".safetensors", ".npy"):
         ending = ".txt" if option == "--labels" else ".jsonl"
-        raise UsageError(f"{option} {path}: it holds lines of text: end the name with {ending}")
+        raise UsageError(f"{option} {path}: it is a text file: end its name with {ending}")
     places = [place for job in jobs for place in (job.input.source, *job.outputs.values())]
     if os.path.realpath(path) in {os.path.realpath(place) for place in places if place != "-"}:
         raise UsageError(f"{option} {path} is an input or an output: choose another name")
@@ -50,19 +54,18 @@ def check_report(
 
 
 class JobReport:
-    """The report of one run, or of several runs that continue it or share its files.
+    """The report of a run, or of several runs that continue it or divide its files.
 
-    A file's lines are appended before its output is renamed to its name, and replace earlier lines
-    about the file. So each thing is told once, whenever the process is killed. The report is read
-    when a run continues it, and at the end, to sort its lines in the order of the files; a pipe
-    gets them in the order in which files are done. Several threads and processes may add to it.
-    A context manager.
+    The lines of a file are appended before its outputs are renamed to their names, and replace its
+    earlier lines, so that the report is right after a kill at any time. At the end the lines are
+    sorted in the order of the files; a pipe gets them in the order in which files are done. Several
+    threads and processes may add lines. A context manager.
 
     Args:
         path: of the report; None writes none.
         jobs: all of the run, in order.
         common: with ``skip_existing``, an existing report is continued.
-        resumable: False to always replace it.
+        resumable: False to always replace an existing report.
 
     Raises:
         UsageError: (on entering) the file to continue is no report.
@@ -71,7 +74,7 @@ class JobReport:
 
     #: the subcommand whose report it is
     command: ClassVar[str]
-    #: keys of which each line about a file that did not fail has at least one
+    #: every line has one of these keys, except for those of failed files
     keys: ClassVar[frozenset[str]]
 
     def __init__(
@@ -80,9 +83,9 @@ class JobReport:
         self.path, self._jobs = path, jobs
         self._resumes = resumable and common.skip_existing
         self._file: LineFile | None = None
-        # names of the files that have lines in it
+        # files with lines in the report
         self._known: set[str] = set()
-        # for a device or a pipe, which cannot be read
+        # instead of a file, for a device or a pipe
         self._stream: BinaryIO | None = None
         self._lock = threading.Lock()
 
@@ -114,7 +117,7 @@ class JobReport:
             self._file.rewrite(self._end)
 
     def _add_entries(self, job: Job, entries: Sequence[_Entry]) -> None:
-        """Add lines about a file, before its outputs are renamed to their names."""
+        """Add the lines of a file, before its outputs are renamed to their names."""
         self._write(job, [{"file": _name(job)} | dict(entry) for entry in entries])
 
     def failed(self, job: Job, why: str) -> None:
@@ -148,17 +151,14 @@ class JobReport:
         self._known.add(name)
 
     def _begin(self, lines: list[bytes]) -> list[bytes]:
-        """The lines of a report to continue, without the failures of files of this run.
-
-        These files are tried again, or their outputs exist by now.
-        """
+        """The lines of a report to continue, without failures of files that are tried again."""
         mine = {_name(job) for job in self._jobs}
         kept = []
         for number, line in enumerate(lines, start=1):
             name, failed = self._subject(line)
             if not name:
                 raise UsageError(
-                    f"{self.path}: line {number} is none of a report of {self.command}: "
+                    f"{self.path}: line {number} is not from a report of {self.command}: "
                     "choose another name"
                 )
             if name not in mine or not failed:
@@ -167,10 +167,9 @@ class JobReport:
         return kept
 
     def _end(self, lines: list[bytes]) -> list[bytes]:
-        """The lines in the order of the files, those of other runs' files first.
+        """The lines in the order of the files, after those of other runs' files.
 
-        Of a file that several runs worked on, as one failed or was killed, the lines of the last
-        are kept.
+        If several runs have lines of a file, as it failed in one, those of the last run are kept.
         """
         by_file: dict[str, dict[bytes, None]] = {}
         failures: set[str] = set()
@@ -187,10 +186,7 @@ class JobReport:
         return [line for name in ordered for line in by_file[name]]
 
     def _subject(self, line: bytes) -> tuple[str, bool]:
-        """The file that a line is about, and whether it failed.
-
-        The name is empty where the line is none of such a report.
-        """
+        """The file of a line, and whether it failed; the file is "" for a line of another kind."""
         try:
             entry = json.loads(line)
         except ValueError:

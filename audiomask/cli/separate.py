@@ -34,7 +34,7 @@ from audiomask.separation.settings import Quality, SeparationMethod
 _RESIDUAL = "residual"
 
 logger = logging.getLogger(__name__)
-#: a suffix that names a file format, unlike the end of 'take 1.2' or '{track}.{stem}'
+#: the suffix of a file format, unlike the ends of 'take 1.2' and '{track}.{stem}'
 _ENDING = re.compile(r"\.[a-z][a-z0-9]*")
 
 
@@ -57,21 +57,21 @@ def separate(
         typer.Option("--stem", metavar="NAME", help="A stem, or 'all' (default); repeatable."),
     ] = None,
     residual: Annotated[
-        bool, typer.Option("--residual", help="Write what is left without these stems as well.")
+        bool, typer.Option("--residual", help="Also write the rest, without these stems.")
     ] = False,
     method: Annotated[
         SeparationMethod,
         typer.Option(
             "--method",
-            help="Share the recording's sound out by the mask U-Net or by the stems' tokens "
-            "(wiener), or decode those tokens alone.",
+            help="Mask the recording's spectrum by the mask U-Net (mask) or by the stems' "
+            "predicted tokens (wiener), or decode these tokens alone.",
         ),
     ] = SeparationMethod.mask,
     quality: Annotated[
         Quality,
         typer.Option(
             "--quality",
-            help="How much is done for the masks: best looks four times and takes the mean.",
+            help="Of the masks; best averages four passes and takes four times as long.",
         ),
     ] = Quality.normal,
     report: Annotated[
@@ -79,13 +79,15 @@ def separate(
         typer.Option(
             "--report",
             metavar="FILE",
-            help="Tell as JSON lines, for every second, which stems play and how sure it is.",
+            help="Write JSON lines: which stems play in every second, with confidence and level.",
         ),
     ] = None,
     labels: Annotated[
         Path | None,
         typer.Option(
-            "--labels", metavar="FILE", help="Write where the stems of one song play as labels."
+            "--labels",
+            metavar="FILE",
+            help="Write where one song's stems play, as Audacity labels.",
         ),
     ] = None,
     output: Annotated[
@@ -103,10 +105,10 @@ def separate(
     ] = None,
     bitrate: Bitrate = None,
 ) -> int:
-    """Take the instruments out of a song.
+    """Separate a song into its instruments.
 
-    song.wav becomes separated/song/guitar.wav and so on. For a minus-one, the song without its
-    guitar: --stem guitar --residual, which also writes separated/song/residual.wav.
+    song.wav becomes separated/song/guitar.wav and so on. For the song without its guitar, add
+    --stem guitar --residual, which also writes separated/song/residual.wav.
     """
     wanted = subtype_name(subtype)
     ext = _choose_format(format, template).value
@@ -116,7 +118,7 @@ def separate(
     found = collect_inputs(inputs, is_audio, output_folder(output))
     _check_options(method, quality, report, labels, found)
     if stem and "all" not in stem:
-        # stems are checked later; whatever else is wrong is reported before torch is loaded
+        # wrong usage is reported before torch is loaded, except for stems, which the model decides
         check_outputs(_plan(found, [*stem, *[_RESIDUAL] * residual], output, template, ext), common)
 
     from audiomask.audio.files import AudioFile
@@ -127,7 +129,6 @@ def separate(
     from audiomask.cli.stem_report import StemReport, save_stem_labels
 
     engine = common.open_engine()
-    masked = method is SeparationMethod.mask
     stems = _choose_stems(stem or ["all"], engine.stems(method))
     jobs = _plan(found, [*stems, *[_RESIDUAL] * residual], output, template, ext)
     check_outputs(jobs, common)
@@ -158,12 +159,18 @@ def separate(
                 )
                 for name, place in job.outputs.items()
             }
-            rest = _RESIDUAL in writers
-            # the residual lacks every stem asked for, even those skipped because they exist
-            names = stems if rest else list(writers)
-            log = engine.activity_log() if masked else None
+            with_residual = _RESIDUAL in writers
+            # the residual is without all requested stems, also those that exist and are skipped
+            names = stems if with_residual else list(writers)
+            log = engine.activity_log() if method is SeparationMethod.mask else None
             for blocks in engine.separate(
-                source, names, rest, kept, method=method.value, quality=quality.value, log=log
+                source,
+                names,
+                with_residual,
+                kept,
+                method=method.value,
+                quality=quality.value,
+                log=log,
             ):
                 for name, writer in writers.items():
                     writer.write(blocks[name])
@@ -187,9 +194,9 @@ def separate(
         return run_jobs(jobs, common, work, lines.failed)
 
 
-def _report_absent(label: str, found: Mapping[str, bool], asked: Sequence[str]) -> None:
-    """Say which of the stems asked for do not play in a song."""
-    absent = [stem for stem in asked if not found.get(stem, True)]
+def _report_absent(label: str, found: Mapping[str, bool], requested: Sequence[str]) -> None:
+    """Log which requested stems a song does not have."""
+    absent = [stem for stem in requested if not found.get(stem, True)]
     if absent:
         logger.info("%s: %s: not found in this song", label, ", ".join(absent))
 
@@ -201,64 +208,75 @@ def _check_options(
     labels: Path | None,
     inputs: Inputs,
 ) -> None:
-    """Raise UsageError for options that do not go together."""
+    """Raise UsageError for incompatible options."""
     if method is not SeparationMethod.mask:
         if quality is not Quality.normal:
-            raise UsageError(f"--quality is of masks: leave --method {method.value} out")
+            raise UsageError(f"--quality applies to masks only: remove --method {method.value}")
         if report is not None or labels is not None:
             name = "--labels" if report is None else "--report"
-            raise UsageError(f"{name} tells what the masks know: leave --method {method.value} out")
+            raise UsageError(f"{name} needs the masks' activity: remove --method {method.value}")
     if labels is not None and inputs.several:
-        raise UsageError("--labels is of one song: --report takes many")
+        raise UsageError("--labels takes one song: use --report for several")
 
 
-def _choose_format(asked: _AudioFormat | None, template: str) -> _AudioFormat:
-    """The format asked for, or that of the template's suffix, as in '{track}-{stem}.flac'; or wav.
+def _choose_format(requested: _AudioFormat | None, template: str) -> _AudioFormat:
+    """The requested format, else that of a template such as '{track}-{stem}.flac', else WAV.
 
-    Raises UsageError where the template has the suffix of another format.
+    Raises:
+        UsageError: the template has the suffix of another format.
     """
     suffix = Path(template).suffix.lower()
     ending = suffix[1:]
     named = _AudioFormat(ending) if ending in _AudioFormat.__members__ else _AudioFormat.wav
-    chosen = asked or named
+    chosen = requested or named
     if _ENDING.fullmatch(suffix) and ending != chosen.value:
         known = ", ".join(_AudioFormat.__members__)
         raise UsageError(
-            f"--template '{template}' names {suffix} files, and they would hold {chosen.value}: "
+            f"--template '{template}' names {suffix} files, but the format is {chosen.value}: "
             f"end it with .{{ext}} and choose --format from {known}"
         )
     return chosen
 
 
 def _check_folder(output: str, inputs: Sequence[str]) -> None:
+    """Raise UsageError if ``-o`` is no folder, or is one of the inputs."""
     folder = Path(output)
     if not output:
         raise UsageError("-o is empty: name a folder")
     if output == "-":
         return
     if folder.is_dir():
-        # the names of stems do not differ from those of songs
+        # stems have the suffixes of songs
         if any(place.is_dir() and folder.samefile(place) for place in map(named_path, inputs)):
             raise UsageError(
-                f"-o {output}: the next run would take these stems for songs; choose another folder"
+                f"-o {output}: the next run would separate these stems; choose another folder"
             )
         return
     if folder.exists() or folder.suffix.lower().lstrip(".") in _AudioFormat.__members__:
         raise UsageError(f"-o {output}: -o is the folder of the stems; --template names the files")
 
 
-def _choose_stems(asked: Sequence[str], known: Sequence[str]) -> list[str]:
-    """The stems asked for, each once; raises UsageError for one the model does not know."""
-    for name in asked:
+def _choose_stems(requested: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The requested stems, each once.
+
+    Raises:
+        UsageError: the model does not separate one.
+    """
+    for name in requested:
         if name not in (*known, "all"):
             raise UsageError(
                 f"unknown stem '{name}': choose from {', '.join(known)}, or all; "
-                "--residual gives what is left"
+                "--residual writes the rest"
             )
-    return list(known) if "all" in asked else list(dict.fromkeys(asked))
+    return list(known) if "all" in requested else list(dict.fromkeys(requested))
 
 
 def _plan(inputs: Inputs, names: Sequence[str], output: str, template: str, ext: str) -> list[Job]:
+    """The jobs, with an output for each stem of each input.
+
+    Raises:
+        UsageError: standard output would have to hold several stems.
+    """
     names = list(dict.fromkeys(names))
     if output == "-":
         if inputs.several or len(names) > 1:
@@ -271,5 +289,6 @@ def _plan(inputs: Inputs, names: Sequence[str], output: str, template: str, ext:
 
 
 def _stem_path(item: Input, stem: str, output: str, template: str, ext: str) -> Path:
-    filled = fill_template(template, item.relative.stem, stem, ext)
-    return Path(output) / item.relative.parent / filled
+    """The file of one stem of one input."""
+    name = fill_template(template, item.relative.stem, stem, ext)
+    return Path(output) / item.relative.parent / name

@@ -1,4 +1,4 @@
-"""``separate --report`` and ``--labels``: where each stem plays, in files."""
+"""Files of ``separate --report`` and ``--labels``: where each stem plays."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -9,18 +9,18 @@ from audiomask.cli.job_report import JobReport
 from audiomask.cli.outputs import Job
 from audiomask.separation.activity import StemSecond
 
-#: decimals of what a report says of a second
+#: decimals of the numbers in a report
 _DECIMALS = {"start": 6, "end": 6, "activity": 3, "confidence": 3, "level_db": 1}
 
 
 class StemReport(JobReport):
-    """A report of ``separate``: a line for each second of each stem, and each file that failed."""
+    """The report of ``separate``, with a line for each second of each stem."""
 
     command = "separate"
     keys = frozenset({"stem"})
 
     def add(self, job: Job, seconds: Iterable[StemSecond]) -> None:
-        """Add lines about a file whose outputs are complete but for their names."""
+        """Add the lines of a file, before its outputs are renamed to their names."""
         entries = []
         for second in seconds:
             entry = dataclasses.asdict(second)
@@ -37,7 +37,7 @@ def save_stem_labels(path: Path, seconds: Sequence[StemSecond]) -> None:
     Raises:
         AudioFileError: it cannot be written.
     """
-    lines = [f"{start:.6f}\t{end:.6f}\t{stem}\n" for stem, start, end in _passages(seconds)]
+    lines = [f"{start:.6f}\t{end:.6f}\t{stem}\n" for start, end, stem in _passages(seconds)]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with AtomicFile(path, overwrite=True) as temporary:
@@ -46,14 +46,14 @@ def save_stem_labels(path: Path, seconds: Sequence[StemSecond]) -> None:
         raise write_error(path, error) from error
 
 
-def _passages(seconds: Sequence[StemSecond]) -> list[tuple[str, float, float]]:
-    """Stems with the times from which on and until when they play, stem by stem."""
-    found: list[tuple[str, float, float]] = []
+def _passages(seconds: Sequence[StemSecond]) -> list[tuple[float, float, str]]:
+    """The passages in which stems play: start and end in seconds, and the stem."""
+    found: list[tuple[float, float, str]] = []
     for second in seconds:
         if not second.plays:
             continue
-        if found and found[-1][0] == second.stem and found[-1][2] == second.start:
-            found[-1] = (second.stem, found[-1][1], second.end)
+        if found and found[-1][1:] == (second.start, second.stem):
+            found[-1] = (found[-1][0], second.end, second.stem)
         else:
-            found.append((second.stem, second.start, second.end))
+            found.append((second.start, second.end, second.stem))
     return found

@@ -1,15 +1,13 @@
-"""Separation: how much nearer to the true stems the model comes than the mixture is.
+"""Evaluation of separation: improvements of SI-SDR and SDR over the mixture.
 
-Measured over all channels of a song as one signal:
+All channels of a song are measured as one signal:
 
 - SI-SDR, the scale-invariant signal-to-distortion ratio of the whole song;
-- SDR by the museval package's definition, the median over windows of a second.
+- SDR as the museval package defines it, the median over windows of a second.
 
-Both are given as improvements over taking the mixture for the stem, beside the same of the ideal
-ratio mask, an oracle, and for the bass of what a lowpass at 200 Hz leaves of the mixture. A stem
-below -60 dBFS in a song has no such ratio: how loud the model renders it is given instead, if the
-song is known not to have it. A stem that plays (almost) alone is left out: the mixture is already
-it.
+Baselines are the ideal ratio mask, an oracle, and for the bass a lowpass at 200 Hz. Stems below
+-60 dBFS are silent and have no ratio; the level of the model's estimate is measured instead. Stems
+that play alone are left out, as the mixture equals them.
 """
 
 from __future__ import annotations
@@ -32,35 +30,35 @@ from audiomask.evaluation.report import SPREAD, Report, Summary, Table, summariz
 from audiomask.evaluation.songs import Song
 from audiomask.separation.settings import SeparationMethod
 
-#: SI-SDR of the mixture, in dB, above which there is nothing to separate
+#: SI-SDR of the mixture, in dB, above which a stem plays alone
 ALONE = 40.0
-#: what is measured of the model and of the oracle, as the row's key and as a heading
+#: keys of the metrics, and their names
 _MEASURES = {"si_sdr": "SI-SDR", "sdr": "SDR"}
-#: the stem that the lowpass is meant for
+#: the stem of the lowpass baseline
 _LOW = "bass"
-#: what is compared with a true stem, and the key of each but the mixture's improvement on it
+#: systems, and the keys of their improvements over the mixture
 _MIXTURE, _MODEL, _LOWPASS, _ORACLE = "mixture", "model", "lowpass", "ratio_mask"
 _IMPROVEMENTS = {
     _MODEL: "improvement",
     _LOWPASS: "lowpass_improvement",
     _ORACLE: "ratio_mask_improvement",
 }
-#: a measure's columns
+#: keys of a metric's values
 _COLUMNS = (_MIXTURE, *_IMPROVEMENTS, *_IMPROVEMENTS.values())
 
 _Row = dict[str, Any]
 
 
 class SeparationEvaluator(Evaluator):
-    """Measures an engine's separation.
+    """Evaluates the separation of an engine.
 
     Args:
         engine: the models.
-        method: how they make the stems.
+        method: of separation.
 
     Raises:
-        CheckpointError: there is no model that separates.
-        DataError: what measures with is not installed.
+        CheckpointError: there is no checkpoint for the method.
+        DataError: museval is not installed.
     """
 
     options = ("method",)
@@ -70,20 +68,24 @@ class SeparationEvaluator(Evaluator):
         self.names = engine.stems(method)
         self.rows: list[_Row] = []
         self.speeds: list[float] = []
-        engine.open_separator(method)  # loaded now: a song's time is to be its own
+        engine.open_separator(method)  # loaded before the time of songs is measured
 
     @classmethod
     def open(cls, engine: Engine, options: EvaluateOptions) -> Self:
-        """The evaluator that the options ask for."""
+        """The evaluator of the options."""
         return cls(engine, **given(method=options.method))
 
     @classmethod
     def stems(cls, engine: Engine, options: EvaluateOptions) -> tuple[str, ...]:
-        """Those that the method separates."""
+        """The stems that the method separates."""
         return engine.stems(options.method or SeparationMethod.mask)
 
     def add(self, song: Song) -> str | None:
-        """Separate a song and compare with its stems."""
+        """Separate a song and measure its stems.
+
+        Returns:
+            Why the song is left out, if it is.
+        """
         if level(song.mixture) < SILENCE:
             return SILENT
         began = time.perf_counter()
@@ -91,7 +93,7 @@ class SeparationEvaluator(Evaluator):
         taken = time.perf_counter() - began
         rows = compare(song, estimates)
         if not any(_MODEL in row.get("si_sdr", ()) for row in rows):
-            return f"none of {', '.join(self.names)} sounds in it beside others"
+            return f"none of {', '.join(self.names)} plays in it with other stems"
         self.speeds.append(song.mixture.shape[-1] / song.sample_rate / taken)
         self.rows += rows
         return None
@@ -103,7 +105,7 @@ class SeparationEvaluator(Evaluator):
         return {stem: torch.cat([block[stem] for block in blocks], dim=-1) for stem in self.names}
 
     def finish(self) -> Report:
-        """Tables by stem."""
+        """The report, with tables by stem."""
         found = {
             name: {stem: _summaries(self.rows, stem, name) for stem in self.names}
             for name in _MEASURES
@@ -113,29 +115,29 @@ class SeparationEvaluator(Evaluator):
             for stem in self.names
             if (known := _values(self.rows, stem, "leak"))
         }
-        sheets = [
-            sheet
+        tables = [
+            table
             for name, entries in found.items()
-            for sheet in (self.spread(name, entries), _beside(name, entries))
+            for table in (self.improvement_table(name, entries), _baseline_table(name, entries))
         ]
         if leaks:
-            sheets.append(_leakage(leaks))
+            tables.append(_leakage_table(leaks))
         speed = summarize(self.speeds)
         notes = [
             f"method: {self.method}",
             f"speed: {speed.median:.1f} s of audio a second, all stems at once (median)",
         ]
-        for word in ("silent", "alone", "unknown"):
-            if number := sum(word in row for row in self.rows):
-                notes.append(f"stems left out because they are {word}: {number}")
+        for reason in ("silent", "alone", "unknown"):
+            if number := sum(reason in row for row in self.rows):
+                notes.append(f"stems left out because they are {reason}: {number}")
         data: dict[str, Any] = {"method": self.method} | {
             name: {"stems": entries, "mean_of_stems": _over_stems(entries)}
             for name, entries in found.items()
         }
-        return Report(data | {"leak": leaks, "speed": speed, "rows": self.rows}, sheets, notes)
+        return Report(data | {"leak": leaks, "speed": speed, "rows": self.rows}, tables, notes)
 
-    def spread(self, measure: str, found: dict[str, dict[str, Summary]]) -> Table:
-        """How much is gained, stem by stem, and where the least."""
+    def improvement_table(self, measure: str, found: dict[str, dict[str, Summary]]) -> Table:
+        """The improvements of a metric by stem, and the song with the least."""
         lines = []
         for stem, entry in found.items():
             if "improvement" not in entry:
@@ -155,11 +157,11 @@ class SeparationEvaluator(Evaluator):
 
 
 def compare(song: Song, estimates: dict[str, Tensor]) -> list[_Row]:
-    """One row for every stem of a song: what was measured, or why nothing was.
+    """A row for every stem of a song: metrics, or why there are none.
 
     Args:
-        song: with its true stems.
-        estimates: the model's, [C, T] each.
+        song: with its stems.
+        estimates: the model's stems, [C, T] each.
     """
     rows: dict[str, _Row] = {stem: {"song": song.name, "stem": stem} for stem in estimates}
     measured: dict[str, dict[str, Tensor]] = {}
@@ -185,7 +187,7 @@ def compare(song: Song, estimates: dict[str, Tensor]) -> list[_Row]:
         known = {name: si_sdr(audio, song.stems[stem]) for name, audio in systems.items()}
         rows[stem]["si_sdr"] = _improved(known)
     targets = [song.stems[stem] for stem in measured]
-    # the lowpass beside the other stems' mixture, so that the same windows count for all
+    # with the mixture as the other stems' lowpass, so that all systems have the same windows
     medians = {
         name: sdr(
             [systems.get(name, song.mixture) for systems in measured.values()],
@@ -201,7 +203,7 @@ def compare(song: Song, estimates: dict[str, Tensor]) -> list[_Row]:
 
 
 def _improved(known: dict[str, float]) -> dict[str, float]:
-    """Ratios of mixture, model and baselines, with improvements; nothing if there are none."""
+    """Ratios of mixture, model and baselines, with improvements; empty if one is NaN."""
     if any(value != value for value in known.values()):
         return {}
     return known | {
@@ -210,22 +212,19 @@ def _improved(known: dict[str, float]) -> dict[str, float]:
 
 
 def _values(rows: Sequence[_Row], stem: str, key: str) -> list[Any]:
-    """What the rows of a stem have under a key."""
+    """The values of a key in a stem's rows."""
     return [row[key] for row in rows if row["stem"] == stem and key in row]
 
 
 def _summaries(rows: Sequence[_Row], stem: str, measure: str) -> dict[str, Summary]:
-    """What every column of one measure of a stem amounts to, where there is anything."""
+    """Summaries of the values of a metric of a stem, by key."""
     entries = _values(rows, stem, measure)
     columns = {name: [entry[name] for entry in entries if name in entry] for name in _COLUMNS}
     return {name: summarize(found) for name, found in columns.items() if found}
 
 
 def _over_stems(found: dict[str, dict[str, Summary]]) -> dict[str, dict[str, float]]:
-    """Means over the stems of their means and of their medians: every stem counts alike.
-
-    Only of what every stem has, which the lowpass is not.
-    """
+    """Means over the stems of their means and medians, by key, for keys that all stems have."""
     known = [entry for entry in found.values() if entry]
     return {
         name: {
@@ -237,8 +236,8 @@ def _over_stems(found: dict[str, dict[str, Summary]]) -> dict[str, dict[str, flo
     }
 
 
-def _beside(measure: str, found: dict[str, dict[str, Summary]]) -> Table:
-    """The model beside mixture, lowpass and oracle, median / mean."""
+def _baseline_table(measure: str, found: dict[str, dict[str, Summary]]) -> Table:
+    """The metric of the model, the mixture and the baselines, median / mean."""
     shown = {
         _MIXTURE: "mixture",
         _MODEL: "model",
@@ -246,7 +245,6 @@ def _beside(measure: str, found: dict[str, dict[str, Summary]]) -> Table:
         _IMPROVEMENTS[_LOWPASS]: f"lowpass {CUTOFF} Hz's improvement",
         _IMPROVEMENTS[_ORACLE]: "ideal ratio mask's improvement",
     }
-    # what no stem has takes no column
     columns = [name for name in shown if any(name in entry for entry in found.values())]
     headings = ["stem", *(shown[name] for name in columns)]
     lines = [
@@ -260,12 +258,12 @@ def _beside(measure: str, found: dict[str, dict[str, Summary]]) -> Table:
         for stem, entry in found.items()
         if entry
     ]
-    title = f"{_MEASURES[measure]} beside the baselines, dB, median / mean"
+    title = f"{_MEASURES[measure]} and baselines, dB, median / mean"
     return Table(title, headings, lines)
 
 
-def _leakage(leaks: dict[str, Summary]) -> Table:
-    """How loud the model renders stems that a song does not have."""
+def _leakage_table(leaks: dict[str, Summary]) -> Table:
+    """Levels of the model's estimates of silent stems."""
     lines = [[stem, str(entry.number), *entry.cells()] for stem, entry in leaks.items()]
     return Table(
         "Level of stems that are silent, dB over the mixture", ("stem", "songs", *SPREAD), lines
@@ -273,12 +271,15 @@ def _leakage(leaks: dict[str, Summary]) -> Table:
 
 
 def check_stems(known: Sequence[str], stems: Sequence[str], where: str) -> None:
-    """Raise DataError if data has none of a model's stems.
+    """Check that data has any of a model's stems.
 
     Args:
         known: the stems of the data.
         stems: the model's.
-        where: what to call the data.
+        where: name of the data.
+
+    Raises:
+        DataError: it has none.
     """
     if not set(known) & set(stems):
         there = ", ".join(known) or "none"

@@ -100,7 +100,7 @@ def test_what_is_left_lacks_the_stems_that_are_skipped(call, music, tiny):
         (["--method", "ear"], "ear"),
         (["--template", "{track}/{stem}.aiff"], "--format from wav, flac, mp3, ogg"),
         (["--template", "{stem}.wav", "--format", "flac"], "names .wav files"),
-        (["--stem", "residual"], "--residual gives what is left"),
+        (["--stem", "residual"], "--residual writes the rest"),
         (["--stem", "bass", "--format", "flac", "--subtype", "FLOAT"], "FLAC cannot store FLOAT"),
         (["--stem", "bass", "-o", "-", "--format", "flac"], "takes only WAV"),
     ],

@@ -64,13 +64,13 @@ def test_a_folder_is_told_in_order_with_its_failures(invoke, wav):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (("--report", "told.wav"), "end the name with .jsonl"),
-        (("--report", "song.wav"), "end the name with .jsonl"),
+        (("--report", "told.wav"), "end its name with .jsonl"),
+        (("--report", "song.wav"), "end its name with .jsonl"),
         (("--labels", "in"), "name a file"),
-        (("--method", "tokens", "--report", "told.jsonl"), "--report tells what the masks know"),
-        (("--method", "wiener", "--labels", "told.txt"), "--labels tells what the masks know"),
-        (("--method", "tokens", "--quality", "best"), "--quality is of masks"),
-        (("in", "--labels", "told.txt"), "--labels is of one song"),
+        (("--method", "tokens", "--report", "told.jsonl"), "--report needs the masks"),
+        (("--method", "wiener", "--labels", "told.txt"), "--labels needs the masks"),
+        (("--method", "tokens", "--quality", "best"), "--quality applies to masks only"),
+        (("in", "--labels", "told.txt"), "--labels takes one song"),
     ],
 )
 def test_what_is_refused(invoke, wav, engine, given, words):
@@ -89,5 +89,5 @@ def test_a_report_is_not_replaced_unasked(invoke, wav):
     assert Path("told.jsonl").read_text() == "mine\n"
     done = invoke("separate", "song.wav", "--report", "told.jsonl", "--skip-existing")
     assert done.status == 2
-    assert "line 1 is none of a report of separate" in done.error_line()
+    assert "line 1 is not from a report of separate" in done.error_line()
     assert invoke("separate", "song.wav", "--report", "told.jsonl", "--overwrite").status == 0

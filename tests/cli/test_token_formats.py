@@ -86,5 +86,5 @@ def test_a_report_is_no_recording(invoke, wav, name, listing):
     wav("song.wav")
     done = invoke("infill", "song.wav", "--report", name)
     assert done.status == 2
-    assert "end the name with .jsonl" in done.error_line()
+    assert "end its name with .jsonl" in done.error_line()
     assert listing() == ["song.wav"]
