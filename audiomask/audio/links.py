@@ -88,13 +88,13 @@ def _may_be_flac_chain(data: mmap.mmap) -> bool:
     total &= (1 << 36) - 1
     place = len(data)
     while total and (place := data.rfind(b"\xff", len(data) - _FLAC_TAIL, place)) >= 0:
-        end = _flac_frame_end(data[place : place + 16], size)
+        end = flac_frame_end(data[place : place + 16], size)
         if end is not None:
             return end != total
     return bool(total)
 
 
-def _flac_frame_end(head: bytes, size: int) -> int | None:
+def flac_frame_end(head: bytes, size: int) -> int | None:
     """The number of the sample after a FLAC frame; None if these bytes begin no frame.
 
     Args:

@@ -182,12 +182,13 @@ def separate(
                 if labels is not None:
                     save_stem_labels(labels, seconds)
                 lines.add(job, seconds)
-                _report_absent(job.input.label, log.found(source.frames / rate), names)
         report_nonfinite(source)
         report_lost(job.input.label, metadata.lost)
         for name, place in job.outputs.items():
             report_lost(place, writers[name].lost)
             report_clipping(place, writers[name].clipped)
+        if log is not None:
+            _report_absent(job.input.label, log.found(source.frames / rate), names)
 
     with StemReport(report, jobs, common) as lines:
         return run_jobs(jobs, common, work, lines.failed)

@@ -67,5 +67,5 @@ def test_links_are_found(tmp_path: Path, ending: str) -> None:
 @example(rest=bytes([0x12, 0x34, 0xFF]) + bytes(11), size=4096)
 def test_bytes_that_look_like_a_flac_frame_are_no_error(rest: bytes, size: int) -> None:
     # sound itself has such bytes now and then
-    end = links._flac_frame_end(b"\xff\xf8" + rest, size)
+    end = links.flac_frame_end(b"\xff\xf8" + rest, size)
     assert end is None or end >= 0

@@ -200,6 +200,8 @@ class FakeEngine:
     """What ``separate`` was asked for: stems, whether with what is left, and how."""
     qualities: ClassVar[list[str]] = []
     """How much it was to do."""
+    playing: ClassVar[tuple[str, ...]] = STEMS
+    """Stems that play in every song."""
 
     def __init__(self, model: object = None, device: str = "auto", threads: object = None) -> None:
         self.arguments = (model, device, threads)
@@ -246,11 +248,12 @@ class FakeEngine:
     ):
         self.asked.append((tuple(stems), residual, method))
         self.qualities.append(quality)
-        if log is not None:  # the first stem plays at half of full scale, the others do not
+        if log is not None:  # stems that play do so at half of full scale
             frames = -(-source.frames * 10 // source.sample_rate)
-            playing = torch.tensor([0.9] + [0.0] * (len(STEMS) - 1))[:, None].expand(-1, frames)
+            plays = torch.tensor([float(stem in self.playing) for stem in STEMS])
+            playing = 0.9 * plays[:, None].expand(-1, frames)
             shares = torch.zeros(len(STEMS) + 1, 1, 2, frames)
-            shares[0] = 0.5
+            shares[:-1] = 0.5 * plays[:, None, None, None]
             log.add(0, playing, shares, torch.ones(1, 2, frames) / 2)
         names = [*stems, *["residual"] * residual]
         for start in range(0, source.frames, 1000):

@@ -213,7 +213,7 @@ def test_a_bad_checkpoint_ends_all(invoke, wav, engine, monkeypatch):
 
 
 def test_failure_leaves_no_output(invoke, wav, engine, monkeypatch, listing):
-    def fail(self, source, stems, residual, subtype, method):
+    def fail(self, source, stems, residual, subtype, **how):
         yield {name: source.read(0, 100) for name in stems}
         raise MemoryError
 

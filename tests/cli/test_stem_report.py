@@ -18,7 +18,8 @@ def test_the_quality_is_handed_on(invoke, wav, engine):
     assert engine.qualities == ["fast", "normal", "best", "normal"]
 
 
-def test_a_line_a_stem_and_second(invoke, wav):
+def test_a_line_a_stem_and_second(invoke, wav, engine):
+    engine.playing = ("guitar",)
     wav("song.wav", seconds=2.5)
     done = invoke("separate", "song.wav", "--stem", "guitar", "--stem", "bass", "--report",
                   "new/told.jsonl")  # fmt: skip
@@ -37,7 +38,8 @@ def test_a_line_a_stem_and_second(invoke, wav):
     assert "guitar: not" not in done.err
 
 
-def test_labels_are_passages_that_play(invoke, wav):
+def test_labels_are_passages_that_play(invoke, wav, engine):
+    engine.playing = ("guitar",)
     wav("song.wav", seconds=2.5)
     assert invoke("separate", "song.wav", "--labels", "told.txt").status == 0
     assert Path("told.txt").read_text() == "0.000000\t2.500000\tguitar\n"

@@ -44,7 +44,7 @@ def found(source: str) -> Iterator[str]:
             yield ast.unparse(node)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "yaml.load":
             loader = ast.unparse(node.args[1]) if len(node.args) > 1 else "none"
-            if loader != "_Loader":  # slakh.py's own name of the safe one
+            if loader != "Loader":  # slakh.py's own name of the safe one
                 yield f"yaml.load with {loader}"
 
 

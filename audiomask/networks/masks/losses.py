@@ -6,8 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+#: share of the mixture's power from which a stem counts as present
+_PRESENT = 1e-4
 #: floors of the distortion ratio, as shares of the mixture's power, for present and absent stems
-_FLOOR, _ABSENT_FLOOR = 1e-3, 1e-4
+_FLOOR, _ABSENT_FLOOR = 1e-3, 1e-2
 #: frames that the power is averaged over for activity
 ACTIVITY_FRAMES = 43
 #: lowest power of an active stem, as a share of the mixture's, and in all mixtures
@@ -45,8 +47,11 @@ def mask_loss(
     Returns:
         ``amplitude``: the error's amplitudes over the mixture's, both summed over bands, in which
         quiet bands count. ``ratio``: the negative signal-to-distortion ratio in dB, down to about
-        -30, in which quiet stems count; for an absent stem, the error in dB above -40 dB of the
-        mixture.
+        -30, in which quiet stems count; for an absent stem, the error in dB above -20 dB of the
+        mixture. ``entropy``: cross-entropy of the true shares of the power, bands weighted by
+        their amplitude. Its gradient does not vanish where a softmax gives a stem next to nothing,
+        as those of the others do: without it, stems that are often absent are lost for good.
+
     """
     error = band_errors(shares, mixture_power, stem_power, cross_power)
     total = mixture_power.sum(dim=(1, 2, 3))[:, None].clamp_min(1e-9)
@@ -55,9 +60,13 @@ def mask_loss(
         (mixture_power[:, None] + tiny).sqrt().sum(dim=(2, 3, 4))
     )
     target = stem_power.sum(dim=(2, 3, 4))
-    floor = torch.where(target > _ABSENT_FLOOR * total, _FLOOR, _ABSENT_FLOOR) * total
+    floor = torch.where(target > _PRESENT * total, _FLOOR, _ABSENT_FLOOR) * total
     ratio = 10 * torch.log10((error.sum(dim=(2, 3, 4)) + floor) / (target + floor))
-    return {"amplitude": amplitude.mean(), "ratio": ratio.mean()}
+    true_shares = stem_power / stem_power.sum(dim=1, keepdim=True).clamp_min(1e-12)
+    nats = -(true_shares * shares.clamp_min(1e-8).log()).sum(dim=1)
+    weight = mixture_power.sqrt()
+    entropy = (weight * nats).sum() / weight.sum().clamp_min(1e-9)
+    return {"amplitude": amplitude.mean(), "ratio": ratio.mean(), "entropy": entropy}
 
 
 def active(mixture_power: Tensor, stem_power: Tensor) -> Tensor:

@@ -12,15 +12,19 @@ from torch import Tensor, nn
 from audiomask.audio.bands import Bands, as_parts
 from audiomask.audio.spectra import band_weights, centered, frame_spectra
 from audiomask.data.augmentation import Augmentation
-from audiomask.data.excerpt import Excerpt
+from audiomask.data.excerpt import Excerpt, generator
 from audiomask.networks.layers.transformer import TransformerLayer
 from audiomask.networks.masks.config import MasksConfig
 from audiomask.networks.masks.losses import active, mask_loss
 from audiomask.training.config import TrainConfig
 from audiomask.training.task import Task
 
-#: weights of the loss's terms; their units are shares of the mixture's amplitude, dB and nats
-WEIGHTS = {"amplitude": 1.0, "ratio": 0.1, "activity": 0.2}
+#: weights of the loss's terms; their units are shares of the mixture's amplitude, dB, nats and nats
+WEIGHTS = {"amplitude": 1.0, "ratio": 0.1, "entropy": 0.3, "activity": 0.2}
+
+
+#: share of excerpts that are low-passed, and the range of the cutoff, as shares of Nyquist
+LOWPASSED, CUTOFFS = 0.2, (0.45, 0.9)
 
 
 class MasksBatch(NamedTuple):
@@ -44,27 +48,39 @@ class BandSums:
 
     Args:
         config: of the model to be trained.
+        seed: with an item's index, decides how it is low-passed.
     """
 
-    def __init__(self, config: MasksConfig) -> None:
-        self.config = config
+    def __init__(self, config: MasksConfig, seed: int = 0) -> None:
+        self.config, self.seed = config, seed
         nyquist = config.sample_rate / 2
         bins = config.stft_size // 2 + 1
         self.weights = band_weights(bins, nyquist, config.bands, nyquist)
         self.bands: dict[torch.device, Bands] = {}
 
     def draw(self, index: int) -> Tensor:
-        """Unused: batches have nothing random."""
-        return torch.tensor(index)
+        """The frequency above which the excerpt is silent, as a share of half the sample rate.
+
+        Lossy codecs cut the highest frequencies off, and so do some of the excerpts.
+        """
+        chance, place = torch.rand(2, generator=generator(self.seed, index))
+        low, high = CUTOFFS
+        return torch.where(chance < LOWPASSED, low + place * (high - low), 1.0)
 
     def __call__(self, excerpts: Excerpt, drawn: Tensor) -> MasksBatch:
         """A batch of excerpts [B, …]."""
         # one at a time, to save memory
-        sums = [self.band_sums(stems) for stems in excerpts.stems]
+        pairs = zip(excerpts.stems, drawn.tolist(), strict=True)
+        sums = [self.band_sums(stems, cutoff) for stems, cutoff in pairs]
         return MasksBatch(*map(torch.stack, zip(*sums, strict=True)))
 
-    def band_sums(self, stems: Tensor) -> MasksBatch:
-        """The sums of one excerpt's stems [S + 1, C, T], without a batch dimension."""
+    def band_sums(self, stems: Tensor, cutoff: float = 1.0) -> MasksBatch:
+        """The sums of one excerpt, without a batch dimension.
+
+        Args:
+            stems: [S + 1, C, T].
+            cutoff: share of the bins that are kept, the lowest.
+        """
         device = stems.device
         if device not in self.bands:
             self.bands[device] = Bands(self.weights.to(device))
@@ -74,6 +90,8 @@ class BandSums:
         parts = [
             as_parts(frame_spectra(centered(stem, size, hop), size, hop)) for stem in stems[audible]
         ]
+        for spectrum in parts:
+            spectrum[..., 2 * round(cutoff * (size // 2 + 1)) :] = 0
         frames = stems.shape[-1] // hop
         empty = stems.new_zeros(channels, bands.number, frames)
         # the STFT is linear
@@ -114,7 +132,7 @@ class MasksTask(Task):
 
     def batches(self, seed: int) -> BandSums:
         """The batch builder."""
-        return BandSums(self.model.config)
+        return BandSums(self.model.config, seed)
 
     def repeated_blocks(self) -> Iterator[nn.Module]:
         """The transformer's layers."""

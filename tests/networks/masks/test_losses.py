@@ -96,14 +96,37 @@ def test_channels_count_together() -> None:
         assert float(both[name]) == pytest.approx(float(value), rel=1e-5)
 
 
-@pytest.mark.parametrize("left_db", [-20.0, -35.0, -50.0])
-def test_what_is_left_of_an_absent_stem_counts_down_to_40_db(left_db: float) -> None:
+@pytest.mark.parametrize("left_db", [-5.0, -15.0, -40.0])
+def test_what_is_left_of_an_absent_stem_counts_down_to_20_db(left_db: float) -> None:
     mixture = torch.ones(1, 1, 1, 1)
     silent = torch.zeros(1, 1, 1, 1, 1)
     share = torch.full((1, 1, 1, 1, 1), 10 ** (left_db / 20))
     loss = mask_loss(share, mixture, silent, silent)
-    expected = 10 * math.log10(10 ** (left_db / 10) + 1e-4) + 40
+    expected = 10 * math.log10(10 ** (left_db / 10) + 1e-2) + 20
     assert float(loss["ratio"]) == pytest.approx(expected, rel=1e-3, abs=1e-3)
+
+
+def test_the_entropy_by_hand() -> None:
+    # bands of amplitudes 1 and 3, whose powers are shared out 1 : 3 and 0 : 1
+    mixture = torch.tensor([[[[1.0], [9.0]]]])
+    stems = torch.tensor([[[[[0.25], [0.0]]], [[[0.75], [9.0]]]]])
+    shares = torch.tensor([[[[[0.5], [0.2]]], [[[0.5], [0.8]]]]])
+    found = mask_loss(shares, mixture, stems, stems)["entropy"]
+    expected = (1 * math.log(2) + 3 * -math.log(0.8)) / 4
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_stem_that_got_next_to_nothing_can_come_back() -> None:
+    scores = torch.zeros(1, 2, 1, 3, 4)
+    scores[:, 0] = -9.0  # a share of 1e-4 of a stem that is all there is
+    scores.requires_grad_()
+    power = torch.ones(1, 1, 3, 4)
+    stems = torch.stack([power, torch.zeros(1, 1, 3, 4)], dim=1)
+    loss = mask_loss(scores.softmax(dim=1), power, stems, stems)
+    slopes = {name: float(torch.autograd.grad(value, scores, retain_graph=True)[0][:, 0].sum())
+              for name, value in loss.items()}  # fmt: skip
+    assert slopes["entropy"] == pytest.approx(-1, abs=1e-2)
+    assert abs(slopes["ratio"]) + abs(slopes["amplitude"]) < 1e-2
 
 
 # Whether a stem plays

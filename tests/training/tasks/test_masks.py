@@ -76,13 +76,26 @@ def test_a_batch_is_of_each_song_by_itself(channels: int) -> None:
     assert batch.stem_power.shape == batch.cross_power.shape == (5, 3, channels, 12, FRAMES)
     sums = BandSums(task.model.config)
     for index in range(5):
-        alone = sums.band_sums(songs.stems[index])
+        alone = sums.band_sums(songs.stems[index], float(sums.draw(index)))
         assert all(torch.equal(part[index], own) for part, own in zip(batch, alone, strict=True))
 
 
-def test_nothing_is_drawn() -> None:
-    first, second = (batch_of(masks_task(), 0, 3, seed) for seed in (0, 1))
-    assert all(torch.equal(one, same) for one, same in zip(first, second, strict=True))
+def test_some_excerpts_lose_their_highest_frequencies() -> None:
+    sums = BandSums(masks_task().model.config, seed=3)
+    drawn = torch.stack([sums.draw(index) for index in range(400)])
+    assert torch.equal(drawn[7], sums.draw(7))
+    assert not torch.equal(
+        drawn, torch.stack([BandSums(sums.config, 4).draw(n) for n in range(400)])
+    )
+    cut = drawn[drawn < 1]
+    assert len(cut) == pytest.approx(400 * module.LOWPASSED, abs=30)
+    assert module.CUTOFFS[0] <= cut.min() < cut.max() <= module.CUTOFFS[1]
+    noise = 0.1 * torch.randn(2, 2, FRAMES * HOP)
+    whole, low = sums.band_sums(noise), sums.band_sums(noise, 0.5)
+    edge = 8  # of twelve mel-spaced bands up to 4 kHz, those from here on lie above 2 kHz
+    for full, kept in zip(whole, low, strict=True):
+        assert not kept[..., edge + 1 :, :].any()
+        assert torch.equal(kept[..., : edge - 1, :], full[..., : edge - 1, :])
 
 
 def test_an_excerpt_is_a_window_of_the_model() -> None:
@@ -108,7 +121,7 @@ def test_it_keeps_no_tokens() -> None:
 def test_the_loss_is_the_weighted_sum_and_trains_every_part() -> None:
     task = masks_task()
     loss, terms = task.loss(batch_of(task, 0, 4))
-    assert terms.keys() == module.WEIGHTS.keys() == {"amplitude", "ratio", "activity"}
+    assert terms.keys() == module.WEIGHTS.keys() == {"amplitude", "ratio", "entropy", "activity"}
     assert not any(value.requires_grad for value in terms.values())
     expected = float(sum(module.WEIGHTS[name] * value for name, value in terms.items()))
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-5)
