@@ -135,11 +135,11 @@ def combine(excerpts: Excerpt, pairs: Tensor, chosen: Tensor, gain: Tensor) -> E
 class BatchBuilder(Protocol):
     """Makes a model's batches of excerpts."""
 
-    def draw(self, index: int) -> Tensor:
+    def sample(self, index: int) -> Tensor:
         """Random numbers for item ``index``."""
 
-    def __call__(self, excerpts: Excerpt, drawn: Tensor) -> Any:
-        """A batch of excerpts [B, …] with their random numbers ``drawn`` [B, …]."""
+    def __call__(self, excerpts: Excerpt, sampled: Tensor) -> Any:
+        """A batch of excerpts [B, …] with their random numbers ``sampled`` [B, …]."""
 
 
 class SeededItems(Dataset[tuple[Item | Mashup, Tensor]]):
@@ -149,7 +149,7 @@ class SeededItems(Dataset[tuple[Item | Mashup, Tensor]]):
         self.dataset, self.builder = dataset, builder
 
     def __getitem__(self, index: int) -> tuple[Item | Mashup, Tensor]:
-        return self.dataset[index], self.builder.draw(index)
+        return self.dataset[index], self.builder.sample(index)
 
 
 class _RawBatch(NamedTuple):
@@ -160,7 +160,7 @@ class _RawBatch(NamedTuple):
         excerpts: read from recordings, if there are any.
         pairs, chosen, gain: how items are combined; see ``combine``. Rows of pairs count first the
             plan's excerpts, then ``excerpts``.
-        drawn: random numbers of the items, [B, …].
+        sampled: random numbers of the items, [B, …].
     """
 
     plan: RenderPlan | None
@@ -168,7 +168,7 @@ class _RawBatch(NamedTuple):
     pairs: Tensor
     chosen: Tensor
     gain: Tensor
-    drawn: Tensor
+    sampled: Tensor
 
 
 class CpuCollate:
@@ -179,8 +179,8 @@ class CpuCollate:
 
     def __call__(self, items: Sequence[tuple[Item | Mashup, Tensor]]) -> Any:
         """The builder's batch."""
-        excerpts, drawn = zip(*items, strict=True)
-        return self.builder(self.dataset.render(excerpts), torch.stack(drawn))
+        excerpts, sampled = zip(*items, strict=True)
+        return self.builder(self.dataset.render(excerpts), torch.stack(sampled))
 
 
 class RawCollate:
@@ -225,7 +225,7 @@ class RawCollate:
             torch.tensor(pairs),
             torch.stack(chosen),
             torch.stack(gain),
-            torch.stack([drawn for _, drawn in items]),
+            torch.stack([sampled for _, sampled in items]),
         )
 
 
@@ -250,4 +250,4 @@ class DeviceCollate:
             dataset = self.dataset
             made.insert(0, render(raw.plan, self.notes, dataset.stems, dataset.samples))
         parts = Excerpt(*(torch.cat(part) for part in zip(*made, strict=True)))
-        return self.builder(combine(parts, raw.pairs, raw.chosen, raw.gain), raw.drawn)
+        return self.builder(combine(parts, raw.pairs, raw.chosen, raw.gain), raw.sampled)

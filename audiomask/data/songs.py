@@ -38,7 +38,7 @@ class DurationWeightedSampler:
         if not self._until[-1] > 0:
             raise DataError(f"{tracks[0].name}: has no duration, nor have the others")
 
-    def draw(self, rng: np.random.Generator) -> Track:
+    def sample(self, rng: np.random.Generator) -> Track:
         """A random track."""
         second = rng.uniform(0, self._until[-1])
         return self.tracks[int(np.searchsorted(self._until[:-1], second, side="right"))]
@@ -90,7 +90,7 @@ class TrackDataset(Dataset[Excerpt]):
     def __getitem__(self, index: int) -> Excerpt:
         rng = np.random.default_rng([self.seed, index])
         for _ in range(_ATTEMPTS):
-            made = self.mixer.make(self.sampler.draw(rng), self.other_song, rng)
+            made = self.mixer.make(self.sampler.sample(rng), self.other_song, rng)
             if made is not None:
                 return made
         raise DataError(f"{self.folder}: none of {_ATTEMPTS} tracks in a row could be read")
@@ -98,4 +98,4 @@ class TrackDataset(Dataset[Excerpt]):
     def other_song(self, slot: int, rng: np.random.Generator) -> Track | None:
         """A track with files for a place; None if there is none."""
         owners = self.owners[slot]
-        return None if owners is None else owners.draw(rng)
+        return None if owners is None else owners.sample(rng)

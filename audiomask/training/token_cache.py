@@ -51,18 +51,18 @@ class _AllStemsEncoder:
     def __init__(self, encoder: BatchEncoder) -> None:
         self.encoder = encoder
 
-    def draw(self, index: int) -> Tensor:
+    def sample(self, index: int) -> Tensor:
         """The index, in place of random numbers."""
         return torch.tensor(index)
 
-    def __call__(self, excerpts: Excerpt, drawn: Tensor) -> MLMBatch:
-        """The codes of excerpts [B, …] and of all their stems; ``stem_index`` is ``drawn`` [B]."""
+    def __call__(self, excerpts: Excerpt, sampled: Tensor) -> MLMBatch:
+        """Codes of excerpts [B, …] and of all their stems; ``stem_index`` is ``sampled`` [B]."""
         mixtures, named = excerpts.mixture[:, 0], excerpts.stems[:, :-1, 0]
         vqvae, levels = self.encoder.vqvae, self.encoder.config.levels
         mixture = encode(vqvae, mixtures, levels)
         stems = encode(vqvae, named.flatten(0, 1), levels)
         stems = stems.view(*named.shape[:2], *stems.shape[1:])
-        return MLMBatch(mixture, stems, drawn, self.encoder.powers(mixtures))
+        return MLMBatch(mixture, stems, sampled, self.encoder.powers(mixtures))
 
 
 class TokenCache(Dataset[MLMBatch]):
@@ -86,7 +86,7 @@ class TokenCache(Dataset[MLMBatch]):
     def __getitem__(self, index: int) -> MLMBatch:
         epoch, place = divmod(index, self.items)
         number = int(order(self.encoder.seed, epoch, self.items)[place])
-        stem_index = self.encoder.draw(index)
+        stem_index = self.encoder.sample(index)
         return _load_item(self.file(number), stem_index)
 
     def file(self, number: int) -> Path:

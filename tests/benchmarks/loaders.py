@@ -41,11 +41,11 @@ Read = tuple[Path, int, int]
 class Everything:
     """A batch builder that returns the excerpts."""
 
-    def draw(self, index: int) -> torch.Tensor:
+    def sample(self, index: int) -> torch.Tensor:
         """Unused."""
         return torch.tensor(index)
 
-    def __call__(self, excerpts: Excerpt, drawn: torch.Tensor) -> Excerpt:
+    def __call__(self, excerpts: Excerpt, sampled: torch.Tensor) -> Excerpt:
         """The excerpts."""
         return excerpts
 

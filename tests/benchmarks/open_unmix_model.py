@@ -113,11 +113,11 @@ def separator(models: nn.ModuleDict, device: torch.device) -> nn.Module:
 class Whole:
     """A batch builder that returns the excerpts."""
 
-    def draw(self, index: int) -> Tensor:
+    def sample(self, index: int) -> Tensor:
         """Unused."""
         return torch.tensor(index)
 
-    def __call__(self, excerpts: Excerpt, drawn: Tensor) -> Excerpt:
+    def __call__(self, excerpts: Excerpt, sampled: Tensor) -> Excerpt:
         """The excerpts."""
         return excerpts
 

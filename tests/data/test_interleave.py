@@ -37,11 +37,11 @@ class Constants(Dataset[Excerpt]):
 class Sums:
     """A batch is the mixtures, the sums of the stems, whether they are known, and the numbers."""
 
-    def draw(self, index: int) -> Tensor:
+    def sample(self, index: int) -> Tensor:
         return torch.tensor([index, 2 * index])
 
-    def __call__(self, excerpts: Excerpt, drawn: Tensor) -> tuple[Tensor, ...]:
-        return excerpts.mixture, excerpts.stems.sum(dim=1), excerpts.has_stems, drawn
+    def __call__(self, excerpts: Excerpt, sampled: Tensor) -> tuple[Tensor, ...]:
+        return excerpts.mixture, excerpts.stems.sum(dim=1), excerpts.has_stems, sampled
 
 
 @pytest.fixture(scope="module")

@@ -44,11 +44,11 @@ class Recorded(Dataset[Excerpt]):
 class Whole:
     """A batch is the excerpts and the numbers."""
 
-    def draw(self, index: int) -> Tensor:
+    def sample(self, index: int) -> Tensor:
         return torch.tensor(index)
 
-    def __call__(self, excerpts: Excerpt, drawn: Tensor) -> tuple[Tensor, ...]:
-        return (*excerpts, drawn)
+    def __call__(self, excerpts: Excerpt, sampled: Tensor) -> tuple[Tensor, ...]:
+        return (*excerpts, sampled)
 
 
 @pytest.fixture(scope="module")

@@ -20,10 +20,10 @@ TOY = Kind("toy", "toy", "toy_network:build_toy", ("toy_network:ToyConfig",), "t
 
 
 class Mixtures:
-    def draw(self, index: int) -> Tensor:
+    def sample(self, index: int) -> Tensor:
         return torch.tensor(index)
 
-    def __call__(self, excerpts: Excerpt, drawn: Tensor) -> Tensor:
+    def __call__(self, excerpts: Excerpt, sampled: Tensor) -> Tensor:
         return excerpts.mixture
 
 

@@ -95,8 +95,8 @@ def masks_task(**settings: Any) -> MasksTask:
 def batch_of(task: Task, first: int, number: int, seed: int = 0) -> Any:
     """A task's batch of consecutive songs, of as many channels as it takes."""
     work, channels = task.batches(seed), task.channels(task.model.config)
-    drawn = torch.stack([work.draw(index) for index in range(first, first + number)])
-    return work(excerpts(first, number, channels), drawn)
+    sampled = torch.stack([work.sample(index) for index in range(first, first + number)])
+    return work(excerpts(first, number, channels), sampled)
 
 
 def learn(task: Task, steps: int, rate: float = 4e-3) -> None:

@@ -67,7 +67,7 @@ def test_kept_excerpts_are_those_that_would_be_made(tmp_path: Path) -> None:
         found = kept[index]
         number = int(module.order(0, index // 5, 5)[index % 5])
         excerpt = Excerpt(*(part[None] for part in songs[number]))
-        made = kept.encoder(excerpt, kept.encoder.draw(index)[None])
+        made = kept.encoder(excerpt, kept.encoder.sample(index)[None])
         for name in ("mixture", "stem", "stem_index"):
             assert torch.equal(getattr(found, name), getattr(made, name)[0])
         power = made.mixture_power[0]

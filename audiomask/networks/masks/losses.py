@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-#: share of the mixture's power from which a stem counts as present
+#: lowest power of a present stem, as a share of the mixture's
 _PRESENT = 1e-4
 #: floors of the distortion ratio, as shares of the mixture's power, for present and absent stems
 _FLOOR, _ABSENT_FLOOR = 1e-3, 1e-2
@@ -48,10 +48,9 @@ def mask_loss(
         ``amplitude``: the error's amplitudes over the mixture's, both summed over bands, in which
         quiet bands count. ``ratio``: the negative signal-to-distortion ratio in dB, down to about
         -30, in which quiet stems count; for an absent stem, the error in dB above -20 dB of the
-        mixture. ``entropy``: cross-entropy of the true shares of the power, bands weighted by
-        their amplitude. Its gradient does not vanish where a softmax gives a stem next to nothing,
-        as those of the others do: without it, stems that are often absent are lost for good.
-
+        mixture. ``entropy``: the cross-entropy of the true shares of the power, in nats, bands
+        weighted by amplitude. Unlike those of the other terms, its gradient does not vanish where
+        a mask is near 0, so that stems which are often absent are learned.
     """
     error = band_errors(shares, mixture_power, stem_power, cross_power)
     total = mixture_power.sum(dim=(1, 2, 3))[:, None].clamp_min(1e-9)

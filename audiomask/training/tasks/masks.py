@@ -21,9 +21,7 @@ from audiomask.training.task import Task
 
 #: weights of the loss's terms; their units are shares of the mixture's amplitude, dB, nats and nats
 WEIGHTS = {"amplitude": 1.0, "ratio": 0.1, "entropy": 0.3, "activity": 0.2}
-
-
-#: share of excerpts that are low-passed, and the range of the cutoff, as shares of Nyquist
+#: share of low-passed excerpts, and range of their cutoff, as shares of the Nyquist frequency
 LOWPASSED, CUTOFFS = 0.2, (0.45, 0.9)
 
 
@@ -48,7 +46,7 @@ class BandSums:
 
     Args:
         config: of the model to be trained.
-        seed: with an item's index, decides how it is low-passed.
+        seed: with an item's index, decides its cutoff.
     """
 
     def __init__(self, config: MasksConfig, seed: int = 0) -> None:
@@ -58,19 +56,19 @@ class BandSums:
         self.weights = band_weights(bins, nyquist, config.bands, nyquist)
         self.bands: dict[torch.device, Bands] = {}
 
-    def draw(self, index: int) -> Tensor:
-        """The frequency above which the excerpt is silent, as a share of half the sample rate.
+    def sample(self, index: int) -> Tensor:
+        """The cutoff of an excerpt's lowpass, as a share of the Nyquist frequency; 1 for none.
 
-        Lossy codecs cut the highest frequencies off, and so do some of the excerpts.
+        Lossy codecs remove the highest frequencies as well.
         """
-        chance, place = torch.rand(2, generator=generator(self.seed, index))
+        chance, position = torch.rand(2, generator=generator(self.seed, index))
         low, high = CUTOFFS
-        return torch.where(chance < LOWPASSED, low + place * (high - low), 1.0)
+        return torch.where(chance < LOWPASSED, low + position * (high - low), 1.0)
 
-    def __call__(self, excerpts: Excerpt, drawn: Tensor) -> MasksBatch:
-        """A batch of excerpts [B, …]."""
+    def __call__(self, excerpts: Excerpt, sampled: Tensor) -> MasksBatch:
+        """A batch of excerpts [B, …], with their cutoffs ``sampled`` [B]."""
         # one at a time, to save memory
-        pairs = zip(excerpts.stems, drawn.tolist(), strict=True)
+        pairs = zip(excerpts.stems, sampled.tolist(), strict=True)
         sums = [self.band_sums(stems, cutoff) for stems, cutoff in pairs]
         return MasksBatch(*map(torch.stack, zip(*sums, strict=True)))
 
@@ -79,7 +77,7 @@ class BandSums:
 
         Args:
             stems: [S + 1, C, T].
-            cutoff: share of the bins that are kept, the lowest.
+            cutoff: of the lowpass, as a share of the Nyquist frequency.
         """
         device = stems.device
         if device not in self.bands:

@@ -64,17 +64,17 @@ class BatchEncoder:
     def __init__(self, config: MLMConfig, vqvae: AnyVQVAE, seed: int) -> None:
         self.config, self.vqvae, self.seed = config, vqvae.eval(), seed
 
-    def draw(self, index: int) -> Tensor:
+    def sample(self, index: int) -> Tensor:
         """The number of a stem."""
         return torch.randint(len(self.config.stems), (), generator=generator(self.seed, index))
 
-    def __call__(self, excerpts: Excerpt, drawn: Tensor) -> MLMBatch:
-        """A batch of excerpts [B, …] with the stems ``drawn`` [B]."""
-        rows = stem_rows(self.config, len(drawn)).to(drawn.device)
-        mixtures, stems = excerpts.mixture[:, 0], excerpts.stems[rows, drawn[rows], 0]
+    def __call__(self, excerpts: Excerpt, sampled: Tensor) -> MLMBatch:
+        """A batch of excerpts [B, …] with the stems ``sampled`` [B]."""
+        rows = stem_rows(self.config, len(sampled)).to(sampled.device)
+        mixtures, stems = excerpts.mixture[:, 0], excerpts.stems[rows, sampled[rows], 0]
         codes = encode(self.vqvae, torch.cat([mixtures, stems]), self.config.levels)
-        mixture, stem = torch.split(codes, [len(drawn), len(rows)])
-        return MLMBatch(mixture, stem, drawn[rows], self.powers(mixtures[rows]))
+        mixture, stem = torch.split(codes, [len(sampled), len(rows)])
+        return MLMBatch(mixture, stem, sampled[rows], self.powers(mixtures[rows]))
 
     def powers(self, mixtures: Tensor) -> Tensor:
         """The power of mixtures [K, T] in bands, [K, bands, F']."""

@@ -115,29 +115,29 @@ class Crops:
     def __init__(self, crop: int, number: int, seed: int) -> None:
         self._crop, self.number, self.seed = crop, number, seed
 
-    def draw(self, index: int) -> Tensor:
+    def sample(self, index: int) -> Tensor:
         """Uniform random numbers [N, 3]: for stem, position and level."""
         return torch.rand(self.number, 3, generator=generator(self.seed, index))
 
-    def __call__(self, excerpts: Excerpt, drawn: Tensor) -> Tensor:
+    def __call__(self, excerpts: Excerpt, sampled: Tensor) -> Tensor:
         """Crops [B, N, crop] of excerpts [B, …], by random numbers [B, N, 3]."""
         sources = torch.cat([excerpts.mixture[:, None], excerpts.stems], dim=1)[:, :, 0]
         sounding = excerpts.stems[:, :, 0].abs().amax(dim=-1) > 1e-3
         sounding = sounding & excerpts.has_stems[:, None]
         count = sounding.sum(dim=1, keepdim=True)
-        pick, place, level = drawn.unbind(dim=-1)
+        pick, place, level = sampled.unbind(dim=-1)
         # the number, from one, of the chosen stem among those that sound
         rank = (pick * count).long() + 1
         reached = sounding.cumsum(dim=1)[:, None] >= rank[..., None]
         stem = reached.int().argmax(dim=-1)
-        alone = (torch.arange(self.number, device=drawn.device) % 2 == 1) & (count > 0)
+        alone = (torch.arange(self.number, device=sampled.device) % 2 == 1) & (count > 0)
         source = torch.where(alone, stem + 1, 0)
         length = sources.shape[-1]
         latest = max(length - self._crop, 0)
         start = (place * (latest + 1)).long().clamp_max(latest)
-        batch = torch.arange(len(sources), device=drawn.device)[:, None]
+        batch = torch.arange(len(sources), device=sampled.device)[:, None]
         first = (batch * sources.shape[1] + source) * length + start
-        offsets = torch.arange(min(self._crop, length), device=drawn.device)
+        offsets = torch.arange(min(self._crop, length), device=sampled.device)
         crops = sources.flatten()[first[..., None] + offsets]
         loud = crops.square().mean(dim=-1).sqrt()
         # a random level, as a third of the stems are too quiet to learn much from

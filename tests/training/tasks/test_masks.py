@@ -76,18 +76,18 @@ def test_a_batch_is_of_each_song_by_itself(channels: int) -> None:
     assert batch.stem_power.shape == batch.cross_power.shape == (5, 3, channels, 12, FRAMES)
     sums = BandSums(task.model.config)
     for index in range(5):
-        alone = sums.band_sums(songs.stems[index], float(sums.draw(index)))
+        alone = sums.band_sums(songs.stems[index], float(sums.sample(index)))
         assert all(torch.equal(part[index], own) for part, own in zip(batch, alone, strict=True))
 
 
 def test_some_excerpts_lose_their_highest_frequencies() -> None:
     sums = BandSums(masks_task().model.config, seed=3)
-    drawn = torch.stack([sums.draw(index) for index in range(400)])
-    assert torch.equal(drawn[7], sums.draw(7))
+    sampled = torch.stack([sums.sample(index) for index in range(400)])
+    assert torch.equal(sampled[7], sums.sample(7))
     assert not torch.equal(
-        drawn, torch.stack([BandSums(sums.config, 4).draw(n) for n in range(400)])
+        sampled, torch.stack([BandSums(sums.config, 4).sample(n) for n in range(400)])
     )
-    cut = drawn[drawn < 1]
+    cut = sampled[sampled < 1]
     assert len(cut) == pytest.approx(400 * module.LOWPASSED, abs=30)
     assert module.CUTOFFS[0] <= cut.min() < cut.max() <= module.CUTOFFS[1]
     noise = 0.1 * torch.randn(2, 2, FRAMES * HOP)

@@ -31,8 +31,8 @@ def songs(index: int = 0, separated: bool = True, number: int = 1) -> Excerpt:
 
 def cut(work: Crops, excerpts: Excerpt, first: int = 0) -> torch.Tensor:
     """Crops [B, N, T]."""
-    drawn = [work.draw(first + index) for index in range(len(excerpts.mixture))]
-    return work(excerpts, torch.stack(drawn))
+    sampled = [work.sample(first + index) for index in range(len(excerpts.mixture))]
+    return work(excerpts, torch.stack(sampled))
 
 
 def kind(crop: torch.Tensor) -> str:
