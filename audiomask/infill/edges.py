@@ -69,9 +69,11 @@ class EdgeExtendedSource:
         return samples
 
 
-def sides(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> tuple[Tensor, Tensor]:
-    """The sound [C, n] before and after a gap, from which models are estimated."""
-    context = round(_CONTEXT * source.sample_rate)
+def sides(
+    source: AudioSource, gap: Gap, gaps: Sequence[Gap], seconds: float = _CONTEXT
+) -> tuple[Tensor, Tensor]:
+    """The sound [C, n] before and after a gap, ``seconds`` at most, up to the next gap."""
+    context = round(seconds * source.sample_rate)
     low, high = neighbours(gap, gaps, source.frames)
     left = source.read(max(gap.start - context, low), gap.start)
     right = source.read(gap.stop, min(gap.stop + context, high))
