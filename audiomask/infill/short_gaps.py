@@ -1,10 +1,10 @@
 """Short gaps: filled by linear prediction (LPC) from the sound around them.
 
-A gap gets the mean of the fillings of three long autoregressive models. They reach over 45 to 91 ms,
-more than a period of the beats between neighbouring partials of a low chord, which shorter models
-cannot resolve. They are estimated by Burg's method, the samples by Janssen's equations
-(``audiomask.infill.autoregressive``; Janssen, Veldhuis and Vries 1986), as Mokrý and Rajmic (2024)
-recommend. The errors of different models partly cancel in their mean.
+A gap gets the mean of the fillings of three long autoregressive models. They reach over 45 to 91
+ms, as the close partials of a low chord need, which shorter models cannot tell apart. They are
+estimated by Burg's method, the samples by Janssen's equations (Janssen, Veldhuis and Vries 1986;
+``audiomask.infill.autoregressive``), as Mokrý and Rajmic (2024) recommend. The errors of different
+models partly cancel in their mean.
 """
 
 from __future__ import annotations
@@ -73,7 +73,10 @@ def fill_short(source: AudioSource, gap: Gap, gaps: Sequence[Gap] = ()) -> Tenso
     else:
         audio = torch.cat((before, before.new_zeros(len(before), gap.length), after), dim=1)
         filled = lpc_fill(audio, before.shape[1], before.shape[1] + gap.length, rate)
-    loudest = _MAX_GAIN * torch.cat((before, after), dim=1).abs().amax(dim=1, keepdim=True)
+    known = torch.cat((before, after), dim=1)
+    if not known.shape[1]:
+        return filled
+    loudest = _MAX_GAIN * known.abs().amax(dim=1, keepdim=True)
     return filled.clamp(-loudest, loudest).nan_to_num(0.0)
 
 
