@@ -18,8 +18,6 @@ from scipy.linalg import solve_toeplitz
 from scipy.linalg.blas import daxpy, ddot
 from torch import Tensor
 
-from audiomask.runtime.dependencies import torchaudio_functional
-
 #: coefficients for each missing sample (Janssen's rule), and the most for any gap
 _ORDER_RATIO, MAX_ORDER = 3, 1000
 #: samples of the longer side for each coefficient: with fewer the model overfits
@@ -228,10 +226,10 @@ def _covariance(response: Tensor, length: int, number: int) -> Tensor:
 
 def _all_pole_filter(inputs: Tensor, coefficients: Tensor) -> Tensor:
     """Filter inputs [T] by an all-pole model, from rest: [T]."""
-    unit = F.pad(coefficients.new_ones(1), (0, len(coefficients) - 1))
-    filtered = torchaudio_functional().lfilter(inputs[None], coefficients, unit, clamp=False)
-    made: Tensor = filtered[0]
-    return made
+    # here, not above: scipy.signal takes half a second to import
+    from scipy.signal import lfilter
+
+    return torch.from_numpy(lfilter([1.0], coefficients.numpy(), inputs.numpy()))
 
 
 def _correlate(audio: Tensor, weights: Tensor) -> Tensor:

@@ -37,6 +37,9 @@ class _Model:
 
 #: of order 2000, 3000 and 4000 at 44.1 kHz; for the choice see docs/short_gaps.md
 MODELS = (_Model(0.1, 2000 / 44_100), _Model(0.2, 3000 / 44_100), _Model(0.4, 4000 / 44_100))
+#: seconds of the longest gap that one model fills as well, in a tenth of the time: recordings
+#: may have thousands of clicks
+_CLICK, _CLICK_MODELS = 0.001, (_Model(0.05, 1000 / 44_100),)
 #: highest order, as a share of the samples on the longer side
 _COEFFICIENT_SHARE = 0.45
 #: seconds of the longest gap that is solved as a whole
@@ -81,7 +84,7 @@ def fill_short(source: AudioSource, gap: Gap, gaps: Sequence[Gap] = ()) -> Tenso
 
 
 def lpc_fill(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:
-    """The samples of a gap by the mean of MODELS.
+    """The samples of a gap by the mean of MODELS, or of a click by one model.
 
     At high sample rates the models fill the band below half of ``_RATE``; the band above it is
     filled by one of low order.
@@ -114,15 +117,16 @@ def lpc_fill(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:
 
 
 def _average_fill(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:
-    """The mean of the fillings by MODELS of the gap [start, stop) of audio, double [T]."""
+    """The mean of the models' fillings of the gap [start, stop) of audio, double [T]."""
+    models = MODELS if stop - start > _CLICK * sample_rate else _CLICK_MODELS
     total = audio.new_zeros(stop - start)
-    for model in MODELS:
+    for model in models:
         side = round(model.side * sample_rate)
         parts = [audio[max(start - side, 0) : start], audio[stop : stop + side]]
         longer = max(map(len, parts))
         order = min(round(model.reach * sample_rate), int(_COEFFICIENT_SHARE * longer))
         coefficients = burg(dithered(_of_one_level(parts)), order)
-        total += solve_gap(audio, start, stop, coefficients) / len(MODELS)
+        total += solve_gap(audio, start, stop, coefficients) / len(models)
     return total
 
 

@@ -97,9 +97,9 @@ def test_gaps_at_the_ends_of_a_file_go_on_with_its_one_side(start: int, stop: in
         assert ratio(found, audio, gap) > 40
 
 
-@pytest.mark.parametrize("sliver", [1, 30, 300, 1500, 1999, 2001, 3500])
+@pytest.mark.parametrize("sliver", [1, 300, 1999, 2001])
 def test_a_side_that_ends_is_known_as_far_as_it_goes(sliver: int) -> None:
-    audio = tones(1)
+    audio = tones(1)[:1]
     start = 20_000
     for before, gap in (
         (Gap(start - sliver - 9000, start - sliver), Gap(start, start + 500)),
@@ -140,7 +140,11 @@ def test_models_are_estimated_from_both_sides_alike(monkeypatch: pytest.MonkeyPa
     audio[:, 20_000:] *= 0.01
     filled(audio, Gap(20_000, 20_100))
     assert heard == [pytest.approx([1, 1], rel=1e-3)] * len(MODELS)
-    # but not from what is next to silence
+    # a click has one model
+    heard.clear()
+    filled(audio, Gap(20_000, 20_044))
+    assert len(heard) == 1
+    # what is next to silence counts less
     heard.clear()
     audio[:, 20_000:] *= 1e-4
     filled(audio, Gap(20_000, 20_100))
@@ -151,7 +155,7 @@ def test_long_gaps_get_both_sides_cross_faded() -> None:
     audio = tones(2)
     gap = Gap(20_000, 20_001 + int(LONGEST * RATE))
     assert ratio(filled(audio, gap), audio, gap) > 20
-    assert filled(audio, Gap(10, 80_000)).abs().max() <= 2 * audio.abs().max()
+    assert filled(audio, Gap(10, 30_000)).abs().max() <= 2 * audio.abs().max()
 
 
 @pytest.mark.parametrize("samples", [1, 2, 3, 10, 100])
