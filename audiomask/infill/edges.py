@@ -17,7 +17,7 @@ from audiomask.infill.gaps import Gap
 #: the longest extrapolation of a side, in seconds and as a share of the gap
 EXTENSION_SECONDS, _EXTENSION_SHARE = 0.06, 1 / 3
 #: seconds of sound that models are estimated from, and their order
-_CONTEXT, ORDER = 0.2, 1000
+_CONTEXT, _ORDER = 0.2, 1000
 
 
 class EdgeExtendedSource:
@@ -91,4 +91,4 @@ def _extrapolated(audio: Tensor, length: int) -> Tensor:
     """``length`` samples that continue audio [C, T]; none where T is less than that."""
     if audio.shape[1] < length or not length:
         return audio[:, :0]
-    return extrapolate(audio, length, min(ORDER, audio.shape[1] // 4))
+    return extrapolate(audio, length, min(_ORDER, audio.shape[1] // 4))

@@ -139,6 +139,18 @@ def test_tones_go_on_through_a_gap(length: int) -> None:
     assert (error / audio[:, start:stop].square().sum(dim=1)).max() < 1e-6
 
 
+def test_a_process_is_filled_as_well_as_by_its_true_model() -> None:
+    truth = torch.tensor([1, -1.9, 0.97], dtype=torch.double)
+    ours = ideal = 0.0
+    for seed in range(30):
+        audio = process(truth.tolist(), 600, seed)
+        found = interpolate(audio[None], 290, 310, 4)[0]
+        best = solve_gap(audio, 290, 310, truth)
+        ours += float((found - audio[290:310]).square().sum())
+        ideal += float((best - audio[290:310]).square().sum())
+    assert ours == pytest.approx(ideal, rel=0.05)
+
+
 @pytest.mark.parametrize(
     "audio",
     [
