@@ -17,7 +17,7 @@ from audiomask.infill.gaps import Gap
 #: the longest extrapolation of a side, in seconds and as a share of the gap
 EXTENSION_SECONDS, _EXTENSION_SHARE = 0.06, 1 / 3
 #: seconds of sound that models are estimated from, and their order
-_CONTEXT, ORDER = 0.2, 1000
+_CONTEXT, _ORDER = 0.2, 1000
 
 
 class EdgeExtendedSource:
@@ -69,9 +69,11 @@ class EdgeExtendedSource:
         return samples
 
 
-def sides(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> tuple[Tensor, Tensor]:
-    """The sound [C, n] before and after a gap, from which models are estimated."""
-    context = round(_CONTEXT * source.sample_rate)
+def sides(
+    source: AudioSource, gap: Gap, gaps: Sequence[Gap], seconds: float = _CONTEXT
+) -> tuple[Tensor, Tensor]:
+    """The sound [C, n] before and after a gap, ``seconds`` at most, up to the next gap."""
+    context = round(seconds * source.sample_rate)
     low, high = neighbours(gap, gaps, source.frames)
     left = source.read(max(gap.start - context, low), gap.start)
     right = source.read(gap.stop, min(gap.stop + context, high))
@@ -89,4 +91,4 @@ def _extrapolated(audio: Tensor, length: int) -> Tensor:
     """``length`` samples that continue audio [C, T]; none where T is less than that."""
     if audio.shape[1] < length or not length:
         return audio[:, :0]
-    return extrapolate(audio, length, min(ORDER, audio.shape[1] // 4))
+    return extrapolate(audio, length, min(_ORDER, audio.shape[1] // 4))

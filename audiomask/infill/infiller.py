@@ -17,10 +17,10 @@ from torch import Tensor
 from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.errors import AudiomaskError
 from audiomask.infill.context import GapContext, OffsetSource, envelope
-from audiomask.infill.edges import EdgeExtendedSource, sides
+from audiomask.infill.edges import EdgeExtendedSource
 from audiomask.infill.gaps import Gap
 from audiomask.infill.settings import InfillMethod, InfillSettings
-from audiomask.infill.short_gaps import PREDICTABLE_DB, fill_short, predictability_db
+from audiomask.infill.short_gaps import fill_short
 from audiomask.infill.splice import Patch, crossfade_bounds
 from audiomask.infill.views import ChannelView, without_dc
 from audiomask.networks.mlm.decoding import PerRecordingNoise, iterative_decode
@@ -34,9 +34,8 @@ _CONTEXT_FRAMES = 8
 AR_AND_TOKENS = "ar+tokens"
 #: seconds of crossfade a side
 FADE = 0.01
-#: seconds of the longest gap that autoregressive models fill better than tokens: in any recording,
-#: and in a predictable one
-AR_SECONDS, _PREDICTABLE_AR_SECONDS = 0.05, 0.1
+#: seconds of the longest gap that autoregressive models fill better than tokens
+AR_SECONDS = 0.12
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,8 @@ class Infiller:
         """The filling of a gap in all channels of the source, by the method of the settings."""
         method = self.settings.method
         if method == InfillMethod.auto:
-            method = InfillMethod.ar if _prefers_lpc(source, gap, gaps) else InfillMethod.tokens
+            short = gap.length <= AR_SECONDS * source.sample_rate
+            method = InfillMethod.ar if short else InfillMethod.tokens
         if method == InfillMethod.tokens:
             return self._fill_with_tokens(source, gap, gaps, fades)
         return Filling(
@@ -248,11 +248,3 @@ def sorted_by_start(fillings: Iterable[Filling], starts: Sequence[int]) -> Itera
         heapq.heappush(heap, (filling.start, number, filling))
         while heap and (coming is None or heap[0][0] <= coming):
             yield heapq.heappop(heap)[2]
-
-
-def _prefers_lpc(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> bool:
-    """Whether to fill a gap by linear prediction rather than tokens, by its length and sides."""
-    seconds = gap.length / source.sample_rate
-    if not AR_SECONDS < seconds <= _PREDICTABLE_AR_SECONDS:
-        return seconds <= AR_SECONDS
-    return predictability_db(*sides(source, gap, gaps)) >= PREDICTABLE_DB

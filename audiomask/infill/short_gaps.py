@@ -1,36 +1,30 @@
 """Short gaps: filled by linear prediction (LPC) from the sound around them.
 
-Predictable sound, such as solos, gets the mean of two predictors' fillings; other sound that of
-Janssen's method.
-
-The samples solve Janssen's equations (Janssen, Veldhuis and Vries 1986) around one gap, as Mokrý
-and Rajmic (2024) recommend. Predictors are estimated by least squares in both directions (Marple
-1980), which needs less sound than Burg's method for the same order, so that the sound is closer to
-stationary. The errors of two predictors partly cancel in their mean.
+A gap gets the mean of the fillings of three long autoregressive models. They reach over 45 to 91
+ms, as the close partials of a low chord need, which shorter models cannot tell apart. They are
+estimated by Burg's method, the samples by Janssen's equations (Janssen, Veldhuis and Vries 1986;
+``audiomask.infill.autoregressive``), as Mokrý and Rajmic (2024) recommend. The errors of different
+models partly cancel in their mean.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from scipy.fft import next_fast_len
-from scipy.linalg import solve_toeplitz
 from torch import Tensor
 
 from audiomask.audio.source import AudioSource, resample
-from audiomask.infill.autoregressive import interpolate, model_order, prediction_gain
-from audiomask.infill.edges import ORDER, sides
+from audiomask.infill.autoregressive import burg, dithered, extrapolate, interpolate, solve_gap
+from audiomask.infill.context import ramp
+from audiomask.infill.edges import sides
 from audiomask.infill.gaps import Gap
 
 
 @dataclass(frozen=True)
-class _Predictor:
-    """Settings of a linear predictor.
+class _Model:
+    """Settings of an autoregressive model.
 
     Attributes:
         side: seconds of sound on each side that it is estimated from.
@@ -41,22 +35,22 @@ class _Predictor:
     reach: float
 
 
-#: of order 600 and 1000 at 44.1 kHz; for the choice see docs/short_gaps.md
-PREDICTORS = (_Predictor(0.03, 600 / 44_100), _Predictor(0.05, 1000 / 44_100))
+#: of order 2000, 3000 and 4000 at 44.1 kHz; for the choice see docs/short_gaps.md
+MODELS = (_Model(0.1, 2000 / 44_100), _Model(0.2, 3000 / 44_100), _Model(0.4, 4000 / 44_100))
+#: seconds of the longest gap that one model fills as well, in a tenth of the time: recordings
+#: may have thousands of clicks
+_CLICK, _CLICK_MODELS = 0.001, (_Model(0.05, 1000 / 44_100),)
 #: highest order, as a share of the samples on the longer side
-_COEFFICIENT_SHARE = 0.46
-#: power of the noise added to regularize the fit, as a share of the sound's
-_NOISE = 1e-9
-#: seconds of sound that predictors need on either side, and of the longest gap that they fill
-MIN_SIDE, LONGEST = 0.01, 0.3
-#: sample rate of the predictors; recordings of twice that or more are decimated
+_COEFFICIENT_SHARE = 0.45
+#: seconds of the longest gap that is solved as a whole
+LONGEST = 0.3
+#: sample rate of the models; recordings of twice that or more are decimated
 _RATE = 44_100
-#: order of the filling above the predictors' band, in recordings of higher rates
-_ROUGH_ORDER = 200
-#: prediction gain, in dB, from which sound is predictable: most solos have more, most bands less
-PREDICTABLE_DB = 35.0
-#: highest order of Janssen's method
-_JANSSEN_ORDER = 1500
+#: order of the filling above the models' band, in recordings of higher rates, and the seconds a
+#: side that it is estimated from
+_ROUGH_ORDER, _ROUGH_SIDE = 200, 0.03
+#: the level of a side that counts as much as a louder one, as a share of that
+_QUIETEST = 1e-3
 #: largest sample of a filling, as a multiple of the largest one beside it
 _MAX_GAIN = 2.0
 
@@ -64,8 +58,8 @@ _MAX_GAIN = 2.0
 def fill_short(source: AudioSource, gap: Gap, gaps: Sequence[Gap] = ()) -> Tensor:
     """The samples of a short gap, by linear prediction.
 
-    Gaps up to LONGEST with predictable sound on both sides are filled by PREDICTORS, others by
-    Janssen's method. Every channel has its own models.
+    Gaps longer than LONGEST get both sides' extrapolations, cross-faded. Every channel has its own
+    models.
 
     Args:
         source: the recording.
@@ -75,40 +69,25 @@ def fill_short(source: AudioSource, gap: Gap, gaps: Sequence[Gap] = ()) -> Tenso
     Returns:
         float32 [C, gap.length], all finite.
     """
-    before, after = sides(source, gap, gaps)
-    start, stop = before.shape[1], before.shape[1] + gap.length
-    audio = torch.cat((before, before.new_zeros(len(before), gap.length), after), dim=1)
+    before, after = sides(source, gap, gaps, max(model.side for model in MODELS))
     rate = source.sample_rate
-    cut_off = min(start, after.shape[1]) < MIN_SIDE * rate
-    if gap.length > LONGEST * rate or cut_off or predictability_db(before, after) < PREDICTABLE_DB:
-        filled = janssen(audio, start, stop)
+    if gap.length > LONGEST * rate:
+        filled = _crossfaded(before, after, gap.length, rate)
     else:
-        filled = lpc_fill(audio, start, stop, rate)
-    loudest = _MAX_GAIN * audio.abs().amax(dim=1, keepdim=True)
+        audio = torch.cat((before, before.new_zeros(len(before), gap.length), after), dim=1)
+        filled = lpc_fill(audio, before.shape[1], before.shape[1] + gap.length, rate)
+    known = torch.cat((before, after), dim=1)
+    if not known.shape[1]:
+        return filled
+    loudest = _MAX_GAIN * known.abs().amax(dim=1, keepdim=True)
     return filled.clamp(-loudest, loudest).nan_to_num(0.0)
 
 
-def predictability_db(before: Tensor, after: Tensor) -> float:
-    """The lower prediction gain of the sound [C, n] on both sides of a gap, in dB.
-
-    Minus infinity where a side has less than eight samples.
-    """
-    if min(before.shape[1], after.shape[1]) < 8:
-        return -math.inf
-    return min(prediction_gain(side, min(ORDER, side.shape[1] // 4)) for side in (before, after))
-
-
-def janssen(audio: Tensor, start: int, stop: int) -> Tensor:
-    """The samples [start, stop) of audio [C, T] by Janssen's method."""
-    longer = max(start, audio.shape[1] - stop)
-    return interpolate(audio, start, stop, model_order(stop - start, longer, _JANSSEN_ORDER))
-
-
 def lpc_fill(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:
-    """The samples of a gap by the mean of PREDICTORS.
+    """The samples of a gap by the mean of MODELS, or of a click by one model.
 
-    At high sample rates the predictors fill the band below half of ``_RATE``; the band above it is
-    filled by Janssen's method with a low order.
+    At high sample rates the models fill the band below half of ``_RATE``; the band above it is
+    filled by one of low order.
 
     Args:
         audio: [C, T], the gap and the sound on its sides. Samples in the gap are ignored.
@@ -124,10 +103,10 @@ def lpc_fill(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:
             [_average_fill(one, start, stop, sample_rate) for one in audio.double()]
         ).float()
     # The resampler mixes samples of the gap with those beside it, so that they must be set.
-    side = round(PREDICTORS[0].side * sample_rate)
+    side = round(_ROUGH_SIDE * sample_rate)
     low, high = max(start - side, 0), min(stop + side, audio.shape[1])
     rough = audio.clone()
-    rough[:, start:stop] = interpolate(audio[:, low:high], start - low, stop - low, _ROUGH_ORDER, 1)
+    rough[:, start:stop] = interpolate(audio[:, low:high], start - low, stop - low, _ROUGH_ORDER)
     slow = resample(rough, factor, 1)
     first, last = -(-start // factor), -(-stop // factor)
     change = torch.zeros_like(slow)
@@ -138,85 +117,41 @@ def lpc_fill(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:
 
 
 def _average_fill(audio: Tensor, start: int, stop: int, sample_rate: int) -> Tensor:
-    """The mean of the fillings by PREDICTORS of the gap [start, stop) of audio, double [T]."""
+    """The mean of the models' fillings of the gap [start, stop) of audio, double [T]."""
+    models = MODELS if stop - start > _CLICK * sample_rate else _CLICK_MODELS
     total = audio.new_zeros(stop - start)
-    for model in PREDICTORS:
+    for model in models:
         side = round(model.side * sample_rate)
         parts = [audio[max(start - side, 0) : start], audio[stop : stop + side]]
-        shorter, longer = sorted(map(len, parts))
-        order = min(round(model.reach * sample_rate), int(_COEFFICIENT_SHARE * longer), shorter)
-        parts = [part for part in parts if len(part) > order and part.any()]
-        if order and parts:  # otherwise both sides are silent
-            total += solve_gap(audio, start, stop, fit_predictor(parts, order)) / len(PREDICTORS)
+        longer = max(map(len, parts))
+        order = min(round(model.reach * sample_rate), int(_COEFFICIENT_SHARE * longer))
+        coefficients = burg(dithered(_of_one_level(parts)), order)
+        total += solve_gap(audio, start, stop, coefficients) / len(models)
     return total
 
 
-def fit_predictor(parts: Sequence[Tensor], order: int) -> Tensor:
-    """Coefficients of one linear predictor of several passages, by least squares.
+def _of_one_level(parts: Sequence[Tensor]) -> list[Tensor]:
+    """Passages [T] of the same mean power; quiet ones are raised by 1 / _QUIETEST at most.
 
-    They minimize the squared forward and backward prediction errors, summed over all passages (the
-    modified covariance method). The model may be unstable as a recursive filter.
-
-    Args:
-        parts: double [T] each, T more than ``order``; not all silent.
-        order: how many coefficients.
-
-    Returns:
-        double [order + 1]: e(t) = Σ a(j) x(t - j), a(0) = 1.
+    Otherwise the louder side of a gap decides the model alone. A quiet side's partials are lost in
+    the louder one's errors, although the gap's equations need both.
     """
-    loudest = max(float(part.abs().max()) for part in parts)
-    products = torch.from_numpy(_covariance_sums([(p / loudest).numpy() for p in parts], order))
-    # a backward error is a forward one with reversed coefficients
-    products += products.flip(0, 1).T.clone()
-    system, goal = products[1:, 1:], products[0, 1:]
-    system.diagonal().add_(_NOISE * system.diagonal().mean())
-    factor = torch.linalg.cholesky(system, upper=True)
-    found = torch.cholesky_solve(-goal[:, None], factor, upper=True)[:, 0]
-    return torch.cat((found.new_ones(1), found))
+    levels = [float(part.square().mean().sqrt()) if len(part) else 0.0 for part in parts]
+    loudest = max(levels)
+    if not loudest:
+        return list(parts)
+    pairs = zip(parts, levels, strict=True)
+    return [part / max(level, _QUIETEST * loudest) for part, level in pairs]
 
 
-def _covariance_sums(
-    parts: Sequence[npt.NDArray[np.float64]], order: int
-) -> npt.NDArray[np.float64]:
-    """Sums of x(t - i) x(t - j) over all t of all parts [T], from ``order`` to T - 1.
-
-    Returns:
-        [order + 1, order + 1], i and j from 0 to ``order``; zeros below the diagonal.
-    """
-    total = np.zeros((order + 1, order + 1))
-    for part in parts:
-        # circular wrap-around does not reach the lags wanted
-        size = next_fast_len(len(part), real=True)
-        spectrum = np.fft.rfft(part, size) * np.fft.rfft(part[order:], size).conj()
-        row = np.fft.irfft(spectrum, size)[: order + 1][::-1]
-        total[0] += row
-        # in the next row, every sum begins and ends a sample earlier
-        added, dropped = part[:order][::-1], part[len(part) - order :][::-1]
-        for index in range(order):
-            row = row[:-1] + added[index] * added[index:] - dropped[index] * dropped[index:]
-            total[index + 1, index + 1 :] += row
-    return total
-
-
-def solve_gap(audio: Tensor, start: int, stop: int, coefficients: Tensor) -> Tensor:
-    """The samples of a gap that minimize the sum of squared prediction errors.
-
-    Args:
-        audio: double [T], at least ``order`` samples on each side; those in the gap are ignored.
-        start, stop: samples [start, stop) of the gap.
-        coefficients: double [order + 1], of any predictor.
-
-    Returns:
-        double [stop - start].
-    """
-    order, length = len(coefficients) - 1, stop - start
-    known = audio[start - order : stop + order].numpy().copy()
-    known[order : order + length] = 0
-    # the normal equations are Toeplitz: the autocorrelation of the coefficients
-    size = next_fast_len(len(known), real=True)
-    power = np.square(np.abs(np.fft.rfft(coefficients.numpy(), size)))
-    column = np.zeros(length)
-    lags = np.fft.irfft(power, size)[: min(order + 1, length)]
-    column[: len(lags)] = lags
-    made = np.fft.irfft(np.fft.rfft(known, size) * power, size)[order : order + length]
-    return torch.from_numpy(solve_toeplitz(column, -made, check_finite=False))
+def _crossfaded(before: Tensor, after: Tensor, length: int, sample_rate: int) -> Tensor:
+    """``length`` samples [C, length] from the extrapolations of both sides [C, n], cross-faded."""
+    order = round(MODELS[0].reach * min(sample_rate, _RATE))
+    left, right = (
+        extrapolate(side, length, min(order, side.shape[1] // 4))
+        for side in (before, after.flip(1))
+    )
+    shorter, longer = sorted((before.shape[1], after.shape[1]))
+    if shorter < longer // 4:  # too little to go on with
+        return left if before.shape[1] == longer else right.flip(1)
+    return torch.lerp(left, right.flip(1), ramp(length))

@@ -90,7 +90,8 @@ def test_channels_by_name(call, tiny, tmp_path):
     before = soundfile.read("a.wav", dtype="float64")[0]
     after, _ = fill(call, tiny, "a.wav", "--gap", "0:00.5-0:00.6", "--channel", "right")
     assert unchanged(before, after, (22_050, 26_460, 1))
-    assert (before[23_000:26_000, 1] != after[23_000:26_000, 1]).all()
+    # 16 bits of a filling may be those of the original here and there
+    assert (before[23_000:26_000, 1] != after[23_000:26_000, 1]).mean() > 0.9
     done = call("infill", "a.wav", "--gap", "0.5:0.6", "--channel", "3", "--dry-run")
     assert done.status == 2
     assert "no channel '3'" in done.error_line()
@@ -113,8 +114,8 @@ def test_rests_are_left_alone(call, tiny, tmp_path):
     assert np.array_equal(before, after)
     assert "left: rest" in done.err
     # but what is named is filled
-    after, _ = fill(call, tiny, "a.wav", "--gap", "4:4.1")
-    assert after[int(4.02 * RATE) : int(4.08 * RATE)].any()
+    after, _ = fill(call, tiny, "a.wav", "--gap", "4:4.2")
+    assert after[int(4.02 * RATE) : int(4.18 * RATE)].any()
     # and what may be longer
     entries = found(call, "a.wav", "--max-gap", "2")
     assert [entry.get("left") for entry in entries] == [None, "rest"]

@@ -2,25 +2,17 @@
 
 import math
 
-import numpy as np
 import pytest
+import scipy.signal
 import torch
 from signals import gaussian_noise, tone
 from torch import Tensor
 
 from audiomask.audio.source import MemorySource
 from audiomask.infill import short_gaps
-from audiomask.infill.autoregressive import burg, least_squares
+from audiomask.infill.autoregressive import burg, interpolate
 from audiomask.infill.gaps import Gap
-from audiomask.infill.short_gaps import (
-    LONGEST,
-    MIN_SIDE,
-    PREDICTORS,
-    fill_short,
-    fit_predictor,
-    lpc_fill,
-    solve_gap,
-)
+from audiomask.infill.short_gaps import LONGEST, MODELS, fill_short, lpc_fill
 
 RATE = 44_100
 
@@ -54,37 +46,18 @@ def ratio(found: Tensor, audio: Tensor, gap: Gap) -> float:
     return float(10 * shares.min().log10())
 
 
-def test_a_model_makes_the_errors_both_ways_least() -> None:
-    parts, order = [noise(60).cumsum(0), noise(50, 1)], 7
-    rows = [part.unfold(0, order + 1, 1) for part in parts]
-    errors = torch.cat([row for each in rows for row in (each.flip(1), each)])
-    wanted = torch.linalg.lstsq(errors[:, 1:], -errors[:, :1]).solution[:, 0]
-    found = fit_predictor(parts, order)
-    assert found[0] == 1
-    assert torch.allclose(found[1:], wanted, atol=1e-6)
-    # whatever the level
-    assert torch.allclose(fit_predictor([1e-30 * part for part in parts], order), found)
-
-
-def test_damped_partials_without_noise_are_found_from_few_samples() -> None:
-    time = torch.arange(40, dtype=torch.double)
-    wave = torch.cos(0.3 * time) + 0.5 * torch.cos(1.1 * time + 1)
-    roots = torch.from_numpy(np.exp(1j * np.array([0.3, -0.3, 1.1, -1.1])))
-    assert torch.allclose(
-        fit_predictor([wave], 4), torch.from_numpy(np.poly(roots).real), atol=1e-4
-    )
-
-
-@pytest.mark.parametrize("length", [1, 2, 9, 10, 11, 60])
-@pytest.mark.parametrize("order", [1, 10])
-def test_samples_solve_the_same_equations_as_janssens(length: int, order: int) -> None:
-    audio = noise(200).cumsum(0)
-    start, stop = 80, 80 + length
-    coefficients = burg([audio], order)
-    wanted = least_squares(audio, start, stop, coefficients)
-    holed = audio.clone()
-    holed[start:stop] = math.nan
-    assert torch.allclose(solve_gap(holed, start, stop, coefficients), wanted, atol=1e-6)
+def beating(seconds: float = 1.2) -> Tensor:
+    """A low chord of decaying inharmonic strings, every partial twice 0.4 Hz apart, [1, T]."""
+    time = torch.arange(round(seconds * RATE)) / RATE
+    made = torch.zeros(len(time), dtype=torch.double)
+    for string, root in enumerate((55.0, 69.3, 82.4, 110.0)):
+        for partial in range(1, 25):
+            pitch = partial * root * math.sqrt(1 + 4e-4 * partial**2)
+            phase = string + 1.7 * partial**2
+            for apart in (-0.2, 0.2):
+                wave = torch.sin(2 * math.pi * (pitch + apart) * time.double() + phase)
+                made += wave * torch.exp(-time * (0.5 + 0.02 * partial)) / partial
+    return (0.05 * made + 1e-4 * noise(len(time))).float()[None]
 
 
 @pytest.mark.parametrize("length", [1, 50, 882, 4000])
@@ -124,27 +97,72 @@ def test_gaps_at_the_ends_of_a_file_go_on_with_its_one_side(start: int, stop: in
         assert ratio(found, audio, gap) > 40
 
 
-def test_janssens_method_where_the_models_lack_sound_or_the_gap_is_long(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def fake(name: str) -> None:
-        def fill(audio: Tensor, start: int, stop: int, *_: int) -> Tensor:
-            used.append(name)
-            return audio[:, start:stop]
+@pytest.mark.parametrize("sliver", [1, 300, 1999, 2001])
+def test_a_side_that_ends_is_known_as_far_as_it_goes(sliver: int) -> None:
+    audio = tones(1)[:1]
+    start = 20_000
+    for before, gap in (
+        (Gap(start - sliver - 9000, start - sliver), Gap(start, start + 500)),
+        (Gap(start + 500 + sliver, start + 9000 + sliver), Gap(start, start + 500)),
+    ):
+        assert ratio(filled(audio, gap, RATE, before), audio, gap) > 30
 
-        monkeypatch.setattr(short_gaps, name, fill)
 
-    used: list[str] = []
-    fake("janssen")
-    fake("lpc_fill")
-    audio, least, longest = tones(1), round(MIN_SIDE * RATE), int(LONGEST * RATE)
-    filled(audio, Gap(least, least + 100))
-    filled(audio, Gap(15_000, 15_000 + longest))
-    assert used == ["lpc_fill"] * 2
-    filled(audio, Gap(least - 1, least + 100))
-    filled(audio, Gap(RATE - least - 99, RATE - least + 1))
-    filled(audio, Gap(15_000, 15_001 + longest))
-    assert used[2:] == ["janssen"] * 3
+@pytest.mark.parametrize("milliseconds", [20, 80])
+def test_a_low_chord_needs_long_models(milliseconds: int) -> None:
+    audio = beating()
+    gap = Gap(25_000, 25_000 + milliseconds * RATE // 1000)
+    ours = ratio(filled(audio, gap), audio, gap)
+    near = audio[:, gap.start - 4410 : gap.stop + 4410]
+    short = interpolate(near, 4410, 4410 + gap.length, 1000)
+    assert ours > 20
+    assert ours > ratio(short, audio, gap) + 6
+
+
+@pytest.mark.parametrize("cutoff", [1000, 4000, 16_000])
+def test_sound_without_high_frequencies_is_filled_as_well(cutoff: int) -> None:
+    audio = beating()
+    sections = scipy.signal.butter(16, cutoff, fs=RATE, output="sos")
+    audio = torch.from_numpy(scipy.signal.sosfiltfilt(sections, audio.double().numpy()).copy())
+    gap = Gap(25_000, 25_000 + 2205)
+    assert ratio(filled(audio.float(), gap), audio.float(), gap) > 15
+
+
+def test_models_are_estimated_from_both_sides_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[list[float]] = []
+
+    def listen(parts: list[Tensor], order: int) -> Tensor:
+        heard.append([float(part.square().mean().sqrt()) for part in parts])
+        return burg(parts, order)
+
+    monkeypatch.setattr(short_gaps, "burg", listen)
+    audio = tones(1)[:1]
+    audio[:, 20_000:] *= 0.01
+    filled(audio, Gap(20_000, 20_100))
+    assert heard == [pytest.approx([1, 1], rel=1e-3)] * len(MODELS)
+    # a click has one model
+    heard.clear()
+    filled(audio, Gap(20_000, 20_044))
+    assert len(heard) == 1
+    # what is next to silence counts less
+    heard.clear()
+    audio[:, 20_000:] *= 1e-4
+    filled(audio, Gap(20_000, 20_100))
+    assert heard == [pytest.approx([1, 1e-3], rel=0.1)] * len(MODELS)
+
+
+def test_long_gaps_get_both_sides_cross_faded() -> None:
+    audio = tones(2)
+    gap = Gap(20_000, 20_001 + int(LONGEST * RATE))
+    assert ratio(filled(audio, gap), audio, gap) > 20
+    assert filled(audio, Gap(10, 30_000)).abs().max() <= 2 * audio.abs().max()
+
+
+@pytest.mark.parametrize("samples", [1, 2, 3, 10, 100])
+def test_very_short_recordings(samples: int) -> None:
+    audio = tones(0.1)[:, :samples]
+    for start, stop in {(0, 1), (samples - 1, samples), (samples // 2, samples // 2 + 1)}:
+        assert filled(audio, Gap(start, stop)).abs().max() <= 1
 
 
 def test_channels_have_models_of_their_own() -> None:
@@ -158,8 +176,8 @@ def test_channels_have_models_of_their_own() -> None:
 def test_the_mean_of_all_models(monkeypatch: pytest.MonkeyPatch) -> None:
     audio = noise(20_000).cumsum(0)[None].float()
     fillings = []
-    for model in PREDICTORS:
-        monkeypatch.setattr(short_gaps, "PREDICTORS", (model,))
+    for model in MODELS:
+        monkeypatch.setattr(short_gaps, "MODELS", (model,))
         fillings.append(lpc_fill(audio, 9000, 9300, RATE))
     monkeypatch.undo()
     found = lpc_fill(audio, 9000, 9300, RATE)
