@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, ClassVar, Self
+from typing import BinaryIO, ClassVar, Self, TypeAlias
 
 from audiomask.audio.atomic import write_error
 from audiomask.audio.names import is_audio
@@ -15,7 +15,9 @@ from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job
 from audiomask.errors import UsageError
 
-_Entry = Mapping[str, str | float | bool]
+#: a value of a line
+Value: TypeAlias = str | float | bool | Sequence[Mapping[str, "Value"]]
+Entry: TypeAlias = Mapping[str, Value]
 
 
 def check_report(
@@ -113,7 +115,7 @@ class JobReport:
         if self._file is not None:
             self._file.rewrite(self._end)
 
-    def _add_entries(self, job: Job, entries: Sequence[_Entry]) -> None:
+    def _add_entries(self, job: Job, entries: Sequence[Entry]) -> None:
         """Add lines about a file, before its outputs are renamed to their names."""
         self._write(job, [{"file": _name(job)} | dict(entry) for entry in entries])
 
@@ -121,7 +123,7 @@ class JobReport:
         """Add the line of a file that failed, in place of its earlier lines."""
         self._write(job, [{"file": _name(job), "error": why}])
 
-    def _write(self, job: Job, entries: Sequence[_Entry]) -> None:
+    def _write(self, job: Job, entries: Sequence[Entry]) -> None:
         lines = [json.dumps(entry) for entry in entries]
         if self._file is not None:
             self._put(self._file, _name(job), lines)

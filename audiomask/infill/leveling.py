@@ -22,9 +22,10 @@ from audiomask.infill.passages import read_known
 
 #: seconds of a window; bands; seconds a side whose power is the goal
 _WINDOW, _BANDS, _SIDE = 0.046, 24, 0.5
-#: the most that a band is raised, lowered, and that the whole is raised beyond it, in dB. What
-#: is not there cannot be raised: noise would come up.
-_RAISED, _LOWERED, _RAISED_TOGETHER = 8.0, 40.0, 8.0
+#: the most that a band is raised, is lowered, and that the loud bands are raised beyond it, in dB
+_RAISED, _LOWERED, _RAISED_TOGETHER = 4.0, 40.0, 10.0
+#: bands within the first number of dB of the loudest are raised together, beyond the second none
+_LOUD = 10.0, 20.0
 #: seconds over which a filling's own power is averaged, and over which the gain sets in
 _SMOOTH, _ONSET = 0.25, 0.06
 #: above this frequency, in Hz, no more power than the surroundings have within this many Hz, by
@@ -83,10 +84,16 @@ def match_level(
     decibels = 10 * ((goal + least) / (own + least)).log10()
     decibels = decibels.clamp(-_LOWERED, _RAISED)
     lifted = own * 10 ** (decibels / 10)
-    missing = 10 * (
-        (goal + least).sum(dim=1, keepdim=True) / (lifted + least).sum(dim=1, keepdim=True)
-    ).log10()
-    decibels = decibels + missing.clamp(-_LOWERED, _RAISED_TOGETHER)
+    missing = (
+        10
+        * (
+            (goal + least).sum(dim=1, keepdim=True) / (lifted + least).sum(dim=1, keepdim=True)
+        ).log10()
+    )
+    # loudness is that of the loudest bands; to raise others as well would change the tone
+    below = 10 * (goal / goal.amax(dim=1, keepdim=True).clamp_min(1e-30) + _FLOOR).log10()
+    loud = ((below + _LOUD[1]) / (_LOUD[1] - _LOUD[0])).clamp(0, 1)
+    decibels = decibels + loud * missing.clamp(-_LOWERED, _RAISED_TOGETHER)
     distance = torch.minimum(at - span.start, span.stop - at) / (_ONSET * rate)
     onset = (0.5 - 0.5 * torch.cos(math.pi * distance.clamp(0, 1))).double()
     gain = 10 ** (from_bands(decibels * onset, weights) / 20)

@@ -36,8 +36,9 @@ _SIDE, _SHIFT, _WEIGHT = 0.15, 1.75, 0.1
 _FEWEST = 64
 #: root mean square of the half second on each side below which the surroundings are silent
 _SILENT, _SILENT_SIDE = 1e-3, 0.5
-#: a match is good below this distance, or with this correlation below a larger one
-_GOOD, _CORRELATED, _USABLE = 0.3, 0.4, 0.6
+#: a match is good below this distance plus so much of the correlation, and below the last one.
+#: Speech and singing, where a passage brings other words, do not correlate: more is asked of them.
+_GOOD, _GOOD_SLOPE, _USABLE = 0.1, 0.6, 0.6
 #: seconds of known sound among which a distance says something
 _LEAST_SOUND = 20.0
 
@@ -52,7 +53,7 @@ class Passage:
         start: its first sample, at the rate of the recording with the gap.
         distance: of its surroundings from the gap's, over the median of all places: 0 for equal
             ones, about 1 for any.
-        correlation: of the samples beside it with those beside the gap, mean of both sides, -1 to 1.
+        correlation: of the samples beside it with those beside the gap, the mean of both sides.
         foreign: whether it lies in the other recording.
         searched: seconds of known sound among which it was found.
     """
@@ -71,8 +72,8 @@ class Passage:
     @property
     def matches(self) -> bool:
         """Whether it is better than a filling without it is likely to be."""
-        good = self.distance < _GOOD or self.correlation > _CORRELATED
-        return good and self.distance < _USABLE and self.searched >= _LEAST_SOUND
+        most = min(_GOOD + _GOOD_SLOPE * max(self.correlation, 0), _USABLE)
+        return self.distance < most and self.searched >= _LEAST_SOUND
 
 
 class PassageFinder:
