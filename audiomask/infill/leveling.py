@@ -26,8 +26,9 @@ _WINDOW, _BANDS, _SIDE = 0.046, 24, 0.5
 _RAISED, _LOWERED, _RAISED_TOGETHER = 4.0, 40.0, 10.0
 #: bands within the first number of dB of the loudest are raised together, beyond the second none
 _LOUD = 10.0, 20.0
-#: seconds over which a filling's own power is averaged, and over which the gain sets in
-_SMOOTH, _ONSET = 0.25, 0.06
+#: seconds over which a filling's own power is averaged, over which gains above and below one set
+#: in, and over which the result fades in
+_SMOOTH, _ONSET, _CUT_ONSET, _FADE = 0.25, 0.06, 0.02, 0.015
 #: above this frequency, in Hz, no more power than the surroundings have within this many Hz, by
 #: this many dB
 _HIGH, _NEAR, _HEADROOM = 2000.0, 250.0, 6.0
@@ -94,13 +95,19 @@ def match_level(
     below = 10 * (goal / goal.amax(dim=1, keepdim=True).clamp_min(1e-30) + _FLOOR).log10()
     loud = ((below + _LOUD[1]) / (_LOUD[1] - _LOUD[0])).clamp(0, 1)
     decibels = decibels + loud * missing.clamp(-_LOWERED, _RAISED_TOGETHER)
-    distance = torch.minimum(at - span.start, span.stop - at) / (_ONSET * rate)
-    onset = (0.5 - 0.5 * torch.cos(math.pi * distance.clamp(0, 1))).double()
-    gain = 10 ** (from_bands(decibels * onset, weights) / 20)
-    gain = gain * _within_bandwidth(power, gain, whole, inside, rate / size)
+    distance = torch.minimum(at - span.start, span.stop - at) / rate
+    slow, fast = (
+        (0.5 - 0.5 * torch.cos(math.pi * (distance / seconds).clamp(0, 1))).double()
+        for seconds in (_ONSET, _CUT_ONSET)
+    )
+    decibels = decibels * torch.where(decibels > 0, slow, fast)
+    gain = 10 ** (from_bands(decibels, weights) / 20)
+    settled = inside & (distance >= min(_ONSET, span.length / rate / 3))
+    if bool(settled.any()):
+        gain = gain * _within_bandwidth(power, gain, whole, settled, rate / size)
     found = istft(spectra * gain, size, hop)[:, span.start - low : span.stop - low].float()
     # the ends as they are, so that joins fit
-    fade = min(round(_ONSET / 2 * rate), made.shape[1] // 2)
+    fade = min(round(_FADE * rate), made.shape[1] // 2)
     share = torch.ones(made.shape[1])
     share[:fade] = ramp(fade)
     share[made.shape[1] - fade :] = ramp(fade).flip(0)

@@ -12,8 +12,9 @@ from torch import Tensor
 from audiomask.audio.source import MemorySource
 from audiomask.errors import AudiomaskError, UsageError
 from audiomask.infill import infiller as module
+from audiomask.infill.choice import AR_SECONDS
 from audiomask.infill.gaps import Gap, merge_gaps
-from audiomask.infill.infiller import AR_AND_TOKENS, AR_SECONDS, FADE, Filling, Infiller
+from audiomask.infill.infiller import AR_AND_TOKENS, FADE, Filling, Infiller
 from audiomask.infill.settings import InfillMethod, InfillSettings
 from audiomask.networks.mlm import MaskedLM
 from audiomask.networks.mlm.decoding import Decoded
@@ -36,7 +37,7 @@ def fill(maker: Infiller, audio: Tensor, gaps: Sequence[Gap], rate: int = RATE) 
 @settings(max_examples=25)
 @given(
     st.data(),
-    st.sampled_from([InfillMethod.auto, InfillMethod.tokens, InfillMethod.ar]),
+    st.sampled_from(InfillMethod),
     st.sampled_from([0.0, 1.0]),
     st.sampled_from([RATE, 16_000]),
 )
@@ -72,7 +73,9 @@ def test_fillings_keep_to_the_gaps_and_their_crossfades(
                 assert filling.stop <= other.start or filling.start >= other.stop
         assert filling.samples.shape == (1, filling.stop - filling.start)
         assert filling.samples.isfinite().all()
-        if method != InfillMethod.auto:
+        if method == InfillMethod.passage:
+            assert filling.method in (InfillMethod.passage, AR_AND_TOKENS, InfillMethod.tokens)
+        elif method != InfillMethod.auto:
             assert filling.method == method
         else:
             # noise cannot be foreseen
@@ -127,9 +130,9 @@ def test_edges_are_what_goes_on_from_the_sides(
     ("milliseconds", "noisy", "method"),
     [
         (40, True, InfillMethod.ar),
-        (80, True, AR_AND_TOKENS),
-        (80, False, InfillMethod.ar),
-        (120, False, AR_AND_TOKENS),
+        (110, True, InfillMethod.ar),
+        (110, False, InfillMethod.ar),
+        (130, False, AR_AND_TOKENS),
     ],
 )
 def test_the_method_suits_length_and_sound(
