@@ -12,7 +12,7 @@ from audiomask.audio.spectra import mel_magnitudes
 
 #: window in samples at 44.1 kHz and mel bands; a hop is an eighth of the window
 _WINDOW, _BANDS = 1024, 40
-#: compression of magnitudes before their rises are summed, log10(1 + c m)
+#: compression of magnitudes in which onsets are looked for
 _COMPRESSION = 100.0
 #: seconds on each side among which an onset is the largest, and over which the flux is averaged
 _PEAK, _AVERAGE = 0.03, 0.1
@@ -22,12 +22,13 @@ _ABOVE, _SHARE = 0.02, 1.2
 _TOLERANCE, _JOIN = 0.05, 0.015
 
 
-def spectral_flux(audio: Tensor, sample_rate: int) -> tuple[Tensor, float]:
-    """Mean rise of compressed mel magnitudes over the bands, frame by frame.
+def spectral_flux(audio: Tensor, sample_rate: int, compression: float = 0) -> tuple[Tensor, float]:
+    """Mean rise of mel magnitudes over the bands, frame by frame.
 
     Args:
         audio: [C, T]; channels are averaged.
         sample_rate: samples a second.
+        compression: of magnitudes, log10(1 + c m); none if 0.
 
     Returns:
         [F], and the frames a second.
@@ -35,9 +36,10 @@ def spectral_flux(audio: Tensor, sample_rate: int) -> tuple[Tensor, float]:
     size = 1 << round(math.log2(_WINDOW * sample_rate / 44_100))
     hop = size // 8
     mel = mel_magnitudes(audio.mean(dim=0), size, hop, _BANDS, sample_rate)
-    logs = (1 + _COMPRESSION * mel).log10()
+    if compression:
+        mel = (1 + compression * mel).log10()
     # two frames apart: a window rises over more than a hop
-    rises = (logs[:, 2:] - logs[:, :-2]).clamp_min(0).mean(dim=0)
+    rises = (mel[:, 2:] - mel[:, :-2]).clamp_min(0).mean(dim=0)
     return F.pad(rises, (1, 1)), sample_rate / hop
 
 
@@ -48,7 +50,7 @@ def onsets(audio: Tensor, sample_rate: int) -> list[float]:
         audio: [C, T].
         sample_rate: samples a second.
     """
-    flux, frames = spectral_flux(audio, sample_rate)
+    flux, frames = spectral_flux(audio, sample_rate, _COMPRESSION)
     near, wide = (round(seconds * frames) for seconds in (_PEAK, _AVERAGE))
     row = flux[None, None]
     largest = F.max_pool1d(row, 2 * near + 1, 1, near)[0, 0]
@@ -96,6 +98,7 @@ def join_flux(estimate: Tensor, target: Tensor, sample_rate: int, within: tuple[
     """
     worst = -math.inf
     fluxes = [spectral_flux(audio, sample_rate) for audio in (estimate, target)]
+    least = 1e-3 * float(fluxes[1][0].mean()) + 1e-9
     for edge in within:
         seconds = edge / sample_rate
         peaks = []
@@ -103,7 +106,7 @@ def join_flux(estimate: Tensor, target: Tensor, sample_rate: int, within: tuple[
             span = slice(
                 max(round((seconds - _JOIN) * frames), 0), round((seconds + _JOIN) * frames) + 1
             )
-            peaks.append(float(flux[span].max()) + 1e-3)
+            peaks.append(float(flux[span].max()) + least)
         worst = max(worst, 10 * math.log10(peaks[0] / peaks[1]))
     return worst
 
