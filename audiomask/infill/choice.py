@@ -62,9 +62,9 @@ class MethodChooser:
             return Choice(InfillMethod.ar)
         finder = self._finder(gap.channels)
         found = finder.find(gap)
-        if automatic:
-            found = [passage for passage in found if passage.matches]
-        if not found:
+        if automatic:  # the others are offered after those that match
+            found.sort(key=lambda passage: not passage.matches)
+        if not found or (automatic and not found[0].matches):
             return Choice(InfillMethod.tokens)
         chosen = found[min(self.settings.choice, len(found)) - 1]
         origin = finder.other if chosen.foreign else finder.source
