@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from audiomask.audio.atomic import write_error
 from audiomask.cli.gaps import FoundGap
-from audiomask.cli.job_report import Entry, JobReport, Value
+from audiomask.cli.job_report import JobReport, Value
 from audiomask.cli.outputs import Job
 from audiomask.infill.gaps import name_channels
 
@@ -47,7 +47,7 @@ class GapReport(JobReport):
         self._add_entries(job, [place | _entry(one, source, self.other) for one in ordered])
 
 
-def _entry(found: FoundGap, source: "AudioFile", other: str) -> Entry:
+def _entry(found: FoundGap, source: "AudioFile", other: str) -> dict[str, Value]:
     """The line of a gap, with times to the microsecond, which is less than a sample."""
     gap, rate = found.gap, source.sample_rate
     entry: dict[str, Value] = {

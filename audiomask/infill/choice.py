@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from audiomask.audio.source import AudioSource
 from audiomask.infill.gaps import Gap
-from audiomask.infill.passages import Passage, PassageFinder, like
+from audiomask.infill.passages import Passage, PassageFinder
 from audiomask.infill.settings import InfillMethod, InfillSettings
-from audiomask.infill.views import ChannelView
+from audiomask.infill.views import ChannelView, like
 
 #: seconds of the longest gap that autoregressive models fill better than anything else
 AR_SECONDS = 0.12

@@ -18,7 +18,7 @@ from audiomask.audio.source import AudioSource
 from audiomask.audio.spectra import band_weights, from_bands, istft, stft, to_bands
 from audiomask.infill.context import ramp
 from audiomask.infill.gaps import Gap
-from audiomask.infill.passages import read_known
+from audiomask.infill.views import read_known
 
 #: seconds of a window; bands; seconds a side whose power is the goal
 _WINDOW, _BANDS, _SIDE = 0.046, 24, 0.5

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from scipy.fft import irfft, next_fast_len, rfft
 from torch import Tensor
 
-from audiomask.audio.source import AudioSource, ResampledSource
+from audiomask.audio.source import AudioSource
 from audiomask.infill.frame_features import HOP, RATE, Array, FrameFeatures
 from audiomask.infill.gaps import Gap
+from audiomask.infill.views import read_known
 
 #: seconds around a gap that are searched: in the recording itself, and in another one
 _RANGE, _FOREIGN_RANGE = 120.0, 600.0
@@ -255,7 +255,8 @@ def _best_apart(
     distances: _Values, frames: npt.NDArray[np.int64], foreign: npt.NDArray[np.bool_]
 ) -> list[int]:
     """The numbers of the smallest distances whose frames are apart."""
-    left, found = distances.copy(), []
+    left = distances.copy()
+    found: list[int] = []
     while len(found) < _PLACES:
         best = int(left.argmin())
         if not np.isfinite(left[best]):
@@ -264,20 +265,6 @@ def _best_apart(
         near = (np.abs(frames - frames[best]) < _APART) & (foreign == foreign[best])
         left[near] = np.inf
     return found
-
-
-def read_known(
-    source: AudioSource, start: int, stop: int, gaps: Sequence[Gap]
-) -> tuple[Tensor, Tensor]:
-    """Samples [C, stop - start] with zeros in gaps, and which of them are known, bool [T]."""
-    audio = source.read(start, stop).nan_to_num(0.0, 0.0, 0.0).clone()
-    known = torch.zeros(stop - start, dtype=torch.bool)
-    known[max(-start, 0) : max(min(stop, source.frames) - start, 0)] = True
-    for gap in gaps:
-        if gap.start < stop and gap.stop > start:
-            known[max(gap.start - start, 0) : max(gap.stop - start, 0)] = False
-    audio[:, ~known] = 0
-    return audio, known
 
 
 def correlations(audio: Tensor, known: Tensor, near: Tensor) -> _Values:
@@ -301,26 +288,3 @@ def correlations(audio: Tensor, known: Tensor, near: Tensor) -> _Values:
     power = np.maximum(energy, least) * max(float(np.square(short).sum()), 1e-12)
     made: _Values = irfft(product, size)[:shifts] / np.sqrt(power)
     return made
-
-
-def like(other: AudioSource, source: AudioSource) -> AudioSource:
-    """Another recording at the rate and with the number of channels of a recording.
-
-    With another number of channels all are the mean of its own.
-    """
-    if other.sample_rate != source.sample_rate:
-        other = ResampledSource(other, source.sample_rate)
-    return other if other.channels == source.channels else _MeanSource(other, source.channels)
-
-
-class _MeanSource:
-    """The mean of a recording's channels, in each of some channels."""
-
-    def __init__(self, source: AudioSource, channels: int) -> None:
-        self.source, self.channels = source, channels
-        self.sample_rate, self.frames = source.sample_rate, source.frames
-
-    def read(self, start: int, stop: int) -> Tensor:
-        """Samples [start, stop) as float32 [C, stop - start]; zeros outside."""
-        mean = self.source.read(start, stop).mean(dim=0, keepdim=True)
-        return mean.expand(self.channels, -1).clone()

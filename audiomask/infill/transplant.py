@@ -15,8 +15,9 @@ from torch import Tensor
 from audiomask.audio.source import AudioSource
 from audiomask.infill.edges import EdgeExtendedSource
 from audiomask.infill.gaps import Gap
-from audiomask.infill.passages import Passage, read_known
+from audiomask.infill.passages import Passage
 from audiomask.infill.splice import Patch
+from audiomask.infill.views import read_known
 
 #: the longest fade inside a gap, in seconds and as a share of the gap
 _FADE, _FADE_SHARE = 0.03, 0.25

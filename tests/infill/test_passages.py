@@ -12,8 +12,9 @@ from audiomask.audio.source import MemorySource
 from audiomask.infill.choice import MethodChooser
 from audiomask.infill.frame_features import BANDS, FrameFeatures
 from audiomask.infill.gaps import Gap
-from audiomask.infill.passages import Passage, PassageFinder, correlations, like, read_known
+from audiomask.infill.passages import Passage, PassageFinder, correlations
 from audiomask.infill.settings import InfillMethod, InfillSettings
+from audiomask.infill.views import like, read_known
 
 RATE = 44_100
 
