@@ -302,7 +302,11 @@ class Engine:
         return separator(self.vqvae, self.mlm, self.device, self._batches)
 
     def infill(
-        self, source: AudioSource, gaps: Sequence[Gap], settings: InfillSettings | None = None
+        self,
+        source: AudioSource,
+        gaps: Sequence[Gap],
+        settings: InfillSettings | None = None,
+        other: AudioSource | None = None,
     ) -> Iterator[Filling]:
         """Fillings of a recording's gaps, in order, each with its crossfades.
 
@@ -310,6 +314,7 @@ class Engine:
             source: the recording.
             gaps: in order, without overlaps.
             settings: how they are filled; the defaults when None.
+            other: another recording that passages may come from, such as another take.
 
         Raises:
             AudiomaskError: the gaps are the whole recording.
@@ -318,4 +323,4 @@ class Engine:
             chosen = InfillSettings() if settings is None else settings
             infiller = Infiller(self.vqvae, self.mlm, self.device, chosen, self._batches)
             with device_errors(self.device):
-                yield from infiller.fill(source, gaps)
+                yield from infiller.fill(source, gaps, other)

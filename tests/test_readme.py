@@ -32,6 +32,7 @@ def reader(tmp_path: Path) -> Path:
     """A folder with a song, recordings with gaps, an album, labels, notes and MIDI files."""
     samples, rate = soundfile.read(ROOT / "examples" / "song.wav", dtype="int16", stop=8 * 44100)
     soundfile.write(tmp_path / "song.wav", samples, rate)
+    soundfile.write(tmp_path / "take.wav", samples[rate:], rate)
     holed = samples[: 2 * rate].copy()
     holed[rate : rate + 2000] = 0
     soundfile.write(tmp_path / "gap.wav", holed, rate)

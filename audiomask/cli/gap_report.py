@@ -1,17 +1,19 @@
 """``infill --report`` and ``--labels``: the gaps found and filled, in files."""
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiomask.audio.atomic import write_error
 from audiomask.cli.gaps import FoundGap
-from audiomask.cli.job_report import JobReport
+from audiomask.cli.job_report import JobReport, Value
 from audiomask.cli.outputs import Job
 from audiomask.infill.gaps import name_channels
 
 if TYPE_CHECKING:
     from audiomask.audio.files import AudioFile
+    from audiomask.infill.passages import Passage
 
 
 def save_labels(path: Path, source: "AudioFile", found: Iterable[FoundGap]) -> None:
@@ -35,17 +37,20 @@ class GapReport(JobReport):
 
     command = "infill"
     keys = frozenset({"output", "filled"})
+    #: the other recording that passages may come from
+    other = ""
 
     def add(self, job: Job, source: "AudioFile", found: Iterable[FoundGap]) -> None:
         """Add a line for each gap of a file, before its output is renamed to its name."""
         place = {"output": str(job.output)} if job.outputs else {}
-        self._add_entries(job, [place | _entry(one, source) for one in sorted(found)])
+        ordered = sorted(found, key=lambda one: one.gap)
+        self._add_entries(job, [place | _entry(one, source, self.other) for one in ordered])
 
 
-def _entry(found: FoundGap, source: "AudioFile") -> dict[str, str | float | bool]:
+def _entry(found: FoundGap, source: "AudioFile", other: str) -> dict[str, Value]:
     """The line of a gap, with times to the microsecond, which is less than a sample."""
     gap, rate = found.gap, source.sample_rate
-    entry: dict[str, str | float | bool] = {
+    entry: dict[str, Value] = {
         "start": round(gap.start / rate, 6),
         "end": round(gap.stop / rate, 6),
         "seconds": round(gap.length / rate, 6),
@@ -53,8 +58,24 @@ def _entry(found: FoundGap, source: "AudioFile") -> dict[str, str | float | bool
     }
     if found.method:
         entry["method"] = found.method
+    if found.passage is not None:
+        entry |= _match(found.passage, rate, other)
+    if len(found.passages) > 1:
+        entry["passages"] = [_match(passage, rate, other) for passage in found.passages]
+    if not math.isnan(found.level):
+        entry["level"] = round(found.level, 2)
     entry["channels"] = name_channels(gap.channels, source.channels)
-    entry["filled"] = bool(found.method)
+    entry["filled"] = found.filled
     if found.left:
         entry["left"] = found.left
     return entry
+
+
+def _match(passage: "Passage", rate: int, other: str) -> dict[str, Value]:
+    """Where a passage comes from, and how well its surroundings match."""
+    place: dict[str, Value] = {"from": round(passage.start / rate, 6)}
+    if passage.foreign:
+        place["from_file"] = other
+    place["distance"] = round(passage.distance, 4)
+    place["correlation"] = round(passage.correlation, 4)
+    return place

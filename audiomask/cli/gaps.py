@@ -15,6 +15,7 @@ from audiomask.runtime.console import print_table
 
 if TYPE_CHECKING:
     from audiomask.audio.files import AudioFile
+    from audiomask.infill.passages import Passage
 
 logger = logging.getLogger(__name__)
 
@@ -43,13 +44,21 @@ class FoundGap(NamedTuple):
         gap: where it is.
         kind: ``named``, or the kinds of fault found in it: ``silence+nan``.
         left: why it is not to be filled; empty if it is.
-        method: how it was filled; empty if it was not.
+        method: how it was filled or would be; empty if it is not to be.
+        filled: whether it was filled.
+        passage: what it was filled with, if with a passage.
+        passages: the best passages, as many as were asked for.
+        level: of the filling's middle against its surroundings, in dB; NaN where that says nothing.
     """
 
     gap: Gap
     kind: str
     left: str = ""
     method: str = ""
+    filled: bool = False
+    passage: "Passage | None" = None
+    passages: "tuple[Passage, ...]" = ()
+    level: float = math.nan
 
 
 class GapOptions:
@@ -147,40 +156,54 @@ class GapOptions:
 
 
 class GapTable:
-    """A table of the gaps of all files, for stderr.
+    """A table of the gaps of all files, for stderr: where they are, and how they are filled.
 
     Args:
-        filled: whether it has a column of how they were filled.
         labels: the recordings' names, in order.
+        other: the name of the other recording that passages may come from.
     """
 
-    def __init__(self, filled: bool, labels: Iterable[str]) -> None:
-        self._filled = filled
+    _HEADER = (
+        "file", "start (s)", "end (s)", "length (ms)", "channels", "kind", "method",
+        "from (s)", "distance", "correlation", "level (dB)",
+    )  # fmt: skip
+
+    def __init__(self, labels: Iterable[str], other: str = "") -> None:
+        self._other = other
         self._rows: dict[str, list[tuple[str, ...]]] = {label: [] for label in labels}
 
     def add(self, label: str, source: "AudioFile", found: Iterable[FoundGap]) -> None:
         """Add a row for each gap of a recording, or one that says there is none."""
         rate, rows = source.sample_rate, self._rows[label]
-        for gap, kind, left, method in sorted(found):
+        for one in sorted(found, key=lambda one: one.gap):
+            gap = one.gap
             start, stop, length = gap.start / rate, gap.stop / rate, gap.length * 1000 / rate
             times = (f"{start:.6f}", f"{stop:.6f}", f"{length:.3f}")
             where = name_channels(gap.channels, source.channels)
-            if left and self._filled:
-                left = f"left: {left}"
-            rows.append((label, *times, where, kind, left or method))
+            method = f"left: {one.left}" if one.left else one.method
+            match = ("", "", "")
+            if one.passage is not None:
+                place = f"{one.passage.start / rate:.6f}"
+                place = f"{self._other}: {place}" if one.passage.foreign else place
+                match = (place, f"{one.passage.distance:.3f}", f"{one.passage.correlation:.3f}")
+            level = "" if math.isnan(one.level) else f"{one.level:+.1f}"
+            rows.append((label, *times, where, one.kind, method, *match, level))
         if not rows:
-            rows.append((label, "no gaps", *[""] * 5))
+            rows.append((label, "no gaps", *[""] * (len(self._HEADER) - 2)))
 
     def show(self) -> None:
-        """Print it, unless it is empty."""
-        last = "method" if self._filled else "left alone"
-        header = ("file", "start (s)", "end (s)", "length (ms)", "channels", "kind", last)
+        """Print it, without columns that are empty, unless it is empty itself."""
         rows = [row for rows in self._rows.values() for row in rows]
-        width = len(header)
-        if not self._filled and not any(row[-1] for row in rows):
-            width -= 1  # nothing is left alone
+        shown = [
+            column
+            for column in range(len(self._HEADER))
+            if column < 6 or any(row[column] for row in rows)
+        ]
         if rows:
-            print_table(header[:width], [row[:width] for row in rows])
+            print_table(
+                [self._HEADER[column] for column in shown],
+                [[row[column] for column in shown] for row in rows],
+            )
 
 
 def _passed_over(lines: Sequence[int]) -> str:

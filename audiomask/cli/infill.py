@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,8 @@ import typer
 
 from audiomask.audio.names import is_audio
 from audiomask.cli.console import Meter
-from audiomask.cli.gap_report import GapReport, save_labels
+from audiomask.cli.fill_plan import FillPlan, show_gaps
+from audiomask.cli.gap_report import GapReport
 from audiomask.cli.gaps import MAX_GAP, MIN_GAP, FaultKind, FoundGap, GapOptions, GapTable
 from audiomask.cli.inputs import Location, collect_inputs, output_folder
 from audiomask.cli.job_report import check_report
@@ -105,7 +107,10 @@ def infill(
     ] = MAX_GAP,
     method: Annotated[
         InfillMethod,
-        typer.Option("--method", help="Tokens, autoregression, or what suits a gap's length."),
+        typer.Option(
+            "--method",
+            help="Tokens, autoregression, a passage of the recording, or what suits the gap.",
+        ),
     ] = InfillMethod.auto,
     steps: Annotated[
         int, typer.Option("--steps", metavar="N", min=1, help="Rounds in which tokens are drawn.")
@@ -120,8 +125,24 @@ def infill(
         ),
     ] = _USUAL.temperature,
     candidates: Annotated[
-        int, typer.Option("--candidates", metavar="N", min=1, help="Fillings drawn to choose from.")
+        int,
+        typer.Option(
+            "--candidates",
+            metavar="N",
+            min=1,
+            help="Fillings drawn to choose from; of passages, how many --report offers.",
+        ),
     ] = _USUAL.candidates,
+    choice: Annotated[
+        int,
+        typer.Option("--choice", metavar="K", min=1, help="Take the K-th best passage."),
+    ] = _USUAL.choice,
+    other: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="FILE", help="Another recording to take passages from: another take."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0)] = _USUAL.seed,
     bitrate: Bitrate = None,
     report: Annotated[
@@ -135,7 +156,10 @@ def infill(
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only show the gaps, in a table on stderr.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Only show the gaps and how they would be filled, on stderr."
+        ),
     ] = False,
 ) -> int:
     """Fill gaps in recordings.
@@ -147,28 +171,23 @@ def infill(
     options = GapOptions(
         gap or (), gaps, middle, detect, detect_kind or (), min_gap, max_gap, channel or ()
     )
+    settings = InfillSettings(method.value, steps, temperature, candidates, choice, seed)
     found = collect_inputs(inputs, _is_unfilled, output_folder(output))
+    plan = FillPlan(options, settings, other)
+    plan.check(found.items)
     if dry_run:
-        return _show_gaps([Job(item) for item in found.items], common, options, report, labels)
+        return show_gaps([Job(item) for item in found.items], common, plan, report, labels)
     if labels is not None:
         raise UsageError("--labels tells where gaps are: add --dry-run")
-    if candidates > 1 and temperature == 0:
-        raise UsageError("--candidates chooses from drawn fillings: add a --temperature above 0")
-    settings = InfillSettings(method.value, steps, temperature, candidates, seed)
     jobs = plan_files(found, output, _filled_name)
     check_outputs(jobs, common)
     check_report(report, jobs, common)
     rate = bits_a_second(bitrate, {_ending(job.output) for job in jobs})
-    return _fill_gaps(jobs, common, options, settings, report, rate)
+    return _fill_gaps(jobs, common, plan, report, rate)
 
 
 def _fill_gaps(
-    jobs: Sequence[Job],
-    common: Common,
-    options: GapOptions,
-    settings: InfillSettings,
-    report: Path | None,
-    bitrate: int | None,
+    jobs: Sequence[Job], common: Common, plan: FillPlan, report: Path | None, bitrate: int | None
 ) -> int:
     from audiomask.audio.copying import copy_file, is_same_format
     from audiomask.audio.files import AudioFile
@@ -178,15 +197,16 @@ def _fill_gaps(
     from audiomask.infill.splice import copy_with_patches
 
     engine = common.open_engine()
-    table = GapTable(filled=True, labels=[job.input.label for job in jobs])
+    table = GapTable([job.input.label for job in jobs], str(plan.other))
 
     def work(job: Job, meter: Meter) -> None:
         label = job.input.label
-        with AudioFile(job.input.source, meter.check) as source:
+        with ExitStack() as stack:
+            source = stack.enter_context(AudioFile(job.input.source, meter.check))
             rate = source.sample_rate
             report_input(source)
             meter.start(label, source.frames / rate)
-            found = options.find(source)
+            found = plan.options.find(source)
             gaps = {one.gap: one for one in found if not one.left}
             known = [one for one in found if one.left]
             if not gaps:
@@ -211,7 +231,8 @@ def _fill_gaps(
                 bitrate=bitrate,
             ) as writer:
                 done = 0
-                fillings = engine.infill(source, list(gaps), settings)
+                other = plan.open_other(stack, meter)
+                fillings = engine.infill(source, list(gaps), plan.settings, other)
                 patches = _log_fillings(fillings, gaps, source, label, known)
                 for position in copy_with_patches(source, patches, writer):
                     meter.advance((position - done) / rate)
@@ -223,42 +244,10 @@ def _fill_gaps(
         report_clipping(job.output, writer.clipped)
 
     with GapReport(report, jobs, common) as lines:
+        lines.other = str(plan.other)
         status = run_jobs(jobs, common, work, lines.failed)
     if common.verbose:
         table.show()
-    return status
-
-
-def _show_gaps(
-    jobs: Sequence[Job],
-    common: Common,
-    options: GapOptions,
-    report: Path | None,
-    labels: Path | None,
-) -> int:
-    from audiomask.audio.files import AudioFile
-
-    if labels is not None and len(jobs) > 1:
-        raise UsageError(f"--labels {labels}: a label track is about one recording: name one")
-    check_report(report, jobs, common, resumable=False)
-    check_report(labels, jobs, common, resumable=False, option="--labels")
-    table = GapTable(filled=False, labels=[job.input.label for job in jobs])
-
-    def work(job: Job, meter: Meter) -> None:
-        with AudioFile(job.input.source, meter.check) as source:
-            seconds = source.frames / source.sample_rate
-            report_input(source)
-            meter.start(job.input.label, seconds)
-            found = options.find(source)
-            meter.advance(seconds)
-            table.add(job.input.label, source, found)
-            if labels is not None:
-                save_labels(labels, source, found)
-            lines.add(job, source, found)
-
-    with GapReport(report, jobs, common, resumable=False) as lines:
-        status = run_jobs(jobs, common, work, lines.failed)
-    table.show()
     return status
 
 
@@ -282,7 +271,14 @@ def _log_fillings(
                 filling.passes,
             )
         yield filling
-        known.append(gaps[gap]._replace(method=filling.method))
+        told = gaps[gap]._replace(
+            method=filling.method,
+            filled=True,
+            passage=filling.passage,
+            passages=filling.passages,
+            level=filling.level,
+        )
+        known.append(told)
 
 
 def _is_unfilled(path: Path) -> bool:

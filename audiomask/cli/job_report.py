@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, ClassVar, Self
+from typing import BinaryIO, ClassVar, Self, TypeAlias
 
 from audiomask.audio.atomic import write_error
 from audiomask.audio.names import is_audio
@@ -15,7 +15,9 @@ from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job
 from audiomask.errors import UsageError
 
-_Entry = Mapping[str, str | float | bool]
+#: a value of a line
+Value: TypeAlias = str | float | bool | Sequence[Mapping[str, "Value"]]
+_Entry: TypeAlias = Mapping[str, Value]
 
 
 def check_report(

@@ -9,12 +9,15 @@ name and the length only. Each is filled by itself, by the model and, for compar
 
 Measures are the signal-to-noise ratio in the gap, in dB (that of silence is 0), and the mel
 distance of its frames, whose windows reach beyond the gap. A filling that sounds right but has
-other phases has a low signal-to-noise ratio.
+other phases has a low signal-to-noise ratio. A mel distance forgives what is too soft and what has
+no beats: the error of the middle third's level, the F-measure of the onsets, the flux at the worse
+join and the clipped samples are told as well.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
@@ -28,6 +31,12 @@ from audiomask.engine import Engine
 from audiomask.evaluation.baselines import autoregressive, repeat, silence
 from audiomask.evaluation.evaluator import Evaluator
 from audiomask.evaluation.metrics import SILENCE, level, snr
+from audiomask.evaluation.onsets import (
+    clipped_samples,
+    join_flux,
+    level_error,
+    onset_f_measure,
+)
 from audiomask.evaluation.options import GAP_LENGTHS, EvaluateOptions, given
 from audiomask.evaluation.report import SPREAD, Report, Table, summarize
 from audiomask.evaluation.songs import Song
@@ -46,6 +55,10 @@ _OURS, _SILENT = "audiomask", "silence"
 _MEASURES = {
     "snr": "SNR in the gap, dB (higher is better)",
     "mel_distance": "Mel distance in the gap (lower is better)",
+    "level_error": "Error of the level of the middle third, dB (nearer to 0 is better)",
+    "onset_f": "F-measure of the onsets within 50 ms, in gaps with onsets (higher is better)",
+    "join_flux": "Flux at the worse join over the true one, dB (nearer to 0 is better)",
+    "clipped": "Samples clipped that were not (0 is right)",
 }
 
 _Method = Callable[[Tensor, Gap, int], Patch]
@@ -140,7 +153,11 @@ class InfillEvaluator(Evaluator):
             for method in self.methods:
                 rows = [r for r in self.rows if (r["ms"], r["method"]) == (length, method)]
                 if rows:
-                    entry = {key: summarize([row[key] for row in rows]) for key in _MEASURES}
+                    values = {
+                        key: [row[key] for row in rows if not math.isnan(row[key])]
+                        for key in _MEASURES
+                    }
+                    entry = {key: summarize(some) for key, some in values.items() if some}
                     found.setdefault(f"{length:g}", {})[method] = entry
         tables = []
         for key, title in _MEASURES.items():
@@ -148,6 +165,7 @@ class InfillEvaluator(Evaluator):
                 [f"{length} ms, {method}", str(entry[key].number), *entry[key].cells()]
                 for length, entries in found.items()
                 for method, entry in entries.items()
+                if key in entry
             ]
             tables.append(Table(title, ("", "gaps", *SPREAD), lines))
         lacking = [f"{length:g}" for length in self.settings.lengths if f"{length:g}" not in found]
@@ -199,8 +217,13 @@ def scores(filled: Tensor, original: Tensor, gap: Gap, sample_rate: int) -> dict
         MemorySource(audio, sample_rate).read(gap.start - _REACH, gap.stop + _REACH)
         for audio in (filled, original)
     ]
-    distance = mel_distance(near[0], near[1], sample_rate, (_REACH, _REACH + gap.length))
+    within = (_REACH, _REACH + gap.length)
+    distance = mel_distance(near[0], near[1], sample_rate, within)
     return {
         "snr": snr(filled[:, inside], original[:, inside]),
         "mel_distance": float(distance.mean()),
+        "level_error": level_error(near[0], near[1], within),
+        "onset_f": onset_f_measure(near[0], near[1], sample_rate, within),
+        "join_flux": join_flux(near[0], near[1], sample_rate, within),
+        "clipped": float(clipped_samples(near[0], near[1], within)),
     }

@@ -1,12 +1,14 @@
 """Infill of recordings: the method for each gap, and its filling.
 
-Short gaps are interpolated by autoregressive models. For longer ones the masked language model
-predicts tokens, which are decoded in phase with the sound on both sides.
+Short gaps are interpolated by autoregressive models. Longer ones get a passage of the recording
+whose surroundings are like theirs. Where none matches, the masked language model predicts tokens,
+which are decoded in phase with the sound on both sides and brought to its level.
 """
 
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, zip_longest
@@ -16,12 +18,16 @@ from torch import Tensor
 
 from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.errors import AudiomaskError
+from audiomask.infill.choice import Choice, MethodChooser
 from audiomask.infill.context import GapContext, OffsetSource, envelope
 from audiomask.infill.edges import EdgeExtendedSource
 from audiomask.infill.gaps import Gap
+from audiomask.infill.leveling import limit_peaks, match_level, peak_ceiling, relative_level
+from audiomask.infill.passages import Passage
 from audiomask.infill.settings import InfillMethod, InfillSettings
 from audiomask.infill.short_gaps import fill_short
 from audiomask.infill.splice import Patch, crossfade_bounds
+from audiomask.infill.transplant import transplant
 from audiomask.infill.views import ChannelView, without_dc
 from audiomask.networks.mlm.decoding import PerRecordingNoise, iterative_decode
 from audiomask.networks.mlm.model import MaskedLM
@@ -34,8 +40,6 @@ _CONTEXT_FRAMES = 8
 AR_AND_TOKENS = "ar+tokens"
 #: seconds of crossfade a side
 FADE = 0.01
-#: seconds of the longest gap that autoregressive models fill better than tokens
-AR_SECONDS = 0.12
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,19 @@ class Filling(Patch):
 
     Attributes:
         gap: the gap.
-        method: "ar", "tokens" or "ar+tokens".
+        method: "ar", "passage", "tokens" or "ar+tokens".
         passes: windows of the model that were needed: several for a gap longer than half a window.
+        passage: what the gap was filled with, if with a passage.
+        passages: the best passages found, the best first, as many as the settings ask for.
+        level: of its middle third against the half second on each side, in dB; NaN in silence.
     """
 
     gap: Gap
     method: str
     passes: int = 1
+    passage: Passage | None = None
+    passages: tuple[Passage, ...] = ()
+    level: float = math.nan
 
 
 class Infiller:
@@ -76,11 +86,15 @@ class Infiller:
         self.batches = batches or AdaptiveBatches(device)
         self.rate, self.hop = vqvae.config.sample_rate, vqvae.config.hop_length
 
-    def fill(self, source: AudioSource, gaps: Sequence[Gap]) -> Iterator[Filling]:
+    def fill(
+        self, source: AudioSource, gaps: Sequence[Gap], other: AudioSource | None = None
+    ) -> Iterator[Filling]:
         """The fillings of a recording's gaps, each computed when it is asked for.
 
         Args:
+            source: the recording.
             gaps: as ``merge_gaps`` gives them.
+            other: another recording that passages may come from.
 
         Yields:
             Fillings in the order of their first samples.
@@ -98,12 +112,21 @@ class Infiller:
                     f"the whole {whole} is one gap{where}: there is no sound around it"
                 )
         fades = crossfade_bounds(gaps, source.frames, round(FADE * source.sample_rate), channels)
-        made = (self._fill_gap(source, gap, gaps, f) for gap, f in zip(gaps, fades, strict=True))
+        chooser = MethodChooser(source, gaps, self.settings, other)
+        made = (
+            self._fill_gap(source, gap, gaps, f, chooser.choose(gap))
+            for gap, f in zip(gaps, fades, strict=True)
+        )
         starts = [gap.start - left for gap, (left, _) in zip(gaps, fades, strict=True)]
         return sorted_by_start(made, starts)
 
     def _fill_gap(
-        self, source: AudioSource, gap: Gap, gaps: Sequence[Gap], fades: tuple[int, int]
+        self,
+        source: AudioSource,
+        gap: Gap,
+        gaps: Sequence[Gap],
+        fades: tuple[int, int],
+        choice: Choice,
     ) -> Filling:
         """The filling of one gap, from its own channels with their DC offset removed.
 
@@ -112,29 +135,47 @@ class Infiller:
             gap: the gap.
             gaps: all gaps of the recording, none of which is read as sound.
             fades: samples of its crossfades on the left and the right.
+            choice: how it is filled.
         """
         if gap.channels:
             source = ChannelView(source, gap.channels)
         gaps = [other for other in gaps if other.shares_channel(gap)]
         view = without_dc(source, gap, gaps)
-        filling = self._fill_by_method(source if view is None else view, gap, gaps, fades)
-        if view is None:
-            return filling
-        offset = view.offset(filling.start, filling.stop)
-        return replace(filling, samples=filling.samples + offset)
+        filling = self._fill_as_chosen(source if view is None else view, gap, gaps, fades, choice)
+        samples = filling.samples
+        inside = samples[:, gap.start - filling.start :][:, : gap.length]
+        level = relative_level(inside, source if view is None else view, gap, gaps)
+        if view is not None:
+            samples = samples + view.offset(filling.start, filling.stop)
+        samples = limit_peaks(samples, peak_ceiling(source, gap, gaps), source.sample_rate)
+        return replace(filling, samples=samples, level=level)
 
-    def _fill_by_method(
-        self, source: AudioSource, gap: Gap, gaps: Sequence[Gap], fades: tuple[int, int]
+    def _fill_as_chosen(
+        self,
+        source: AudioSource,
+        gap: Gap,
+        gaps: Sequence[Gap],
+        fades: tuple[int, int],
+        choice: Choice,
     ) -> Filling:
-        """The filling of a gap in all channels of the source, by the method of the settings."""
-        method = self.settings.method
-        if method == InfillMethod.auto:
-            short = gap.length <= AR_SECONDS * source.sample_rate
-            method = InfillMethod.ar if short else InfillMethod.tokens
-        if method == InfillMethod.tokens:
+        """The filling of a gap in all channels of the source."""
+        if choice.method == InfillMethod.ar:
+            samples = fill_short(source, gap, gaps)
+            return Filling(gap.start, samples, gap, InfillMethod.ar, channels=gap.channels)
+        if choice.passage is None:
             return self._fill_with_tokens(source, gap, gaps, fades)
+        foreign = choice.passage.foreign
+        origin = choice.origin if foreign else source
+        assert origin is not None
+        patch = transplant(source, gap, gaps, choice.passage, origin, fades)
         return Filling(
-            gap.start, fill_short(source, gap, gaps), gap, InfillMethod.ar, channels=gap.channels
+            patch.start,
+            patch.samples,
+            gap,
+            InfillMethod.passage,
+            passage=choice.passage,
+            passages=choice.passages,
+            channels=gap.channels,
         )
 
     def _fill_with_tokens(
@@ -142,11 +183,12 @@ class Infiller:
     ) -> Filling:
         """The filling of a gap by its predicted tokens, decoded.
 
-        With the "auto" method its edges are autoregressive, and the crossfades lie in the gap;
-        except on a side with too little sound to extrapolate.
+        Unless the method is "tokens" its edges are autoregressive, and the crossfades lie in the
+        gap; except on a side with too little sound to extrapolate.
         """
         uncertain, inner, method = gap, gap, str(InfillMethod.tokens)
-        if self.settings.method == InfillMethod.auto:
+        others = gaps
+        if self.settings.seeks_passages:
             source = EdgeExtendedSource(source, gap, gaps)
             uncertain, inner, method = source.uncertain_span, source.inner, AR_AND_TOKENS
             fades = (inner.start - gap.start or fades[0], gap.stop - inner.stop or fades[1])
@@ -179,6 +221,7 @@ class Infiller:
         placed = OffsetSource(made, self.rate, context.offset + span.start)
         start, stop = inner.start - fades[0], inner.stop + fades[1]
         filled = ResampledSource(placed, source.sample_rate).read(start, stop)
+        filled = match_level(filled, Gap(start, stop), source, gap, others)
         there = source.read(start, stop)
         # 0 * NaN would be NaN
         there[:, fades[0] : fades[0] + inner.length] = 0

@@ -15,6 +15,7 @@ class InfillMethod(StrEnum):
     auto = "auto"
     tokens = "tokens"
     ar = "ar"
+    passage = "passage"
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,16 @@ class InfillSettings:
     """How gaps are filled.
 
     Attributes:
-        method: "ar" for autoregressive interpolation; "tokens" for tokens of the masked language
-            model; "auto" for "ar" in short gaps, and tokens with autoregressive edges in long ones.
+        method: "ar" for autoregressive interpolation; "passage" for the passage of the recording
+            whose surroundings match best; "tokens" for tokens of the masked language model; "auto"
+            for "ar" in short gaps, and in long ones a passage where one matches, and tokens with
+            autoregressive edges elsewhere.
         steps: passes over the first level's tokens, when tokens are sampled.
         temperature: of the sampling. At 0 tokens are not sampled: expected code vectors are taken
             in one pass, nearer to the original than any sample, and smoother.
-        candidates: fillings sampled for each gap, of which the likeliest is kept.
+        candidates: fillings sampled for each gap, of which the likeliest is kept; of passages, how
+            many are told.
+        choice: which passage is taken: 1 for the best, 2 for the next.
         seed: same seed, same machine, same filling.
 
     Raises:
@@ -38,13 +43,19 @@ class InfillSettings:
     steps: int = 12
     temperature: float = 0.0
     candidates: int = 1
+    choice: int = 1
     seed: int = 0
+
+    @property
+    def seeks_passages(self) -> bool:
+        """Whether gaps may be filled with passages."""
+        return self.method in (InfillMethod.auto, InfillMethod.passage)
 
     def __post_init__(self) -> None:
         if self.method not in tuple(InfillMethod):
             known = ", ".join(InfillMethod)
             raise UsageError(f"no method '{self.method}' (there are: {known})")
-        if self.steps < 1 or self.candidates < 1:
-            raise UsageError("a gap takes one step and one candidate at least")
+        if min(self.steps, self.candidates, self.choice) < 1:
+            raise UsageError("a gap takes one step, one candidate and one choice at least")
         if not 0 <= self.temperature < math.inf:
             raise UsageError(f"a temperature of {self.temperature:g}: it must be 0 or more")

@@ -1,4 +1,4 @@
-"""Views of a recording for one gap: some of its channels, without their DC offset.
+"""Views of a recording for one gap: some of its channels, without their DC offset or its gaps.
 
 No model continues a DC offset across a gap: fillings would sink to zero in the middle, an audible
 thump.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from audiomask.audio.source import AudioSource
+from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.infill.gaps import Gap
 
 #: seconds a side in which an offset is estimated, and of the blocks whose means are compared; a
@@ -140,3 +140,40 @@ def dc_offset(source: AudioSource, edge: int, direction: int, gaps: Sequence[Gap
     error = 1.2 * spread / means.shape[1] ** 0.5  # of an interquartile mean
     significant = (offset.abs() >= _MIN_OFFSET) & (offset.abs() >= _MIN_Z_SCORE * error)
     return torch.where(significant, offset, 0.0)
+
+
+def read_known(
+    source: AudioSource, start: int, stop: int, gaps: Sequence[Gap]
+) -> tuple[Tensor, Tensor]:
+    """Samples [C, stop - start] with zeros in gaps, and which of them are known, bool [T]."""
+    audio = source.read(start, stop).nan_to_num(0.0, 0.0, 0.0).clone()
+    known = torch.zeros(stop - start, dtype=torch.bool)
+    known[max(-start, 0) : max(min(stop, source.frames) - start, 0)] = True
+    for gap in gaps:
+        if gap.start < stop and gap.stop > start:
+            known[max(gap.start - start, 0) : max(gap.stop - start, 0)] = False
+    audio[:, ~known] = 0
+    return audio, known
+
+
+def like(other: AudioSource, source: AudioSource) -> AudioSource:
+    """Another recording at the rate and with the number of channels of a recording.
+
+    With another number of channels all are the mean of its own.
+    """
+    if other.sample_rate != source.sample_rate:
+        other = ResampledSource(other, source.sample_rate)
+    return other if other.channels == source.channels else _MeanSource(other, source.channels)
+
+
+class _MeanSource:
+    """The mean of a recording's channels, in each of some channels."""
+
+    def __init__(self, source: AudioSource, channels: int) -> None:
+        self.source, self.channels = source, channels
+        self.sample_rate, self.frames = source.sample_rate, source.frames
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Samples [start, stop) as float32 [C, stop - start]; zeros outside."""
+        mean = self.source.read(start, stop).mean(dim=0, keepdim=True)
+        return mean.expand(self.channels, -1).clone()

@@ -188,6 +188,9 @@ class FakeFilling(Patch):
     gap: Gap
     method: str
     passes: int = 1
+    passage: object = None
+    passages: tuple[object, ...] = ()
+    level: float = float("nan")
 
 
 class FakeEngine:
@@ -260,7 +263,7 @@ class FakeEngine:
             block = source.read(start, min(start + 1000, source.frames))
             yield dict.fromkeys(names, block * self.gain)
 
-    def infill(self, source, gaps, settings):
+    def infill(self, source, gaps, settings, other=None):
         from audiomask.errors import AudiomaskError
 
         if sum(gap.length for gap in gaps) == source.frames:

@@ -125,7 +125,7 @@ def test_a_dry_run_tells_what_was_found(folder):
     first, failed, last = told()
     assert first == {
         "file": "in/a.wav", "start": 0.1, "end": 0.15, "seconds": 0.05, "kind": "named",
-        "channels": "all", "filled": False,
+        "method": "ar", "channels": "all", "filled": False,
     }  # fmt: skip
     assert (failed["file"], last["file"]) == ("in/b.wav", "in/c.wav")
     assert not Path("out").exists()
@@ -248,13 +248,13 @@ def test_what_a_killed_partner_told_is_not_told_twice(folder, engine, monkeypatc
     Path("in/c.wav").write_text("not audio")
     infill = engine.infill
 
-    def killed_partner(self, source, gaps, settings):
+    def killed_partner(self, source, gaps, settings, other):
         if source.name == "in/a.wav":
             with Path("told.jsonl").open("a") as file:
                 for name in "bc":
                     file.write(json.dumps(line(name)) + "\n")
                 file.write('{"file": "in/c.w')
-        yield from infill(self, source, gaps, settings)
+        yield from infill(self, source, gaps, settings, other)
 
     monkeypatch.setattr(engine, "infill", killed_partner)
     assert folder("--skip-existing").status == 1
@@ -267,11 +267,11 @@ def test_what_another_run_did_after_it_failed_here_counts(folder, engine, monkey
     Path("in/a.wav").write_text("not audio")
     infill = engine.infill
 
-    def partner(self, source, gaps, settings):
+    def partner(self, source, gaps, settings, other):
         if source.name == "in/b.wav":
             with Path("told.jsonl").open("a") as file:
                 file.write(json.dumps(line("a")) + "\n")
-        yield from infill(self, source, gaps, settings)
+        yield from infill(self, source, gaps, settings, other)
 
     monkeypatch.setattr(engine, "infill", partner)
     assert folder("--skip-existing").status == 1

@@ -63,9 +63,9 @@ def test_gaps_by_every_option(invoke, wav, arguments, start, stop):
 def test_detection_adds_to_given_gaps(invoke, wav, option):
     cut(wav("song.wav"), (2000, 3000))
     done = invoke("infill", "song.wav", "--gap", "0.1:0.15", *option, "--dry-run")
-    assert [row.split()[-1] for row in lines(done)[2:]] == ["silence", "named"]
+    assert [row.split()[5] for row in lines(done)[2:]] == ["silence", "named"]
     done = invoke("infill", "song.wav", "--gap", "0.1:0.15", "--dry-run")
-    assert [row.split()[-1] for row in lines(done)[2:]] == ["named"]
+    assert [row.split()[5] for row in lines(done)[2:]] == ["named"]
 
 
 def damaged(path):
@@ -96,7 +96,7 @@ def test_kinds_of_damage(invoke, wav, kinds, found):
     options = [word for kind in kinds for word in ("--detect-kind", kind)]
     done = invoke("infill", "song.wav", "--dry-run", *options)
     assert done.status == 0
-    assert {row.split()[-1] for row in lines(done)[2:]} == found
+    assert {row.split()[5] for row in lines(done)[2:]} == found
 
 
 def test_names_and_numbers_are_those_of_detection():
@@ -108,7 +108,7 @@ def test_overlapping_gaps_are_one_of_both_kinds(invoke, wav):
     cut(wav("song.wav"), (4410, 6615))
     spans = ("--gap", "0.02:0.03", "--gap", "0.09:0.11", "--gap", "0.16:0.17")
     done = invoke("infill", "song.wav", *spans, "--detect", "--dry-run")
-    assert [row.split()[1::4] for row in lines(done)[2:]] == [
+    assert [row.split()[1:6:4] for row in lines(done)[2:]] == [
         ["0.020000", "named"], ["0.090000", "named+silence"], ["0.160000", "named"],
     ]  # fmt: skip
 
@@ -133,7 +133,12 @@ def test_min_gap(invoke, wav):
         ["--temperature", "nan"],
         ["--method", "magic"],
         ["--detect-kind", "hum"],
-        ["--candidates", "2"],
+        ["--candidates", "2", "--method", "tokens"],
+        ["--choice", "2", "--method", "ar"],
+        ["--choice", "0"],
+        ["--from", "song.wav"],
+        ["--from", "none.wav"],
+        ["--from", "song.wav", "--method", "tokens"],
     ],
 )
 def test_what_cannot_be_is_usage(invoke, wav, listing, arguments):
@@ -152,7 +157,7 @@ def test_dry_run_writes_nothing_and_tables_the_gaps(invoke, wav, listing, engine
     assert done.status == 0
     assert done.out == b""
     assert lines(done)[0].split("  ")[0] == "file"
-    assert lines(done)[0].endswith("kind")
+    assert lines(done)[0].endswith("method")
     assert lines(done)[2].split() == [
         "song.wav",
         "0.050000",
@@ -160,6 +165,7 @@ def test_dry_run_writes_nothing_and_tables_the_gaps(invoke, wav, listing, engine
         "50.000",
         "all",
         "silence",
+        "ar",
     ]
     assert lines(done)[3].split() == ["whole.wav", "no", "gaps"]
     assert listing() == ["song.wav", "whole.wav"]
@@ -204,7 +210,7 @@ def test_wrong_gap_is_usage(invoke, wav):
 def test_options_reach_the_engine(invoke, wav, engine, monkeypatch):
     seen = []
 
-    def infill(self, source, gaps, settings):
+    def infill(self, source, gaps, settings, other):
         seen.append((self.arguments, settings))
         return iter(())
 
@@ -213,15 +219,20 @@ def test_options_reach_the_engine(invoke, wav, engine, monkeypatch):
     invoke("infill", "song.wav", "--middle", "0.1")
     assert seen.pop() == ((None, "auto", None), InfillSettings())
     chosen = ("--steps", 5, "--temperature", 0.5, "--candidates", 3, "--seed", 9)
+    wav("other.wav")
+    invoke(
+        "infill", "song.wav", "--middle", "0.1", "--choice", 2, "--from", "other.wav", "--overwrite"
+    )
+    assert seen.pop() == ((None, "auto", None), InfillSettings(choice=2))
     where = ("--model", "m", "--device", "cpu", "--threads", 2, "--overwrite")
     for method in InfillMethod:
         invoke("infill", "song.wav", "--middle", "0.1", "--method", method, *chosen, *where)
-        assert seen.pop() == ((Path("m"), "cpu", 2), InfillSettings(method, 5, 0.5, 3, 9))
+        assert seen.pop() == ((Path("m"), "cpu", 2), InfillSettings(method, 5, 0.5, 3, seed=9))
 
 
 def test_help_names_the_defaults(call):
     words = " ".join(call("infill", "--help").out.decode().split())
-    assert "--method <auto|tokens|ar>" in words
+    assert "--method <auto|tokens|ar|passage>" in words
     assert f"[default: {InfillSettings().method}]" in words
     assert "--detect-kind KIND Find silence, stuck, nan, dropout, click, clipped or all" in words
     assert "--report FILE" in words

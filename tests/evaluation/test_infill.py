@@ -88,12 +88,15 @@ def test_scores_by_hand() -> None:
     assert found["snr"] == pytest.approx(10 * math.log10(4), abs=1e-4)
     # every mel band of the frames inside is half, those at its ends partly
     assert math.log10(2) * 0.6 < found["mel_distance"] < math.log10(2) * 1.1
+    assert found["level_error"] == pytest.approx(-6.02, abs=0.01)
+    perfect = {"snr": math.inf, "mel_distance": 0, "level_error": 0, "join_flux": 0, "clipped": 0}
     same = scores(song.mixture, song.mixture, gap, RATE)
-    assert same == {"snr": math.inf, "mel_distance": 0}
+    assert {key: same[key] for key in perfect} == perfect
     # what is elsewhere does not count
     filled = song.mixture.clone()
     filled[:, : gap.start - 5000] = 0
-    assert scores(filled, song.mixture, gap, RATE) == {"snr": math.inf, "mel_distance": 0}
+    same = scores(filled, song.mixture, gap, RATE)
+    assert {key: same[key] for key in perfect} == perfect
 
 
 def test_every_method_stands_beside_the_model() -> None:

@@ -12,8 +12,9 @@ from torch import Tensor
 from audiomask.audio.source import MemorySource
 from audiomask.errors import AudiomaskError, UsageError
 from audiomask.infill import infiller as module
+from audiomask.infill.choice import AR_SECONDS
 from audiomask.infill.gaps import Gap, merge_gaps
-from audiomask.infill.infiller import AR_AND_TOKENS, AR_SECONDS, FADE, Filling, Infiller
+from audiomask.infill.infiller import AR_AND_TOKENS, FADE, Filling, Infiller
 from audiomask.infill.settings import InfillMethod, InfillSettings
 from audiomask.networks.mlm import MaskedLM
 from audiomask.networks.mlm.decoding import Decoded
@@ -32,11 +33,17 @@ def fill(maker: Infiller, audio: Tensor, gaps: Sequence[Gap], rate: int = RATE) 
     return list(maker.fill(MemorySource(audio, rate), gaps))
 
 
+def as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither level nor peaks of a filling are changed."""
+    for name in ("match_level", "limit_peaks"):
+        monkeypatch.setattr(module, name, lambda samples, *_: samples)
+
+
 @pytest.mark.slow
 @settings(max_examples=25)
 @given(
     st.data(),
-    st.sampled_from([InfillMethod.auto, InfillMethod.tokens, InfillMethod.ar]),
+    st.sampled_from(InfillMethod),
     st.sampled_from([0.0, 1.0]),
     st.sampled_from([RATE, 16_000]),
 )
@@ -72,7 +79,9 @@ def test_fillings_keep_to_the_gaps_and_their_crossfades(
                 assert filling.stop <= other.start or filling.start >= other.stop
         assert filling.samples.shape == (1, filling.stop - filling.start)
         assert filling.samples.isfinite().all()
-        if method != InfillMethod.auto:
+        if method == InfillMethod.passage:
+            assert filling.method in (InfillMethod.passage, AR_AND_TOKENS, InfillMethod.tokens)
+        elif method != InfillMethod.auto:
             assert filling.method == method
         else:
             assert filling.method == (
@@ -87,6 +96,7 @@ def test_a_crossfade_is_between_what_is_there_and_what_is_made(
     audio = 0.1 * noise(1, 40_000)
     # a decoder that says 1000 all over
     monkeypatch.setattr(vqvae, "inpaint", lambda v, known, *_: torch.full_like(known, 1000.0))
+    as_it_is(monkeypatch)
     made = fill(infiller(vqvae, mlm, method=InfillMethod.tokens), audio, [gap])[0]
     assert (made.start, made.stop) == (gap.start - fade, gap.stop + fade)
     assert (made.samples[:, fade:-fade] == 1000).all()
@@ -103,6 +113,7 @@ def test_edges_are_what_goes_on_from_the_sides(
     vqvae: AnyVQVAE, mlm: MaskedLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vqvae, "inpaint", lambda vectors, known, *_: torch.zeros_like(known))
+    as_it_is(monkeypatch)
     audio = 0.1 * tone([330, 550], 60_000).sum(dim=0, keepdim=True)
     gap = Gap(20_000, 40_000)
     holed = audio.clone()
@@ -126,8 +137,8 @@ def test_edges_are_what_goes_on_from_the_sides(
     ("milliseconds", "noisy", "method"),
     [
         (40, True, InfillMethod.ar),
-        (120, True, InfillMethod.ar),
-        (120, False, InfillMethod.ar),
+        (110, True, InfillMethod.ar),
+        (110, False, InfillMethod.ar),
         (130, False, AR_AND_TOKENS),
     ],
 )
@@ -212,6 +223,48 @@ def test_a_constant_offset_goes_on_through_the_gap(
     assert (made.samples - plain.samples - offset).abs().mean() < 0.01
     means = made.samples.unfold(1, 500, 500).mean(dim=2)
     assert (means - offset).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("channels", [(), (1,)])
+def test_what_the_song_repeats_comes_back(
+    vqvae: AnyVQVAE, mlm: MaskedLM, channels: tuple[int, ...]
+) -> None:
+    audio = 0.1 * noise(2, 25 * RATE)
+    # a rhythm, so that places differ
+    audio *= (
+        0.2 + torch.rand(1, 250, generator=torch.Generator().manual_seed(1))
+    ).repeat_interleave(RATE // 10, dim=1)
+    audio[:, 15 * RATE :] = audio[:, 2 * RATE : 12 * RATE]
+    gap = Gap(6 * RATE, 7 * RATE, channels)
+    rows = list(channels) or [0, 1]
+    holed = audio.clone()
+    holed[rows, gap.start : gap.stop] = 0
+    (made,) = fill(infiller(vqvae, mlm, candidates=2), holed, [gap])
+    assert (made.method, made.channels) == (InfillMethod.passage, channels)
+    assert made.passage is not None
+    assert made.passage.start == gap.start + 13 * RATE
+    assert made.passages[0] == made.passage
+    true = audio[rows, gap.start : gap.stop]
+    error = (made.samples - true).square().mean()
+    assert float(error / true.square().mean()) < 1e-4
+    assert abs(made.level) < 3
+    # not where it is forbidden, nor where nothing matches
+    assert fill(infiller(vqvae, mlm, method="tokens"), holed, [gap])[0].passage is None
+    other = fill(infiller(vqvae, mlm), holed[:, : 14 * RATE], [gap])[0]
+    assert other.method == AR_AND_TOKENS
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0, 3.0])
+def test_no_filling_clips_or_is_far_from_its_surroundings(
+    vqvae: AnyVQVAE, mlm: MaskedLM, temperature: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audio, gap = 0.05 * noise(1, 120_000), Gap(40_000, 80_000)
+    real = vqvae.inpaint
+    # a decoder that explodes
+    monkeypatch.setattr(vqvae, "inpaint", lambda *arguments: 10 * noise(*real(*arguments).shape))
+    (made,) = fill(infiller(vqvae, mlm, temperature=temperature), audio, [gap])
+    assert made.samples.abs().max() < 1
+    assert abs(made.level) < 3
 
 
 def test_same_seed_same_filling_other_seed_another(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:

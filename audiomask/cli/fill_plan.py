@@ -1,0 +1,114 @@
+"""How the gaps of ``infill`` are filled, and ``--dry-run``, which only tells it."""
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from audiomask.cli.console import Meter
+from audiomask.cli.gap_report import GapReport, save_labels
+from audiomask.cli.gaps import FoundGap, GapOptions, GapTable
+from audiomask.cli.inputs import Input
+from audiomask.cli.job_report import check_report
+from audiomask.cli.jobs import run_jobs
+from audiomask.cli.options import Common
+from audiomask.cli.outputs import Job
+from audiomask.cli.sample_format import report_input
+from audiomask.errors import UsageError
+from audiomask.infill.settings import InfillSettings
+
+if TYPE_CHECKING:
+    from audiomask.audio.files import AudioFile
+    from audiomask.infill.choice import Choice
+
+
+class FillPlan(NamedTuple):
+    """Which gaps are filled, and plan.
+
+    Attributes:
+        options: that give the gaps.
+        settings: how they are filled.
+        other: another recording that passages may come from.
+    """
+
+    options: GapOptions
+    settings: InfillSettings
+    other: Path | None
+
+    def check(self, inputs: Sequence[Input]) -> None:
+        """Raise UsageError for options that the method does not use, or another recording amiss."""
+        settings, other = self.settings, self.other
+        if settings.candidates > 1 and settings.temperature == 0 and not settings.seeks_passages:
+            raise UsageError(
+                "--candidates chooses from drawn fillings: add a --temperature above 0"
+            )
+        for option, given in (("--from", other is not None), ("--choice", settings.choice > 1)):
+            if given and not settings.seeks_passages:
+                raise UsageError(
+                    f"{option} is about passages, and --method {settings.method} uses none: "
+                    "add --method passage"
+                )
+        if other is None:
+            return
+        if not other.is_file():
+            raise UsageError(f"--from {other}: there is no such file")
+        same = os.path.realpath(other)
+        if any(one.source != "-" and os.path.realpath(one.source) == same for one in inputs):
+            raise UsageError(f"--from {other}: it is an input, whose own passages are taken anyway")
+
+    def open_other(self, stack: ExitStack, meter: Meter) -> "AudioFile | None":
+        """The other recording, open as long as the stack."""
+        from audiomask.audio.files import AudioFile
+
+        if self.other is None:
+            return None
+        return stack.enter_context(AudioFile(self.other, meter.check))
+
+
+def show_gaps(
+    jobs: Sequence[Job],
+    common: Common,
+    plan: FillPlan,
+    report: Path | None,
+    labels: Path | None,
+) -> int:
+    """Tell where gaps are and how they would be filled; returns the exit status."""
+    from audiomask.audio.files import AudioFile
+    from audiomask.infill.choice import MethodChooser
+
+    if labels is not None and len(jobs) > 1:
+        raise UsageError(f"--labels {labels}: a label track is about one recording: name one")
+    check_report(report, jobs, common, resumable=False)
+    check_report(labels, jobs, common, resumable=False, option="--labels")
+    table = GapTable([job.input.label for job in jobs], str(plan.other))
+
+    def work(job: Job, meter: Meter) -> None:
+        with ExitStack() as stack:
+            source = stack.enter_context(AudioFile(job.input.source, meter.check))
+            seconds = source.frames / source.sample_rate
+            report_input(source)
+            meter.start(job.input.label, seconds)
+            found = plan.options.find(source)
+            other = plan.open_other(stack, meter)
+            gaps = [one.gap for one in found if not one.left]
+            chooser = MethodChooser(source, gaps, plan.settings, other)
+            found = [one if one.left else _told(one, chooser.choose(one.gap)) for one in found]
+            meter.advance(seconds)
+            table.add(job.input.label, source, found)
+            if labels is not None:
+                save_labels(labels, source, found)
+            lines.add(job, source, found)
+
+    with GapReport(report, jobs, common, resumable=False) as lines:
+        lines.other = str(plan.other)
+        status = run_jobs(jobs, common, work, lines.failed)
+    table.show()
+    return status
+
+
+def _told(found: FoundGap, choice: "Choice") -> FoundGap:
+    """A gap with how it would be filled."""
+    return found._replace(
+        method=str(choice.method), passage=choice.passage, passages=choice.passages
+    )
