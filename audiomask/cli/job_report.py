@@ -17,7 +17,7 @@ from audiomask.errors import UsageError
 
 #: a value of a line
 Value: TypeAlias = str | float | bool | Sequence[Mapping[str, "Value"]]
-Entry: TypeAlias = Mapping[str, Value]
+_Entry: TypeAlias = Mapping[str, Value]
 
 
 def check_report(
@@ -115,7 +115,7 @@ class JobReport:
         if self._file is not None:
             self._file.rewrite(self._end)
 
-    def _add_entries(self, job: Job, entries: Sequence[Entry]) -> None:
+    def _add_entries(self, job: Job, entries: Sequence[_Entry]) -> None:
         """Add lines about a file, before its outputs are renamed to their names."""
         self._write(job, [{"file": _name(job)} | dict(entry) for entry in entries])
 
@@ -123,7 +123,7 @@ class JobReport:
         """Add the line of a file that failed, in place of its earlier lines."""
         self._write(job, [{"file": _name(job), "error": why}])
 
-    def _write(self, job: Job, entries: Sequence[Entry]) -> None:
+    def _write(self, job: Job, entries: Sequence[_Entry]) -> None:
         lines = [json.dumps(entry) for entry in entries]
         if self._file is not None:
             self._put(self._file, _name(job), lines)

@@ -22,7 +22,7 @@ _ABOVE, _SHARE = 0.02, 1.2
 _TOLERANCE, _JOIN = 0.05, 0.015
 
 
-def spectral_flux(audio: Tensor, sample_rate: int, compression: float = 0) -> tuple[Tensor, float]:
+def _spectral_flux(audio: Tensor, sample_rate: int, compression: float = 0) -> tuple[Tensor, float]:
     """Mean rise of mel magnitudes over the bands, frame by frame.
 
     Args:
@@ -50,7 +50,7 @@ def onsets(audio: Tensor, sample_rate: int) -> list[float]:
         audio: [C, T].
         sample_rate: samples a second.
     """
-    flux, frames = spectral_flux(audio, sample_rate, _COMPRESSION)
+    flux, frames = _spectral_flux(audio, sample_rate, _COMPRESSION)
     near, wide = (round(seconds * frames) for seconds in (_PEAK, _AVERAGE))
     row = flux[None, None]
     largest = F.max_pool1d(row, 2 * near + 1, 1, near)[0, 0]
@@ -97,7 +97,7 @@ def join_flux(estimate: Tensor, target: Tensor, sample_rate: int, within: tuple[
         within: samples [start, stop) of the filling.
     """
     worst = -math.inf
-    fluxes = [spectral_flux(audio, sample_rate) for audio in (estimate, target)]
+    fluxes = [_spectral_flux(audio, sample_rate) for audio in (estimate, target)]
     least = 1e-3 * float(fluxes[1][0].mean()) + 1e-9
     for edge in within:
         seconds = edge / sample_rate

@@ -13,7 +13,7 @@ from audiomask.audio.spectra import frame_spectra, mel_filters
 from audiomask.infill.gaps import Gap
 
 #: sample rate at which the features are computed, window and hop in samples, and mel bands
-RATE, SIZE, HOP, BANDS = 44_100, 2048, 512, 40
+RATE, _SIZE, HOP, BANDS = 44_100, 2048, 512, 40
 #: weight of a band's rise, lower bound of a magnitude
 _RISE, _FLOOR = 2.0, 1e-4
 #: frames computed at once, and such blocks kept: more than a search of four minutes needs
@@ -53,10 +53,10 @@ class FrameFeatures:
         if len(self._blocks) >= _KEPT:
             self._blocks.popitem(last=False)
         # with the frame before, from which the first one rises
-        start = (number * _BLOCK - 1) * HOP - (SIZE - HOP) // 2
-        audio = self._audio.read(start, start + _BLOCK * HOP + SIZE).nan_to_num(0.0, 0.0, 0.0)
-        magnitudes = frame_spectra(audio.mean(dim=0), SIZE, HOP).abs()
-        mel = magnitudes @ mel_filters(SIZE, BANDS, RATE)
+        start = (number * _BLOCK - 1) * HOP - (_SIZE - HOP) // 2
+        audio = self._audio.read(start, start + _BLOCK * HOP + _SIZE).nan_to_num(0.0, 0.0, 0.0)
+        magnitudes = frame_spectra(audio.mean(dim=0), _SIZE, HOP).abs()
+        mel = magnitudes @ mel_filters(_SIZE, BANDS, RATE)
         logs: Array = mel.clamp_min(_FLOOR).log10().numpy()
         rises = _RISE * np.maximum(logs[1:] - logs[:-1], 0)
         made = np.concatenate((logs[1:], rises), axis=1)
@@ -73,7 +73,7 @@ class FrameFeatures:
         """
         at = np.arange(first, last)
         # a frame's rise needs the window of the frame before
-        begin, end = at * HOP - (SIZE - HOP) // 2 - HOP, at * HOP + (SIZE + HOP) // 2
+        begin, end = at * HOP - (_SIZE - HOP) // 2 - HOP, at * HOP + (_SIZE + HOP) // 2
         known = (begin >= 0) & (end <= self._audio.frames)
         for gap in gaps:
             start, stop = gap.start * RATE / rate, gap.stop * RATE / rate
