@@ -41,6 +41,8 @@ _SILENT, _SILENT_SIDE = 1e-3, 0.5
 _GOOD, _GOOD_SLOPE, _USABLE = 0.1, 0.6, 0.6
 #: seconds of known sound among which a distance says something
 _LEAST_SOUND = 20.0
+#: correlation from which another recording has the same sound, however short it is
+_SAME_TAKE = 0.8
 
 _Values = npt.NDArray[np.float64]
 
@@ -73,7 +75,8 @@ class Passage:
     def matches(self) -> bool:
         """Whether it is better than a filling without it is likely to be."""
         most = min(_GOOD + _GOOD_SLOPE * max(self.correlation, 0), _USABLE)
-        return self.distance < most and self.searched >= _LEAST_SOUND
+        taken = self.foreign and self.correlation > _SAME_TAKE
+        return self.distance < most and (taken or self.searched >= _LEAST_SOUND)
 
 
 class PassageFinder:
