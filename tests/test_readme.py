@@ -42,7 +42,8 @@ def reader(tmp_path: Path) -> Path:
     soundfile.write(tmp_path / "tapes" / "side a" / "one.wav", holed, rate)
     (tmp_path / "labels.txt").write_text("0.300000\t0.350000\tdropout\n")
     rng = np.random.default_rng(0)
-    for stem, pitches in {"guitar": (52, 64), "piano": (48, 72), "bass": (33, 45)}.items():
+    pitches_of = {"guitar": (52, 64), "piano": (48, 72), "bass": (33, 45), "voice": (55, 67)}
+    for stem, pitches in pitches_of.items():
         folder = tmp_path / "notes" / stem / "plain"
         folder.mkdir(parents=True)
         for pitch in pitches:

@@ -30,6 +30,8 @@ from audiomask.evaluation.report import SPREAD, Report, Summary, Table, summariz
 from audiomask.evaluation.songs import Song
 from audiomask.separation.settings import SeparationMethod
 
+#: dB under the mixture below which a leak counts as none
+_LOWEST_LEAK = -120.0
 #: SI-SDR of the mixture, in dB, above which a stem plays alone
 ALONE = 40.0
 #: keys of the metrics, and their names
@@ -171,7 +173,7 @@ def compare(song: Song, estimates: dict[str, Tensor]) -> list[_Row]:
             row["unknown"] = True
         elif true is None or level(true) < SILENCE:
             row["silent"] = True
-            row["leak"] = level(estimates[stem]) - level(song.mixture)
+            row["leak"] = max(level(estimates[stem]) - level(song.mixture), _LOWEST_LEAK)
         elif si_sdr(song.mixture, true) > ALONE:
             row["alone"] = True
         else:

@@ -14,6 +14,8 @@ from torch import Tensor
 SMOOTH_SECONDS = 1.0
 #: activity up to which a mask's gate is closed, and from which it is open
 CLOSED, OPEN = 0.1, 0.3
+#: gain of a closed gate, -60 dB: inaudible, and no digital silence
+CLOSED_GAIN = 1e-3
 #: lowest mean square
 _SILENT_POWER = 1e-12
 #: seconds of activity from which a song has a stem
@@ -121,8 +123,8 @@ class ActivityLog:
 
 
 def gate(activity: Tensor) -> Tensor:
-    """Gains of the masks, 0 … 1, for activity [S, F]."""
-    return ((activity - CLOSED) / (OPEN - CLOSED)).clamp(0, 1)
+    """Gains of the masks, ``CLOSED_GAIN`` … 1, for activity [S, F]."""
+    return ((activity - CLOSED) / (OPEN - CLOSED)).clamp(CLOSED_GAIN, 1)
 
 
 def moving_average(activity: Tensor, frames: int) -> Tensor:

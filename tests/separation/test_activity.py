@@ -14,6 +14,7 @@ from audiomask.audio.source import MemorySource
 from audiomask.networks.masks import MaskUNet, build_masks
 from audiomask.separation.activity import (
     CLOSED,
+    CLOSED_GAIN,
     OPEN,
     ActivityLog,
     gate,
@@ -61,8 +62,8 @@ def shares_of(separator: MaskSeparator, audio: Tensor) -> Tensor:
 
 def test_the_gate_is_closed_below_one_likelihood_and_open_above_another() -> None:
     likely = torch.tensor([[0.0, CLOSED, (CLOSED + OPEN) / 2, OPEN, 1.0]])
-    assert torch.allclose(gate(likely), torch.tensor([[0.0, 0.0, 0.5, 1.0, 1.0]]), atol=1e-6)
-    assert not gate(torch.tensor([[CLOSED - 1e-3]])).any()
+    assert torch.allclose(gate(likely), torch.tensor([[1e-3, 1e-3, 0.5, 1.0, 1.0]]), atol=1e-6)
+    assert float(gate(torch.tensor([[CLOSED - 1e-3]]))) == pytest.approx(CLOSED_GAIN)
 
 
 @pytest.mark.parametrize("quality", [Quality.normal, Quality.best])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audiomask.errors import ConfigError
-from audiomask.networks.masks.config import STEMS
 
+#: the stems with tokens of their own, by default
+STEMS = ("guitar", "piano", "bass", "drums")
 #: sizes that may be 0
 _OPTIONAL_SIZES = ("stem_layers", "kernel", "bands", "head_rank")
 #: frames of the longest window: attention takes quadratic time
