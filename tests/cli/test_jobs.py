@@ -152,13 +152,13 @@ def test_reports_and_tables_keep_the_order_of_the_inputs(invoke, folder, engine,
         Path(f"in/{name}.wav").write_text("not audio")
     infill = engine.infill
 
-    def late(self, source, gaps, settings):
+    def late(self, source, gaps, settings, other=None):
         until = time.monotonic() + 20
         while source.name == "in/a.wav" and time.monotonic() < until:
             if "in/d.wav" in Path("told.jsonl").read_text():  # the last of the others
                 break
             time.sleep(0.01)
-        yield from infill(self, source, gaps, settings)
+        yield from infill(self, source, gaps, settings, other)
 
     monkeypatch.setattr(engine, "infill", late)
     done = invoke(

@@ -64,8 +64,9 @@ def mask_loss(
     true_shares = stem_power / stem_power.sum(dim=1, keepdim=True).clamp_min(1e-12)
     nats = -(true_shares * shares.clamp_min(1e-8).log()).sum(dim=1)
     weight = mixture_power.sqrt()
-    entropy = (weight * nats).sum() / weight.sum().clamp_min(1e-9)
-    return {"amplitude": amplitude.mean(), "ratio": ratio.mean(), "entropy": entropy}
+    # row by row, so that the mean over several processes is that of one
+    entropy = (weight * nats).sum(dim=(1, 2, 3)) / weight.sum(dim=(1, 2, 3)).clamp_min(1e-9)
+    return {"amplitude": amplitude.mean(), "ratio": ratio.mean(), "entropy": entropy.mean()}
 
 
 def active(mixture_power: Tensor, stem_power: Tensor) -> Tensor:
