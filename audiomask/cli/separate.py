@@ -71,7 +71,7 @@ def separate(
         Quality,
         typer.Option(
             "--quality",
-            help="Of the masks; best averages four passes and takes four times as long.",
+            help="Of the masks; best averages four passes, at about four times the cost.",
         ),
     ] = Quality.normal,
     report: Annotated[
