@@ -30,7 +30,7 @@ from audiomask.cli.train import train
 app = typer.Typer(
     name="audiomask",
     rich_markup_mode=None,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
