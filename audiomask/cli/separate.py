@@ -135,6 +135,7 @@ def separate(
     from audiomask.audio.metadata.stems import for_stem
     from audiomask.audio.writer import AudioWriter
     from audiomask.cli.stem_report import StemReport, save_stem_labels
+    from audiomask.separation.stems import without
 
     engine = common.open_engine()
     known = engine.stems(method)
@@ -189,8 +190,11 @@ def separate(
                 quality=quality.value,
                 log=log,
             ):
-                for name, samples in plan.mix(blocks, tuple(writers)).items():
-                    writers[name].write(samples)
+                for name, writer in writers.items():
+                    given = name in plan.stems
+                    writer.write(
+                        blocks[name] if given else without(blocks, plan.removed(name), RESIDUAL)
+                    )
                 meter.advance(next(iter(blocks.values())).shape[-1] / rate)
             if log is not None:
                 seconds = [

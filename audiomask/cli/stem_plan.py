@@ -1,19 +1,15 @@
 """What ``separate`` writes for every song, where, and in which format."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from audiomask.cli.inputs import Input, Inputs, Location, named_path
 from audiomask.cli.outputs import Job, to_stdout
 from audiomask.cli.template import DEFAULT_TEMPLATE, MINUS_TEMPLATE, fill_template
 from audiomask.errors import UsageError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 RESIDUAL = "residual"
 #: the suffix of a file format, unlike the ends of 'take 1.2' and '{track}.{stem}'
@@ -128,22 +124,9 @@ class StemPlan:
         filled = fill_template(template, item.relative.stem, name, self.ending(item, name))
         return Path(self.output) / item.relative.parent / filled
 
-    def mix(self, blocks: "Mapping[str, Tensor]", names: Sequence[str]) -> "dict[str, Tensor]":
-        """The outputs of a block of stems.
-
-        Args:
-            blocks: all of ``separated``, and "residual" where it is needed.
-            names: of the outputs.
-        """
-        made = {}
-        for name in names:
-            if name in self.stems:
-                made[name] = blocks[name]
-                continue
-            removed = self.minus if name == self.without else self.stems
-            rest = [blocks[stem] for stem in self.separated if stem not in removed]
-            made[name] = sum(rest, start=blocks[RESIDUAL])
-        return made
+    def removed(self, name: str) -> tuple[str, ...]:
+        """The stems that the residual or the song without some stems lacks."""
+        return self.minus if name == self.without else self.stems
 
 
 def check_folder(output: str, inputs: Sequence[str]) -> None:

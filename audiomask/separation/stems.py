@@ -1,10 +1,12 @@
-"""Names of stems in a checkpoint's configuration."""
+"""Stems: their names in a checkpoint's configuration, and what is left without some of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from audiomask.errors import CheckpointError
 
@@ -25,3 +27,15 @@ def stem_names(folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
         if not stem.isprintable() or set(stem) & set("/\\:") or stem in _NO_STEMS:
             raise CheckpointError(f"{folder}: stem {stem!r:.40} cannot name a file")
     return tuple(stems)
+
+
+def without(blocks: Mapping[str, Tensor], removed: Collection[str], residual: str) -> Tensor:
+    """A recording without some of its stems, [C, n]: the residual and the stems that stay.
+
+    Args:
+        blocks: separated stems, and what they leave under the name ``residual``, [C, n] each.
+        removed: the names of the stems to leave out.
+        residual: the residual's name.
+    """
+    kept = [samples for stem, samples in blocks.items() if stem not in (*removed, residual)]
+    return sum(kept, start=blocks[residual])

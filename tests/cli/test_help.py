@@ -7,7 +7,7 @@ import pytest
 
 import audiomask
 
-COMMANDS = ("tokenize", "detokenize", "infill", "separate", "evaluate", "train", "shrink")
+COMMANDS = ("tokenize", "detokenize", "infill", "separate", "evaluate", "train", "shrink", "info")
 
 
 def test_help_names_every_command(run):
