@@ -172,18 +172,29 @@ class GapTable:
         self._other = other
         self._rows: dict[str, list[tuple[str, ...]]] = {label: [] for label in labels}
 
-    def add(self, label: str, source: "AudioFile", found: Iterable[FoundGap]) -> None:
-        """Add a row for each gap of a recording, or one that says there is none."""
+    def add(
+        self, label: str, source: "AudioFile", found: Iterable[FoundGap], before: int = 0
+    ) -> None:
+        """Add a row for each gap of a recording, or one that says there is none.
+
+        Args:
+            label: the recording's name.
+            source: the recording.
+            found: the gaps.
+            before: samples before its beginning from which on they count.
+        """
         rate, rows = source.sample_rate, self._rows[label]
         for one in sorted(found, key=lambda one: one.gap):
             gap = one.gap
-            start, stop, length = gap.start / rate, gap.stop / rate, gap.length * 1000 / rate
+            start, stop = (gap.start - before) / rate, (gap.stop - before) / rate
+            length = gap.length * 1000 / rate
             times = (f"{start:.6f}", f"{stop:.6f}", f"{length:.3f}")
             where = name_channels(gap.channels, source.channels)
             method = f"left: {one.left}" if one.left else one.method
             match = ("", "", "")
             if one.passage is not None:
-                place = f"{one.passage.start / rate:.6f}"
+                own = one.passage.start - before
+                place = f"{(one.passage.start if one.passage.foreign else own) / rate:.6f}"
                 place = f"{self._other}: {place}" if one.passage.foreign else place
                 match = (place, f"{one.passage.distance:.3f}", f"{one.passage.correlation:.3f}")
             level = "" if math.isnan(one.level) else f"{one.level:+.1f}"

@@ -114,13 +114,13 @@ class Infiller:
         fades = crossfade_bounds(gaps, source.frames, round(FADE * source.sample_rate), channels)
         chooser = MethodChooser(source, gaps, self.settings, other)
         made = (
-            self._fill_gap(source, gap, gaps, f, chooser.choose(gap))
+            self.fill_gap(source, gap, gaps, f, chooser.choose(gap))
             for gap, f in zip(gaps, fades, strict=True)
         )
         starts = [gap.start - left for gap, (left, _) in zip(gaps, fades, strict=True)]
         return sorted_by_start(made, starts)
 
-    def _fill_gap(
+    def fill_gap(
         self,
         source: AudioSource,
         gap: Gap,
@@ -183,12 +183,13 @@ class Infiller:
     ) -> Filling:
         """The filling of a gap by its predicted tokens, decoded.
 
-        Unless the method is "tokens" its edges are autoregressive, and the crossfades lie in the
-        gap; except on a side with too little sound to extrapolate.
+        Unless the method is "tokens" and there is sound outside for crossfades, its edges are
+        autoregressive and the crossfades lie in the gap; except on a side with too little sound to
+        extrapolate.
         """
         uncertain, inner, method = gap, gap, str(InfillMethod.tokens)
         others = gaps
-        if self.settings.seeks_passages:
+        if self.settings.seeks_passages or not any(fades):
             source = EdgeExtendedSource(source, gap, gaps)
             uncertain, inner, method = source.uncertain_span, source.inner, AR_AND_TOKENS
             fades = (inner.start - gap.start or fades[0], gap.stop - inner.stop or fades[1])

@@ -4,16 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from torch import Tensor
 
-from audiomask.audio.files import AudioFile
 from audiomask.audio.pcm import BITS, Raw, count_clipped, to_floats, to_integers
 from audiomask.audio.writer import AudioWriter
 from audiomask.infill.gaps import Gap
 
 BLOCK = 1 << 16
+
+
+class RawSource(Protocol):
+    """A file, or what reads like one, whose samples are copied as they are stored."""
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+
+    @property
+    def frames(self) -> int:
+        """Samples per channel."""
+
+    def read_raw(self, start: int, stop: int) -> Raw:
+        """Samples [start, stop) exactly as stored, [stop - start, C]."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +52,7 @@ class Patch:
 
 
 def copy_with_patches(
-    source: AudioFile, patches: Iterable[Patch], writer: AudioWriter
+    source: RawSource, patches: Iterable[Patch], writer: AudioWriter
 ) -> Iterator[int]:
     """Copy a file block by block, with patches in place of some of its samples.
 
