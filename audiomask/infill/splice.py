@@ -16,7 +16,7 @@ from audiomask.infill.gaps import Gap
 BLOCK = 1 << 16
 
 
-class RawSource(Protocol):
+class _RawSource(Protocol):
     """A file, or what reads like one, whose samples are copied as they are stored."""
 
     @property
@@ -52,7 +52,7 @@ class Patch:
 
 
 def copy_with_patches(
-    source: RawSource, patches: Iterable[Patch], writer: AudioWriter
+    source: _RawSource, patches: Iterable[Patch], writer: AudioWriter
 ) -> Iterator[int]:
     """Copy a file block by block, with patches in place of some of its samples.
 
