@@ -226,14 +226,8 @@ def _log_fillings(
     """Yield the fillings; add the place and method of each to ``known``, without its samples."""
     for filling in fillings:
         yield filling
-        told = FoundGap(filling.gap, _kind(filling.gap.start, view))._replace(
-            method=filling.method,
-            filled=True,
-            passage=filling.passage,
-            passages=filling.passages,
-            level=filling.level,
-        )
-        known.append(told)
+        one = FoundGap(filling.gap, _kind(filling.gap.start, view))
+        known.append(one.filled_by(filling))
 
 
 def _warn_of_silence(label: str, view: "ExtendedSource") -> None:

@@ -110,14 +110,7 @@ def _log_fillings(
                 filling.passes,
             )
         yield filling
-        told = gaps[gap]._replace(
-            method=filling.method,
-            filled=True,
-            passage=filling.passage,
-            passages=filling.passages,
-            level=filling.level,
-        )
-        known.append(told)
+        known.append(gaps[gap].filled_by(filling))
 
 
 def output_ending(place: Location) -> str:

@@ -71,6 +71,12 @@ def _entry(found: FoundGap, source: "AudioFile", other: str, before: int) -> dic
         entry |= _match(found.passage, rate, other, before)
     if len(found.passages) > 1:
         entry["passages"] = [_match(passage, rate, other, before) for passage in found.passages]
+    if found.stems:
+        entry["stems"] = [
+            {"stem": one.name, "method": one.method}
+            | ({} if one.passage is None else _match(one.passage, rate, other, before))
+            for one in found.stems
+        ]
     if not math.isnan(found.level):
         entry["level"] = round(found.level, 2)
     entry["channels"] = name_channels(gap.channels, source.channels)

@@ -15,6 +15,7 @@ from audiomask.runtime.console import print_table
 
 if TYPE_CHECKING:
     from audiomask.audio.files import AudioFile
+    from audiomask.infill.infiller import Filling, StemFilling
     from audiomask.infill.passages import Passage
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class FoundGap(NamedTuple):
         passage: what it was filled with, if with a passage.
         passages: the best passages, as many as were asked for.
         level: of the filling's middle against its surroundings, in dB; NaN where that says nothing.
+        stems: how each stem was filled, if by stems.
     """
 
     gap: Gap
@@ -59,6 +61,18 @@ class FoundGap(NamedTuple):
     passage: "Passage | None" = None
     passages: "tuple[Passage, ...]" = ()
     level: float = math.nan
+    stems: "tuple[StemFilling, ...]" = ()
+
+    def filled_by(self, filling: "Filling") -> "FoundGap":
+        """The gap with how it was filled."""
+        return self._replace(
+            method=filling.method,
+            filled=True,
+            passage=filling.passage,
+            passages=filling.passages,
+            level=filling.level,
+            stems=filling.stems,
+        )
 
 
 class GapOptions:
@@ -190,7 +204,7 @@ class GapTable:
             length = gap.length * 1000 / rate
             times = (f"{start:.6f}", f"{stop:.6f}", f"{length:.3f}")
             where = name_channels(gap.channels, source.channels)
-            method = f"left: {one.left}" if one.left else one.method
+            method = f"left: {one.left}" if one.left else _method_of(one, rate)
             match = ("", "", "")
             if one.passage is not None:
                 own = one.passage.start - before
@@ -215,6 +229,15 @@ class GapTable:
                 [self._HEADER[column] for column in shown],
                 [[row[column] for column in shown] for row in rows],
             )
+
+
+def _method_of(found: FoundGap, rate: int) -> str:
+    """How a gap was filled; stem by stem, with the place in seconds that a passage came from."""
+    parts = []
+    for stem in found.stems:
+        place = "" if stem.passage is None else f" {stem.passage.start / rate:.3f}"
+        parts.append(f"{stem.name} {stem.method}{place}")
+    return f"{found.method}: {', '.join(parts)}" if parts else found.method
 
 
 def _passed_over(lines: Sequence[int]) -> str:

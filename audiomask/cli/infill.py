@@ -151,6 +151,10 @@ def infill(
             "--from", metavar="FILE", help="Another recording to take passages from: another take."
         ),
     ] = None,
+    by_stem: Annotated[
+        bool,
+        typer.Option("--by-stem", help="Separate the surroundings, and fill every stem by itself."),
+    ] = _USUAL.by_stem,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0)] = _USUAL.seed,
     bitrate: Bitrate = None,
     report: Annotated[
@@ -187,12 +191,13 @@ def infill(
             "--detect": detect,
             "--detect-kind": detect_kind,
             "--labels": labels,
+            "--by-stem": by_stem,
         }
         extend.check(name for name, value in named.items() if value)
     options = GapOptions(
         gap or (), gaps, middle, detect, detect_kind or (), min_gap, max_gap, channel or ()
     )
-    settings = InfillSettings(method.value, steps, temperature, candidates, choice, seed)
+    settings = InfillSettings(method.value, steps, temperature, candidates, choice, seed, by_stem)
     found = collect_inputs(inputs, _is_unfilled, output_folder(output))
     plan = FillPlan(options, settings, other)
     plan.check(found.items)

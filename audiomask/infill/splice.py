@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from itertools import accumulate, zip_longest
+from typing import Protocol, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -49,6 +51,9 @@ class Patch:
     def stop(self) -> int:
         """The sample after the last they replace."""
         return self.start + self.samples.shape[1]
+
+
+_P = TypeVar("_P", bound=Patch)
 
 
 def copy_with_patches(
@@ -134,6 +139,23 @@ def crossfade_bounds(
             left, right = left // 2 if place else left, right if last else right // 2
             bounds[number] = min(bounds[number][0], left), min(bounds[number][1], right)
     return bounds
+
+
+def sorted_by_start(patches: Iterable[_P], starts: Sequence[int]) -> Iterator[_P]:
+    """Patches in the order of their first samples, each yielded as early as possible.
+
+    Gaps of different channels may overlap in time, and only some patches have crossfades.
+
+    Args:
+        patches: in the order of their gaps.
+        starts: the earliest first sample of each.
+    """
+    heap: list[tuple[int, int, _P]] = []
+    earliest = [*accumulate(reversed(starts), min)][::-1][1:]  # of all that come after each
+    for number, (patch, coming) in enumerate(zip_longest(patches, earliest)):
+        heapq.heappush(heap, (patch.start, number, patch))
+        while heap and (coming is None or heap[0][0] <= coming):
+            yield heapq.heappop(heap)[2]
 
 
 def _apply_patch(raw: Raw, patch: Patch, start: int, writer: AudioWriter) -> Raw:

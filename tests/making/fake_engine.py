@@ -22,6 +22,7 @@ class FakeFilling(Patch):
     passage: object = None
     passages: tuple[object, ...] = ()
     level: float = float("nan")
+    stems: tuple[object, ...] = ()
 
 
 class FakeEngine:
