@@ -100,7 +100,7 @@ def show_gaps(
             gaps = [one.gap for one in found if not one.left]
             chooser = MethodChooser(source, gaps, plan.settings, other)
             found = [
-                one if one.left else _told(one, chooser.choose(one.gap), plan.settings.by_stem)
+                one if one.left else _told(one, chooser.choose(one.gap), plan.settings)
                 for one in found
             ]
             meter.advance(seconds)
@@ -116,9 +116,9 @@ def show_gaps(
     return status
 
 
-def _told(found: FoundGap, choice: "Choice", by_stem: bool) -> FoundGap:
+def _told(found: FoundGap, choice: "Choice", settings: InfillSettings) -> FoundGap:
     """A gap with how it would be filled; which stems play is not known before they are made."""
-    if by_stem and choice.method != InfillMethod.ar:
+    if choice.goes_by_stem(settings):
         return found._replace(method=BY_STEM)
     return found._replace(
         method=str(choice.method), passage=choice.passage, passages=choice.passages

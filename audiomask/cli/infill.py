@@ -153,7 +153,10 @@ def infill(
     ] = None,
     by_stem: Annotated[
         bool,
-        typer.Option("--by-stem", help="Separate the surroundings, and fill every stem by itself."),
+        typer.Option(
+            "--by-stem",
+            help="Where nothing matches, separate the surroundings and fill each stem by itself.",
+        ),
     ] = _USUAL.by_stem,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0)] = _USUAL.seed,
     bitrate: Bitrate = None,

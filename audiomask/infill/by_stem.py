@@ -18,7 +18,7 @@ from audiomask.infill.choice import Choice, MethodChooser
 from audiomask.infill.gaps import Gap
 from audiomask.infill.infiller import Filling, Infiller, StemFilling
 from audiomask.infill.leveling import limit_peaks, peak_ceiling, relative_level
-from audiomask.infill.settings import BY_STEM, InfillMethod
+from audiomask.infill.settings import BY_STEM
 from audiomask.infill.views import ChannelView, read_known
 
 #: separates a recording into stems [C, T] by name, which sum to it
@@ -33,7 +33,7 @@ _NEAR, _LEAST_SHARE = 2.0, 1e-3
 
 
 class StemInfiller(Infiller):
-    """Fills gaps stem by stem, those that linear prediction fills best excepted."""
+    """Fills gaps stem by stem, those excepted that something else fills better."""
 
     def __init__(self, infiller: Infiller, split: Split) -> None:
         super().__init__(
@@ -51,7 +51,7 @@ class StemInfiller(Infiller):
     ) -> Filling:
         """The filling of one gap: see :meth:`audiomask.infill.infiller.Infiller.fill_gap`."""
         whole = super().fill_gap(source, gap, gaps, fades, choice)
-        if choice.method == InfillMethod.ar:
+        if not choice.goes_by_stem(self.settings):
             return whole
         here = ChannelView(source, gap.channels) if gap.channels else source
         there = [other for other in gaps if other.shares_channel(gap)]

@@ -37,8 +37,8 @@ class InfillSettings:
             many are told.
         choice: which passage is taken: 1 for the best, 2 for the next.
         seed: same seed, same machine, same filling.
-        by_stem: whether the surroundings are separated and every stem is filled by itself; gaps
-            that "ar" fills are not.
+        by_stem: whether the surroundings are separated and every stem is filled by itself; not in
+            gaps that "ar" fills, nor those that "auto" finds a passage for.
 
     Raises:
         UsageError: a value out of range.

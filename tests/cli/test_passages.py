@@ -98,13 +98,14 @@ def test_another_take_that_is_none(call, tiny, recordings):
 
 
 def test_stem_by_stem(call, tiny, recordings):
-    run = ("infill", "song.wav", *GAP, "--model", tiny, "--by-stem")
+    run = ("infill", "song.wav", *GAP, "--model", tiny, "--by-stem", "--method", "passage")
     done = call(*run, "-v")
     assert done.status == 0, done.err
     (entry,) = told()
     assert entry["method"] == "stems"
     assert entry["stems"][-1]["stem"] == "rest"
     assert {one["method"] for one in entry["stems"]} <= {"passage", "ar+tokens"}
+    assert entry["stems"][-1]["from"] == 18.0
     assert "stems: " in done.err
     after, _ = soundfile.read("song.infilled.wav", dtype="int16")
     holed, _ = soundfile.read("song.wav", dtype="int16")
@@ -113,6 +114,8 @@ def test_stem_by_stem(call, tiny, recordings):
     assert np.array_equal(after[outside], holed[outside])
     assert call(*run, "--dry-run").status == 0
     assert told()[0]["method"] == "stems"
+    assert call(*run[:-2], "--dry-run").status == 0
+    assert told()[0]["method"] == "passage"
 
 
 @pytest.mark.parametrize("more", [("--method", "ar"), ("--from", "take.wav"), ("--after", 1)])

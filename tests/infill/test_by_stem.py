@@ -60,7 +60,7 @@ def fill(infiller: Infiller, gap: Gap, asked: list[int] | None = None) -> tuple[
 
 
 def test_drums_go_on_by_themselves(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
-    made, filling = fill(maker(vqvae, mlm), GAP)
+    made, filling = fill(maker(vqvae, mlm, method="passage"), GAP)
     assert filling.method == BY_STEM
     beat, rest = filling.stems
     assert (beat.name, beat.method) == ("drums", "passage")
@@ -78,11 +78,22 @@ def test_drums_go_on_by_themselves(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
 
 
 def test_one_channel(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
-    made, filling = fill(maker(vqvae, mlm), Gap(GAP.start, GAP.stop, (1,)))
+    made, filling = fill(maker(vqvae, mlm, method="passage"), Gap(GAP.start, GAP.stop, (1,)))
     assert filling.method == BY_STEM
     assert filling.channels == (1,)
     assert len(filling.samples) == 1
     assert bool(torch.isfinite(made).all())
+
+
+def test_a_passage_of_the_whole_is_better(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
+    audio = drums()
+
+    def split(source: AudioSource) -> Mapping[str, Tensor]:
+        raise AssertionError
+
+    stems = StemInfiller(maker(vqvae, mlm), split)
+    (filling,) = stems.fill(MemorySource(audio, RATE), [GAP])
+    assert filling.method == "passage"
 
 
 def test_short_gaps_are_not_separated(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
