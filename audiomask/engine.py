@@ -22,6 +22,9 @@ from audiomask.checkpoint import (
 )
 from audiomask.codec.chunks import DecodedSource, LeftRight, MidSide, chunk_of, encode
 from audiomask.errors import CheckpointError, ConfigError, TokensError, UsageError
+from audiomask.infill.by_stem import StemInfiller
+from audiomask.infill.extension import ExtendedSource, Extension
+from audiomask.infill.extension_plan import fill_extension
 from audiomask.infill.gaps import Gap
 from audiomask.infill.infiller import Filling, Infiller
 from audiomask.infill.settings import InfillSettings
@@ -322,5 +325,38 @@ class Engine:
         if gaps:
             chosen = InfillSettings() if settings is None else settings
             infiller = Infiller(self.vqvae, self.mlm, self.device, chosen, self._batches)
+            if chosen.by_stem:
+                infiller = StemInfiller(infiller, self._split)
             with device_errors(self.device):
                 yield from infiller.fill(source, gaps, other)
+
+    def _split(self, source: AudioSource) -> dict[str, Tensor]:
+        """All stems of a recording, and its residual, in memory: [C, T] each."""
+        blocks = list(self.separate(source, self.stems(), residual=True))
+        return {name: torch.cat([block[name] for block in blocks], dim=1) for name in blocks[0]}
+
+    def extend(
+        self,
+        source: AudioSource,
+        extension: Extension,
+        settings: InfillSettings | None = None,
+        other: AudioSource | None = None,
+    ) -> Iterator[Filling]:
+        """What comes before and after a recording, or makes its end run into its beginning.
+
+        Args:
+            source: the recording, which stays as it is but for a loop's seam.
+            extension: how many samples are added.
+            settings: how they are made; the defaults when None.
+            other: another recording that passages may come from.
+
+        Yields:
+            Fillings in order, at places of the extended recording.
+
+        Raises:
+            AudiomaskError: the recording is too short.
+        """
+        chosen = InfillSettings() if settings is None else settings
+        infiller = Infiller(self.vqvae, self.mlm, self.device, chosen, self._batches)
+        with device_errors(self.device):
+            yield from fill_extension(infiller, ExtendedSource(source, extension), other)
