@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from audiomask.errors import UsageError
-from audiomask.infill.gaps import Gap, merge_kinds, middle_gap, name_channels, parse_channel
+from audiomask.infill.gaps import (
+    MAX_GAP,
+    MIN_GAP,
+    Gap,
+    merge_kinds,
+    middle_gap,
+    name_channels,
+    parse_channel,
+)
 from audiomask.infill.gaps import parse_gap as parse_span
 from audiomask.infill.labels import Label, read_labels
 from audiomask.runtime.console import print_table
@@ -20,8 +28,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: default seconds of the shortest silence and of the longest gap that are found
-MIN_GAP, MAX_GAP = 0.004, 1.0
 #: the kind of a gap that was given by an option, not found
 NAMED = "named"
 

@@ -10,7 +10,7 @@ from audiomask.audio.names import is_audio
 from audiomask.cli.extend import ExtendOptions, extend_files, show_extensions
 from audiomask.cli.fill_job import fill_gaps, output_ending
 from audiomask.cli.fill_plan import FillPlan, show_gaps
-from audiomask.cli.gaps import MAX_GAP, MIN_GAP, FaultKind, GapOptions
+from audiomask.cli.gaps import FaultKind, GapOptions
 from audiomask.cli.inputs import collect_inputs, output_folder
 from audiomask.cli.job_report import check_report
 from audiomask.cli.options import Common
@@ -20,6 +20,7 @@ from audiomask.cli.sample_format import (
     bits_a_second,
 )
 from audiomask.errors import UsageError
+from audiomask.infill.gaps import MAX_GAP, MIN_GAP
 from audiomask.infill.settings import InfillMethod, InfillSettings
 
 if TYPE_CHECKING:

@@ -26,10 +26,11 @@ from audiomask.cli.sample_format import (
     report_nonfinite,
     subtype_name,
 )
-from audiomask.cli.stem_plan import RESIDUAL, AudioFormat, StemPlan, check_folder, choose_stems
+from audiomask.cli.stem_plan import AudioFormat, StemPlan, check_folder, choose_stems
 from audiomask.cli.template import DEFAULT_TEMPLATE
 from audiomask.errors import UsageError
 from audiomask.separation.settings import Quality, SeparationMethod
+from audiomask.separation.stems import RESIDUAL, without
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +136,6 @@ def separate(
     from audiomask.audio.metadata.stems import for_stem
     from audiomask.audio.writer import AudioWriter
     from audiomask.cli.stem_report import StemReport, save_stem_labels
-    from audiomask.separation.stems import without
 
     engine = common.open_engine()
     known = engine.stems(method)
@@ -192,9 +192,7 @@ def separate(
             ):
                 for name, writer in writers.items():
                     given = name in plan.stems
-                    writer.write(
-                        blocks[name] if given else without(blocks, plan.removed(name), RESIDUAL)
-                    )
+                    writer.write(blocks[name] if given else without(blocks, plan.removed(name)))
                 meter.advance(next(iter(blocks.values())).shape[-1] / rate)
             if log is not None:
                 seconds = [

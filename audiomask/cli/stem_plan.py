@@ -10,8 +10,8 @@ from audiomask.cli.inputs import Input, Inputs, Location, named_path
 from audiomask.cli.outputs import Job, to_stdout
 from audiomask.cli.template import DEFAULT_TEMPLATE, MINUS_TEMPLATE, fill_template
 from audiomask.errors import UsageError
+from audiomask.separation.stems import RESIDUAL
 
-RESIDUAL = "residual"
 #: the suffix of a file format, unlike the ends of 'take 1.2' and '{track}.{stem}'
 _ENDING = re.compile(r"\.[a-z][a-z0-9]*")
 

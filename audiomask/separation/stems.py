@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from audiomask.errors import CheckpointError
 
+if TYPE_CHECKING:  # the command line reads names without torch
+    from torch import Tensor
+
 #: names that cannot be names of files, or have another meaning
 _NO_STEMS = ("", ".", "..", "all", "residual")
+#: the name of what stems leave
+RESIDUAL = "residual"
 
 
 def stem_names(folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -29,13 +32,12 @@ def stem_names(folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(stems)
 
 
-def without(blocks: Mapping[str, Tensor], removed: Collection[str], residual: str) -> Tensor:
+def without(blocks: Mapping[str, Tensor], removed: Collection[str]) -> Tensor:
     """A recording without some of its stems, [C, n]: the residual and the stems that stay.
 
     Args:
-        blocks: separated stems, and what they leave under the name ``residual``, [C, n] each.
+        blocks: separated stems, and "residual", what they leave, [C, n] each.
         removed: the names of the stems to leave out.
-        residual: the residual's name.
     """
-    kept = [samples for stem, samples in blocks.items() if stem not in (*removed, residual)]
-    return sum(kept, start=blocks[residual])
+    kept = [samples for stem, samples in blocks.items() if stem not in (*removed, RESIDUAL)]
+    return sum(kept, start=blocks[RESIDUAL])
