@@ -40,3 +40,15 @@ def test_the_commands_for_contributors_are_those_of_ci():
     (packages,) = re.findall(r"^for package in (.+); do$", run, re.MULTILINE)
     assert f"`{packages}`" in told
     assert f"apt install {packages}`" in (ROOT / "README.md").read_text()
+
+
+def test_every_card_has_the_header_of_model_hubs():
+    cards = sorted((ROOT / "models").glob("*/README.md"))
+    assert len(cards) >= 3
+    for card in cards:
+        _, header, text = card.read_text().split("---\n", 2)
+        told = yaml.safe_load(header)
+        assert told["license"] == "mit"
+        assert told["library_name"] == "audiomask"
+        assert told["pipeline_tag"]
+        assert text.strip().startswith("# ")
