@@ -10,6 +10,7 @@ from torch import Tensor
 from audiomask.data.effects.dynamics import amplify, compress
 from audiomask.data.effects.modulation import modulate
 from audiomask.data.effects.params import EffectParams
+from audiomask.data.effects.sweeps import sweep
 
 
 def apply_effects(lines: Tensor, effects: EffectParams) -> Tensor:
@@ -27,6 +28,17 @@ def apply_effects(lines: Tensor, effects: EffectParams) -> Tensor:
     if compressed.any():
         out[compressed] = compress(
             out[compressed], effects.threshold[compressed], effects.ratio[compressed]
+        )
+    swept = effects.sweep_stages != 0
+    if swept.any():
+        out[swept] = sweep(
+            out[swept],
+            effects.sweep_stages[swept],
+            effects.sweep_mix[swept],
+            effects.sweep_low[swept],
+            effects.sweep_high[swept],
+            effects.sweep_rate[swept],
+            effects.sweep_phase[swept],
         )
     modulated = effects.mod_mix > 0
     if modulated.any():

@@ -21,11 +21,17 @@ EQ_POINTS = 2049
 class EffectParams(NamedTuple):
     """Parameters of the effects on L lines in R rooms, for C channels.
 
-    The order is compressor, modulated delay, amplifier, then the linear effects in one filter.
+    The order is compressor, swept filter, modulated delay, amplifier, then the linear effects in
+    one filter.
 
     Attributes:
         threshold: [L], of the compressor, in dB above the line's mean power; inf for none.
         ratio: [L], of the compressor.
+        sweep_stages: int [L], of the swept filter: 0 for none, ``sweeps.WAH`` for a wah.
+        sweep_mix: [L], share of the filtered copy.
+        sweep_low, sweep_high: [L], range of its frequency, in cycles a sample.
+        sweep_rate: [L], in cycles a sample.
+        sweep_phase: [L], in cycles.
         mod_mix: [L], share of the modulated delay: 0 for none, 1 for vibrato.
         mod_delay: [L], its shortest delay, in samples.
         mod_depth: [L], its range, in samples.
@@ -48,6 +54,12 @@ class EffectParams(NamedTuple):
 
     threshold: Tensor
     ratio: Tensor
+    sweep_stages: Tensor
+    sweep_mix: Tensor
+    sweep_low: Tensor
+    sweep_high: Tensor
+    sweep_rate: Tensor
+    sweep_phase: Tensor
     mod_mix: Tensor
     mod_delay: Tensor
     mod_depth: Tensor
@@ -78,6 +90,12 @@ class LineEffects:
 
     threshold: float = math.inf
     ratio: float = 1.0
+    sweep_stages: float = 0
+    sweep_mix: float = 0.0
+    sweep_low: float = 0.01
+    sweep_high: float = 0.05
+    sweep_rate: float = 0.0
+    sweep_phase: float = 0.0
     mod_mix: float = 0.0
     mod_delay: float = 0.0
     mod_depth: float = 0.0

@@ -11,6 +11,7 @@ import torch
 from audiomask.data.effects.curves import cabinet, equalizer, input_tone
 from audiomask.data.effects.params import EffectParams, LineEffects, flat, stack_effects
 from audiomask.data.effects.space import pan_gains, reverb_tail
+from audiomask.data.effects.sweeps import WAH
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class _EffectRanges:
         cabinet: probability of a cabinet without an amplifier.
         compress: probability of a compressor.
         modulate: probability of chorus, flanger or vibrato.
+        sweep: probability of a wah or phaser.
         echo: probability of echoes.
         wet: largest gain of the reverb.
         pan: largest distance from the center, 0 … 1.
@@ -34,6 +36,7 @@ class _EffectRanges:
     cabinet: float = 0.05
     compress: float = 0.25
     modulate: float = 0.1
+    sweep: float = 0.04
     echo: float = 0.12
     wet: float = 0.5
     pan: float = 0.7
@@ -41,11 +44,11 @@ class _EffectRanges:
 
 
 _RANGES = {
-    "guitar": _EffectRanges(0.5, (0.0, 45.0), 0.3, 0.35, 0.2, 0.25, 0.5, 1.0, 0.15),
-    "piano": _EffectRanges(0.1, (0.0, 20.0), 0.1, 0.2, 0.12, 0.1, 0.5, 0.5, 0.6),
-    "bass": _EffectRanges(0.3, (0.0, 35.0), 0.3, 0.5, 0.08, 0.0, 0.15, 0.15, 0.08),
-    "drums": _EffectRanges(0.1, (0.0, 20.0), 0.02, 0.5, 0.0, 0.03, 0.4, 0.15, 0.6),
-    "vocals": _EffectRanges(0.05, (0.0, 20.0), 0.03, 0.6, 0.1, 0.3, 0.5, 0.3, 0.1),
+    "guitar": _EffectRanges(0.5, (0.0, 45.0), 0.3, 0.35, 0.2, 0.15, 0.25, 0.5, 1.0, 0.15),
+    "piano": _EffectRanges(0.1, (0.0, 20.0), 0.1, 0.2, 0.12, 0.1, 0.1, 0.5, 0.5, 0.6),
+    "bass": _EffectRanges(0.3, (0.0, 35.0), 0.3, 0.5, 0.08, 0.05, 0.0, 0.15, 0.15, 0.08),
+    "drums": _EffectRanges(0.1, (0.0, 20.0), 0.02, 0.5, 0.0, 0.0, 0.03, 0.4, 0.15, 0.6),
+    "vocals": _EffectRanges(0.05, (0.0, 20.0), 0.03, 0.6, 0.1, 0.0, 0.3, 0.5, 0.3, 0.1),
 }
 _DEFAULT_RANGES = _EffectRanges()
 
@@ -88,6 +91,8 @@ def _sample_tone(
     """Sample the parameters of one line except for its pan and spread."""
     if rng.random() < ranges.compress:
         line.threshold, line.ratio = float(rng.uniform(-15, 6)), float(rng.uniform(1.5, 10))
+    if rng.random() < ranges.sweep:
+        _sample_sweep(line, rng, sample_rate)
     if rng.random() < ranges.modulate:
         kind = rng.choice(3)
         # chorus, flanger, vibrato: mix, delay and depth in ms, rate in Hz
@@ -115,6 +120,18 @@ def _sample_tone(
         line.echo_time = float(rng.uniform(0.06, 0.6)) * sample_rate
     if rng.random() < 0.5:
         line.wet = float(rng.uniform(0.02, ranges.wet))
+
+
+def _sample_sweep(line: LineEffects, rng: np.random.Generator, sample_rate: int) -> None:
+    """Sample a wah, which moves fast and mostly has its own sound, or a phaser."""
+    wah = rng.random() < 0.5
+    line.sweep_stages = WAH if wah else int(rng.choice([2, 4, 4, 6, 8]))
+    line.sweep_mix = float(rng.uniform(0.8, 1.0) if wah else rng.uniform(0.3, 0.6))
+    low, high = ((350, 500), (1400, 2400)) if wah else ((100, 400), (800, 3000))
+    line.sweep_low = float(rng.uniform(*low)) / sample_rate
+    line.sweep_high = float(rng.uniform(*high)) / sample_rate
+    line.sweep_rate = float(rng.uniform(0.3, 4) if wah else rng.uniform(0.05, 1.5)) / sample_rate
+    line.sweep_phase = float(rng.random())
 
 
 def _sample_pan(
