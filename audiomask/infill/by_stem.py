@@ -22,7 +22,7 @@ from audiomask.infill.settings import BY_STEM
 from audiomask.infill.views import ChannelView, read_known
 
 #: separates a recording into stems [C, T] by name, which sum to it
-Split = Callable[[AudioSource], Mapping[str, Tensor]]
+_Split = Callable[[AudioSource], Mapping[str, Tensor]]
 
 #: the name of stems that are filled together
 _REST = "rest"
@@ -35,7 +35,7 @@ _NEAR, _LEAST_SHARE = 2.0, 1e-3
 class StemInfiller(Infiller):
     """Fills gaps stem by stem, those excepted that something else fills better."""
 
-    def __init__(self, infiller: Infiller, split: Split) -> None:
+    def __init__(self, infiller: Infiller, split: _Split) -> None:
         super().__init__(
             infiller.vqvae, infiller.mlm, infiller.device, infiller.settings, infiller.batches
         )
