@@ -17,7 +17,7 @@ from audiomask.audio.source import AudioSource, MemorySource
 from audiomask.infill.choice import Choice, MethodChooser
 from audiomask.infill.gaps import Gap
 from audiomask.infill.infiller import Filling, Infiller, StemFilling
-from audiomask.infill.leveling import limit_peaks, peak_ceiling, relative_level
+from audiomask.infill.leveling import limit_peaks, match_level, peak_ceiling, relative_level
 from audiomask.infill.settings import BY_STEM
 from audiomask.infill.views import ChannelView, read_known
 
@@ -85,6 +85,7 @@ class StemInfiller(Infiller):
         if not told:
             return whole
         total = total[:, first - start : last - start]
+        total = match_level(total, Gap(first + low, last + low), here, gap, there)
         samples = limit_peaks(total, peak_ceiling(here, gap, there), source.sample_rate)
         middle = samples[:, hole.start - first :][:, : gap.length]
         return replace(

@@ -37,8 +37,9 @@ _SHORT, _TURNS, _EVENED = (0.06, 0.25), 2, 6.0
 _HIGH, _NEAR, _HEADROOM = 2000.0, 250.0, 6.0
 #: least power of a band, as a share of the loudest one's
 _FLOOR = 1e-10
-#: seconds of the limiter's reach, and the largest sample in full scale
-_LIMITER, _FULL_SCALE = 0.002, 0.9999
+#: seconds of the limiter's reach, the largest sample in full scale, and the largest that a lossy
+#: file's decoder makes of it
+_LIMITER, _FULL_SCALE, _OVERSHOOT = 0.002, 0.9999, 1.5
 
 
 def match_level(
@@ -54,7 +55,7 @@ def match_level(
         gaps: all gaps of the recording.
 
     Returns:
-        float32 [C, n]; unchanged at its ends, and where nothing around it is known.
+        float32 [C, n]; unchanged at its joins, and where nothing around it is known.
     """
     rate = source.sample_rate
     size = 1 << round(math.log2(_WINDOW * rate))
@@ -68,6 +69,14 @@ def match_level(
     sound[:, ~known] = 0
     sound[:, span.start - low : span.stop - low] = made
     known[gap.start - low : gap.stop - low] = False
+    first, last = span.start - low, span.stop - low
+    # sides that nothing follows on are no joins; windows there see the filling's mirror image
+    closed = bool(known[gap.start - low - 1]), bool(known[gap.stop - low])
+    beyond = min(size, made.shape[1])
+    if not closed[0]:
+        sound[:, first - beyond : first] = made[:, :beyond].flip(1)
+    if not closed[1]:
+        sound[:, last : last + beyond] = made[:, made.shape[1] - beyond :].flip(1)
     spectra = stft(sound, size, hop)
     power = spectra.abs().square().double()
     number = power.shape[-1]
@@ -98,7 +107,11 @@ def match_level(
     below = 10 * (goal / goal.amax(dim=1, keepdim=True).clamp_min(1e-30) + _FLOOR).log10()
     loud = ((below + _LOUD[1]) / (_LOUD[1] - _LOUD[0])).clamp(0, 1)
     decibels = decibels + loud * missing.clamp(-_LOWERED, _RAISED_TOGETHER)
-    distance = torch.minimum(at - span.start, span.stop - at) / rate
+    far = torch.full_like(at, made.shape[1])
+    distance = torch.minimum(
+        at - span.start if closed[0] else far, span.stop - at if closed[1] else far
+    )
+    distance = distance / rate
     slow, fast = (
         (0.5 - 0.5 * torch.cos(math.pi * (distance / seconds).clamp(0, 1))).double()
         for seconds in (_ONSET, _CUT_ONSET)
@@ -117,12 +130,14 @@ def match_level(
         total = _smoothed(total, inside, max(round(short * rate / hop), 1))
         decibels = (10 * ((louder + 1e-30) / (total + 1e-30)).log10()).clamp(-_EVENED, _EVENED)
         gain = gain * 10 ** (decibels * torch.where(decibels > 0, slow, fast) / 20)
-    found = istft(spectra * gain, size, hop)[:, span.start - low : span.stop - low].float()
-    # the ends as they are, so that joins fit
+    found = istft(spectra * gain, size, hop)[:, first:last].float()
+    # joins as they are, so that they fit
     fade = min(round(_FADE * rate), made.shape[1] // 2)
     share = torch.ones(made.shape[1])
-    share[:fade] = ramp(fade)
-    share[made.shape[1] - fade :] = ramp(fade).flip(0)
+    if closed[0]:
+        share[:fade] = ramp(fade)
+    if closed[1]:
+        share[made.shape[1] - fade :] = ramp(fade).flip(0)
     return torch.lerp(made, found, share)
 
 
@@ -182,13 +197,17 @@ def _within_bandwidth(
 
 
 def peak_ceiling(source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> float:
-    """The largest sample that a filling may have: full scale, or what is beside the gap."""
+    """The largest sample that a filling may have: full scale, or what is beside the gap.
+
+    Peaks a little beyond full scale, as decoders of lossy files make them, allow none in a filling:
+    they are clipped where samples are stored as integers.
+    """
     side = round(_SIDE * source.sample_rate)
-    peaks = [
+    peak = max(
         float(read_known(source, start, start + side, gaps)[0].abs().max())
         for start in (gap.start - side, gap.stop)
-    ]
-    return max(_FULL_SCALE, *peaks)
+    )
+    return peak if peak > _OVERSHOOT else _FULL_SCALE
 
 
 def limit_peaks(samples: Tensor, ceiling: float, sample_rate: int) -> Tensor:

@@ -40,7 +40,7 @@ SILENT, SILENT_SIDE = 1e-3, 0.5
 #: Speech and singing, where a passage brings other words, do not correlate: more is asked of them.
 _GOOD, _GOOD_SLOPE, _USABLE = 0.1, 0.6, 0.6
 #: seconds of known sound among which a distance says something
-_LEAST_SOUND = 20.0
+_LEAST_SOUND = 5.0
 #: correlation from which another recording has the same sound, however short it is
 _SAME_TAKE = 0.8
 

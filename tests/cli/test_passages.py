@@ -74,7 +74,7 @@ def test_a_dry_run_tells_it_without_a_model(call, recordings, listing):
     assert "level" not in entry
     assert "18.000000" in done.err
     assert "song.infilled.wav" not in listing()
-    # in too short a recording a likeness says nothing
+    # what does not repeat itself has no match
     assert call("infill", "short.wav", *GAP, "--dry-run").status == 0
     assert told()[0]["method"] == "tokens"
 

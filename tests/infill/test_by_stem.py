@@ -72,7 +72,7 @@ def test_drums_go_on_by_themselves(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
     middle = slice(GAP.start + 1000, GAP.stop - 1000)
     true, found = drums()[:, middle].flatten(), made[:, middle].flatten()
     # what the rest has in its place is not of the drums
-    assert float((true * found).sum() / true.square().sum()) == pytest.approx(1, abs=0.15)
+    assert float((true * found).sum() / true.square().sum()) == pytest.approx(1, abs=0.3)
     assert bool(torch.isfinite(made).all())
     assert float(made.abs().max()) < 1
 

@@ -61,6 +61,18 @@ def test_a_burst_leaves_no_hole_beside_it() -> None:
     assert level_db(third) == pytest.approx(level_db(audio), abs=3)
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+def test_an_end_that_nothing_follows_is_no_join(backwards: bool) -> None:
+    audio = 0.02 * noise(1, GAP.stop)
+    made = 0.1 * noise(1, GAP.length, seed=1)
+    gap = Gap(0, GAP.length) if backwards else GAP
+    found = match_level(made, gap, MemorySource(audio, RATE), gap, [gap])
+    found = found.flip(1) if backwards else found
+    made = made.flip(1) if backwards else made
+    assert level_db(found[:, -2000:]) == pytest.approx(level_db(audio), abs=1.5)
+    assert torch.allclose(found[:, :20], made[:, :20], rtol=0.1, atol=1e-2)
+
+
 def test_no_more_than_so_much_is_raised() -> None:
     audio = 0.1 * noise(1, 160_000)
     found = leveled(audio, 0.001 * noise(1, GAP.length, seed=1))
@@ -125,6 +137,8 @@ def test_peaks_are_limited_and_the_rest_is_not() -> None:
 
 def test_the_ceiling_is_full_scale_or_what_is_beside() -> None:
     audio = 0.1 * noise(1, 160_000)
+    assert peak_ceiling(MemorySource(audio, RATE), GAP, [GAP]) == pytest.approx(0.9999)
+    audio[:, GAP.stop + 100] = 1.2  # a decoder's
     assert peak_ceiling(MemorySource(audio, RATE), GAP, [GAP]) == pytest.approx(0.9999)
     audio[:, GAP.start - 100] = 1.7
     assert peak_ceiling(MemorySource(audio, RATE), GAP, [GAP]) == pytest.approx(1.7)

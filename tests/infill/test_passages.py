@@ -225,3 +225,11 @@ def test_the_method_of_every_gap() -> None:
     # beyond the last that was found, the last
     last = chosen(audio, gaps, method=InfillMethod.passage, choice=99)[3]
     assert last.passage == last.passages[-1]
+
+
+def test_a_likeness_among_very_little_sound_says_nothing() -> None:
+    assert Passage(0, 0.2, 0.9, False, 6.0).matches
+    assert not Passage(0, 0.2, 0.9, False, 4.0).matches
+    # the same sound in another take does, however little there is
+    assert Passage(0, 0.2, 0.9, True, 4.0).matches
+    assert not Passage(0, 0.2, 0.1, True, 60.0).matches
