@@ -1,0 +1,138 @@
+"""The spectrogram model: a transformer over frames that predicts what is hidden of a spectrogram.
+
+One model for two families of papers: the frame transformer's sigmoid mask on groups of ones, and
+Mockingjay's, Audio ALBERT's and TERA's reconstruction; with HuBERT's clusters and BERT's question
+whether the second half is the continuation as further heads.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from audiomask.networks.layers.transformer import Transformer
+from audiomask.networks.spectrogram.config import SpectrogramConfig
+from audiomask.networks.spectrogram.continuation import middle
+from audiomask.networks.spectrogram.features import COEFFICIENTS
+from audiomask.networks.spectrogram.kmeans import kmeans, nearest
+from audiomask.networks.spectrogram.losses import Adversary
+from audiomask.networks.spectrogram.masking import mask_value
+
+#: mean and inverse deviation of magnitudes in [0, 1], about
+_MEAN, _SCALE = 0.3, 4.0
+
+
+class SpectrogramModel(nn.Module):
+    """Hidden layers, and heads for magnitudes, clusters and continuation.
+
+    Attributes:
+        magnitudes, clusters, continuation, adversary: heads; None where the objective has none.
+        centers: of the clusters that are predicted, [clusters, D], in features less
+            ``feature_mean``, times ``feature_scale``, both [D].
+
+    Args:
+        config: the model's configuration.
+    """
+
+    centers: Tensor
+    feature_mean: Tensor
+    feature_scale: Tensor
+
+    def __init__(self, config: SpectrogramConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim = config.dim
+        self.linear_in = nn.Linear(config.bands, dim)
+        self.transformer = Transformer(
+            dim, config.heads, config.layers, config.kernel, config.share_layers
+        )
+        self.norm = nn.LayerNorm(dim)
+        self.magnitudes: nn.Linear | None = None
+        self.clusters: nn.Linear | None = None
+        self.continuation: nn.Sequential | None = None
+        self.adversary: Adversary | None = None
+        if config.magnitude_weight:
+            self.magnitudes = nn.Linear(dim, config.bands)
+        if config.targets != "none":
+            self.clusters = nn.Linear(dim, config.clusters)
+            width = dim if config.targets == "layer" else 3 * min(COEFFICIENTS, config.bands)
+            self.register_buffer("centers", torch.zeros(config.clusters, width))
+            self.register_buffer("feature_mean", torch.zeros(width))
+            self.register_buffer("feature_scale", torch.ones(width))
+        if config.continuation_prob:
+            layers = (nn.Linear(3 * dim, dim), nn.GELU(), nn.Linear(dim, 1))
+            self.continuation = nn.Sequential(*layers)
+        if config.adversary_weight:
+            self.adversary = Adversary(config.bands)
+
+    def hidden(self, features: Tensor, layer: int | None = None) -> Tensor:
+        """The output of a layer.
+
+        Args:
+            features: magnitudes in [0, 1], [B, F, bands].
+            layer: from 1, 0 for the input; the last one, normalized, when None.
+
+        Returns:
+            [B, F, dim].
+        """
+        x = self.linear_in((features - _MEAN) * _SCALE)
+        if layer is not None:
+            found: Tensor = self.transformer(x, depth=layer)
+            return found
+        return self.norm(self.transformer(x))  # type: ignore[no-any-return]
+
+    def predict_magnitudes(self, hidden: Tensor, inputs: Tensor) -> Tensor:
+        """Predicted magnitudes [B, F, bands] in [0, 1].
+
+        Args:
+            hidden: of the last layer, [B, F, dim].
+            inputs: what the model got, [B, F, bands].
+        """
+        assert self.magnitudes is not None
+        shares = self.magnitudes(hidden).float().sigmoid()
+        return shares * inputs if self.config.head == "share" else shares
+
+    def predict_clusters(self, hidden: Tensor) -> Tensor:
+        """Logits of the clusters [B, F, clusters], of the last layer's output."""
+        assert self.clusters is not None
+        return self.clusters(hidden)  # type: ignore[no-any-return]
+
+    def predict_continuation(self, hidden: Tensor) -> Tensor:
+        """Logits [B] of "the second half is the continuation", of the last layer's output.
+
+        The separator's frames answer, as BERT's first token does, and the halves' means with them.
+        """
+        assert self.continuation is not None
+        span = middle(self.config)
+        first, second = hidden[:, : span.start].mean(dim=1), hidden[:, span.stop :].mean(dim=1)
+        between = hidden[:, span].mean(dim=1)
+        together = torch.cat([between, first * second, first - second], dim=1)
+        logits: Tensor = self.continuation(together)[:, 0]
+        return logits
+
+    def find_clusters(self, features: Tensor) -> None:
+        """Find the clusters of features [N, D]."""
+        deviation, mean = torch.std_mean(features.float(), dim=0, correction=0)
+        self.feature_mean.copy_(mean)
+        self.feature_scale.copy_(1 / deviation.clamp_min(1e-6))
+        scaled = (features - self.feature_mean) * self.feature_scale
+        self.centers.copy_(kmeans(scaled, self.config.clusters))
+
+    def label(self, features: Tensor) -> Tensor:
+        """The clusters of features [..., D], int64 [...]."""
+        return nearest((features - self.feature_mean) * self.feature_scale, self.centers)
+
+    def fill(self, features: Tensor, hidden: Tensor) -> Tensor:
+        """Magnitudes with predictions in hidden frames.
+
+        Args:
+            features: magnitudes in [0, 1], [B, F, bands]; those of hidden frames are not read.
+            hidden: bool [B, F].
+
+        Returns:
+            [B, F, bands].
+        """
+        value = torch.full_like(features, mask_value(self.config))
+        inputs = torch.where(hidden[..., None], value, features)
+        predicted = self.predict_magnitudes(self.hidden(inputs), inputs)
+        return torch.where(hidden[..., None], predicted.to(features.dtype), features)

@@ -1,0 +1,21 @@
+"""Settings of tiny spectrogram models, of every preset."""
+
+from typing import Any
+
+#: a model of a few frames and bands
+SMALL: dict[str, Any] = {
+    "sample_rate": 8000,
+    "stft_size": 256,
+    "hop_length": 128,
+    "bands": 16,
+    "window": 48,
+    "dim": 16,
+    "heads": 2,
+    "layers": 2,
+    "target_layer": 1,
+    "clusters": 4,
+    "shortest_span": 2,
+    "longest_span": 6,
+    "separator": 2,
+    "blank": 2,
+}
