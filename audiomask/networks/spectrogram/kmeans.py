@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 #: passes of Lloyd's algorithm; rows of which the distances are computed at once
-_PASSES, _ROWS = 30, 1 << 14
+_PASSES, ROWS = 30, 1 << 14
 
 
 def nearest(features: Tensor, centers: Tensor) -> Tensor:
@@ -21,7 +21,7 @@ def nearest(features: Tensor, centers: Tensor) -> Tensor:
     """
     half = centers.square().sum(dim=1) / 2
     rows = features.reshape(-1, centers.shape[1])
-    found = [(half - part @ centers.T).argmin(dim=1) for part in torch.split(rows, _ROWS)]
+    found = [(half - part @ centers.T).argmin(dim=1) for part in torch.split(rows, ROWS)]
     return torch.cat(found).view(features.shape[:-1])
 
 

@@ -19,7 +19,7 @@ from audiomask.networks.spectrogram.config import SpectrogramConfig
 VISIBLE, BLANKED, REPLACED, UNCHANGED = 0, 1, 2, 3
 
 
-class Masked(NamedTuple):
+class _Masked(NamedTuple):
     """A masked window.
 
     Attributes:
@@ -64,7 +64,7 @@ def _fate(config: SpectrogramConfig, draw: torch.Generator) -> int:
 
 def mask(
     features: Tensor, fates: Tensor, config: SpectrogramConfig, draw: torch.Generator
-) -> Masked:
+) -> _Masked:
     """A window as the model gets it.
 
     Args:
@@ -93,7 +93,7 @@ def mask(
     block = torch.zeros(bands, dtype=torch.bool, device=device)
     block[start : start + width] = True
     inputs = torch.where(block, value, inputs)
-    return Masked(inputs, (fates > 0)[:, None] | block)
+    return _Masked(inputs, (fates > 0)[:, None] | block)
 
 
 def mask_value(config: SpectrogramConfig) -> float:

@@ -79,7 +79,8 @@ class SpectrogramModel(nn.Module):
         if layer is not None:
             found: Tensor = self.transformer(x, depth=layer)
             return found
-        return self.norm(self.transformer(x))  # type: ignore[no-any-return]
+        last: Tensor = self.norm(self.transformer(x))
+        return last
 
     def predict_magnitudes(self, hidden: Tensor, inputs: Tensor) -> Tensor:
         """Predicted magnitudes [B, F, bands] in [0, 1].
@@ -89,13 +90,14 @@ class SpectrogramModel(nn.Module):
             inputs: what the model got, [B, F, bands].
         """
         assert self.magnitudes is not None
-        shares = self.magnitudes(hidden).float().sigmoid()
+        shares: Tensor = self.magnitudes(hidden).float().sigmoid()
         return shares * inputs if self.config.head == "share" else shares
 
     def predict_clusters(self, hidden: Tensor) -> Tensor:
         """Logits of the clusters [B, F, clusters], of the last layer's output."""
         assert self.clusters is not None
-        return self.clusters(hidden)  # type: ignore[no-any-return]
+        logits: Tensor = self.clusters(hidden)
+        return logits
 
     def predict_continuation(self, hidden: Tensor) -> Tensor:
         """Logits [B] of "the second half is the continuation", of the last layer's output.

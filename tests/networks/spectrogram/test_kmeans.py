@@ -31,7 +31,7 @@ def test_the_nearest_is_the_nearest_whatever_the_blocks(monkeypatch: object) -> 
     rows, centers = torch.randn(3, 50, 4), torch.randn(7, 4)
     expected = torch.cdist(rows, centers).argmin(dim=-1)
     assert torch.equal(nearest(rows, centers), expected)
-    monkeypatch.setattr(module, "_ROWS", 16)  # type: ignore[attr-defined]
+    monkeypatch.setattr(module, "ROWS", 16)  # type: ignore[attr-defined]
     assert torch.equal(nearest(rows, centers), expected)
 
 
