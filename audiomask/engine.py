@@ -28,6 +28,7 @@ from audiomask.infill.settings import InfillSettings
 from audiomask.kinds import KINDS, Kind, kind_of, resolve
 from audiomask.networks.masks import MaskUNet
 from audiomask.networks.mlm.model import MaskedLM
+from audiomask.networks.spectrogram.model import SpectrogramModel
 from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.runtime.device import choose_device
 from audiomask.runtime.memory import AdaptiveBatches, device_errors
@@ -132,6 +133,11 @@ class Engine:
     def masks(self) -> MaskUNet:
         """The mask U-Net, ready to run."""
         return cast(MaskUNet, self.load("masks"))
+
+    @property
+    def spectrogram(self) -> SpectrogramModel:
+        """The spectrogram model, ready to run."""
+        return cast(SpectrogramModel, self.load("spectrogram"))
 
     @property
     def fingerprints(self) -> dict[str, str]:

@@ -82,7 +82,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_a_folder_of_all_kinds(tiny: Path) -> None:
     engine = Engine(tiny, "cpu")
-    assert engine.kinds == ("vqvae", "mlm", "masks")
+    assert engine.kinds == ("vqvae", "mlm", "masks", "spectrogram")
     assert engine.fingerprints == {kind: fingerprint(tiny / kind) for kind in engine.kinds}
     for kind in engine.kinds:
         model = engine.load(kind)

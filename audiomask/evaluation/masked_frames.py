@@ -1,4 +1,4 @@
-"""Hidden spans of frames, what is known around them, and two fillings without a model."""
+"""Hidden spans of frames, and the simplest filling."""
 
 from __future__ import annotations
 
@@ -38,25 +38,5 @@ def hold(features: Tensor, hidden: Tensor) -> Tensor:
         features: [F, bands].
         hidden: bool [F], false at the first frame.
     """
-    return features[_last_known(hidden)]
-
-
-def interpolate(features: Tensor, hidden: Tensor) -> Tensor:
-    """Hidden frames interpolated linearly between the frames on either side.
-
-    Args:
-        features: [F, bands].
-        hidden: bool [F], false at the first and the last frame.
-    """
-    frames = len(features)
-    place = torch.arange(frames)
-    before = _last_known(hidden)
-    after = frames - 1 - _last_known(hidden.flip(0)).flip(0)
-    share = (place - before) / (after - before).clamp_min(1)
-    return torch.lerp(features[before], features[after], share[:, None].to(features.dtype))
-
-
-def _last_known(hidden: Tensor) -> Tensor:
-    """For every frame the last one up to it that is not hidden, int64 [F]."""
     place = torch.arange(len(hidden))
-    return torch.where(hidden, 0, place).cummax(dim=0).values
+    return features[torch.where(hidden, 0, place).cummax(dim=0).values]

@@ -16,7 +16,8 @@ With a note bank (``evaluation.probes``), also what can be read from the hidden 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, Self, cast
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -25,15 +26,16 @@ from torch import Tensor
 from audiomask.audio.source import MemorySource, ResampledSource
 from audiomask.engine import Engine
 from audiomask.evaluation.evaluator import SILENT, Evaluator
-from audiomask.evaluation.masked_frames import SPANS, hold, interpolate, sample_spans
+from audiomask.evaluation.masked_frames import SPANS, hold, sample_spans
 from audiomask.evaluation.metrics import SILENCE, level
 from audiomask.evaluation.options import EvaluateOptions
+from audiomask.evaluation.probes import Probes
 from audiomask.evaluation.ranking import auc
 from audiomask.evaluation.report import Report, Table, summarize
 from audiomask.evaluation.songs import Song
 from audiomask.networks.spectrogram.continuation import join, middle, separator
 from audiomask.networks.spectrogram.features import BandSpectrum, compress, reference
-from audiomask.networks.spectrogram.model import SpectrogramModel
+from audiomask.networks.spectrogram.interpolation import interpolate
 
 #: most windows of a song, evenly spread; windows that are predicted at once
 _WINDOWS, _BATCH = 16, 8
@@ -56,12 +58,25 @@ class SpectrogramEvaluator(Evaluator):
 
     Args:
         engine: has the model.
-        seed: decides the hidden spans.
+        seed: decides hidden spans and probes.
+        notes: note bank for linear probes; none without.
+        cache: folder of decoded notes.
+        shown: whether to show progress.
     """
 
-    def __init__(self, engine: Engine, seed: int = 0) -> None:
-        self.engine = engine
-        self.model = cast(SpectrogramModel, engine.load("spectrogram"))
+    options = ("notes",)
+
+    def __init__(
+        self,
+        engine: Engine,
+        seed: int = 0,
+        notes: Path | None = None,
+        cache: Path | None = None,
+        shown: bool = True,
+    ) -> None:
+        self.engine, self.seed, self.shown = engine, seed, shown
+        self.notes, self.cache = notes, cache
+        self.model = engine.spectrogram
         self.config = self.model.config
         self.spectrum = BandSpectrum(self.config)
         self.draw = torch.Generator().manual_seed(seed)
@@ -73,7 +88,7 @@ class SpectrogramEvaluator(Evaluator):
     @classmethod
     def open(cls, engine: Engine, options: EvaluateOptions) -> Self:
         """The evaluator that the options ask for."""
-        return cls(engine, options.seed)
+        return cls(engine, options.seed, options.notes, options.cache, not options.quiet)
 
     @torch.no_grad()
     def add(self, song: Song) -> str | None:
@@ -100,6 +115,7 @@ class SpectrogramEvaluator(Evaluator):
         parts = [source.read(n * step, n * step + size * hop)[0] for n in range(number)]
         return [self.spectrum(part) for part in parts if level(part) >= SILENCE]
 
+    @torch.no_grad()
     def fill(self, windows: list[Tensor], length: int) -> dict[str, float]:
         """Distances of every system in hidden spans of a length, means over windows."""
         config = self.config
@@ -107,13 +123,13 @@ class SpectrogramEvaluator(Evaluator):
         power = torch.stack(windows)
         # the level is that of what is known
         true = compress(power, reference(power, ~hidden), config.exponent)
-        pairs = zip(true, hidden, strict=True)
-        held, linear = zip(*((hold(*pair), interpolate(*pair)) for pair in pairs), strict=True)
+        held = torch.stack([hold(*pair) for pair in zip(true, hidden, strict=True)])
+        linear = interpolate(true, hidden)
         device = self.engine.device
         chunks = zip(torch.split(true, _BATCH), torch.split(hidden, _BATCH), strict=True)
         filled = [self.model.fill(a.to(device), b.to(device)).cpu() for a, b in chunks]
         found: dict[str, float] = {}
-        made = (torch.cat(filled), torch.stack(linear), torch.stack(held))
+        made = (torch.cat(filled), linear, held)
         for name, values in zip(_SYSTEMS, made, strict=True):
             found[name] = float((values - true).abs()[hidden].mean())
             decibels = self.decibels(values) - self.decibels(true)
@@ -145,6 +161,10 @@ class SpectrogramEvaluator(Evaluator):
             tables.append(Table("Continuation: area under the ROC curve", headings, lines))
         else:
             notes.append("this model was not trained to tell continuations")
+        if self.notes is not None:
+            probes = Probes(self.engine, self.model, self.seed, self.shown)
+            data["probes"] = probes.measure(self.notes, self.cache)
+            tables += probes.tables(data["probes"])
         return Report(data, tables, notes)
 
     def by_span(self) -> dict[str, dict[str, Any]]:

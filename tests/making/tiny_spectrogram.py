@@ -19,3 +19,10 @@ SMALL: dict[str, Any] = {
     "separator": 2,
     "blank": 2,
 }
+#: the default's rate and frames, and a window of half a second
+GRID: dict[str, Any] = {
+    "sample_rate": 44100,
+    "stft_size": 4096,
+    "hop_length": 1024,
+    "window": 24,
+}

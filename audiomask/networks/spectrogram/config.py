@@ -47,6 +47,8 @@ class SpectrogramConfig:
         noise_prob, noise: probability that a window gets noise, and its standard deviation.
         loss_on: the hidden parts, or the whole window.
         head: ``share`` multiplies the input by a sigmoid; ``magnitudes`` predicts the output.
+        base: what the head's predictions start from in blanked frames: nothing, or a linear
+            interpolation between the frames around them.
         magnitude_weight: of the L1 distance of magnitudes; 0 for no such head.
         targets: clusters to predict in hidden frames: k-means of MFCC, or of a layer of the
             checkpoint that training starts from.
@@ -86,6 +88,7 @@ class SpectrogramConfig:
     noise: float = 0.05
     loss_on: Literal["hidden", "all"] = "hidden"
     head: Literal["share", "magnitudes"] = "share"
+    base: Literal["none", "interpolated"] = "interpolated"
     magnitude_weight: float = 10.0
     targets: Literal["none", "mfcc", "layer"] = "mfcc"
     clusters: int = 128

@@ -14,12 +14,15 @@ from audiomask.networks.layers.transformer import Transformer
 from audiomask.networks.spectrogram.config import SpectrogramConfig
 from audiomask.networks.spectrogram.continuation import middle
 from audiomask.networks.spectrogram.features import COEFFICIENTS
+from audiomask.networks.spectrogram.interpolation import interpolate
 from audiomask.networks.spectrogram.kmeans import kmeans, nearest
 from audiomask.networks.spectrogram.losses import Adversary
 from audiomask.networks.spectrogram.masking import mask_value
 
 #: mean and inverse deviation of magnitudes in [0, 1], about
 _MEAN, _SCALE = 0.3, 4.0
+#: least distance of magnitudes from 0 and 1 where their logits are taken; share of a seen frame
+_LEAST, _KEPT = 0.01, 0.95
 
 
 class SpectrogramModel(nn.Module):
@@ -47,12 +50,19 @@ class SpectrogramModel(nn.Module):
             dim, config.heads, config.layers, config.kernel, config.share_layers
         )
         self.norm = nn.LayerNorm(dim)
+        self.blank: nn.Parameter | None = None
+        if config.base == "interpolated":
+            self.blank = nn.Parameter(0.5 * torch.randn(dim))
         self.magnitudes: nn.Linear | None = None
         self.clusters: nn.Linear | None = None
         self.continuation: nn.Sequential | None = None
         self.adversary: Adversary | None = None
         if config.magnitude_weight:
             self.magnitudes = nn.Linear(dim, config.bands)
+            if config.base == "interpolated":
+                # so that training begins with the interpolation itself
+                nn.init.zeros_(self.magnitudes.weight)
+                nn.init.zeros_(self.magnitudes.bias)
         if config.targets != "none":
             self.clusters = nn.Linear(dim, config.clusters)
             width = dim if config.targets == "layer" else 3 * min(COEFFICIENTS, config.bands)
@@ -75,12 +85,22 @@ class SpectrogramModel(nn.Module):
         Returns:
             [B, F, dim].
         """
+        blanked = None
+        if self.blank is not None:
+            blanked = self.blanked(features)
+            features = interpolate(features, blanked)
         x = self.linear_in((features - _MEAN) * _SCALE)
+        if self.blank is not None and blanked is not None:
+            x = x + blanked[..., None] * self.blank
         if layer is not None:
             found: Tensor = self.transformer(x, depth=layer)
             return found
         last: Tensor = self.norm(self.transformer(x))
         return last
+
+    def blanked(self, inputs: Tensor) -> Tensor:
+        """Which frames of [B, F, bands] are blanked, bool [B, F]."""
+        return (inputs == mask_value(self.config)).all(dim=-1)
 
     def predict_magnitudes(self, hidden: Tensor, inputs: Tensor) -> Tensor:
         """Predicted magnitudes [B, F, bands] in [0, 1].
@@ -90,7 +110,14 @@ class SpectrogramModel(nn.Module):
             inputs: what the model got, [B, F, bands].
         """
         assert self.magnitudes is not None
-        shares: Tensor = self.magnitudes(hidden).float().sigmoid()
+        logits = self.magnitudes(hidden).float()
+        if self.config.base == "interpolated":
+            blanked = self.blanked(inputs)
+            around = interpolate(inputs.float(), blanked).clamp(_LEAST, 1 - _LEAST)
+            # a share of a frame that is seen is most of it
+            kept = torch.full_like(around, _KEPT) if self.config.head == "share" else around
+            logits = logits + torch.where(blanked[..., None], around, kept).logit()
+        shares: Tensor = logits.sigmoid()
         return shares * inputs if self.config.head == "share" else shares
 
     def predict_clusters(self, hidden: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ _MOCKINGJAY: dict[str, Any] = {
     "replacement": "frames",
     "one_rule": True,
     "head": "magnitudes",
+    "base": "none",
     "targets": "none",
     "continuation_prob": 0.0,
 }
@@ -31,6 +32,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "frame-transformer": {
         "window": 1024,
         "kernel": 0,
+        "base": "none",
         "masked_share": 0.15,
         "shortest_span": 16,
         "continuation_prob": 1.0,

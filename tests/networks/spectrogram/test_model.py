@@ -8,6 +8,7 @@ import torch
 from tiny_spectrogram import SMALL
 
 from audiomask.networks.spectrogram import PRESETS, SpectrogramModel, build_spectrogram
+from audiomask.networks.spectrogram.interpolation import interpolate
 
 
 def make(preset: str = "default", **settings: Any) -> SpectrogramModel:
@@ -38,7 +39,7 @@ def test_every_preset_has_its_heads(preset: str) -> None:
 
 
 def test_a_share_is_of_the_input() -> None:
-    model, inputs = make(), torch.rand(1, 48, 16)
+    model, inputs = make(base="none"), torch.rand(1, 48, 16)
     hidden = model.hidden(inputs)
     found = model.predict_magnitudes(hidden, inputs)
     assert (found <= inputs).all()
@@ -78,6 +79,20 @@ def test_the_answer_depends_on_both_halves_and_the_separator() -> None:
         other = features.clone()
         other[:, part] = 1 - other[:, part]
         assert not torch.allclose(model.predict_continuation(model.hidden(other)), plain)
+
+
+@pytest.mark.parametrize("head", ["share", "magnitudes"])
+def test_it_begins_with_the_interpolation_and_learns_what_differs(head: str) -> None:
+    model, features = make(head=head), 0.1 + 0.8 * torch.rand(2, 48, 16)
+    hidden = torch.zeros(2, 48, dtype=torch.bool)
+    hidden[0, 10:14] = hidden[1, :5] = True
+    found = model.fill(features, hidden)
+    assert torch.allclose(found, interpolate(features, hidden), atol=1e-5)
+    assert model.magnitudes is not None
+    with torch.no_grad():
+        model.magnitudes.bias += 1
+    more = model.fill(features, hidden)
+    assert torch.allclose(more.logit()[hidden], found.logit()[hidden] + 1, atol=1e-4)
 
 
 def test_fillings_are_in_the_hidden_frames_and_do_not_read_them() -> None:

@@ -219,7 +219,8 @@ def test_the_loss_may_be_on_everything() -> None:
 
 @pytest.mark.slow
 def test_it_fills_hidden_frames_and_knows_continuations() -> None:
-    task = task_of(dim=48, continuation_prob=0.5, other_song=1.0)
+    # in turns of six frames, an interpolation is worse than nothing
+    task = task_of(dim=48, continuation_prob=0.5, other_song=1.0, base="none")
     optimizer = torch.optim.AdamW(task.model.parameters(), lr=4e-3, betas=(0.9, 0.98))
     batches = [batch_of(task, 8, seed) for seed in range(20)]
     for step in range(240):
