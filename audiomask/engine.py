@@ -21,6 +21,7 @@ from audiomask.checkpoint import (
     restore,
 )
 from audiomask.codec.chunks import DecodedSource, LeftRight, MidSide, chunk_of, encode
+from audiomask.codec.semantic import semantic_tokens
 from audiomask.errors import CheckpointError, ConfigError, TokensError, UsageError
 from audiomask.infill.gaps import Gap
 from audiomask.infill.infiller import Filling, Infiller
@@ -38,7 +39,7 @@ from audiomask.separation.separator import Separator
 from audiomask.separation.settings import Quality, SeparationMethod
 from audiomask.separation.stems import stem_names
 from audiomask.separation.tokens import TokenSeparator, WienerSeparator
-from audiomask.tokens import MID_SIDE, SEPARATE, Tokens
+from audiomask.tokens import MID_SIDE, SEMANTIC, SEPARATE, Tokens
 
 
 class Engine:
@@ -218,12 +219,39 @@ class Engine:
             stereo=stereo,
         )
 
+    def tokenize_semantic(
+        self, source: AudioSource, progress: Callable[[float], None] | None = None
+    ) -> Tokens:
+        """Semantic tokens of a recording, of all channels as one.
+
+        Args:
+            source: at any sample rate, with any number of channels.
+            progress: called with the seconds of audio just done.
+
+        Raises:
+            CheckpointError: there is no spectrogram model, or its training has not ended.
+        """
+        model = self.spectrogram
+        if not model.semantic_clusters.found:
+            raise CheckpointError(
+                f"{self.library.folder_of('spectrogram')}: has no semantic clusters, which are "
+                "found when training ends; --resume its run"
+            )
+        with device_errors(self.device):
+            made_by = self.fingerprint_of("spectrogram")
+            return semantic_tokens(model, source, self.device, made_by, progress)
+
     def detokenize(self, tokens: Tokens) -> Iterator[Tensor]:
         """The audio of tokens: consecutive blocks [C, n], ``tokens.num_samples`` samples in all.
 
         Raises:
-            TokensError: another VQ-VAE made them.
+            TokensError: they are semantic, or another VQ-VAE made them.
         """
+        if tokens.kind == SEMANTIC:
+            raise TokensError(
+                "these are semantic tokens, of which no sound can be made; tokenize the recording "
+                "without --kind semantic"
+            )
         config, own = self.vqvae.config, self.fingerprint_of("vqvae")
         if tokens.fingerprint != own:
             raise TokensError(

@@ -169,4 +169,8 @@ def _carry_out(
         came = {**origin, "processes": distributed.world_size()}
         now = describe(kind, options, config, train_config, setup.augmentation, found, came)
         record(options.out, now, options.resume)
-    return train(task, source, train_config, options.out, run, validation)
+    step = train(task, source, train_config, options.out, run, validation)
+    with distributed.main_process_first():
+        if distributed.rank() == 0:
+            task.finish(options.out, source)
+    return step

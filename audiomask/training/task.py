@@ -98,6 +98,18 @@ class Task(ABC):
         """Names of the stems of excerpts; ``known`` are those of the data."""
         return tuple(config.stems)
 
+    def finish(self, folder: Path, source: BatchSource) -> None:
+        """Complete the checkpoints of a run when a call ends.
+
+        Args:
+            folder: of the run.
+            source: of batches to train on.
+
+        Raises:
+            AudiomaskError: an item cannot be made, or the folder cannot be written.
+        """
+        return
+
     @abstractmethod
     def batches(self, seed: int) -> BatchBuilder:
         """The builder of batches for ``loss`` of excerpts."""

@@ -14,6 +14,7 @@ SMALL: dict[str, Any] = {
     "layers": 2,
     "target_layer": 1,
     "clusters": 4,
+    "semantic_clusters": 6,
     "shortest_span": 2,
     "longest_span": 6,
     "separator": 2,

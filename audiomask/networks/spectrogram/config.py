@@ -54,6 +54,7 @@ class SpectrogramConfig:
             checkpoint that training starts from.
         clusters: number of clusters.
         target_layer: the layer whose clusters are ``targets`` and semantic tokens.
+        semantic_clusters: number of semantic tokens, which are clusters of ``target_layer``.
         cluster_weight: of the cross-entropy of clusters.
         continuation_prob: share of windows whose second half may be another passage; 0 for no
             such head.
@@ -93,6 +94,7 @@ class SpectrogramConfig:
     targets: Literal["none", "mfcc", "layer"] = "mfcc"
     clusters: int = 128
     target_layer: int = 4
+    semantic_clusters: int = 512
     cluster_weight: float = 0.1
     continuation_prob: float = 0.5
     other_song: float = 0.5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 #: passes of Lloyd's algorithm; rows of which the distances are computed at once
 _PASSES, ROWS = 30, 1 << 14
@@ -63,3 +63,43 @@ def kmeans(features: Tensor, number: int, seed: int = 0) -> Tensor:
             break
         centers = moved
     return centers
+
+
+class Clusters(nn.Module):
+    """Clusters of features, which are standardized first.
+
+    Attributes:
+        centers: [number, width], all zeros before ``find``.
+        mean, scale: [width], of the features.
+
+    Args:
+        number: of clusters.
+        width: of the features.
+    """
+
+    centers: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, number: int, width: int) -> None:
+        super().__init__()
+        self.register_buffer("centers", torch.zeros(number, width))
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+
+    @property
+    def found(self) -> bool:
+        """Whether there are clusters."""
+        return bool(self.centers.any())
+
+    @torch.no_grad()
+    def find(self, features: Tensor) -> None:
+        """Find the clusters of features [N, width]."""
+        deviation, mean = torch.std_mean(features.float(), dim=0, correction=0)
+        self.mean.copy_(mean)
+        self.scale.copy_(1 / deviation.clamp_min(1e-6))
+        self.centers.copy_(kmeans((features - self.mean) * self.scale, len(self.centers)))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The clusters of features [..., width], int64 [...]."""
+        return nearest((features - self.mean) * self.scale, self.centers)

@@ -15,12 +15,14 @@ from audiomask.networks.spectrogram.config import SpectrogramConfig
 from audiomask.networks.spectrogram.continuation import middle
 from audiomask.networks.spectrogram.features import COEFFICIENTS
 from audiomask.networks.spectrogram.interpolation import interpolate
-from audiomask.networks.spectrogram.kmeans import kmeans, nearest
+from audiomask.networks.spectrogram.kmeans import Clusters
 from audiomask.networks.spectrogram.losses import Adversary
 from audiomask.networks.spectrogram.masking import mask_value
 
 #: mean and inverse deviation of magnitudes in [0, 1], about
 _MEAN, _SCALE = 0.3, 4.0
+#: frames of a semantic token
+SEMANTIC_FRAMES = 2
 #: least distance of magnitudes from 0 and 1 where their logits are taken; share of a seen frame
 _LEAST, _KEPT = 0.01, 0.95
 
@@ -30,16 +32,12 @@ class SpectrogramModel(nn.Module):
 
     Attributes:
         magnitudes, clusters, continuation, adversary: heads; None where the objective has none.
-        centers: of the clusters that are predicted, [clusters, D], in features less
-            ``feature_mean``, times ``feature_scale``, both [D].
+        target_clusters: those that are predicted; None where the objective has none.
+        semantic_clusters: of a layer, found when training ends.
 
     Args:
         config: the model's configuration.
     """
-
-    centers: Tensor
-    feature_mean: Tensor
-    feature_scale: Tensor
 
     def __init__(self, config: SpectrogramConfig) -> None:
         super().__init__()
@@ -63,12 +61,12 @@ class SpectrogramModel(nn.Module):
                 # so that training begins with the interpolation itself
                 nn.init.zeros_(self.magnitudes.weight)
                 nn.init.zeros_(self.magnitudes.bias)
+        self.semantic_clusters = Clusters(config.semantic_clusters, dim)
+        self.target_clusters: Clusters | None = None
         if config.targets != "none":
             self.clusters = nn.Linear(dim, config.clusters)
             width = dim if config.targets == "layer" else 3 * min(COEFFICIENTS, config.bands)
-            self.register_buffer("centers", torch.zeros(config.clusters, width))
-            self.register_buffer("feature_mean", torch.zeros(width))
-            self.register_buffer("feature_scale", torch.ones(width))
+            self.target_clusters = Clusters(config.clusters, width)
         if config.continuation_prob:
             layers = (nn.Linear(3 * dim, dim), nn.GELU(), nn.Linear(dim, 1))
             self.continuation = nn.Sequential(*layers)
@@ -139,17 +137,18 @@ class SpectrogramModel(nn.Module):
         logits: Tensor = self.continuation(together)[:, 0]
         return logits
 
-    def find_clusters(self, features: Tensor) -> None:
-        """Find the clusters of features [N, D]."""
-        deviation, mean = torch.std_mean(features.float(), dim=0, correction=0)
-        self.feature_mean.copy_(mean)
-        self.feature_scale.copy_(1 / deviation.clamp_min(1e-6))
-        scaled = (features - self.feature_mean) * self.feature_scale
-        self.centers.copy_(kmeans(scaled, self.config.clusters))
+    def semantic_features(self, features: Tensor) -> Tensor:
+        """What semantic tokens are clusters of: means of a layer over a token's frames.
 
-    def label(self, features: Tensor) -> Tensor:
-        """The clusters of features [..., D], int64 [...]."""
-        return nearest((features - self.feature_mean) * self.feature_scale, self.centers)
+        Args:
+            features: magnitudes in [0, 1], [B, F, bands], F a multiple of SEMANTIC_FRAMES.
+
+        Returns:
+            [B, F / SEMANTIC_FRAMES, dim].
+        """
+        hidden = self.hidden(features, self.config.target_layer).float()
+        batch, _, dim = hidden.shape
+        return hidden.view(batch, -1, SEMANTIC_FRAMES, dim).mean(dim=2)
 
     def fill(self, features: Tensor, hidden: Tensor) -> Tensor:
         """Magnitudes with predictions in hidden frames.

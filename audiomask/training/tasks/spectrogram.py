@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from audiomask.checkpoint import (
+    CONFIG_FILE,
     Checkpoint,
     load_checkpoint,
     load_weights,
@@ -27,8 +29,9 @@ from audiomask.networks.spectrogram.continuation import join, middle, separator
 from audiomask.networks.spectrogram.features import BandSpectrum, compress, mfcc, reference
 from audiomask.networks.spectrogram.losses import cluster_loss, continuation_loss, magnitude_loss
 from audiomask.networks.spectrogram.masking import VISIBLE, mask, sample_fates
+from audiomask.networks.spectrogram.model import SpectrogramModel
 from audiomask.runtime import distributed
-from audiomask.training.batches import batch_source
+from audiomask.training.batches import BatchSource, batch_source, to_device
 from audiomask.training.config import TrainConfig
 from audiomask.training.run_setup import RunSetup
 from audiomask.training.task import Task
@@ -40,9 +43,12 @@ EXAMPLES = 64
 #: folder, below the run's, of the checkpoint whose layer is predicted
 TEACHER = "teacher"
 #: heads and clusters, which a run may have without the checkpoint that it starts from
-_HEADS = ("magnitudes.", "clusters.", "continuation.", "adversary.", "centers", "feature_")
+_HEADS = (
+    *("magnitudes.", "clusters.", "continuation.", "adversary."),
+    *("target_clusters.", "semantic_clusters."),
+)
 #: of these, those that are of other clusters when the targets are
-_CLUSTERED = ("clusters.", "centers", "feature_")
+_CLUSTERED = ("clusters.", "target_clusters.", "semantic_clusters.")
 
 
 class SpectrogramBatch(NamedTuple):
@@ -184,16 +190,34 @@ class SpectrogramTask(Task):
         config, resume = self.model.config, setup.options.resume
         if config.targets == "layer":
             self._open_teacher(setup, init)
-        inherited = init is not None and bool(self.model.centers.any())
-        if config.targets == "none" or resume or inherited:
+        clusters = self.model.target_clusters
+        if clusters is None or clusters.found or resume:
             return
         source = batch_source(excerpts, builder, torch.device("cpu"))
+        found = [self.features(target).flatten(0, 1) for target in self._examples(source)]
+        clusters.find(torch.cat(found))
+
+    def _examples(self, source: BatchSource) -> Iterator[Tensor]:
+        """The first excerpts' windows, true magnitudes [WINDOWS, F, bands]."""
         device = next(self.model.parameters()).device
-        found = [
-            self.features(source.collate([source.data[number]]).target.to(device)).flatten(0, 1)
-            for number in range(EXAMPLES)
-        ]
-        self.model.find_clusters(torch.cat(found))
+        for number in range(EXAMPLES):
+            batch = to_device(source.collate([source.data[number]]), device)
+            yield source.finish(batch).target
+
+    @torch.no_grad()
+    def finish(self, folder: Path, source: BatchSource) -> None:
+        """Find the semantic clusters of the run's checkpoints, and write them again with these."""
+        targets = list(self._examples(source))
+        for place in (folder, folder / "best"):
+            if not (place / CONFIG_FILE).is_file():
+                continue
+            found = load_checkpoint(place, self.kind)
+            model = cast(SpectrogramModel, restore(found)).to(targets[0].device).eval()
+            features = [model.semantic_features(target).flatten(0, 1) for target in targets]
+            model.semantic_clusters.find(torch.cat(features))
+            save_checkpoint(
+                place, self.kind, found.preset, found.config, model.state_dict(), found.notes
+            )
 
     def _open_teacher(self, setup: RunSetup, init: Checkpoint | None) -> None:
         """Copy the checkpoint that a new run starts from into its folder, and open the copy."""
@@ -245,7 +269,7 @@ class SpectrogramTask(Task):
                 filled = torch.where(batch.hidden, predicted, batch.target)
                 terms["adversary"] = model.adversary(filled, batch.target, frames)
         if config.targets != "none":
-            labels = model.label(self.features(batch.target))
+            labels = model.target_clusters(self.features(batch.target))
             counted = frames if config.loss_on == "hidden" else torch.ones_like(frames)
             terms["cluster"] = cluster_loss(model.predict_clusters(hidden), labels, counted)
         if config.continuation_prob:

@@ -3,7 +3,7 @@
 import torch
 
 from audiomask.networks.spectrogram import kmeans as module
-from audiomask.networks.spectrogram.kmeans import kmeans, nearest
+from audiomask.networks.spectrogram.kmeans import Clusters, kmeans, nearest
 
 
 def clouds() -> tuple[torch.Tensor, torch.Tensor]:
@@ -40,3 +40,17 @@ def test_fewer_rows_than_clusters() -> None:
     found = kmeans(rows, 5)
     assert found.shape == (5, 1)
     assert set(found.flatten().tolist()) == {0.0, 1.0}
+
+
+def test_clusters_are_of_standardized_features() -> None:
+    # four groups that differ only in a feature of tiny scale, beside one that is the same in all
+    clusters, group = Clusters(4, 3), torch.arange(400) % 4
+    features = torch.ones(400, 3)
+    features[:, 0] = 1e-3 * group
+    assert not clusters.found
+    clusters.find(features)
+    assert clusters.found
+    labels = clusters(features)
+    assert len({int(labels[group == n][0]) for n in range(4)}) == 4
+    assert all(labels[group == n].unique().numel() == 1 for n in range(4))
+    assert torch.equal(clusters(features.view(4, 100, 3)), labels.view(4, 100))

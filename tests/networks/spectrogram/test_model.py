@@ -106,16 +106,10 @@ def test_fillings_are_in_the_hidden_frames_and_do_not_read_them() -> None:
     assert not torch.equal(found[hidden], features[hidden])
 
 
-def test_clusters_are_of_standardized_features() -> None:
-    model = make()
-    torch.manual_seed(1)
-    # four groups that differ only in a feature of tiny scale, beside noise of a large one
-    group = torch.arange(400) % 4
-    features = torch.randn(400, 39) * 0.001
-    features[:, 0] = 1e-3 * group
-    features[:, 1:] = 0
-    model.find_clusters(features)
-    labels = model.label(features)
-    assert len({int(labels[group == n][0]) for n in range(4)}) == 4
-    assert all(labels[group == n].unique().numel() == 1 for n in range(4))
-    assert torch.equal(model.label(features.view(4, 100, 39)), labels.view(4, 100))
+@torch.no_grad()
+def test_semantic_features_are_means_over_a_token() -> None:
+    model, features = make(), torch.rand(2, 48, 16)
+    found = model.semantic_features(features)
+    hidden = model.hidden(features, model.config.target_layer)
+    assert found.shape == (2, 24, 16)
+    assert torch.allclose(found[1, 3], hidden[1, 6:8].mean(dim=0), atol=1e-6)
