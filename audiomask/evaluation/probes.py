@@ -139,14 +139,10 @@ class Probes:
             on_device = audio.to(self.engine.device)
             found["VQ-VAE"] = self.vqvae.vectors(self.vqvae.encode(on_device))
         found["random weights"] = self.random.hidden(given, self.config.target_layer)
-        for layer in range(1, self.config.layers + 1):
-            found[self.name_of(layer)] = self.model.hidden(given, layer)
+        for layer, values in enumerate(self.model.layer_outputs(given), start=1):
+            found[f"layer {layer}"] = values
         for name, values in found.items():
             pooled.setdefault(name, []).append(values.mean(dim=1).float().cpu())
-
-    def name_of(self, layer: int) -> str:
-        """The name of a layer as a system."""
-        return f"layer {layer}"
 
     def accuracies(
         self, train: _Set, test: _Set, system: str, task: str, classes: int

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -107,7 +110,13 @@ class Transformer(nn.Module):
             attention_mask: bool [B, F], false at frames to ignore.
             depth: number of layers to apply; all when None.
         """
-        angles = rotary_angles(x.shape[1], self.head_dim, x.device)
-        for number in range(self.depth if depth is None else depth):
-            x = self.layers[number % len(self.layers)](x, angles, attention_mask)
+        for output in islice(self.outputs(x, attention_mask), depth):
+            x = output
         return x
+
+    def outputs(self, x: Tensor, attention_mask: Tensor | None = None) -> Iterator[Tensor]:
+        """The output of each layer in turn, [B, F, dim]."""
+        angles = rotary_angles(x.shape[1], self.head_dim, x.device)
+        for number in range(self.depth):
+            x = self.layers[number % len(self.layers)](x, angles, attention_mask)
+            yield x

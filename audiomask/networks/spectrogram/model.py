@@ -7,6 +7,8 @@ whether the second half is the continuation as further heads.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -83,18 +85,26 @@ class SpectrogramModel(nn.Module):
         Returns:
             [B, F, dim].
         """
-        blanked = None
-        if self.blank is not None:
-            blanked = self.blanked(features)
-            features = interpolate(features, blanked)
-        x = self.linear_in((features - _MEAN) * _SCALE)
-        if self.blank is not None and blanked is not None:
-            x = x + blanked[..., None] * self.blank
+        x = self._embed(features)
         if layer is not None:
             found: Tensor = self.transformer(x, depth=layer)
             return found
         last: Tensor = self.norm(self.transformer(x))
         return last
+
+    def layer_outputs(self, features: Tensor) -> Iterator[Tensor]:
+        """The output of each layer in turn, [B, F, dim], of magnitudes [B, F, bands]."""
+        return self.transformer.outputs(self._embed(features))
+
+    def _embed(self, features: Tensor) -> Tensor:
+        """The transformer's input [B, F, dim] of magnitudes [B, F, bands]."""
+        if self.blank is None:
+            embedded: Tensor = self.linear_in((features - _MEAN) * _SCALE)
+            return embedded
+        blanked = self.blanked(features)
+        around = interpolate(features, blanked)
+        x: Tensor = self.linear_in((around - _MEAN) * _SCALE)
+        return x + blanked[..., None] * self.blank
 
     def blanked(self, inputs: Tensor) -> Tensor:
         """Which frames of [B, F, bands] are blanked, bool [B, F]."""

@@ -69,6 +69,8 @@ def test_layers_are_counted_from_the_input() -> None:
     assert torch.equal(outputs[0], model.linear_in((features - 0.3) * 4.0))
     for before, after in pairwise(outputs):
         assert not torch.allclose(before, after)
+    for found, expected in zip(model.layer_outputs(features), outputs[1:], strict=True):
+        assert torch.equal(found, expected)
     assert torch.equal(model.norm(outputs[3]), model.hidden(features))
 
 
