@@ -10,18 +10,48 @@ from typing import TYPE_CHECKING
 from audiomask.version import __version__
 
 if TYPE_CHECKING:
-    from audiomask.audio.files import read_audio, write_audio
+    from audiomask.api import Stems, Waveform, detokenize, infill, separate, tokenize
+    from audiomask.audio.files import AudioFile, read_audio, write_audio
+    from audiomask.audio.source import MemorySource
     from audiomask.engine import Engine
+    from audiomask.infill.gaps import Gap
     from audiomask.infill.settings import InfillSettings
-    from audiomask.tokens import Tokens
+    from audiomask.tokens import TokenDataset, Tokens
 
-__all__ = ["Engine", "InfillSettings", "Tokens", "read_audio", "write_audio", "__version__"]
+__all__ = [
+    "AudioFile",
+    "Engine",
+    "Gap",
+    "InfillSettings",
+    "MemorySource",
+    "Stems",
+    "TokenDataset",
+    "Tokens",
+    "Waveform",
+    "__version__",
+    "detokenize",
+    "infill",
+    "read_audio",
+    "separate",
+    "tokenize",
+    "write_audio",
+]
 
 _HOMES = {
+    "AudioFile": "audiomask.audio.files",
     "Engine": "audiomask.engine",
+    "Gap": "audiomask.infill.gaps",
     "InfillSettings": "audiomask.infill.settings",
+    "MemorySource": "audiomask.audio.source",
+    "Stems": "audiomask.api",
+    "TokenDataset": "audiomask.tokens",
     "Tokens": "audiomask.tokens",
+    "Waveform": "audiomask.api",
+    "detokenize": "audiomask.api",
+    "infill": "audiomask.api",
     "read_audio": "audiomask.audio.files",
+    "separate": "audiomask.api",
+    "tokenize": "audiomask.api",
     "write_audio": "audiomask.audio.files",
 }
 

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
-from threading import RLock
-from typing import cast
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
 
 from audiomask.audio.source import AudioSource, ResampledSource
-from audiomask.checkpoint import (
-    Checkpoint,
-    CheckpointLibrary,
-    bundled_folder,
-    load_checkpoint,
-    read_config,
-    restore,
-)
+from audiomask.checkpoint import CheckpointLibrary, ModelLoader, bundled_folder, read_config
 from audiomask.codec.chunks import DecodedSource, LeftRight, MidSide, chunk_of, encode
 from audiomask.codec.semantic import semantic_tokens
-from audiomask.errors import CheckpointError, ConfigError, TokensError, UsageError
+from audiomask.errors import CheckpointError, TokensError, UsageError
+from audiomask.infill.by_stem import StemInfiller
+from audiomask.infill.extension import ExtendedSource, Extension
+from audiomask.infill.extension_plan import fill_extension
 from audiomask.infill.gaps import Gap
 from audiomask.infill.infiller import Filling, Infiller
 from audiomask.infill.settings import InfillSettings
-from audiomask.kinds import KINDS, Kind, kind_of, resolve
 from audiomask.networks.masks import MaskUNet
 from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.spectrogram.model import SpectrogramModel
@@ -60,16 +53,26 @@ class Engine:
     """
 
     def __init__(
-        self, model: Path | None = None, device: str = "auto", threads: int | None = None
+        self,
+        model: Path | str | None = None,
+        device: str = "auto",
+        threads: int | None = None,
     ) -> None:
-        self.device = choose_device(device)
+        self.device, self._threads = choose_device(device), threads
         if threads is not None:
             torch.set_num_threads(threads)
-        self.library = CheckpointLibrary(model if model is not None else bundled_folder())
-        self._lock = RLock()
+        self.library = CheckpointLibrary(bundled_folder() if model is None else Path(model))
         self._batches = AdaptiveBatches(self.device)
-        self._models: dict[str, nn.Module] = {}
-        self._fingerprints: dict[str, str] = {}
+        self._models = ModelLoader(self.library, self.device)
+
+    @classmethod
+    def from_pretrained(cls, model: Path | str | None = None, **settings: Any) -> Self:
+        """An engine, under the name that other libraries have for its constructor."""
+        return cls(model, **settings)
+
+    def __reduce__(self) -> tuple[type[Engine], tuple[Path, str, int | None]]:
+        """An engine that another process makes anew reads its checkpoints itself."""
+        return type(self), (self.library.folder, str(self.device), self._threads)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -84,41 +87,7 @@ class Engine:
         Raises:
             CheckpointError: there is none, it is broken, or what it requires is missing.
         """
-        with self._lock:
-            if kind not in self._models:
-                entry = kind_of(kind)
-                checkpoint = load_checkpoint(self.library.folder_of(kind), kind)
-                self._models[kind] = self._restore(entry, checkpoint)
-                self._fingerprints[kind] = checkpoint.fingerprint
-            return self._models[kind]
-
-    def _restore(self, entry: Kind, checkpoint: Checkpoint) -> nn.Module:
-        """The model of a checkpoint, once that is known to fit those that it requires."""
-        for other in entry.requires:
-            fingerprint = checkpoint.requires.get(other)
-            if fingerprint is None:
-                raise CheckpointError(
-                    f"{checkpoint.folder}: does not say which {other} it requires"
-                )
-            # the folder may hold another checkpoint than the one required
-            found = self.fingerprint_of(other)
-            if found != fingerprint:
-                raise CheckpointError(
-                    f"{checkpoint.folder}: belongs to the {KINDS[other].title} {fingerprint}, not "
-                    f"to {found} in {self.library.folder_of(other)}"
-                )
-        model = restore(checkpoint).eval()
-        if entry.check is not None:
-            required = {other: self.load(other).config for other in entry.requires}
-            try:
-                resolve(entry.check)(model.config, required)
-            except ConfigError as error:
-                raise CheckpointError(f"{checkpoint.folder}: {error}") from error
-        fuse = getattr(model, "fuse", None)
-        if fuse is not None:  # an equal form that is faster and cannot be trained
-            fuse()
-        with device_errors(self.device):
-            return model.to(self.device)
+        return self._models.load(kind)
 
     @property
     def vqvae(self) -> AnyVQVAE:
@@ -143,11 +112,7 @@ class Engine:
     @property
     def fingerprints(self) -> dict[str, str]:
         """The fingerprint of each checkpoint that is found and can be read, by its kind."""
-        found = {}
-        for kind in self.kinds:
-            with suppress(CheckpointError):
-                found[kind] = self.fingerprint_of(kind)
-        return found
+        return self._models.fingerprints
 
     def fingerprint_of(self, kind: str) -> str:
         """What identifies the weights of a kind: the loaded ones, else those on the disk.
@@ -155,8 +120,7 @@ class Engine:
         Raises:
             CheckpointError: there is no checkpoint, or its config.json is malformed.
         """
-        loaded = self._fingerprints.get(kind)
-        return self.library.fingerprint_of(kind) if loaded is None else loaded
+        return self._models.fingerprint_of(kind)
 
     def stems(self, method: str = SeparationMethod.mask) -> tuple[str, ...]:
         """The names of the stems that a method separates, read from config.json alone.
@@ -356,5 +320,38 @@ class Engine:
         if gaps:
             chosen = InfillSettings() if settings is None else settings
             infiller = Infiller(self.vqvae, self.mlm, self.device, chosen, self._batches)
+            if chosen.by_stem:
+                infiller = StemInfiller(infiller, self._split)
             with device_errors(self.device):
                 yield from infiller.fill(source, gaps, other)
+
+    def _split(self, source: AudioSource) -> dict[str, Tensor]:
+        """All stems of a recording, and its residual, in memory: [C, T] each."""
+        blocks = list(self.separate(source, self.stems(), residual=True))
+        return {name: torch.cat([block[name] for block in blocks], dim=1) for name in blocks[0]}
+
+    def extend(
+        self,
+        source: AudioSource,
+        extension: Extension,
+        settings: InfillSettings | None = None,
+        other: AudioSource | None = None,
+    ) -> Iterator[Filling]:
+        """What comes before and after a recording, or makes its end run into its beginning.
+
+        Args:
+            source: the recording, which stays as it is but for a loop's seam.
+            extension: how many samples are added.
+            settings: how they are made; the defaults when None.
+            other: another recording that passages may come from.
+
+        Yields:
+            Fillings in order, at places of the extended recording.
+
+        Raises:
+            AudiomaskError: the recording is too short.
+        """
+        chosen = InfillSettings() if settings is None else settings
+        infiller = Infiller(self.vqvae, self.mlm, self.device, chosen, self._batches)
+        with device_errors(self.device):
+            yield from fill_extension(infiller, ExtendedSource(source, extension), other)

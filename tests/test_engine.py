@@ -12,9 +12,9 @@ import torch
 from signals import noise
 
 from audiomask import Engine, InfillSettings
-from audiomask import engine as module
 from audiomask.audio.source import MemorySource
 from audiomask.checkpoint import Checkpoint
+from audiomask.checkpoint import loader as module
 from audiomask.errors import AudiomaskError, DeviceError, DeviceMemoryError
 from audiomask.infill.gaps import Gap
 

@@ -11,9 +11,9 @@ import pytest
 from signals import noise
 
 from audiomask import Engine, InfillSettings
-from audiomask import engine as module
 from audiomask.audio.source import MemorySource
 from audiomask.checkpoint import CONFIG_FILE, Checkpoint, library, read_config
+from audiomask.checkpoint import loader as module
 from audiomask.checkpoint.library import find_required
 from audiomask.errors import CheckpointError, UsageError
 from audiomask.infill.gaps import Gap

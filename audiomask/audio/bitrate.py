@@ -1,9 +1,10 @@
-"""Bitrates of lossy formats as settings of libsndfile's encoders."""
+"""Bitrates of lossy formats as settings of their encoders."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from audiomask.audio.aac import CODING, aac_bitrate
 from audiomask.errors import UsageError
 
 # LAME: sample rate from which the lowest and highest bitrate apply.
@@ -19,12 +20,12 @@ _VORBIS_OTHERS = (48, 60, 70, 80, 86, 96, 110, 120, 140, 160, 240)
 def encoder_settings(
     subtype: str, bitrate: int | None, sample_rate: int, channels: int
 ) -> dict[str, Any]:
-    """Arguments for ``soundfile.SoundFile``.
+    """Arguments for ``soundfile.SoundFile``, or for ``AACFile``.
 
     MP3 gets a constant bitrate, Opus and Vorbis a variable one with that average.
 
     Args:
-        subtype: ``MPEG_LAYER_III``, ``VORBIS`` or ``OPUS``; others have no bitrate.
+        subtype: ``MPEG_LAYER_III``, ``VORBIS``, ``OPUS`` or ``AAC``; others have no bitrate.
         bitrate: bits a second of all channels; None for the encoder's own choice.
         sample_rate: samples a second.
         channels: number of channels.
@@ -32,6 +33,8 @@ def encoder_settings(
     Raises:
         UsageError: the format has no bitrate, or not this one.
     """
+    if subtype == CODING:
+        return {"bitrate": aac_bitrate(bitrate, sample_rate, channels)}
     if bitrate is None:
         return {}
     if subtype == "MPEG_LAYER_III":
@@ -48,7 +51,7 @@ def encoder_settings(
         part = (bitrate - steps[above - 1]) / (steps[above] - steps[above - 1])
         quality = (above - 1 + part) / 10
         return {"compression_level": 1 - min(max(quality, 0), 1)}
-    raise UsageError(f"--bitrate is for mp3, ogg and opus: {subtype} has none to choose")
+    raise UsageError(f"--bitrate is for mp3, ogg, opus and m4a: {subtype} has none to choose")
 
 
 def parse_bitrate(text: str) -> int:

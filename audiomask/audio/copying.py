@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from audiomask.audio import pipes
+from audiomask.audio.aac import CODING
 from audiomask.audio.atomic import AtomicFile, write_error
 from audiomask.audio.files import AudioFile
 from audiomask.audio.formats import ENDINGS
@@ -26,6 +27,8 @@ def is_same_format(source: AudioFile, ending: str) -> bool:
         ending: of a name, without the dot.
     """
     container, subtype = ENDINGS.get(ending.lower(), ("", ""))
+    if subtype == CODING:  # MOV is the container of videos, too
+        return source.format == "MOV" and Path(source.path).suffix.lower() == f".{ending.lower()}"
     if container == "RF64":
         return source.format == "RF64"
     if subtype == "OPUS" and source.subtype != "OPUS":

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import soundfile
 
+from audiomask.audio import aac
 from audiomask.audio.pcm import BITS, FLOATING
 from audiomask.errors import UsageError
 
@@ -17,6 +18,7 @@ ENDINGS = {
     "oga": ("OGG", "VORBIS"),
     "opus": ("OGG", "OPUS"),
     "mp3": ("MP3", "MPEG_LAYER_III"),
+    "m4a": (aac.CONTAINER, aac.CODING),
     "aiff": ("AIFF", "PCM_16"),
     "aif": ("AIFF", "PCM_16"),
     "w64": ("W64", "PCM_16"),
@@ -38,9 +40,9 @@ def default_subtype(source_subtype: str | None, format: str) -> str:
         PCM_24); PCM_16 for lossy inputs; the only subtype of lossy formats.
     """
     container, usual = _known(format)
-    available = soundfile.available_subtypes(container)
     if source_subtype is None or usual not in BITS:
         return usual
+    available = soundfile.available_subtypes(container)
     bits = BITS.get(source_subtype)
     if source_subtype in FLOATING:
         wanted = [source_subtype, "PCM_24"]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from audiomask.audio import pipes
+from audiomask.audio.aac import CODING, CONTAINER, AACFile
 from audiomask.audio.atomic import AtomicFile, write_error
 from audiomask.audio.bitrate import encoder_settings
 from audiomask.audio.formats import choose_format
@@ -98,14 +99,16 @@ class AudioWriter:
         self.format, usual = choose_format(path, format, streamed)
         self.subtype = subtype or usual
         self._ours = self.format in _WAVE and self.subtype in WIDTHS
+        self._coded = self.format == CONTAINER
         if streamed and not self._ours:
             raise UsageError(f"{self.name}: takes only WAV with one of {', '.join(WIDTHS)}")
-        if not soundfile.check_format(self.format, self.subtype):
-            known = ", ".join(soundfile.available_subtypes(self.format))
-            raise UsageError(f"{self.format} cannot store {self.subtype}; choose one of {known}")
+        known = (CODING,) if self._coded else soundfile.available_subtypes(self.format)
+        if self.subtype not in known:
+            listed = ", ".join(known)
+            raise UsageError(f"{self.format} cannot store {self.subtype}; choose one of {listed}")
         self._settings = encoder_settings(self.subtype, bitrate, sample_rate, channels)
         self._order = CHANNEL_ORDER.get(channels) if self.format == "OGG" else None
-        self._out: WavStream | soundfile.SoundFile | None = None
+        self._out: WavStream | AACFile | soundfile.SoundFile | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -132,9 +135,12 @@ class AudioWriter:
         try:
             # Before the stack unwinds, so that a failure removes the file.
             if kind is None and self._out is not None:
-                self._out.close()
-                self._add_metadata()
-                self._check_end()
+                if isinstance(self._out, AACFile):
+                    self._out.finish()
+                else:
+                    self._out.close()
+                    self._add_metadata()
+                    self._check_end()
         except BaseException as failed:
             self._unwind(type(failed), failed, failed.__traceback__)
             raise self._failed(failed) from failed
@@ -180,6 +186,18 @@ class AudioWriter:
             self._out = self._wav(stream, pipes.can_seek(stream))
             return
         temporary = stack.enter_context(self._atomic)
+        if self._coded:
+            self._out = AACFile(
+                temporary,
+                self.name,
+                self.sample_rate,
+                self.channels,
+                self._metadata,
+                **self._settings,
+            )
+            stack.callback(self._out.close)
+            self.lost = self._out.lost
+            return
         if not self._ours:
             self._out = soundfile.SoundFile(
                 soundfile_name(temporary),

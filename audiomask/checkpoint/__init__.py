@@ -1,6 +1,7 @@
 """Checkpoints: folders of config.json and model.safetensors, never pickle."""
 
 from audiomask.checkpoint.library import CheckpointLibrary
+from audiomask.checkpoint.loader import ModelLoader
 from audiomask.checkpoint.store import (
     CONFIG_FILE,
     MODEL_FILE,
@@ -19,6 +20,7 @@ __all__ = [
     "MODEL_FILE",
     "Checkpoint",
     "CheckpointLibrary",
+    "ModelLoader",
     "bundled_folder",
     "fingerprint_of",
     "load_checkpoint",

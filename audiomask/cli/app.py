@@ -19,6 +19,7 @@ from audiomask.cli.exits import (
 )
 from audiomask.cli.help_panels import PanelledCommand
 from audiomask.cli.infill import infill
+from audiomask.cli.info import info
 from audiomask.cli.options import command
 from audiomask.cli.separate import separate
 from audiomask.cli.shrink import shrink
@@ -30,7 +31,7 @@ from audiomask.cli.train import train
 app = typer.Typer(
     name="audiomask",
     rich_markup_mode=None,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -42,6 +43,7 @@ app.command()(command()(separate))
 app.command(cls=PanelledCommand)(command("jobs", "overwrite", "skip_existing")(evaluate))
 app.command(cls=PanelledCommand)(command("model", "jobs", "overwrite", "skip_existing")(train))
 app.command()(command("model", "device", "threads", "jobs", "skip_existing")(shrink))
+app.command()(command("jobs", "overwrite", "skip_existing")(info))
 
 
 def _show_version(wanted: bool) -> None:

@@ -16,7 +16,7 @@ from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job
 from audiomask.cli.sample_format import report_input
 from audiomask.errors import UsageError
-from audiomask.infill.settings import InfillSettings
+from audiomask.infill.settings import BY_STEM, InfillMethod, InfillSettings
 
 if TYPE_CHECKING:
     from audiomask.audio.files import AudioFile
@@ -49,8 +49,14 @@ class FillPlan(NamedTuple):
                     f"{option} is about passages, and --method {settings.method} uses none: "
                     "add --method passage"
                 )
+        if settings.by_stem and settings.method == InfillMethod.ar:
+            raise UsageError("--by-stem is about tokens and passages: --method ar needs no stems")
         if other is None:
             return
+        if settings.by_stem:
+            raise UsageError(
+                f"--from {other}: --by-stem takes passages of the recording's own stems"
+            )
         if not other.is_file():
             raise UsageError(f"--from {other}: there is no such file")
         same = os.path.realpath(other)
@@ -93,7 +99,10 @@ def show_gaps(
             other = plan.open_other(stack, meter)
             gaps = [one.gap for one in found if not one.left]
             chooser = MethodChooser(source, gaps, plan.settings, other)
-            found = [one if one.left else _told(one, chooser.choose(one.gap)) for one in found]
+            found = [
+                one if one.left else _told(one, chooser.choose(one.gap), plan.settings)
+                for one in found
+            ]
             meter.advance(seconds)
             table.add(job.input.label, source, found)
             if labels is not None:
@@ -107,8 +116,10 @@ def show_gaps(
     return status
 
 
-def _told(found: FoundGap, choice: "Choice") -> FoundGap:
-    """A gap with how it would be filled."""
+def _told(found: FoundGap, choice: "Choice", settings: InfillSettings) -> FoundGap:
+    """A gap with how it would be filled; which stems play is not known before they are made."""
+    if choice.goes_by_stem(settings):
+        return found._replace(method=BY_STEM)
     return found._replace(
         method=str(choice.method), passage=choice.passage, passages=choice.passages
     )

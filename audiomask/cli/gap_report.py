@@ -40,28 +40,43 @@ class GapReport(JobReport):
     #: the other recording that passages may come from
     other = ""
 
-    def add(self, job: Job, source: "AudioFile", found: Iterable[FoundGap]) -> None:
-        """Add a line for each gap of a file, before its output is renamed to its name."""
+    def add(
+        self, job: Job, source: "AudioFile", found: Iterable[FoundGap], before: int = 0
+    ) -> None:
+        """Add a line for each gap of a file, before its output is renamed to its name.
+
+        Args:
+            job: the file's.
+            source: the recording.
+            found: its gaps.
+            before: samples before its beginning from which on they count.
+        """
         place = {"output": str(job.output)} if job.outputs else {}
         ordered = sorted(found, key=lambda one: one.gap)
-        self._add_entries(job, [place | _entry(one, source, self.other) for one in ordered])
+        self._add_entries(job, [place | _entry(one, source, self.other, before) for one in ordered])
 
 
-def _entry(found: FoundGap, source: "AudioFile", other: str) -> dict[str, Value]:
+def _entry(found: FoundGap, source: "AudioFile", other: str, before: int) -> dict[str, Value]:
     """The line of a gap, with times to the microsecond, which is less than a sample."""
     gap, rate = found.gap, source.sample_rate
     entry: dict[str, Value] = {
-        "start": round(gap.start / rate, 6),
-        "end": round(gap.stop / rate, 6),
+        "start": round((gap.start - before) / rate, 6),
+        "end": round((gap.stop - before) / rate, 6),
         "seconds": round(gap.length / rate, 6),
         "kind": found.kind,
     }
     if found.method:
         entry["method"] = found.method
     if found.passage is not None:
-        entry |= _match(found.passage, rate, other)
+        entry |= _match(found.passage, rate, other, before)
     if len(found.passages) > 1:
-        entry["passages"] = [_match(passage, rate, other) for passage in found.passages]
+        entry["passages"] = [_match(passage, rate, other, before) for passage in found.passages]
+    if found.stems:
+        entry["stems"] = [
+            {"stem": one.name, "method": one.method}
+            | ({} if one.passage is None else _match(one.passage, rate, other, before))
+            for one in found.stems
+        ]
     if not math.isnan(found.level):
         entry["level"] = round(found.level, 2)
     entry["channels"] = name_channels(gap.channels, source.channels)
@@ -71,9 +86,10 @@ def _entry(found: FoundGap, source: "AudioFile", other: str) -> dict[str, Value]
     return entry
 
 
-def _match(passage: "Passage", rate: int, other: str) -> dict[str, Value]:
+def _match(passage: "Passage", rate: int, other: str, before: int) -> dict[str, Value]:
     """Where a passage comes from, and how well its surroundings match."""
-    place: dict[str, Value] = {"from": round(passage.start / rate, 6)}
+    start = passage.start if passage.foreign else passage.start - before
+    place: dict[str, Value] = {"from": round(start / rate, 6)}
     if passage.foreign:
         place["from_file"] = other
     place["distance"] = round(passage.distance, 4)

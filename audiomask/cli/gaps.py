@@ -8,19 +8,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from audiomask.errors import UsageError
-from audiomask.infill.gaps import Gap, merge_kinds, middle_gap, name_channels, parse_channel
+from audiomask.infill.gaps import (
+    MAX_GAP,
+    MIN_GAP,
+    Gap,
+    merge_kinds,
+    middle_gap,
+    name_channels,
+    parse_channel,
+)
 from audiomask.infill.gaps import parse_gap as parse_span
 from audiomask.infill.labels import Label, read_labels
 from audiomask.runtime.console import print_table
 
 if TYPE_CHECKING:
     from audiomask.audio.files import AudioFile
+    from audiomask.infill.infiller import Filling, StemFilling
     from audiomask.infill.passages import Passage
 
 logger = logging.getLogger(__name__)
 
-#: default seconds of the shortest silence and of the longest gap that are found
-MIN_GAP, MAX_GAP = 0.004, 1.0
 #: the kind of a gap that was given by an option, not found
 NAMED = "named"
 
@@ -49,6 +56,7 @@ class FoundGap(NamedTuple):
         passage: what it was filled with, if with a passage.
         passages: the best passages, as many as were asked for.
         level: of the filling's middle against its surroundings, in dB; NaN where that says nothing.
+        stems: how each stem was filled, if by stems.
     """
 
     gap: Gap
@@ -59,6 +67,18 @@ class FoundGap(NamedTuple):
     passage: "Passage | None" = None
     passages: "tuple[Passage, ...]" = ()
     level: float = math.nan
+    stems: "tuple[StemFilling, ...]" = ()
+
+    def filled_by(self, filling: "Filling") -> "FoundGap":
+        """The gap with how it was filled."""
+        return self._replace(
+            method=filling.method,
+            filled=True,
+            passage=filling.passage,
+            passages=filling.passages,
+            level=filling.level,
+            stems=filling.stems,
+        )
 
 
 class GapOptions:
@@ -172,18 +192,29 @@ class GapTable:
         self._other = other
         self._rows: dict[str, list[tuple[str, ...]]] = {label: [] for label in labels}
 
-    def add(self, label: str, source: "AudioFile", found: Iterable[FoundGap]) -> None:
-        """Add a row for each gap of a recording, or one that says there is none."""
+    def add(
+        self, label: str, source: "AudioFile", found: Iterable[FoundGap], before: int = 0
+    ) -> None:
+        """Add a row for each gap of a recording, or one that says there is none.
+
+        Args:
+            label: the recording's name.
+            source: the recording.
+            found: the gaps.
+            before: samples before its beginning from which on they count.
+        """
         rate, rows = source.sample_rate, self._rows[label]
         for one in sorted(found, key=lambda one: one.gap):
             gap = one.gap
-            start, stop, length = gap.start / rate, gap.stop / rate, gap.length * 1000 / rate
+            start, stop = (gap.start - before) / rate, (gap.stop - before) / rate
+            length = gap.length * 1000 / rate
             times = (f"{start:.6f}", f"{stop:.6f}", f"{length:.3f}")
             where = name_channels(gap.channels, source.channels)
-            method = f"left: {one.left}" if one.left else one.method
+            method = f"left: {one.left}" if one.left else _method_of(one, rate)
             match = ("", "", "")
             if one.passage is not None:
-                place = f"{one.passage.start / rate:.6f}"
+                own = one.passage.start - before
+                place = f"{(one.passage.start if one.passage.foreign else own) / rate:.6f}"
                 place = f"{self._other}: {place}" if one.passage.foreign else place
                 match = (place, f"{one.passage.distance:.3f}", f"{one.passage.correlation:.3f}")
             level = "" if math.isnan(one.level) else f"{one.level:+.1f}"
@@ -204,6 +235,15 @@ class GapTable:
                 [self._HEADER[column] for column in shown],
                 [[row[column] for column in shown] for row in rows],
             )
+
+
+def _method_of(found: FoundGap, rate: int) -> str:
+    """How a gap was filled; stem by stem, with the place in seconds that a passage came from."""
+    parts = []
+    for stem in found.stems:
+        place = "" if stem.passage is None else f" {stem.passage.start / rate:.3f}"
+        parts.append(f"{stem.name} {stem.method}{place}")
+    return f"{found.method}: {', '.join(parts)}" if parts else found.method
 
 
 def _passed_over(lines: Sequence[int]) -> str:

@@ -1,37 +1,30 @@
 """``audiomask infill``: fill gaps in recordings."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from audiomask.audio.names import is_audio
-from audiomask.cli.console import Meter
+from audiomask.cli.extend import ExtendOptions, extend_files, show_extensions
+from audiomask.cli.fill_job import fill_gaps, output_ending
 from audiomask.cli.fill_plan import FillPlan, show_gaps
-from audiomask.cli.gap_report import GapReport
-from audiomask.cli.gaps import MAX_GAP, MIN_GAP, FaultKind, FoundGap, GapOptions, GapTable
-from audiomask.cli.inputs import Location, collect_inputs, output_folder
+from audiomask.cli.gaps import FaultKind, GapOptions
+from audiomask.cli.inputs import collect_inputs, output_folder
 from audiomask.cli.job_report import check_report
-from audiomask.cli.jobs import run_jobs
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
 from audiomask.cli.sample_format import (
     Bitrate,
     bits_a_second,
-    report_clipping,
-    report_input,
-    report_lost,
 )
 from audiomask.errors import UsageError
+from audiomask.infill.gaps import MAX_GAP, MIN_GAP
 from audiomask.infill.settings import InfillMethod, InfillSettings
 
 if TYPE_CHECKING:
-    from audiomask.audio.files import AudioFile
-    from audiomask.infill.gaps import Gap
-    from audiomask.infill.infiller import Filling
+    pass
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +68,22 @@ def infill(
         float | None,
         typer.Option("--middle", metavar="SECONDS", help="Replace the middle of the recording."),
     ] = None,
+    after: Annotated[
+        float | None,
+        typer.Option("--after", metavar="SECONDS", help="Continue the recording past its end."),
+    ] = None,
+    before: Annotated[
+        float | None,
+        typer.Option("--before", metavar="SECONDS", help="Lead into the recording's beginning."),
+    ] = None,
+    loop: Annotated[
+        bool,
+        typer.Option(
+            "--loop",
+            help="Make the end run into the beginning: by its last 20 ms, or with --after by a "
+            "bridge that is added.",
+        ),
+    ] = False,
     detect: Annotated[
         bool, typer.Option("--detect", help="Find damage (default when no gap is given).")
     ] = False,
@@ -143,6 +152,13 @@ def infill(
             "--from", metavar="FILE", help="Another recording to take passages from: another take."
         ),
     ] = None,
+    by_stem: Annotated[
+        bool,
+        typer.Option(
+            "--by-stem",
+            help="Where nothing matches, separate the surroundings and fill each stem by itself.",
+        ),
+    ] = _USUAL.by_stem,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0)] = _USUAL.seed,
     bitrate: Bitrate = None,
     report: Annotated[
@@ -167,14 +183,30 @@ def infill(
     song.wav becomes song.infilled.wav. Outside the gaps and a crossfade of at most 20 ms
     every sample stays as it is, and so does every channel that a gap is not in. Rests are left
     alone: silence that the sound fades into or out of, or that lasts longer than --max-gap.
+    --after, --before and --loop extend recordings instead, which stay as they are.
     """
+    extend = ExtendOptions(before, after, loop)
+    if extend.given:
+        named = {
+            "--gap": gap,
+            "--gaps": gaps,
+            "--middle": middle,
+            "--channel": channel,
+            "--detect": detect,
+            "--detect-kind": detect_kind,
+            "--labels": labels,
+            "--by-stem": by_stem,
+        }
+        extend.check(name for name, value in named.items() if value)
     options = GapOptions(
         gap or (), gaps, middle, detect, detect_kind or (), min_gap, max_gap, channel or ()
     )
-    settings = InfillSettings(method.value, steps, temperature, candidates, choice, seed)
+    settings = InfillSettings(method.value, steps, temperature, candidates, choice, seed, by_stem)
     found = collect_inputs(inputs, _is_unfilled, output_folder(output))
     plan = FillPlan(options, settings, other)
     plan.check(found.items)
+    if dry_run and extend.given:
+        return show_extensions([Job(item) for item in found.items], common, plan, extend, report)
     if dry_run:
         return show_gaps([Job(item) for item in found.items], common, plan, report, labels)
     if labels is not None:
@@ -182,113 +214,15 @@ def infill(
     jobs = plan_files(found, output, _filled_name)
     check_outputs(jobs, common)
     check_report(report, jobs, common)
-    rate = bits_a_second(bitrate, {_ending(job.output) for job in jobs})
-    return _fill_gaps(jobs, common, plan, report, rate)
-
-
-def _fill_gaps(
-    jobs: Sequence[Job], common: Common, plan: FillPlan, report: Path | None, bitrate: int | None
-) -> int:
-    from audiomask.audio.copying import copy_file, is_same_format
-    from audiomask.audio.files import AudioFile
-    from audiomask.audio.formats import default_subtype
-    from audiomask.audio.metadata.reading import read_metadata
-    from audiomask.audio.writer import AudioWriter
-    from audiomask.infill.splice import copy_with_patches
-
-    engine = common.open_engine()
-    table = GapTable([job.input.label for job in jobs], str(plan.other))
-
-    def work(job: Job, meter: Meter) -> None:
-        label = job.input.label
-        with ExitStack() as stack:
-            source = stack.enter_context(AudioFile(job.input.source, meter.check))
-            rate = source.sample_rate
-            report_input(source)
-            meter.start(label, source.frames / rate)
-            found = plan.options.find(source)
-            gaps = {one.gap: one for one in found if not one.left}
-            known = [one for one in found if one.left]
-            if not gaps:
-                copied = is_same_format(source, _ending(job.output))
-                way = "copied as it is" if copied else "only converted"
-                meter.note(f"{label}: no gaps found, {way}")
-                if copied:
-                    lines.add(job, source, known)
-                    copy_file(source, job.output, common.overwrite)
-                    meter.advance(source.frames / rate)
-                    table.add(label, source, known)
-                    return
-            metadata = read_metadata(source)
-            with AudioWriter(
-                job.output,
-                rate,
-                source.channels,
-                default_subtype(source.subtype, _ending(job.output)),
-                overwrite=common.overwrite,
-                frames=source.frames,
-                metadata=metadata,
-                bitrate=bitrate,
-            ) as writer:
-                done = 0
-                other = plan.open_other(stack, meter)
-                fillings = engine.infill(source, list(gaps), plan.settings, other)
-                patches = _log_fillings(fillings, gaps, source, label, known)
-                for position in copy_with_patches(source, patches, writer):
-                    meter.advance((position - done) / rate)
-                    done = position
-                lines.add(job, source, known)
-            table.add(label, source, known)
-        report_lost(label, metadata.lost)
-        report_lost(job.output, writer.lost)
-        report_clipping(job.output, writer.clipped)
-
-    with GapReport(report, jobs, common) as lines:
-        lines.other = str(plan.other)
-        status = run_jobs(jobs, common, work, lines.failed)
-    if common.verbose:
-        table.show()
-    return status
-
-
-def _log_fillings(
-    fillings: "Iterator[Filling]",
-    gaps: "Mapping[Gap, FoundGap]",
-    source: "AudioFile",
-    label: str,
-    known: list[FoundGap],
-) -> "Iterator[Filling]":
-    """Yield the fillings; add the gap and method of each to ``known``, without its samples."""
-    rate = source.sample_rate
-    for filling in fillings:
-        gap = filling.gap
-        if filling.passes > 1:
-            logger.info(
-                "%s: the gap from %.3f to %.3f s is too long to be filled at once: %d passes",
-                label,
-                gap.start / rate,
-                gap.stop / rate,
-                filling.passes,
-            )
-        yield filling
-        told = gaps[gap]._replace(
-            method=filling.method,
-            filled=True,
-            passage=filling.passage,
-            passages=filling.passages,
-            level=filling.level,
-        )
-        known.append(told)
+    rate = bits_a_second(bitrate, {output_ending(job.output) for job in jobs})
+    if extend.given:
+        return extend_files(jobs, common, plan, extend, report, rate)
+    return fill_gaps(jobs, common, plan, report, rate)
 
 
 def _is_unfilled(path: Path) -> bool:
     """Whether a file is audio, and no result of an earlier run in the same folder."""
     return is_audio(path) and not path.stem.lower().endswith(".infilled")
-
-
-def _ending(place: Location) -> str:
-    """The format of an output by its name; WAV for standard output and devices."""
-    return "wav" if place == "-" else place.suffix[1:] or "wav"
 
 
 def _filled_name(path: Path) -> Path:

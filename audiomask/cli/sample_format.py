@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 _SUBTYPES = (
     *("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"),
-    *("VORBIS", "OPUS", "MPEG_LAYER_III"),
+    *("VORBIS", "OPUS", "MPEG_LAYER_III", "AAC"),
 )
 
-_LOSSY_ENDINGS = ("mp3", "ogg", "oga", "opus")
+_LOSSY_ENDINGS = ("mp3", "ogg", "oga", "opus", "m4a")
 
 Bitrate = Annotated[
     str | None,
-    typer.Option("--bitrate", metavar="RATE", help="Of mp3, ogg and opus, such as 192k or 320."),
+    typer.Option("--bitrate", metavar="RATE", help="Of lossy formats, such as 192k or 320."),
 ]
 
 logger = logging.getLogger(__name__)

@@ -7,6 +7,8 @@ from audiomask.errors import UsageError
 
 _FIELDS = ("track", "stem", "ext")
 DEFAULT_TEMPLATE = "{track}/{stem}.{ext}"
+#: of a song without some stems: ``Song (no guitar).mp3``
+MINUS_TEMPLATE = "{track} ({stem}).{ext}"
 
 
 def fill_template(template: str, track: str, stem: str, ext: str) -> Path:

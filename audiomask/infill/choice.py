@@ -31,6 +31,15 @@ class Choice:
     passage: Passage | None = None
     origin: AudioSource | None = None
 
+    def goes_by_stem(self, settings: InfillSettings) -> bool:
+        """Whether the gap is filled stem by stem.
+
+        Of "auto" only gaps are that nothing better is found for: where a passage of the whole
+        matches, its stems are together as they were played.
+        """
+        matched = settings.method == InfillMethod.auto and self.passage is not None
+        return settings.by_stem and self.method != InfillMethod.ar and not matched
+
 
 class MethodChooser:
     """Chooses how the gaps of a recording are filled. No model is needed for that.

@@ -17,6 +17,8 @@ _CLOCK = re.compile(rf"(?:([0-9]+):)?([0-9]+):({_NUMBER})")
 _TIME = rf"(?:(?:[0-9]+:){{0,2}}{_NUMBER}(?:[eE][+-]?[0-9]+)?)"
 _RANGE = re.compile(rf"\s*({_TIME})\s*-\s*({_TIME})\s*")
 _LONGEST_TIME = 32
+#: usual seconds of the shortest silence and of the longest gap that are found
+MIN_GAP, MAX_GAP = 0.004, 1.0
 #: seconds by which a gap may pass the ends of the file; it is then cut there
 _OVERHANG = 0.01
 _SIDES = ("left", "right")

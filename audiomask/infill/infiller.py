@@ -7,11 +7,9 @@ which are decoded in phase with the sound on both sides and brought to its level
 
 from __future__ import annotations
 
-import heapq
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, zip_longest
 
 import torch
 from torch import Tensor
@@ -26,7 +24,7 @@ from audiomask.infill.leveling import limit_peaks, match_level, peak_ceiling, re
 from audiomask.infill.passages import Passage
 from audiomask.infill.settings import InfillMethod, InfillSettings
 from audiomask.infill.short_gaps import fill_short
-from audiomask.infill.splice import Patch, crossfade_bounds
+from audiomask.infill.splice import Patch, crossfade_bounds, sorted_by_start
 from audiomask.infill.transplant import transplant
 from audiomask.infill.views import ChannelView, without_dc
 from audiomask.networks.mlm.decoding import PerRecordingNoise, iterative_decode
@@ -43,16 +41,32 @@ FADE = 0.01
 
 
 @dataclass(frozen=True)
+class StemFilling:
+    """How one stem of a gap was filled.
+
+    Attributes:
+        name: the stem's.
+        method: as a filling's.
+        passage: what it was filled with, if with a passage.
+    """
+
+    name: str
+    method: str
+    passage: Passage | None = None
+
+
+@dataclass(frozen=True)
 class Filling(Patch):
     """New samples for a gap and its crossfades.
 
     Attributes:
         gap: the gap.
-        method: "ar", "passage", "tokens" or "ar+tokens".
+        method: "ar", "passage", "tokens", "ar+tokens" or "stems".
         passes: windows of the model that were needed: several for a gap longer than half a window.
         passage: what the gap was filled with, if with a passage.
         passages: the best passages found, the best first, as many as the settings ask for.
         level: of its middle third against the half second on each side, in dB; NaN in silence.
+        stems: how each stem was filled, if the method is "stems".
     """
 
     gap: Gap
@@ -61,6 +75,7 @@ class Filling(Patch):
     passage: Passage | None = None
     passages: tuple[Passage, ...] = ()
     level: float = math.nan
+    stems: tuple[StemFilling, ...] = ()
 
 
 class Infiller:
@@ -114,13 +129,13 @@ class Infiller:
         fades = crossfade_bounds(gaps, source.frames, round(FADE * source.sample_rate), channels)
         chooser = MethodChooser(source, gaps, self.settings, other)
         made = (
-            self._fill_gap(source, gap, gaps, f, chooser.choose(gap))
+            self.fill_gap(source, gap, gaps, f, chooser.choose(gap))
             for gap, f in zip(gaps, fades, strict=True)
         )
         starts = [gap.start - left for gap, (left, _) in zip(gaps, fades, strict=True)]
         return sorted_by_start(made, starts)
 
-    def _fill_gap(
+    def fill_gap(
         self,
         source: AudioSource,
         gap: Gap,
@@ -183,12 +198,13 @@ class Infiller:
     ) -> Filling:
         """The filling of a gap by its predicted tokens, decoded.
 
-        Unless the method is "tokens" its edges are autoregressive, and the crossfades lie in the
-        gap; except on a side with too little sound to extrapolate.
+        Unless the method is "tokens" and there is sound outside for crossfades, its edges are
+        autoregressive and the crossfades lie in the gap; except on a side with too little sound to
+        extrapolate.
         """
         uncertain, inner, method = gap, gap, str(InfillMethod.tokens)
         others = gaps
-        if self.settings.seeks_passages:
+        if self.settings.seeks_passages or not any(fades):
             source = EdgeExtendedSource(source, gap, gaps)
             uncertain, inner, method = source.uncertain_span, source.inner, AR_AND_TOKENS
             fades = (inner.start - gap.start or fades[0], gap.stop - inner.stop or fades[1])
@@ -274,20 +290,3 @@ class Infiller:
             vectors[:, first:last] = filled.vectors[chosen, first - low : last - low]
             unknown[first:last] = False
         return len(portions)
-
-
-def sorted_by_start(fillings: Iterable[Filling], starts: Sequence[int]) -> Iterator[Filling]:
-    """Fillings in the order of their first samples, each yielded as early as possible.
-
-    Gaps of different channels may overlap in time, and only some fillings have crossfades.
-
-    Args:
-        fillings: in the order of their gaps.
-        starts: the earliest first sample of each.
-    """
-    heap: list[tuple[int, int, Filling]] = []
-    earliest = [*accumulate(reversed(starts), min)][::-1][1:]  # of all that come after each
-    for number, (filling, coming) in enumerate(zip_longest(fillings, earliest)):
-        heapq.heappush(heap, (filling.start, number, filling))
-        while heap and (coming is None or heap[0][0] <= coming):
-            yield heapq.heappop(heap)[2]

@@ -2,7 +2,7 @@
 
 What is expected of many tokens is an average, and quieter than any of them; what is drawn may be
 far too loud. In mel-spaced bands the power of a filling is brought towards that of the sound on
-both sides, interpolated across the gap.
+both sides, interpolated across the gap; then the sum of all bands, over shorter times.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ _LOUD = 10.0, 20.0
 #: seconds over which a filling's own power is averaged, over which gains above and below one set
 #: in, and over which the result fades in
 _SMOOTH, _ONSET, _CUT_ONSET, _FADE = 0.25, 0.06, 0.02, 0.015
+#: seconds, from and to, over which the sum of all bands is evened in the end, how often, and by how
+#: many dB each time
+_SHORT, _TURNS, _EVENED = (0.06, 0.25), 2, 6.0
 #: above this frequency, in Hz, no more power than the surroundings have within this many Hz, by
 #: this many dB
 _HIGH, _NEAR, _HEADROOM = 2000.0, 250.0, 6.0
@@ -105,6 +108,15 @@ def match_level(
     settled = inside & (distance >= min(_ONSET, span.length / rate / 3))
     if bool(settled.any()):
         gain = gain * _within_bandwidth(power, gain, whole, settled, rate / size)
+    # what bursts leave too quiet beside them: the sum of all bands, over shorter times
+    short = min(max(span.length / rate / 3, _SHORT[0]), _SHORT[1])
+    most = own.sum(dim=1, keepdim=True) * 10 ** ((_RAISED + _RAISED_TOGETHER) / 10)
+    louder = goal.sum(dim=1, keepdim=True).minimum(most) * _bins_of_bands(power, bands, whole)
+    for _ in range(_TURNS):
+        total = (power * gain.square()).sum(dim=1, keepdim=True)
+        total = _smoothed(total, inside, max(round(short * rate / hop), 1))
+        decibels = (10 * ((louder + 1e-30) / (total + 1e-30)).log10()).clamp(-_EVENED, _EVENED)
+        gain = gain * 10 ** (decibels * torch.where(decibels > 0, slow, fast) / 20)
     found = istft(spectra * gain, size, hop)[:, span.start - low : span.stop - low].float()
     # the ends as they are, so that joins fit
     fade = min(round(_FADE * rate), made.shape[1] // 2)
@@ -112,6 +124,11 @@ def match_level(
     share[:fade] = ramp(fade)
     share[made.shape[1] - fade :] = ramp(fade).flip(0)
     return torch.lerp(made, found, share)
+
+
+def _bins_of_bands(power: Tensor, bands: Tensor, known: Tensor) -> float:
+    """The power of all bins over that of all bands, which overlap, in the frames that are known."""
+    return float(power[..., known].sum() / bands[..., known].sum().clamp_min(1e-30))
 
 
 def _interpolated(bands: Tensor, known: Tensor, at: Tensor, gap: Gap) -> Tensor | None:

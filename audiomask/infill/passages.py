@@ -35,7 +35,7 @@ _SIDE, _SHIFT, _WEIGHT = 0.15, 1.75, 0.1
 #: fewest samples of a side for a correlation
 _FEWEST = 64
 #: root mean square of the half second on each side below which the surroundings are silent
-_SILENT, _SILENT_SIDE = 1e-3, 0.5
+SILENT, SILENT_SIDE = 1e-3, 0.5
 #: a match is good below this distance plus so much of the correlation, and below the last one.
 #: Speech and singing, where a passage brings other words, do not correlate: more is asked of them.
 _GOOD, _GOOD_SLOPE, _USABLE = 0.1, 0.6, 0.6
@@ -151,10 +151,10 @@ class PassageFinder:
 
     def _is_silent(self, gap: Gap) -> bool:
         """Whether the sound on both sides of a gap is silence."""
-        reach = round(_SILENT_SIDE * self.source.sample_rate)
+        reach = round(SILENT_SIDE * self.source.sample_rate)
         for span in ((gap.start - reach, gap.start), (gap.stop, gap.stop + reach)):
             audio, known = read_known(self.source, *span, self.gaps)
-            if known.any() and float(audio[:, known].square().mean().sqrt()) >= _SILENT:
+            if known.any() and float(audio[:, known].square().mean().sqrt()) >= SILENT:
                 return False
         return True
 

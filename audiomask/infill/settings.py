@@ -8,6 +8,9 @@ from enum import StrEnum
 
 from audiomask.errors import UsageError
 
+#: the method of a filling that was made stem by stem
+BY_STEM = "stems"
+
 
 class InfillMethod(StrEnum):
     """How a gap is filled: see :class:`InfillSettings`."""
@@ -34,6 +37,8 @@ class InfillSettings:
             many are told.
         choice: which passage is taken: 1 for the best, 2 for the next.
         seed: same seed, same machine, same filling.
+        by_stem: whether the surroundings are separated and every stem is filled by itself; not in
+            gaps that "ar" fills, nor those that "auto" finds a passage for.
 
     Raises:
         UsageError: a value out of range.
@@ -45,6 +50,7 @@ class InfillSettings:
     candidates: int = 1
     choice: int = 1
     seed: int = 0
+    by_stem: bool = False
 
     @property
     def seeks_passages(self) -> bool:

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, zip_longest
+from typing import Protocol, TypeVar
 
 import numpy as np
 from torch import Tensor
 
-from audiomask.audio.files import AudioFile
 from audiomask.audio.pcm import BITS, Raw, count_clipped, to_floats, to_integers
 from audiomask.audio.writer import AudioWriter
 from audiomask.infill.gaps import Gap
 
 BLOCK = 1 << 16
+
+
+class _RawSource(Protocol):
+    """A file, or what reads like one, whose samples are copied as they are stored."""
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+
+    @property
+    def frames(self) -> int:
+        """Samples per channel."""
+
+    def read_raw(self, start: int, stop: int) -> Raw:
+        """Samples [start, stop) exactly as stored, [stop - start, C]."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +53,11 @@ class Patch:
         return self.start + self.samples.shape[1]
 
 
+_P = TypeVar("_P", bound=Patch)
+
+
 def copy_with_patches(
-    source: AudioFile, patches: Iterable[Patch], writer: AudioWriter
+    source: _RawSource, patches: Iterable[Patch], writer: AudioWriter
 ) -> Iterator[int]:
     """Copy a file block by block, with patches in place of some of its samples.
 
@@ -119,6 +139,23 @@ def crossfade_bounds(
             left, right = left // 2 if place else left, right if last else right // 2
             bounds[number] = min(bounds[number][0], left), min(bounds[number][1], right)
     return bounds
+
+
+def sorted_by_start(patches: Iterable[_P], starts: Sequence[int]) -> Iterator[_P]:
+    """Patches in the order of their first samples, each yielded as early as possible.
+
+    Gaps of different channels may overlap in time, and only some patches have crossfades.
+
+    Args:
+        patches: in the order of their gaps.
+        starts: the earliest first sample of each.
+    """
+    heap: list[tuple[int, int, _P]] = []
+    earliest = [*accumulate(reversed(starts), min)][::-1][1:]  # of all that come after each
+    for number, (patch, coming) in enumerate(zip_longest(patches, earliest)):
+        heapq.heappush(heap, (patch.start, number, patch))
+        while heap and (coming is None or heap[0][0] <= coming):
+            yield heapq.heappop(heap)[2]
 
 
 def _apply_patch(raw: Raw, patch: Patch, start: int, writer: AudioWriter) -> Raw:

@@ -110,7 +110,10 @@ def _gains(
     there: Sequence[Gap],
     foreign: bool,
 ) -> tuple[float, float]:
-    """Gains in dB for the beginning and the end of a passage, from the levels beside it."""
+    """Gains in dB for the beginning and the end of a passage, from the levels beside it.
+
+    A passage of the recording itself has its own level where no sound follows (or precedes) it.
+    """
     side = round(_LEVEL_SIDE * source.sample_rate)
     most = _FOREIGN_MAX_GAIN if foreign else _MAX_GAIN
     found: list[float | None] = []
@@ -119,7 +122,7 @@ def _gains(
         beside, known_too = read_known(origin, start + offset, start + offset + side, there)
         both = known & known_too
         if not both.any():
-            found.append(None)
+            found.append(None if known.any() or foreign else 0.0)
             continue
         ours, theirs = (float(x[:, both].double().square().mean()) for x in (here, beside))
         quiet = min(ours, theirs) < _LEAST_POWER

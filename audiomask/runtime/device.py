@@ -39,6 +39,13 @@ def describe_device(device: torch.device | str) -> str:
     return f"{number_device(device)} ({torch.cuda.get_device_name(device)})"
 
 
+def describe_processor() -> str:
+    """The vector instructions that PyTorch uses on the CPU, and its threads."""
+    wide = torch.backends.cpu.get_cpu_capability()
+    matrices = " and AMX" if has_bfloat16(torch.device("cpu")) else ""
+    return f"{wide}{matrices}, {torch.get_num_threads()} threads"
+
+
 def number_device(device: torch.device) -> str:
     """A device's name, with the number of the current device for "cuda"."""
     if device.type != "cuda" or device.index is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -89,6 +91,29 @@ class Tokens:
     def bitrate(self) -> float:
         """Bits a second of the packed codes in a file."""
         return self.codes.numel() * code_bits(self.codebook_size) / self.duration
+
+    def save(self, path: str | PathLike[str], overwrite: bool = True) -> None:
+        """Write a token file: text if its name ends with ``.txt``, else safetensors.
+
+        Raises:
+            UsageError: the file exists and may not be replaced.
+            AudioFileError: it cannot be written.
+        """
+        from audiomask.tokens.store import save_tokens
+
+        text = str(path).lower().endswith(".txt")
+        save_tokens(self, Path(path), "text" if text else "safetensors", overwrite)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Tokens:
+        """Read a token file of either format.
+
+        Raises:
+            TokensError: it is missing or malformed.
+        """
+        from audiomask.tokens.store import load_tokens
+
+        return load_tokens(Path(path))
 
     def validate(self) -> None:
         """Check all fields, and that they fit each other.

@@ -45,7 +45,9 @@ def test_what_a_format_cannot_do_is_refused(
 
 
 @pytest.mark.parametrize("kbits", [64, 128, 192, 320])
-@pytest.mark.parametrize(("ending", "slack"), [("mp3", 0.02), ("opus", 0.25), ("ogg", 0.35)])
+@pytest.mark.parametrize(
+    ("ending", "slack"), [("mp3", 0.02), ("opus", 0.25), ("ogg", 0.35), ("m4a", 0.2)]
+)
 def test_files_have_the_bitrate_asked_for(
     tmp_path: Path, peer: Callable[[str], str], kbits: int, ending: str, slack: float
 ) -> None:
@@ -55,7 +57,8 @@ def test_files_have_the_bitrate_asked_for(
         for start in range(0, sound.shape[1], 4096):
             out.write(sound[:, start : start + 4096])
     with AudioFile(path) as file:
-        assert file.frames == sound.shape[1]
+        # of AAC, ffmpeg before version 7 decodes the whole last frame
+        assert 0 <= file.frames - sound.shape[1] <= (1023 if ending == "m4a" else 0)
     words = [peer("ffprobe"), "-v", "error", "-show_format", "-of", "json", str(path)]
     told = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)["format"]
     assert abs(int(told["bit_rate"]) / (kbits * 1000) - 1) < slack

@@ -102,6 +102,7 @@ def test_every_subcommand_works(plain, tiny) -> None:
     for arguments in (
         ["tokenize", "one.wav", "-o", "one.tokens.safetensors", "--model", tiny],
         ["detokenize", "one.tokens.safetensors", "-o", "back.wav", "--model", tiny],
+        ["info", "one.wav", "one.tokens.safetensors", tiny],
         ["infill", "one.wav", "-o", "filled.wav", "--model", tiny],
         ["separate", "two.wav", "--stem", "bass", "--model", tiny],
         ["evaluate", "separate", "--data", "songs", "--split", "all", "--model", tiny],

@@ -7,7 +7,7 @@ import pytest
 
 import audiomask
 
-COMMANDS = ("tokenize", "detokenize", "infill", "separate", "evaluate", "train", "shrink")
+COMMANDS = ("tokenize", "detokenize", "infill", "separate", "evaluate", "train", "shrink", "info")
 
 
 def test_help_names_every_command(run):
@@ -54,7 +54,10 @@ def test_module_is_the_command():
             "-o --gap --gaps --detect --detect-kind --min-gap --middle --method --steps "
             "--temperature --candidates --seed --report --dry-run --jobs --overwrite",
         ),
-        ("separate", "-o --stem --residual --method --template --format --subtype --jobs -j"),
+        (
+            "separate",
+            "-o --stem --minus --residual --method --template --format --subtype --jobs -j",
+        ),
         (
             "evaluate",
             "--data --split --limit --seconds --mono --seed --levels --fit --rounds --gap-length "

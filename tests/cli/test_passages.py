@@ -95,3 +95,31 @@ def test_another_take_that_is_none(call, tiny, recordings):
     done = call("infill", "song.wav", "--gap", "6:6.5", "--model", tiny, "--from", "text.wav")
     assert done.status == 1
     assert "text.wav" in done.err
+
+
+def test_stem_by_stem(call, tiny, recordings):
+    run = ("infill", "song.wav", *GAP, "--model", tiny, "--by-stem", "--method", "passage")
+    done = call(*run, "-v")
+    assert done.status == 0, done.err
+    (entry,) = told()
+    assert entry["method"] == "stems"
+    assert entry["stems"][-1]["stem"] == "rest"
+    assert {one["method"] for one in entry["stems"]} <= {"passage", "ar+tokens"}
+    assert entry["stems"][-1]["from"] == 18.0
+    assert "stems: " in done.err
+    after, _ = soundfile.read("song.infilled.wav", dtype="int16")
+    holed, _ = soundfile.read("song.wav", dtype="int16")
+    outside = np.ones(len(after), bool)
+    outside[6 * RATE : 6 * RATE + RATE // 2] = False
+    assert np.array_equal(after[outside], holed[outside])
+    assert call(*run, "--dry-run").status == 0
+    assert told()[0]["method"] == "stems"
+    assert call(*run[:-2], "--dry-run").status == 0
+    assert told()[0]["method"] == "passage"
+
+
+@pytest.mark.parametrize("more", [("--method", "ar"), ("--from", "take.wav"), ("--after", 1)])
+def test_what_goes_with_no_stems_is_refused(call, recordings, more):
+    done = call("infill", "song.wav", "--by-stem", *more)
+    assert done.status == 2
+    assert "--by-stem" in done.error_line()

@@ -46,6 +46,21 @@ def test_the_level_is_that_of_the_surroundings(decibels: float, rate: int) -> No
     assert torch.allclose(found[:, -20:], made[:, -20:], rtol=0.1, atol=1e-3)
 
 
+def test_a_burst_leaves_no_hole_beside_it() -> None:
+    audio = 0.02 * noise(1, 160_000)
+    made = 0.02 * noise(1, GAP.length, seed=1)
+    made[:, 12_000:14_000] *= 10  # as drawn tokens have it
+    found = leveled(audio, made)
+    for part in (found[:, 20_000:26_000], found[:, 4000:9000]):
+        assert level_db(part) == pytest.approx(level_db(audio), abs=1.5)
+    short = Gap(GAP.start, GAP.start + 11_025)
+    made = 0.02 * noise(1, short.length, seed=2)
+    made[:, 1500:2500] *= 10
+    found = match_level(made, short, MemorySource(audio, RATE), short, [short])
+    third = found[:, short.length // 3 : -short.length // 3]
+    assert level_db(third) == pytest.approx(level_db(audio), abs=3)
+
+
 def test_no_more_than_so_much_is_raised() -> None:
     audio = 0.1 * noise(1, 160_000)
     found = leveled(audio, 0.001 * noise(1, GAP.length, seed=1))

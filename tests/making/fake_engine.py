@@ -22,6 +22,7 @@ class FakeFilling(Patch):
     passage: object = None
     passages: tuple[object, ...] = ()
     level: float = float("nan")
+    stems: tuple[object, ...] = ()
 
 
 class FakeEngine:
@@ -104,3 +105,10 @@ class FakeEngine:
             samples = torch.full((len(there), gap.length), 0.5)
             about = (gap, settings.method, self.passes)
             yield FakeFilling(gap.start, samples, *about, channels=gap.channels)
+
+    def extend(self, source, extension, settings, other=None):
+        from audiomask.infill.extension import ExtendedSource
+
+        for room in ExtendedSource(source, extension).rooms:
+            samples = torch.full((source.channels, room.length), 0.5)
+            yield FakeFilling(room.start, samples, room, settings.method, self.passes)
