@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.checkpoint import CheckpointLibrary, ModelLoader, bundled_folder, read_config
 from audiomask.codec.chunks import DecodedSource, LeftRight, MidSide, chunk_of, encode
+from audiomask.codec.semantic import semantic_tokens
 from audiomask.errors import CheckpointError, TokensError, UsageError
 from audiomask.infill.by_stem import StemInfiller
 from audiomask.infill.extension import ExtendedSource, Extension
@@ -21,6 +22,7 @@ from audiomask.infill.infiller import Filling, Infiller
 from audiomask.infill.settings import InfillSettings
 from audiomask.networks.masks import MaskUNet
 from audiomask.networks.mlm.model import MaskedLM
+from audiomask.networks.spectrogram.model import SpectrogramModel
 from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.runtime.device import choose_device
 from audiomask.runtime.memory import AdaptiveBatches, device_errors
@@ -30,7 +32,7 @@ from audiomask.separation.separator import Separator
 from audiomask.separation.settings import Quality, SeparationMethod
 from audiomask.separation.stems import stem_names
 from audiomask.separation.tokens import TokenSeparator, WienerSeparator
-from audiomask.tokens import MID_SIDE, SEPARATE, Tokens
+from audiomask.tokens import MID_SIDE, SEMANTIC, SEPARATE, Tokens
 
 
 class Engine:
@@ -101,6 +103,11 @@ class Engine:
     def masks(self) -> MaskUNet:
         """The mask U-Net, ready to run."""
         return cast(MaskUNet, self.load("masks"))
+
+    @property
+    def spectrogram(self) -> SpectrogramModel:
+        """The spectrogram model, ready to run."""
+        return cast(SpectrogramModel, self.load("spectrogram"))
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -176,12 +183,39 @@ class Engine:
             stereo=stereo,
         )
 
+    def tokenize_semantic(
+        self, source: AudioSource, progress: Callable[[float], None] | None = None
+    ) -> Tokens:
+        """Semantic tokens of a recording, of all channels as one.
+
+        Args:
+            source: at any sample rate, with any number of channels.
+            progress: called with the seconds of audio just done.
+
+        Raises:
+            CheckpointError: there is no spectrogram model, or its training has not ended.
+        """
+        model = self.spectrogram
+        if not model.semantic_clusters.found:
+            raise CheckpointError(
+                f"{self.library.folder_of('spectrogram')}: has no semantic clusters, which are "
+                "found when training ends; --resume its run"
+            )
+        with device_errors(self.device):
+            made_by = self.fingerprint_of("spectrogram")
+            return semantic_tokens(model, source, self.device, made_by, progress)
+
     def detokenize(self, tokens: Tokens) -> Iterator[Tensor]:
         """The audio of tokens: consecutive blocks [C, n], ``tokens.num_samples`` samples in all.
 
         Raises:
-            TokensError: another VQ-VAE made them.
+            TokensError: they are semantic, or another VQ-VAE made them.
         """
+        if tokens.kind == SEMANTIC:
+            raise TokensError(
+                "these are semantic tokens, of which no sound can be made; tokenize the recording "
+                "without --kind semantic"
+            )
         config, own = self.vqvae.config, self.fingerprint_of("vqvae")
         if tokens.fingerprint != own:
             raise TokensError(

@@ -88,6 +88,22 @@ KINDS = {
             task="audiomask.training.tasks.masks:MasksTask",
             evaluator="audiomask.evaluation.separation:SeparationEvaluator",
         ),
+        Kind(
+            name="spectrogram",
+            title="spectrogram model",
+            build="audiomask.networks.spectrogram:build_spectrogram",
+            configs=("audiomask.networks.spectrogram.config:SpectrogramConfig",),
+            task="audiomask.training.tasks.spectrogram:SpectrogramTask",
+            evaluator="audiomask.evaluation.spectrogram:SpectrogramEvaluator",
+            presets=(
+                "default",
+                "frame-transformer",
+                "mockingjay",
+                "audio-albert",
+                "tera",
+                "hubert",
+            ),
+        ),
     )
 }
 

@@ -42,7 +42,9 @@ def test_every_kind_is_found_by_its_name(kind: Kind) -> None:
 def test_an_unknown_kind_is_named_with_the_known_ones() -> None:
     with pytest.raises(UsageError) as caught:
         kind_of("wave")
-    assert str(caught.value) == "no kind of model 'wave' (there are: vqvae, mlm, masks)"
+    assert (
+        str(caught.value) == "no kind of model 'wave' (there are: vqvae, mlm, masks, spectrogram)"
+    )
 
 
 def test_every_path_leads_somewhere(kind: Kind) -> None:

@@ -82,7 +82,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_a_folder_of_all_kinds(tiny: Path) -> None:
     engine = Engine(tiny, "cpu")
-    assert engine.kinds == ("vqvae", "mlm", "masks")
+    assert engine.kinds == ("vqvae", "mlm", "masks", "spectrogram")
     assert engine.fingerprints == {kind: fingerprint(tiny / kind) for kind in engine.kinds}
     for kind in engine.kinds:
         model = engine.load(kind)
@@ -316,7 +316,7 @@ def test_an_unknown_kind_is_refused_with_the_known_ones(tiny: Path, tmp_path: Pa
     change(folder, kind="wave")
     with pytest.raises(CheckpointError) as caught:
         _ = Engine(folder, "cpu").kinds
-    known = "vqvae, mlm, masks"
+    known = "vqvae, mlm, masks, spectrogram"
     assert str(caught.value) == f"{folder}: no kind of model 'wave' (there are: {known})"
     with pytest.raises(UsageError, match="no kind of model 'wave'"):
         Engine(tiny, "cpu").load("wave")
@@ -325,8 +325,9 @@ def test_an_unknown_kind_is_refused_with_the_known_ones(tiny: Path, tmp_path: Pa
 def test_a_folder_without_checkpoints_is_refused_with_what_it_might_hold(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         _ = Engine(tmp_path, "cpu").kinds
+    known = "vqvae, mlm, masks, spectrogram"
     assert str(caught.value) == (
-        f"{tmp_path}: not a checkpoint, nor a folder with checkpoints (vqvae, mlm, masks)"
+        f"{tmp_path}: not a checkpoint, nor a folder with checkpoints ({known})"
     )
 
 

@@ -168,6 +168,7 @@ def _tokens(path: Path) -> _Facts:
         "codebook_size": tokens.codebook_size,
         "bits_a_second": round(tokens.bitrate),
         "stereo": tokens.stereo,
+        "kind": tokens.kind,
         "fingerprint": tokens.fingerprint,
     }
 

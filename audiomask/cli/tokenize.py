@@ -30,6 +30,13 @@ class _Stereo(StrEnum):
     mid_side = "mid-side"
 
 
+class _TokenKind(StrEnum):
+    """What tokens are of: the sound itself, or what the spectrogram model hears in it."""
+
+    acoustic = "acoustic"
+    semantic = "semantic"
+
+
 _ENDINGS = {
     _TokenFormat.safetensors: ".safetensors",
     _TokenFormat.text: ".txt",
@@ -55,6 +62,12 @@ def tokenize(
             help="Default: by the output's ending, or safetensors. npy: an array of codes alone.",
         ),
     ] = None,
+    kind: Annotated[
+        _TokenKind,
+        typer.Option(
+            "--kind", help="Tokens that decode to sound, or 21.5 a second that tell what it is."
+        ),
+    ] = _TokenKind.acoustic,
     levels: Annotated[
         int | None,
         typer.Option("--levels", metavar="N", min=1, help="Codebooks to keep (default: all)."),
@@ -68,14 +81,18 @@ def tokenize(
 ) -> int:
     """Turn audio into tokens.
 
-    song.wav becomes song.tokens.safetensors.
+    song.wav becomes song.tokens.safetensors, or song.semantic.tokens.safetensors.
     """
+    semantic = kind is _TokenKind.semantic
+    if semantic and (levels is not None or stereo is not _Stereo.separate):
+        raise UsageError("--levels and --stereo belong to --kind acoustic")
+    middle = ".semantic" if semantic else ""
     chosen = format or _format_of(output)
     found = collect_inputs(inputs, is_audio, output_folder(output))
     jobs = plan_files(
         found,
         output,
-        lambda path: path.with_name(f"{path.stem}.tokens{_ENDINGS[chosen]}"),
+        lambda path: path.with_name(f"{path.stem}{middle}.tokens{_ENDINGS[chosen]}"),
         text=chosen is _TokenFormat.text,
     )
     check_outputs(jobs, common)
@@ -91,7 +108,10 @@ def tokenize(
         with AudioFile(job.input.source) as source:
             report_input(source)
             meter.start(job.input.label, source.frames / source.sample_rate)
-            tokens = engine.tokenize(source, levels, meter.advance, stereo.value)
+            if semantic:
+                tokens = engine.tokenize_semantic(source, meter.advance)
+            else:
+                tokens = engine.tokenize(source, levels, meter.advance, stereo.value)
             report_nonfinite(source)
         save_tokens(tokens, job.output, chosen.value, overwrite=common.overwrite)
 

@@ -37,7 +37,7 @@ GAP_LENGTHS = (20.0, 50.0, 100.0, 250.0, 500.0, 1000.0)
 #: the options that only some evaluators take
 SPECIAL = (
     "levels", "opinion", "fit", "rounds", "gap_length", "gaps_per_file", "method", "steps",
-    "temperature", "candidates",
+    "temperature", "candidates", "notes",
 )  # fmt: skip
 
 
@@ -45,6 +45,7 @@ _data = partial(Option, "What to measure on")
 _vqvae = partial(Option, "vqvae")
 _mlm = partial(Option, "mlm")
 _infill = partial(Option, "infill")
+_spectrogram = partial(Option, "spectrogram")
 _either = partial(Option, "infill, separate and masks")
 
 
@@ -80,6 +81,10 @@ class EvaluateOptions:
         _mlm("--fit", "Count unigram and bigram on this folder of data; repeatable.", "DIR"),
     ] = ()
     rounds: Annotated[int | None, _mlm("--rounds", "Maskings of every window (4).", "N", 1)] = None
+    notes: Annotated[
+        Path | None,
+        _spectrogram("--notes", "Note bank for linear probes of pitch, family and chord.", "DIR"),
+    ] = None
     gap_length: Annotated[
         tuple[float, ...],
         _infill("--gap-length", "In milliseconds (20, 50, 100, 250, 500, 1000); repeatable.", "MS"),
@@ -107,6 +112,8 @@ class EvaluateOptions:
                     raise UsageError(f"--{name} {folder} is not a folder")
                 if folders.count(folder) > 1:
                     raise UsageError(f"--{name} {folder} is given twice")
+        if self.notes is not None and not self.notes.is_dir():
+            raise UsageError(f"--notes {self.notes} is not a folder")
         for name in SPECIAL:
             # the default of a dataclass's field is an attribute of the class
             given_here = getattr(self, name) != getattr(EvaluateOptions, name)

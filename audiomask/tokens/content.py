@@ -28,8 +28,13 @@ FIELDS = {
 SHAPE = {"channels": 1024, "levels": 1024, "frames": 1 << 53}
 #: what the channels of the codes are: the recording's, or mid and side
 SEPARATE, MID_SIDE = _STEREO = ("separate", "mid-side")
-#: all fields of a file but its version and the codes
+#: what codes are of: the VQ-VAE's levels, which can be decoded, or clusters of the spectrogram
+#: model's layer
+_ACOUSTIC, SEMANTIC = _KINDS = ("acoustic", "semantic")
+#: all fields of a file but its version and the codes, and the kind where that is not acoustic
 HEADER_FIELDS = (*FIELDS, "fingerprint", "stereo", *SHAPE)
+#: a field that only some files have
+KIND_FIELD = "kind"
 #: the most frames that padding may add to those of num_samples
 _SLACK = 8
 
@@ -44,10 +49,12 @@ class Tokens:
         num_samples: the recording's samples per channel.
         hop_length: samples between frames, at the model's sample rate.
         codebook_size: codes lie in [0, codebook_size).
-        fingerprint: of the VQ-VAE that made them; no other can decode them.
-        model_sample_rate: the VQ-VAE's sample rate.
+        fingerprint: of the model that made them; no other can decode them.
+        model_sample_rate: that model's sample rate.
         stereo: "separate" when each channel is coded by itself, or "mid-side" when channel 0 is
             the mean of left and right and channel 1 half their difference (left minus right).
+        kind: "acoustic" of a VQ-VAE, or "semantic" of a spectrogram model, which hears all channels
+            as one.
     """
 
     codes: Tensor
@@ -58,6 +65,7 @@ class Tokens:
     fingerprint: str
     model_sample_rate: int
     stereo: str = SEPARATE
+    kind: str = _ACOUSTIC
 
     @property
     def channels(self) -> int:
@@ -127,6 +135,8 @@ class Tokens:
                 raise TokensError(f"{name} is {self.codes.shape[axis]}, not in 1 … {largest}")
         if self.stereo not in _STEREO:
             raise TokensError(f"stereo is {self.stereo[:20]!r}, not {' or '.join(_STEREO)}")
+        if self.kind not in _KINDS:
+            raise TokensError(f"kind is {self.kind[:20]!r}, not {' or '.join(_KINDS)}")
         if self.stereo == MID_SIDE and self.channels != 2:
             raise TokensError(f"stereo is mid-side, but channels is {self.channels}, not 2")
         needed = -(-self.num_samples * self.model_sample_rate // self.sample_rate)
@@ -144,7 +154,8 @@ class Tokens:
 
 def describe(tokens: Tokens) -> dict[str, str]:
     """The header fields of a file as text."""
-    return {field: str(getattr(tokens, field)) for field in HEADER_FIELDS}
+    special = () if tokens.kind == _ACOUSTIC else (KIND_FIELD,)
+    return {field: str(getattr(tokens, field)) for field in (*HEADER_FIELDS, *special)}
 
 
 def from_fields(codes: Tensor, fields: dict[str, str]) -> Tokens:
@@ -158,7 +169,11 @@ def from_fields(codes: Tensor, fields: dict[str, str]) -> Tokens:
         if field not in fields:
             raise TokensError(f"does not tell {field}")
     return Tokens(
-        codes=codes, fingerprint=fields["fingerprint"], stereo=fields["stereo"], **numbers
+        codes=codes,
+        fingerprint=fields["fingerprint"],
+        stereo=fields["stereo"],
+        kind=fields.get(KIND_FIELD, _ACOUSTIC),
+        **numbers,
     )
 
 

@@ -14,6 +14,7 @@ from audiomask.errors import TokensError
 from audiomask.tokens.content import (
     FIELDS,
     HEADER_FIELDS,
+    KIND_FIELD,
     NAME,
     SHAPE,
     VERSION,
@@ -103,7 +104,7 @@ def _read_header(line: bytes, where: str, fields: dict[str, str]) -> None:
     field = field.strip()
     if text.startswith(f"# {NAME} "):
         field, value = "format", text[2:]
-    elif not colon or field not in HEADER_FIELDS:
+    elif not colon or field not in (*HEADER_FIELDS, KIND_FIELD):
         return
     if field in fields:
         raise TokensError(f"{where}: tells {field} again")

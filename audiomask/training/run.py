@@ -12,7 +12,6 @@ from audiomask.checkpoint import (
     Checkpoint,
     bundled_folder,
     load_checkpoint,
-    load_weights,
     restore,
 )
 from audiomask.data.places import name_of
@@ -67,7 +66,7 @@ def train_kind(name: str, options: TrainOptions) -> int:
         torch.manual_seed(options.seed)
         model = task_class.build(kind, preset, config, required)
         if init is not None:
-            load_weights(model, init)
+            task_class.load_init(model, init)
         sources = survey(options)
         setup = RunSetup(
             options,
@@ -87,8 +86,7 @@ def train_kind(name: str, options: TrainOptions) -> int:
         notes = {"data": [name_of(place) for place in options.data]}
         task = task_class(model.to(device), preset, notes, required)
         builder = task.batches(options.seed)
-        if init is None and not options.resume:
-            task.initialize(excerpts, builder)
+        task.start(setup, init, excerpts, builder)
         if options.keep_tokens is None:
             source = batch_source(excerpts, builder, device)
         else:
@@ -171,4 +169,8 @@ def _carry_out(
         came = {**origin, "processes": distributed.world_size()}
         now = describe(kind, options, config, train_config, setup.augmentation, found, came)
         record(options.out, now, options.resume)
-    return train(task, source, train_config, options.out, run, validation)
+    step = train(task, source, train_config, options.out, run, validation)
+    with distributed.main_process_first():
+        if distributed.rank() == 0:
+            task.finish(options.out, source)
+    return step

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
-from audiomask.checkpoint import save_checkpoint
+from audiomask.checkpoint import Checkpoint, load_weights, save_checkpoint
 from audiomask.data.augmentation import Augmentation
 from audiomask.data.interleave import BatchBuilder, InterleavedDataset
 from audiomask.errors import UsageError
@@ -98,12 +98,49 @@ class Task(ABC):
         """Names of the stems of excerpts; ``known`` are those of the data."""
         return tuple(config.stems)
 
+    def finish(self, folder: Path, source: BatchSource) -> None:
+        """Complete the checkpoints of a run when a call ends.
+
+        Args:
+            folder: of the run.
+            source: of batches to train on.
+
+        Raises:
+            AudiomaskError: an item cannot be made, or the folder cannot be written.
+        """
+        return
+
     @abstractmethod
     def batches(self, seed: int) -> BatchBuilder:
         """The builder of batches for ``loss`` of excerpts."""
 
-    def initialize(self, excerpts: InterleavedDataset, builder: BatchBuilder) -> None:
-        """Initialize weights from data, before the first step of a new run."""
+    @classmethod
+    def load_init(cls, model: Any, init: Checkpoint) -> None:
+        """Put the weights of the checkpoint that a run starts from into its model.
+
+        Raises:
+            CheckpointError: they do not fit.
+        """
+        load_weights(model, init)
+
+    def start(
+        self,
+        setup: RunSetup,
+        init: Checkpoint | None,
+        excerpts: InterleavedDataset,
+        builder: BatchBuilder,
+    ) -> None:
+        """Complete the model and the task from data, before the first step of a call.
+
+        Args:
+            setup: says whether the run is resumed, and its folder.
+            init: the checkpoint that a new run starts from, if there is one.
+            excerpts: to learn from.
+            builder: of their batches.
+
+        Raises:
+            AudiomaskError: what is needed is not there.
+        """
         return
 
     def cached(

@@ -77,7 +77,7 @@ def test_a_kind_that_is_not_known_is_refused_with_the_known_ones(tower: Path) ->
     edit_config(tower, kind="wave")
     with pytest.raises(CheckpointError) as caught:
         restore(load_checkpoint(tower))
-    known = "vqvae, mlm, masks"
+    known = "vqvae, mlm, masks, spectrogram"
     assert str(caught.value) == f"{tower}: no kind of model 'wave' (there are: {known})"
 
 

@@ -47,7 +47,7 @@ def test_module_is_the_command():
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("tokenize", "-o --format --levels --model --device --threads --jobs --overwrite"),
+        ("tokenize", "-o --format --kind --levels --model --device --threads --jobs --overwrite"),
         ("detokenize", "-o --subtype --jobs --skip-existing --quiet --verbose --debug"),
         (
             "infill",

@@ -199,7 +199,7 @@ def test_spread() -> None:
 
 
 def test_every_kind_and_every_task_is_measured() -> None:
-    assert jobs() == ("vqvae", "mlm", "masks", "infill", "separate")
+    assert jobs() == ("vqvae", "mlm", "masks", "spectrogram", "infill", "separate")
     for job in jobs():
         assert issubclass(evaluator_of(job), Evaluator)
     assert evaluator_of("masks") is evaluator_of("separate")
@@ -217,6 +217,8 @@ def test_what_is_special_is_of_an_evaluator_and_of_the_options() -> None:
         ({"levels": 1, "job": "mlm"}, "--levels belongs to 'evaluate vqvae'"),
         ({"opinion": True, "job": "infill"}, "--opinion belongs to 'evaluate vqvae'"),
         ({"gaps_per_file": 2}, "--gaps-per-file belongs to 'evaluate infill'"),
+        ({"notes": Path("."), "job": "mlm"}, "--notes belongs to 'evaluate spectrogram'"),
+        ({"notes": Path("nowhere"), "job": "spectrogram"}, "--notes nowhere is not a folder"),
         ({"fit": (Path("."),)}, "--fit belongs to 'evaluate mlm'"),
         ({"temperature": 0.0}, "--temperature belongs to 'evaluate infill'"),
         (

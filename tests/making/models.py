@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_spectrogram import GRID, SMALL
 
 from audiomask.checkpoint import CONFIG_FILE, save_checkpoint
 from audiomask.networks.masks import MaskUNet, build_masks
 from audiomask.networks.mlm import MaskedLM, build_mlm
+from audiomask.networks.spectrogram import build_spectrogram
 from audiomask.networks.vqvae import AnyVQVAE, build_vqvae
 
 CPU = torch.device("cpu")
@@ -58,10 +60,10 @@ def masks() -> MaskUNet:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of checkpoints, ``vqvae``, ``mlm`` and ``masks``, that know nothing and run fast.
+    """A folder of checkpoints, one of every kind, that know nothing and run fast.
 
     Two levels of 32 codes, 86 frames a second, stems guitar and bass, a window of 48 frames, of
-    24 for the masks.
+    24 for the masks and the spectrogram model.
     """
     folder = tmp_path_factory.mktemp("tiny")
     torch.manual_seed(0)
@@ -74,6 +76,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mlm = build_mlm("default", codes | small | same, vqvae.codebooks())
     save(folder, "mlm", mlm, vqvae=fingerprint)
     save(folder, "masks", build_masks("default", small | {"channels": (4, 6), "window": 24}))
+    save(folder, "spectrogram", build_spectrogram("default", SMALL | GRID))
     return folder
 
 

@@ -10,3 +10,8 @@ MASKS = {
     "dim": "8", "heads": "2", "layers": "1", "bands": "16", "channels": "4,6",
     "stft_size": "2048", "hop_length": "1024", "window": "20",
 }  # fmt: skip
+SPECTROGRAM = {
+    "dim": "8", "heads": "2", "layers": "2", "target_layer": "1", "bands": "16", "clusters": "4",
+    "semantic_clusters": "6", "stft_size": "2048", "hop_length": "1024", "window": "24",
+    "shortest_span": "2", "longest_span": "4", "separator": "2", "blank": "1",
+}  # fmt: skip

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -81,16 +84,39 @@ class TransformerLayer(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A stack of layers: [B, F, dim] to [B, F, dim]."""
+    """A stack of layers: [B, F, dim] to [B, F, dim].
 
-    def __init__(self, dim: int, heads: int, layers: int, kernel: int) -> None:
+    Args:
+        dim, heads, kernel: of the layers.
+        layers: number of them.
+        shared: whether all have the same weights (Lan et al. 2020, section 3.1).
+    """
+
+    def __init__(
+        self, dim: int, heads: int, layers: int, kernel: int, shared: bool = False
+    ) -> None:
         super().__init__()
-        self.head_dim = dim // heads
-        self.layers = nn.ModuleList(TransformerLayer(dim, heads, kernel) for _ in range(layers))
+        self.head_dim, self.depth = dim // heads, layers
+        number = min(layers, 1) if shared else layers
+        self.layers = nn.ModuleList(TransformerLayer(dim, heads, kernel) for _ in range(number))
 
-    def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """[B, F, dim] to [B, F, dim]; ``attention_mask`` [B, F] is false at frames to ignore."""
-        angles = rotary_angles(x.shape[1], self.head_dim, x.device)
-        for layer in self.layers:
-            x = layer(x, angles, attention_mask)
+    def forward(
+        self, x: Tensor, attention_mask: Tensor | None = None, depth: int | None = None
+    ) -> Tensor:
+        """[B, F, dim] to [B, F, dim].
+
+        Args:
+            x: the input.
+            attention_mask: bool [B, F], false at frames to ignore.
+            depth: number of layers to apply; all when None.
+        """
+        for output in islice(self.outputs(x, attention_mask), depth):
+            x = output
         return x
+
+    def outputs(self, x: Tensor, attention_mask: Tensor | None = None) -> Iterator[Tensor]:
+        """The output of each layer in turn, [B, F, dim]."""
+        angles = rotary_angles(x.shape[1], self.head_dim, x.device)
+        for number in range(self.depth):
+            x = self.layers[number % len(self.layers)](x, angles, attention_mask)
+            yield x

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from audiomask.checkpoint import Checkpoint
 from audiomask.data.excerpt import Excerpt, generator
 from audiomask.data.interleave import BatchBuilder, InterleavedDataset
 from audiomask.networks.layers.convnext import ConvNeXtBlock
@@ -16,6 +17,7 @@ from audiomask.networks.vqvae.model import VQVAE
 from audiomask.runtime import distributed
 from audiomask.training.batches import batch_source
 from audiomask.training.config import TrainConfig
+from audiomask.training.run_setup import RunSetup
 from audiomask.training.task import Task
 
 #: seconds of an excerpt; number of crops from it; seconds of each crop
@@ -52,9 +54,15 @@ class VQVAETask(Task):
         rate, hop = config.sample_rate, config.hop_length
         return Crops(round(_CROP_SECONDS * rate / hop) * hop, CROPS, seed)
 
-    def initialize(self, excerpts: InterleavedDataset, builder: BatchBuilder) -> None:
-        """Initialize the default model from crops."""
-        if not isinstance(self.model, VQVAE):
+    def start(
+        self,
+        setup: RunSetup,
+        init: Checkpoint | None,
+        excerpts: InterleavedDataset,
+        builder: BatchBuilder,
+    ) -> None:
+        """Initialize the default model of a new run from crops."""
+        if init is not None or setup.options.resume or not isinstance(self.model, VQVAE):
             return
         source = batch_source(excerpts, builder, torch.device("cpu"))
         found = [source.collate([source.data[number]]) for number in range(EXAMPLES)]

@@ -98,3 +98,16 @@ def test_the_window_may_grow() -> None:
     model = Transformer(16, 2, 2, 7)
     assert model(torch.randn(1, 500, 16)).isfinite().all()
     assert torch.equal(Transformer(16, 2, 0, 7)(torch.ones(1, 5, 16)), torch.ones(1, 5, 16))
+
+
+@torch.no_grad()
+def test_shared_layers_and_the_first_few() -> None:
+    torch.manual_seed(0)
+    x, shared = torch.randn(1, 20, 16), Transformer(16, 2, 3, 3, shared=True)
+    assert len(shared.layers) == 1
+    once = shared(x, depth=1)
+    assert torch.equal(shared(once, depth=2), shared(x))
+    assert torch.equal(shared(x, depth=0), x)
+    own = Transformer(16, 2, 3, 3)
+    assert len(own.layers) == 3
+    assert not torch.allclose(own(x, depth=2), own(x))
