@@ -18,6 +18,17 @@ def check_page(page: bool, output: str | None) -> None:
         raise UsageError("--page is written beside the results: name a folder with -o, not '-'")
 
 
+def with_page(job: Job) -> Job:
+    """A job of one output file with a page of the same name.
+
+    Raises:
+        UsageError: it writes to standard output.
+    """
+    if job.output == "-":
+        raise UsageError("--page is written beside the results: name a file with -o")
+    return Job(job.input, job.outputs | {PAGE: job.output.with_suffix(".html")})
+
+
 def sounds(job: Job) -> dict[str, Location]:
     """The outputs of a job without its page."""
     return {name: place for name, place in job.outputs.items() if name != PAGE}

@@ -142,7 +142,6 @@ def separate(
     from audiomask.audio.metadata.reading import read_metadata
     from audiomask.audio.metadata.stems import for_stem
     from audiomask.audio.writer import AudioWriter
-    from audiomask.cli.stem_page import StemPage
     from audiomask.cli.stem_report import StemReport, save_stem_labels
 
     engine = common.open_engine()
@@ -186,11 +185,11 @@ def separate(
                 )
                 for name, place in written.items()
             }
-            shown = (
-                stack.enter_context(StemPage(plan, job.input, source, common.overwrite))
-                if PAGE in job.outputs
-                else None
-            )
+            shown = None
+            if PAGE in job.outputs:
+                from audiomask.cli.stem_page import StemPage  # which loads what draws
+
+                shown = stack.enter_context(StemPage(plan, job.input, source, common.overwrite))
             # what is left lacks all requested stems, also those that exist and are skipped
             needed = set(plan.names if shown is not None else writers)
             with_residual = bool({RESIDUAL, plan.without} & needed)

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Any, Self
 
 from audiomask.audio.source import AudioSource
 from audiomask.cli.inputs import Input
@@ -15,9 +15,6 @@ from audiomask.page.document import write_page
 from audiomask.page.tracks import Player, Track, choose_ending
 from audiomask.separation.activity import StemSecond
 from audiomask.separation.stems import RESIDUAL, without
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _ORIGINAL = "original"
 
@@ -78,8 +75,8 @@ class StemPage:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
-    def write(self, blocks: "Mapping[str, Tensor]") -> None:
-        """Add the separated stems, and what they leave, of the next samples, [C, n] each."""
+    def write(self, blocks: Mapping[str, Any]) -> None:
+        """Add the separated stems, and what they leave, of the next samples: tensors [C, n]."""
         stop = self._done + next(iter(blocks.values())).shape[-1]
         for name, track in self._tracks.items():
             if name == _ORIGINAL:

@@ -105,7 +105,7 @@ class Track:
         self._decibels = self._spectrogram.decibels()
 
     def write(self, audio: Tensor) -> None:
-        """Write samples [C, n] that follow those written before; those that are no numbers are 0."""
+        """Write samples [C, n] that follow those written before; NaN becomes 0."""
         audio = audio.detach().cpu().float().nan_to_num(0, 0, 0)
         if not audio.shape[1]:
             return
