@@ -1,7 +1,7 @@
 """The work of ``infill`` on one file: its gaps are found and filled."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +14,12 @@ from audiomask.cli.inputs import Location
 from audiomask.cli.jobs import run_jobs
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job
+from audiomask.cli.page_file import PAGE
 from audiomask.cli.sample_format import report_clipping, report_input, report_lost
 
 if TYPE_CHECKING:
     from audiomask.audio.files import AudioFile
+    from audiomask.cli.gap_page import GapPage
     from audiomask.infill.gaps import Gap
     from audiomask.infill.infiller import Filling
 
@@ -30,10 +32,6 @@ def fill_gaps(
     """Fill the gaps of the jobs' inputs; returns the exit status."""
     from audiomask.audio.copying import copy_file, is_same_format
     from audiomask.audio.files import AudioFile
-    from audiomask.audio.formats import default_subtype
-    from audiomask.audio.metadata.reading import read_metadata
-    from audiomask.audio.writer import AudioWriter
-    from audiomask.infill.splice import copy_with_patches
 
     engine = common.open_engine()
     table = GapTable([job.input.label for job in jobs], str(plan.other))
@@ -48,39 +46,39 @@ def fill_gaps(
             found = plan.options.find(source)
             gaps = {one.gap: one for one in found if not one.left}
             known = [one for one in found if one.left]
-            if not gaps:
+            shown = None
+            if PAGE in job.outputs:
+                shown = stack.enter_context(_open_page(job, source, gaps, common, plan))
+            if not gaps and "" in job.outputs:
                 copied = is_same_format(source, output_ending(job.output))
                 way = "copied as it is" if copied else "only converted"
                 meter.note(f"{label}: no gaps found, {way}")
                 if copied:
                     lines.add(job, source, known)
+                    if shown is not None:
+                        shown.finish(known)
                     copy_file(source, job.output, common.overwrite)
                     meter.advance(source.frames / rate)
                     table.add(label, source, known)
                     return
-            metadata = read_metadata(source)
-            with AudioWriter(
-                job.output,
-                rate,
-                source.channels,
-                default_subtype(source.subtype, output_ending(job.output)),
-                overwrite=common.overwrite,
-                frames=source.frames,
-                metadata=metadata,
-                bitrate=bitrate,
-            ) as writer:
-                done = 0
-                other = plan.open_other(stack, meter)
-                fillings = engine.infill(source, list(gaps), plan.settings, other)
-                patches = _log_fillings(fillings, gaps, source, label, known)
-                for position in copy_with_patches(source, patches, writer):
-                    meter.advance((position - done) / rate)
-                    done = position
+            other = plan.open_other(stack, meter)
+            fillings = engine.infill(source, list(gaps), plan.settings, other)
+            patches = _log_fillings(fillings, gaps, source, label, known, shown)
+            left = list(known)
+
+            def finish() -> None:
                 lines.add(job, source, known)
+                if shown is not None:
+                    shown.finish(left)
+
+            if "" in job.outputs:
+                _write_filled(job, source, patches, common, bitrate, meter, finish)
+            else:  # the recording exists, its page is missing
+                for _ in patches:
+                    meter.check()
+                meter.advance(source.frames / rate)
+                finish()
             table.add(label, source, known)
-        report_lost(label, metadata.lost)
-        report_lost(job.output, writer.lost)
-        report_clipping(job.output, writer.clipped)
 
     with GapReport(report, jobs, common) as lines:
         lines.other = str(plan.other)
@@ -90,14 +88,66 @@ def fill_gaps(
     return status
 
 
+def _open_page(
+    job: Job,
+    source: "AudioFile",
+    gaps: "Collection[Gap]",
+    common: Common,
+    plan: FillPlan,
+) -> "GapPage":
+    """The page of a recording; what draws is loaded only where one is wanted."""
+    from audiomask.cli.gap_page import GapPage
+
+    title = job.input.relative.name
+    place = Path(job.outputs[PAGE])
+    return GapPage(place, title, source, gaps, str(plan.other), common.overwrite)
+
+
+def _write_filled(
+    job: Job,
+    source: "AudioFile",
+    patches: "Iterator[Filling]",
+    common: Common,
+    bitrate: int | None,
+    meter: Meter,
+    finish: Callable[[], None],
+) -> None:
+    """Write a recording with its fillings; ``finish`` is called before it gets its name."""
+    from audiomask.audio.formats import default_subtype
+    from audiomask.audio.metadata.reading import read_metadata
+    from audiomask.audio.writer import AudioWriter
+    from audiomask.infill.splice import copy_with_patches
+
+    metadata = read_metadata(source)
+    with AudioWriter(
+        job.output,
+        source.sample_rate,
+        source.channels,
+        default_subtype(source.subtype, output_ending(job.output)),
+        overwrite=common.overwrite,
+        frames=source.frames,
+        metadata=metadata,
+        bitrate=bitrate,
+    ) as writer:
+        done = 0
+        for position in copy_with_patches(source, patches, writer):
+            meter.advance((position - done) / source.sample_rate)
+            done = position
+        finish()
+    report_lost(job.input.label, metadata.lost)
+    report_lost(job.output, writer.lost)
+    report_clipping(job.output, writer.clipped)
+
+
 def _log_fillings(
     fillings: "Iterator[Filling]",
     gaps: "Mapping[Gap, FoundGap]",
     source: "AudioFile",
     label: str,
     known: list[FoundGap],
+    shown: "GapPage | None",
 ) -> "Iterator[Filling]":
-    """Yield the fillings; add the gap and method of each to ``known``, without its samples."""
+    """Yield the fillings; add the gap and method of each to ``known``, and its sound to a page."""
     rate = source.sample_rate
     for filling in fillings:
         gap = filling.gap
@@ -109,8 +159,11 @@ def _log_fillings(
                 gap.stop / rate,
                 filling.passes,
             )
+        filled = gaps[gap].filled_by(filling)
+        if shown is not None:
+            shown.add(filling, filled)
         yield filling
-        known.append(gaps[gap].filled_by(filling))
+        known.append(filled)
 
 
 def output_ending(place: Location) -> str:

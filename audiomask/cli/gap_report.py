@@ -51,12 +51,14 @@ class GapReport(JobReport):
             found: its gaps.
             before: samples before its beginning from which on they count.
         """
-        place = {"output": str(job.output)} if job.outputs else {}
+        place = {"output": str(job.output)} if "" in job.outputs else {}
         ordered = sorted(found, key=lambda one: one.gap)
-        self._add_entries(job, [place | _entry(one, source, self.other, before) for one in ordered])
+        self._add_entries(
+            job, [place | gap_entry(one, source, self.other, before) for one in ordered]
+        )
 
 
-def _entry(found: FoundGap, source: "AudioFile", other: str, before: int) -> dict[str, Value]:
+def gap_entry(found: FoundGap, source: "AudioFile", other: str, before: int) -> dict[str, Value]:
     """The line of a gap, with times to the microsecond, which is less than a sample."""
     gap, rate = found.gap, source.sample_rate
     entry: dict[str, Value] = {

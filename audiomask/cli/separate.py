@@ -16,6 +16,7 @@ from audiomask.cli.job_report import check_report
 from audiomask.cli.jobs import run_jobs
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs
+from audiomask.cli.page_file import PAGE, check_page, sounds
 from audiomask.cli.paths import local_path
 from audiomask.cli.sample_format import (
     Bitrate,
@@ -84,6 +85,10 @@ def separate(
             help="Write where one song's stems play, as Audacity labels.",
         ),
     ] = None,
+    page: Annotated[
+        bool,
+        typer.Option("--page", help="Also write a mixer to listen to: index.html, for browsers."),
+    ] = False,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="DIR", help="Folder, or '-' for one stem.")
     ] = "separated",
@@ -108,6 +113,7 @@ def separate(
     """
     wanted = subtype_name(subtype)
     output = local_path(output)
+    check_page(page, output)
     check_folder(output, inputs)
     if minus and "all" in minus:
         raise UsageError("--minus all would leave what no stem holds: use --stem all --residual")
@@ -122,6 +128,7 @@ def separate(
         template,
         format,
         wanted,
+        page,
     )
     found = collect_inputs(inputs, is_audio, output_folder(output))
     _check_options(method, quality, report, labels, found)
@@ -155,7 +162,8 @@ def separate(
             rate = source.sample_rate
             report_input(source)
             meter.start(job.input.label, source.frames / rate)
-            endings = {name: plan.ending(job.input, name) for name in job.outputs}
+            written = sounds(job)
+            endings = {name: plan.ending(job.input, name) for name in written}
             kept = {
                 name: wanted or default_subtype(source.subtype, ending)
                 for name, ending in endings.items()
@@ -175,17 +183,23 @@ def separate(
                         bitrate=coded,
                     )
                 )
-                for name, place in job.outputs.items()
+                for name, place in written.items()
             }
+            shown = None
+            if PAGE in job.outputs:
+                from audiomask.cli.stem_page import StemPage  # which loads what draws
+
+                shown = stack.enter_context(StemPage(plan, job.input, source, common.overwrite))
             # what is left lacks all requested stems, also those that exist and are skipped
-            with_residual = bool({RESIDUAL, plan.without} & set(writers))
-            names = plan.separated if with_residual else tuple(writers)
+            needed = set(plan.names if shown is not None else writers)
+            with_residual = bool({RESIDUAL, plan.without} & needed)
+            names = plan.separated if with_residual or shown is not None else tuple(writers)
             log = engine.activity_log() if method is SeparationMethod.mask else None
             for blocks in engine.separate(
                 source,
                 names,
                 with_residual,
-                next(iter(kept.values())),
+                next(iter(kept.values()), "FLOAT"),
                 method=method.value,
                 quality=quality.value,
                 log=log,
@@ -193,21 +207,24 @@ def separate(
                 for name, writer in writers.items():
                     given = name in plan.stems
                     writer.write(blocks[name] if given else without(blocks, plan.removed(name)))
+                if shown is not None:
+                    shown.write(blocks)
                 meter.advance(next(iter(blocks.values())).shape[-1] / rate)
+            seconds = log.seconds(source.frames / rate) if log is not None else []
+            seconds = [second for second in seconds if second.stem in names]
+            present = log.found(source.frames / rate) if log is not None else {}
+            if shown is not None:
+                shown.finish(seconds, present)
             if log is not None:
-                seconds = [
-                    second for second in log.seconds(source.frames / rate) if second.stem in names
-                ]
                 if labels is not None:
                     save_stem_labels(labels, seconds)
                 lines.add(job, seconds)
         report_nonfinite(source)
         report_lost(job.input.label, metadata.lost)
-        for name, place in job.outputs.items():
+        for name, place in written.items():
             report_lost(place, writers[name].lost)
             report_clipping(place, writers[name].clipped)
-        if log is not None:
-            _report_absent(job.input.label, log.found(source.frames / rate), names)
+        _report_absent(job.input.label, present, names)
 
     with StemReport(report, jobs, common) as lines:
         return run_jobs(jobs, common, work, lines.failed)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from audiomask.cli.inputs import Input, Inputs, Location, named_path
 from audiomask.cli.outputs import Job, to_stdout
+from audiomask.cli.page_file import PAGE, sounds
 from audiomask.cli.template import DEFAULT_TEMPLATE, MINUS_TEMPLATE, fill_template
 from audiomask.errors import UsageError
 from audiomask.separation.stems import RESIDUAL
@@ -40,6 +41,7 @@ class StemPlan:
         format: of all files. None for the template's, else WAV; and for the song without some
             stems its own, where that can be written.
         subtype: the requested one, if any.
+        page: whether to write a page to listen to as well.
 
     Raises:
         UsageError: the template has the suffix of another format.
@@ -52,6 +54,7 @@ class StemPlan:
     template: str | None
     format: AudioFormat | None
     subtype: str | None
+    page: bool = False
 
     def __post_init__(self) -> None:
         suffix = self._suffix
@@ -83,6 +86,12 @@ class StemPlan:
         """The stems that have to be separated, each once."""
         return tuple(dict.fromkeys([*self.stems, *self.minus]))
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the recordings to write."""
+        names = [*self.stems, *[RESIDUAL] * self.residual, *[self.without] * bool(self.minus)]
+        return tuple(dict.fromkeys(names))
+
     def ending(self, item: Input, name: str) -> str:
         """The ending of one output of a song, without a dot."""
         own = item.relative.suffix[1:].lower()
@@ -98,7 +107,7 @@ class StemPlan:
 
     def endings(self, jobs: Sequence[Job]) -> set[str]:
         """The endings of all outputs."""
-        return {self.ending(job.input, name) for job in jobs for name in job.outputs}
+        return {self.ending(job.input, name) for job in jobs for name in sounds(job)}
 
     def jobs(self, inputs: Inputs) -> list[Job]:
         """The jobs, with all outputs of every song.
@@ -106,19 +115,28 @@ class StemPlan:
         Raises:
             UsageError: standard output would have to hold several.
         """
-        names = [*self.stems, *[RESIDUAL] * self.residual, *[self.without] * bool(self.minus)]
-        names = list(dict.fromkeys(names))
         if self.output == "-":
-            if inputs.several or len(names) > 1:
+            if inputs.several or len(self.names) > 1:
                 raise UsageError(
                     "standard output ('-o -') takes one stem of one file: use --stem NAME"
                 )
-            return [Job(item, {names[0]: to_stdout()}) for item in inputs.items]
-        return [
-            Job(item, {name: self._place(item, name) for name in names}) for item in inputs.items
-        ]
+            return [Job(item, {self.names[0]: to_stdout()}) for item in inputs.items]
+        return [Job(item, self._places(item)) for item in inputs.items]
 
-    def _place(self, item: Input, name: str) -> Location:
+    def _places(self, item: Input) -> dict[str, Location]:
+        """Where each output of a song goes."""
+        places: dict[str, Location] = {name: self.place(item, name) for name in self.names}
+        return places | ({PAGE: self.page_place(item)} if self.page else {})
+
+    def page_place(self, item: Input) -> Path:
+        """Where the page of a song goes: beside its stems, ``index.html``."""
+        named = fill_template(
+            self.template or DEFAULT_TEMPLATE, item.relative.stem, "index", "html"
+        )
+        return Path(self.output) / item.relative.parent / named.with_suffix(".html")
+
+    def place(self, item: Input, name: str) -> Path:
+        """Where an output of a song goes."""
         usual = MINUS_TEMPLATE if name == self.without else DEFAULT_TEMPLATE
         template = self.template or usual
         filled = fill_template(template, item.relative.stem, name, self.ending(item, name))

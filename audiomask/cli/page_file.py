@@ -1,0 +1,41 @@
+"""``--page``: its place among the outputs of a job."""
+
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+from audiomask.cli.inputs import Location
+from audiomask.cli.outputs import Job
+from audiomask.errors import UsageError
+
+#: the name of the page among a job's outputs; no stem has a colon in its name
+PAGE = ":page"
+
+
+def check_page(page: bool, output: str | None) -> None:
+    """Raise UsageError if a page is to be written beside standard output."""
+    if page and output == "-":
+        raise UsageError("--page is written beside the results: name a folder with -o, not '-'")
+
+
+def with_page(job: Job) -> Job:
+    """A job of one output file with a page of the same name.
+
+    Raises:
+        UsageError: it writes to standard output.
+    """
+    if job.output == "-":
+        raise UsageError("--page is written beside the results: name a file with -o")
+    return Job(job.input, job.outputs | {PAGE: job.output.with_suffix(".html")})
+
+
+def sounds(job: Job) -> dict[str, Location]:
+    """The outputs of a job without its page."""
+    return {name: place for name, place in job.outputs.items() if name != PAGE}
+
+
+def address(place: Path, page: Path) -> str:
+    """The address of a file in a page."""
+    # the page is read from where it lies, so links in its folder's path must not mislead
+    relative = os.path.relpath(os.path.realpath(place), os.path.realpath(page.parent))
+    return quote(Path(relative).as_posix())
