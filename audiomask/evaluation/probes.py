@@ -100,7 +100,8 @@ class Probes:
             "family": len(families),
             "chord": 12 * len(CHORDS),
         }
-        found: dict[str, Any] = {"families": families, "classes": classes, "accuracy": {}}
+        found: dict[str, Any] = {"notes": str(folder), "families": families, "classes": classes}
+        found["accuracy"] = {}
         for task in TASKS:
             train, test = sets["chords" if task == "chord" else "notes"]
             found["accuracy"][task] = {

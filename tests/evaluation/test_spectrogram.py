@@ -144,6 +144,7 @@ def test_probes_of_held_out_libraries(
     (tmp_path / "vqvae").symlink_to(tiny / "vqvae")
     evaluator = SpectrogramEvaluator(Engine(tmp_path, "cpu"), notes=notes, shown=False)
     found = module.Probes(evaluator.engine, evaluator.model, 0, False).measure(notes)
+    assert found["notes"] == str(notes)
     assert found["classes"] == {"pitch": 48, "family": 3, "chord": 24}
     systems = ["mel", "MFCC", "VQ-VAE", "random weights", "layer 1", "layer 2"]
     for rows in found["accuracy"].values():

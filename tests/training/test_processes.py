@@ -29,6 +29,9 @@ SETTINGS = {
     "mlm without stems": f"{MLM} separated=0",
     # means and variances are those of all processes' batches
     "masks": f"{SMALL} stft_size=2048 hop_length=1024 window=20 channels=4,6",
+    # other songs are those of a process's own batch
+    "spectrogram": f"{SMALL} stft_size=2048 hop_length=1024 window=24 target_layer=1 clusters=4 "
+    "semantic_clusters=6 shortest_span=2 longest_span=4 separator=2 blank=1 other_song=0",
 }
 
 BOUND = 1e-6

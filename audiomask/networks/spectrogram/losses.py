@@ -41,7 +41,7 @@ def continuation_loss(logits: Tensor, truth: Tensor) -> Tensor:
         truth: [B], 1 for a continuation, 0 for another passage, -1 for windows that are no pair.
             These count as 0 nats, so that the mean does not depend on how many pairs there are.
     """
-    target = truth.clamp_min(0).to(torch.float32)
+    target = truth.clamp_min(0).float()
     nats = F.binary_cross_entropy_with_logits(logits.float(), target, reduction="none")
     return (nats * (truth >= 0)).mean()
 

@@ -141,7 +141,7 @@ class SpectrogramTask(Task):
     """
 
     kind = "spectrogram"
-    train_config = TrainConfig(steps=20_000, batch_size=4, optimizer="muon", learning_rate=2e-3)
+    train_config = TrainConfig(steps=20_000, batch_size=4, optimizer="muon", learning_rate=3e-3)
     augmentation = Augmentation(pitch_tempo_prob=0.1, effects_prob=0.1)
     needs_stems = False
     teacher: Any = None
