@@ -164,7 +164,9 @@ def _facts(found: FoundGap, source: "AudioFile", other: str) -> list[tuple[str, 
     if found.stems:
         facts.append(("stems", ", ".join(f"{one.name} by {one.method}" for one in found.stems)))
     if "level" in entry:
-        facts.append(("level against its surroundings", f"{entry['level']:+.1f} dB"))
+        facts.append(
+            ("level against its surroundings", f"{entry['level']:+.1f} dB".replace("-", "−"))
+        )
     if found.gap.channels:
         facts.append(("channels", str(entry["channels"])))
     return facts

@@ -65,10 +65,10 @@ class Track:
         address: str = "",
         alone: bool = False,
     ) -> None:
-        self.name, self.encoded, self.alone = name, encoded, alone
+        self.name, self.alone = name, alone
+        self.encoded, self.address = encoded, address
         self.lanes: Mapping[str, Sequence[float]] = {}
         self.remark = ""
-        self._address = address
         self._writer = None
         if encoded is not None:
             lossy = encoded.suffix == ".mp3"
@@ -137,7 +137,7 @@ class Track:
         return {
             "name": self.name,
             "alone": self.alone,
-            "address": self._address,
+            "address": self.address,
             "remark": self.remark,
             "level": round(self.level_db, 1),
             "peaks": self._peaks.packed(),
