@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: seconds shown on each side of a gap
 _AROUND = 2.0
 #: most gaps shown, and seconds of them with their surroundings
-_MOST_GAPS, _MOST_SECONDS = 60, 900.0
+MOST_GAPS, _MOST_SECONDS = 60, 900.0
 #: most gaps told that were left alone
 _MOST_LEFT = 20
 
@@ -77,7 +77,7 @@ class GapPage:
         around = round(_AROUND * self._source.sample_rate)
         spans: dict[Gap, tuple[int, int]] = {}
         left = round(_MOST_SECONDS * self._source.sample_rate)
-        for gap in sorted(gaps, key=lambda gap: -gap.length)[:_MOST_GAPS]:
+        for gap in sorted(gaps, key=lambda gap: -gap.length)[:MOST_GAPS]:
             start, stop = max(gap.start - around, 0), min(gap.stop + around, self._source.frames)
             if stop - start <= left:
                 spans[gap] = (start, stop)

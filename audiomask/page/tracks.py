@@ -16,7 +16,7 @@ from audiomask.page.pictures import Peaks, Spectrogram, draw_spectrogram
 
 #: seconds of all tracks of a page together up to which they are embedded without loss, and at all.
 #: A browser decodes embedded audio as a whole: half an hour of stereo fills 600 MB of its memory.
-_LOSSLESS_SECONDS, _EMBEDDED_SECONDS = 360.0, 1800.0
+_LOSSLESS_SECONDS, EMBEDDED_SECONDS = 360.0, 1800.0
 #: what MP3 holds
 _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _MP3_BITRATE = 160_000
@@ -32,7 +32,7 @@ def choose_ending(seconds: float, sample_rate: int, channels: int) -> str:
         sample_rate: samples a second.
         channels: number of channels.
     """
-    if seconds > _EMBEDDED_SECONDS:
+    if seconds > EMBEDDED_SECONDS:
         return ""
     small = seconds <= _LOSSLESS_SECONDS or sample_rate not in _MP3_RATES or channels > 2
     return "flac" if small else "mp3"
