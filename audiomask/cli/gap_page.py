@@ -54,7 +54,7 @@ class GapPage:
         self._spans = self._choose(gaps)
         self._number = len(gaps)
         seconds = 2 * sum(stop - start for start, stop in self._spans.values()) / source.sample_rate
-        self._ending = choose_ending(seconds, source.sample_rate, source.channels)
+        self._ending = choose_ending(seconds)
         self._folder = TemporaryDirectory(prefix="audiomask-")
         self._waiting = sorted(self._spans, key=lambda gap: self._spans[gap])
         self._open: dict[Gap, Clip] = {}

@@ -35,12 +35,13 @@ def make_page(tmp_path: Path) -> Callable[..., Path]:
         in_turn: bool = False,
         names: dict[str, float] = TONES,
         players: int = 1,
+        ending: str = "flac",
     ) -> Path:
         def build(place: int) -> Player:
             tracks = []
             for number, (track, hertz) in enumerate(names.items()):
                 audio = tone(hertz, seconds)
-                encoded = tmp_path / f"{place}-{number}.flac"
+                encoded = tmp_path / f"{place}-{number}.{ending}"
                 with Track(
                     track,
                     audio.shape[1],

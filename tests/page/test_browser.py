@@ -38,8 +38,9 @@ def wait_for(page, condition):
     page.wait_for_function(condition)
 
 
-def test_plays_in_sync_and_pauses(make_page, visit):
-    page = visit(make_page(seconds=20))
+@pytest.mark.parametrize("ending", ["flac", "ogg"])
+def test_plays_in_sync_and_pauses(make_page, visit, ending):
+    page = visit(make_page(seconds=20, ending=ending))
     assert page.title() == "song"
     page.get_by_role("button", name="Play").click()
     wait_for(page, "audiomask.players[0].at > 0.3")
