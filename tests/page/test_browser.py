@@ -130,6 +130,17 @@ def test_the_mouse_seeks_and_loops(make_page, visit):
     wait_for(page, "audiomask.players[0].at > 1.7")
 
 
+def test_what_sounds_is_the_loop(make_page, visit):
+    page = visit(make_page())
+    page.evaluate("audiomask.players[0].setLoop({ from: 3.6, to: 3.95 })")
+    page.keyboard.press("Space")
+    wait_for(page, "audiomask.players[0].started")
+    begun = page.evaluate("audiomask.players[0].engine.begun.when")
+    # the tracks would have ended
+    wait_for(page, f"audiomask.audioContext().currentTime > {begun} + 0.6")
+    assert heard(page) == [500, 1000, 2000]
+
+
 def test_files_beside_the_page_play_together(make_page, visit):
     page = visit(make_page(inside=False))
     page.keyboard.press("Space")
