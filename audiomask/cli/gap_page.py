@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: seconds shown on each side of a gap
 _AROUND = 2.0
 #: most gaps shown, and seconds of them with their surroundings
-_MOST_GAPS, _MOST_SECONDS = 60, 900.0
+MOST_GAPS, _MOST_SECONDS = 60, 900.0
 #: most gaps told that were left alone
 _MOST_LEFT = 20
 
@@ -54,7 +54,7 @@ class GapPage:
         self._spans = self._choose(gaps)
         self._number = len(gaps)
         seconds = 2 * sum(stop - start for start, stop in self._spans.values()) / source.sample_rate
-        self._ending = choose_ending(seconds, source.sample_rate, source.channels)
+        self._ending = choose_ending(seconds)
         self._folder = TemporaryDirectory(prefix="audiomask-")
         self._waiting = sorted(self._spans, key=lambda gap: self._spans[gap])
         self._open: dict[Gap, Clip] = {}
@@ -77,7 +77,7 @@ class GapPage:
         around = round(_AROUND * self._source.sample_rate)
         spans: dict[Gap, tuple[int, int]] = {}
         left = round(_MOST_SECONDS * self._source.sample_rate)
-        for gap in sorted(gaps, key=lambda gap: -gap.length)[:_MOST_GAPS]:
+        for gap in sorted(gaps, key=lambda gap: -gap.length)[:MOST_GAPS]:
             start, stop = max(gap.start - around, 0), min(gap.stop + around, self._source.frames)
             if stop - start <= left:
                 spans[gap] = (start, stop)
@@ -164,7 +164,9 @@ def _facts(found: FoundGap, source: "AudioFile", other: str) -> list[tuple[str, 
     if found.stems:
         facts.append(("stems", ", ".join(f"{one.name} by {one.method}" for one in found.stems)))
     if "level" in entry:
-        facts.append(("level against its surroundings", f"{entry['level']:+.1f} dB"))
+        facts.append(
+            ("level against its surroundings", f"{entry['level']:+.1f} dB".replace("-", "−"))
+        )
     if found.gap.channels:
         facts.append(("channels", str(entry["channels"])))
     return facts

@@ -48,7 +48,7 @@ class StemPage:
         names = [_ORIGINAL, *plan.separated, *[RESIDUAL] * plan.residual]
         names += [plan.without] * bool(plan.minus)
         seconds = len(names) * source.frames / source.sample_rate
-        ending = choose_ending(seconds, source.sample_rate, source.channels)
+        ending = choose_ending(seconds)
         if not ending:
             names = [name for name in names if name in places]
         folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="audiomask-")))

@@ -186,8 +186,8 @@
         make("dl", { className: "facts", hidden: !facts.length }, ...facts),
         make("div", { className: "scale" }, make("span", {}, "Click to seek, drag to loop"), this.ruler),
         ...this.rows.map((row) => row.element));
-      this.element.addEventListener("pointerdown", () => { active = this; });
-      this.element.addEventListener("focusin", () => { active = this; });
+      this.element.addEventListener("pointerdown", () => activate(this));
+      this.element.addEventListener("focusin", () => activate(this));
       this.views = [this.ruler, ...this.rows.map((row) => row.view)];
       for (const view of this.views) {
         for (const [from, to] of about.regions) {
@@ -221,9 +221,10 @@
       const hint = key < 10 ? [" ", make("kbd", { className: "key" }, `[${key}]`)] : [];
       const remark = [`${track.level.toFixed(0).replace("-", "−")} dB`, track.remark].filter(Boolean).join(", ");
       row.remark = make("small", {}, remark);
-      const buttons = track.alone ? [row.solo] : [row.solo, row.mute];
+      // what is compared stays as loud as it is
+      const controls = this.inTurn ? [row.solo] : [row.solo, ...(track.alone ? [] : [row.mute]), row.slider];
       const head = make("div", { className: "head" }, make("strong", {}, track.name, ...hint), row.remark,
-        ...buttons, row.slider);
+        ...controls);
       row.wave = make("canvas", { className: "wave" });
       row.lanes = Object.entries(track.lanes).map(([name, values]) => {
         const canvas = make("canvas", { className: "lane", title: name });
@@ -288,7 +289,7 @@
 
     async play() {
       for (const player of players) if (player !== this) player.pause();
-      active = this;
+      activate(this);
       this.playing = true;
       this.button.textContent = "Loading…";
       try {
@@ -483,10 +484,18 @@
     event.preventDefault();
   }
 
+  /** Choose the player that keys are for. */
+  function activate(player) {
+    active = player;
+    for (const one of players) one.element.classList.toggle("active", one === player);
+  }
+
   function help() {
+    const mixes = players.some((player) => !player.inTurn);
     const keys = [
-      ["Space", "play and pause"], ["1 … 9", "hear that track only, or all again"],
-      ["0", "the original"], ["← →", "seek; with Shift further"], ["[ ]", "the loop begins, ends here"],
+      ["Space", "play and pause"],
+      ["1 … 9", mixes ? "hear that track only, or all again" : "hear that one"],
+      ...(mixes ? [["0", "hear the original"]] : []), ["← →", "seek; with Shift further"], ["[ ]", "the loop begins, ends here"],
       ["Esc", "no loop"],
     ];
     const lanes = data.players.some((player) => player.tracks.some((track) => Object.keys(track.lanes).length));
@@ -494,12 +503,12 @@
       + "logarithmic scale" + (lanes ? "; below, where it plays, and how sure the masks are." : ".");
     return make("details", { open: innerWidth > 720 }, make("summary", {}, "Keys and pictures"),
       make("p", {}, ...keys.flatMap(([key, what]) => [make("kbd", {}, key), ` ${what}  `])),
-      make("p", {}, text, " Solo with Shift adds a track to those heard."));
+      make("p", {}, text, mixes ? " Solo with Shift adds a track to those heard." : ""));
   }
 
   let active = null;
   const players = data.players.map((about) => new Player(about));
-  active = players[0] ?? null;
+  if (players.length) activate(players[0]);
   document.getElementById("page").replaceChildren(
     make("h1", {}, data.title), ...data.notes.map((note) => make("p", {}, note)),
     ...players.map((player) => player.element), ...(players.length ? [help()] : []));

@@ -9,7 +9,7 @@ from io import BytesIO
 import matplotlib
 import numpy as np
 import torch
-from matplotlib.image import imsave
+from PIL import Image
 from torch import Tensor
 
 from audiomask.audio.spectra import frame_spectra
@@ -111,11 +111,13 @@ def draw_spectrogram(decibels: Tensor, top_db: float) -> str:
         decibels: see :meth:`Spectrogram.decibels`.
         top_db: level of the lightest color.
     """
-    place = ((decibels - top_db) / _RANGE_DB + 1).clamp(0, 1).numpy()
-    # few shades, as they make a third of the file
-    colors = matplotlib.colormaps["magma"].resampled(_SHADES)(place, bytes=True)[..., :3]
+    shades = ((decibels - top_db) / _RANGE_DB + 1).clamp(0, 1).mul(_SHADES - 1).round()
+    # a palette of few shades: a fraction of the size and time of a picture in colors
+    palette = matplotlib.colormaps["magma"](np.linspace(0, 1, _SHADES), bytes=True)[:, :3]
+    image = Image.fromarray(shades.to(torch.uint8).numpy()).convert("P")
+    image.putpalette(palette.tobytes())
     file = BytesIO()
-    imsave(file, np.ascontiguousarray(colors), format="png")
+    image.save(file, "PNG", compress_level=6)
     return f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
 
 
