@@ -13,6 +13,8 @@ from typing import IO
 from audiomask.audio.atomic import AtomicFile, write_error
 from audiomask.page.tracks import Player
 
+#: joined into one script, in this order
+_SCRIPTS = ("sound.js", "drawing.js", "player.js", "page.js")
 #: bytes to encode at once; a multiple of 3, so that the pieces of base64 join
 _CHUNK = 3 << 16
 
@@ -57,7 +59,7 @@ def write_page(
                 page = {"title": title, "rate": sample_rate, "notes": list(notes), "players": told}
                 # no name can end the script: '<' is escaped
                 data = json.dumps(page).replace("<", "\\u003c")
-                script = _template("page.js")
+                script = "\n".join(map(_template, _SCRIPTS))
                 file.write(after.replace("{{script}}", script).replace("{{data}}", data))
         except OSError as error:
             raise write_error(path, error) from error
