@@ -134,7 +134,7 @@ def test_wrong_outputs_are_refused_at_construction(tmp_path: Path) -> None:
         ("a.wav", {}, "exists"),
         ("a.xyz", {}, "no known format"),
         ("noending", {}, "no known format"),
-        ("b.wav", {"format": "m4a"}, "cannot write 'm4a'"),
+        ("b.wav", {"format": "wma"}, "cannot write 'wma'"),
         ("b.flac", {"subtype": "FLOAT"}, "FLAC cannot store FLOAT; choose one of"),
         ("-", {"format": "flac"}, "takes only WAV"),
     ]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from audiomask.audio.source import MemorySource
 from audiomask.networks.masks import MaskUNet, build_masks
+from audiomask.runtime.device import has_bfloat16
 from audiomask.separation.activity import (
     CLOSED,
     CLOSED_GAIN,
@@ -77,7 +78,9 @@ def test_what_a_closed_mask_would_take_is_the_rests(quality: Quality) -> None:
     assert torch.allclose(shut[0], CLOSED_GAIN * opened[0], atol=1e-6)
     assert torch.equal(shut[1], opened[1])
     assert torch.allclose(shut[2], opened[2] + (1 - CLOSED_GAIN) * opened[0], atol=1e-6)
-    assert torch.allclose(between[0], opened[0] / 2, atol=1e-5)
+    # bfloat16 rounds the score of 0.2, -1.4, to 2^-9 of it: 0.2 % of the gate, which is its slope
+    exact = not has_bfloat16(CPU)
+    assert torch.allclose(between[0], opened[0] / 2, atol=1e-5 if exact else 2.5e-3)
     for shares in (opened, shut, between):
         assert torch.allclose(shares.sum(dim=0), torch.ones(2, 16, 30), atol=1e-5)
 

@@ -23,10 +23,11 @@ def test_joined_plans_are_the_same_songs(data: BandDataset) -> None:
     whole = render(join(plans), notes, 3, 22_050)
     assert whole.mixture.shape == (4, data.channels, 22_050)
     assert whole.stems.shape == (4, 3, data.channels, 22_050)
+    # an amplifier raises the rounding of filters, some 1e-7, by up to 45 dB
     for index, plan in enumerate(plans):
         alone = render(plan, notes, 3, 22_050)
-        assert torch.allclose(whole.mixture[index], alone.mixture[0], atol=1e-6)
-        assert torch.allclose(whole.stems[index], alone.stems[0], atol=1e-6)
+        assert torch.allclose(whole.mixture[index], alone.mixture[0], atol=2e-5)
+        assert torch.allclose(whole.stems[index], alone.stems[0], atol=2e-5)
 
 
 def test_joining_counts_on(data: BandDataset) -> None:
