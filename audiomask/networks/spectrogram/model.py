@@ -52,7 +52,8 @@ class SpectrogramModel(nn.Module):
         self.norm = nn.LayerNorm(dim)
         self.blank: nn.Parameter | None = None
         if config.base == "interpolated":
-            self.blank = nn.Parameter(0.5 * torch.randn(dim))
+            # of deviation 0.5; why not normal: see MaskedLM.__init__
+            self.blank = nn.Parameter(torch.empty(dim).uniform_(-0.87, 0.87))
         self.magnitudes: nn.Linear | None = None
         self.clusters: nn.Linear | None = None
         self.continuation: nn.Sequential | None = None
