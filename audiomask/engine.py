@@ -9,10 +9,10 @@ from typing import Any, Self, cast
 import torch
 from torch import Tensor, nn
 
-from audiomask.audio.source import AudioSource, ResampledSource
+from audiomask.audio.source import AudioSource
 from audiomask.checkpoint import CheckpointLibrary, ModelLoader, bundled_folder, read_config
-from audiomask.codec.chunks import DecodedSource, LeftRight, MidSide, chunk_of, encode
 from audiomask.codec.semantic import semantic_tokens
+from audiomask.codec.tokenizer import detokenize, tokenize
 from audiomask.errors import CheckpointError, TokensError, UsageError
 from audiomask.infill.by_stem import StemInfiller
 from audiomask.infill.extension import ExtendedSource, Extension
@@ -32,7 +32,7 @@ from audiomask.separation.separator import Separator
 from audiomask.separation.settings import Quality, SeparationMethod
 from audiomask.separation.stems import stem_names
 from audiomask.separation.tokens import TokenSeparator, WienerSeparator
-from audiomask.tokens import MID_SIDE, SEMANTIC, SEPARATE, Tokens
+from audiomask.tokens import SEMANTIC, SEPARATE, Tokens
 
 
 class Engine:
@@ -164,24 +164,11 @@ class Engine:
         Raises:
             UsageError: the VQ-VAE has fewer levels.
         """
-        config = self.vqvae.config
-        if levels is not None and not 1 <= levels <= config.levels:
-            raise UsageError(f"--levels {levels}: this VQ-VAE has 1 to {config.levels}")
-        if source.channels != 2:
-            stereo = SEPARATE
-        coded = MidSide(source) if stereo == MID_SIDE else source
+        vqvae, made_by = self.vqvae, self.fingerprint_of("vqvae")
         with device_errors(self.device):
-            codes = encode(self.vqvae, coded, self.device, progress, self._batches)[:, :levels]
-        return Tokens(
-            codes=codes.contiguous(),
-            sample_rate=source.sample_rate,
-            num_samples=source.frames,
-            hop_length=config.hop_length,
-            codebook_size=config.codebook_size,
-            fingerprint=self.fingerprint_of("vqvae"),
-            model_sample_rate=config.sample_rate,
-            stereo=stereo,
-        )
+            return tokenize(
+                vqvae, made_by, source, self.device, levels, stereo, progress, self._batches
+            )
 
     def tokenize_semantic(
         self, source: AudioSource, progress: Callable[[float], None] | None = None
@@ -195,14 +182,13 @@ class Engine:
         Raises:
             CheckpointError: there is no spectrogram model, or its training has not ended.
         """
-        model = self.spectrogram
+        model, made_by = self.spectrogram, self.fingerprint_of("spectrogram")
         if not model.semantic_clusters.found:
             raise CheckpointError(
                 f"{self.library.folder_of('spectrogram')}: has no semantic clusters, which are "
                 "found when training ends; --resume its run"
             )
         with device_errors(self.device):
-            made_by = self.fingerprint_of("spectrogram")
             return semantic_tokens(model, source, self.device, made_by, progress)
 
     def detokenize(self, tokens: Tokens) -> Iterator[Tensor]:
@@ -216,28 +202,9 @@ class Engine:
                 "these are semantic tokens, of which no sound can be made; tokenize the recording "
                 "without --kind semantic"
             )
-        config, own = self.vqvae.config, self.fingerprint_of("vqvae")
-        if tokens.fingerprint != own:
-            raise TokensError(
-                f"these tokens were made by the VQ-VAE {tokens.fingerprint}, not by "
-                f"{own}; name theirs with --model"
-            )
-        for name, value, true in (
-            ("hop_length", tokens.hop_length, config.hop_length),
-            ("model_sample_rate", tokens.model_sample_rate, config.sample_rate),
-            ("codebook_size", tokens.codebook_size, config.codebook_size),
-        ):
-            if value != true:
-                raise TokensError(f"{name} is {value} in these tokens, {true} in their VQ-VAE")
-        if tokens.levels > config.levels:
-            raise TokensError(f"{tokens.levels} levels, but their VQ-VAE has {config.levels}")
-        mid_side = tokens.stereo == MID_SIDE
-        decoded: AudioSource = DecodedSource(self.vqvae, tokens.codes, not mid_side, self._batches)
-        audio = ResampledSource(LeftRight(decoded) if mid_side else decoded, tokens.sample_rate)
+        vqvae, made_by = self.vqvae, self.fingerprint_of("vqvae")
         with device_errors(self.device):
-            chunk = chunk_of(tokens.channels)
-            for start in range(0, tokens.num_samples, chunk):
-                yield audio.read(start, min(start + chunk, tokens.num_samples))
+            yield from detokenize(vqvae, made_by, tokens, self._batches)
 
     def separate(
         self,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from audiomask.cli.console import Meter
-from audiomask.cli.fill_job import output_ending
+from audiomask.cli.fill_job import output_ending, write_patched
 from audiomask.cli.fill_plan import FillPlan
 from audiomask.cli.gap_report import GapReport
 from audiomask.cli.gaps import FoundGap, GapTable
@@ -15,7 +15,7 @@ from audiomask.cli.job_report import check_report
 from audiomask.cli.jobs import run_jobs
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job
-from audiomask.cli.sample_format import report_clipping, report_input, report_lost
+from audiomask.cli.sample_format import report_input
 from audiomask.errors import UsageError
 
 if TYPE_CHECKING:
@@ -98,12 +98,9 @@ def extend_files(
     """Extend the jobs' inputs; returns the exit status."""
     from audiomask.audio.copying import copy_file, is_same_format
     from audiomask.audio.files import AudioFile
-    from audiomask.audio.formats import default_subtype
     from audiomask.audio.metadata.extending import for_extended
     from audiomask.audio.metadata.reading import read_metadata
-    from audiomask.audio.writer import AudioWriter
     from audiomask.infill.extension import ExtendedSource, PaddedFile
-    from audiomask.infill.splice import copy_with_patches
 
     engine = common.open_engine()
     table = GapTable([job.input.label for job in jobs], str(plan.other))
@@ -127,28 +124,21 @@ def extend_files(
                 table.add(label, source, known)
                 return
             metadata = for_extended(read_metadata(source), extension.before, extension.after)
-            with AudioWriter(
-                job.output,
-                rate,
-                source.channels,
-                default_subtype(source.subtype, output_ending(job.output)),
-                overwrite=common.overwrite,
-                frames=view.length,
-                metadata=metadata,
-                bitrate=bitrate,
-            ) as writer:
-                done = 0
-                other = plan.open_other(stack, meter)
-                fillings = engine.extend(source, extension, plan.settings, other)
-                patches = _log_fillings(iter(()) if known else fillings, view, known)
-                for position in copy_with_patches(PaddedFile(source, extension), patches, writer):
-                    meter.advance((position - done) / view.length * source.frames / rate)
-                    done = position
-                lines.add(job, source, known, extension.before)
+            other = plan.open_other(stack, meter)
+            fillings = engine.extend(source, extension, plan.settings, other)
+            patches = _log_fillings(iter(()) if known else fillings, view, known)
+            write_patched(
+                job,
+                source,
+                PaddedFile(source, extension),
+                patches,
+                metadata,
+                common,
+                bitrate,
+                meter,
+                lambda: lines.add(job, source, known, extension.before),
+            )
             table.add(label, source, known, extension.before)
-        report_lost(label, metadata.lost)
-        report_lost(job.output, writer.lost)
-        report_clipping(job.output, writer.clipped)
 
     with GapReport(report, jobs, common) as lines:
         lines.other = str(plan.other)

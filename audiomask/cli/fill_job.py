@@ -19,9 +19,11 @@ from audiomask.cli.sample_format import report_clipping, report_input, report_lo
 
 if TYPE_CHECKING:
     from audiomask.audio.files import AudioFile
+    from audiomask.audio.metadata.model import Metadata
     from audiomask.cli.gap_page import GapPage
     from audiomask.infill.gaps import Gap
     from audiomask.infill.infiller import Filling
+    from audiomask.infill.splice import RawSource
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,7 @@ def fill_gaps(
     """Fill the gaps of the jobs' inputs; returns the exit status."""
     from audiomask.audio.copying import copy_file, is_same_format
     from audiomask.audio.files import AudioFile
+    from audiomask.audio.metadata.reading import read_metadata
 
     engine = common.open_engine()
     table = GapTable([job.input.label for job in jobs], str(plan.other))
@@ -72,7 +75,10 @@ def fill_gaps(
                     shown.finish(left)
 
             if "" in job.outputs:
-                _write_filled(job, source, patches, common, bitrate, meter, finish)
+                metadata = read_metadata(source)
+                write_patched(
+                    job, source, source, patches, metadata, common, bitrate, meter, finish
+                )
             else:  # the recording exists, its page is missing
                 for _ in patches:
                     meter.check()
@@ -103,35 +109,47 @@ def _open_page(
     return GapPage(place, title, source, gaps, str(plan.other), common.overwrite)
 
 
-def _write_filled(
+def write_patched(
     job: Job,
     source: "AudioFile",
+    raw: "RawSource",
     patches: "Iterator[Filling]",
+    metadata: "Metadata",
     common: Common,
     bitrate: int | None,
     meter: Meter,
     finish: Callable[[], None],
 ) -> None:
-    """Write a recording with its fillings; ``finish`` is called before it gets its name."""
+    """Write a recording with its fillings.
+
+    Args:
+        job: whose output it is.
+        source: the recording.
+        raw: the samples to copy: the recording's, or more.
+        patches: new samples in place of some of them.
+        metadata: to be stored.
+        common: the shared options.
+        bitrate: of lossy formats.
+        meter: advanced by the seconds of the recording in all.
+        finish: called before the output gets its name.
+    """
     from audiomask.audio.formats import default_subtype
-    from audiomask.audio.metadata.reading import read_metadata
     from audiomask.audio.writer import AudioWriter
     from audiomask.infill.splice import copy_with_patches
 
-    metadata = read_metadata(source)
     with AudioWriter(
         job.output,
         source.sample_rate,
         source.channels,
         default_subtype(source.subtype, output_ending(job.output)),
         overwrite=common.overwrite,
-        frames=source.frames,
+        frames=raw.frames,
         metadata=metadata,
         bitrate=bitrate,
     ) as writer:
-        done = 0
-        for position in copy_with_patches(source, patches, writer):
-            meter.advance((position - done) / source.sample_rate)
+        done, seconds = 0, source.frames / source.sample_rate
+        for position in copy_with_patches(raw, patches, writer):
+            meter.advance((position - done) / raw.frames * seconds)
             done = position
         finish()
     report_lost(job.input.label, metadata.lost)

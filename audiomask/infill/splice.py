@@ -18,7 +18,7 @@ from audiomask.infill.gaps import Gap
 BLOCK = 1 << 16
 
 
-class _RawSource(Protocol):
+class RawSource(Protocol):
     """A file, or what reads like one, whose samples are copied as they are stored."""
 
     @property
@@ -57,7 +57,7 @@ _P = TypeVar("_P", bound=Patch)
 
 
 def copy_with_patches(
-    source: _RawSource, patches: Iterable[Patch], writer: AudioWriter
+    source: RawSource, patches: Iterable[Patch], writer: AudioWriter
 ) -> Iterator[int]:
     """Copy a file block by block, with patches in place of some of its samples.
 

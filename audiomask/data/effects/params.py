@@ -27,7 +27,7 @@ class EffectParams(NamedTuple):
     Attributes:
         threshold: [L], of the compressor, in dB above the line's mean power; inf for none.
         ratio: [L], of the compressor.
-        sweep_stages: int [L], of the swept filter: 0 for none, ``sweeps.WAH`` for a wah.
+        sweep_stages: [L], whole numbers, of the swept filter: 0 for none, ``sweeps.WAH`` for a wah.
         sweep_mix: [L], share of the filtered copy.
         sweep_low, sweep_high: [L], range of its frequency, in cycles a sample.
         sweep_rate: [L], in cycles a sample.

@@ -32,7 +32,7 @@ def sweep(
 
     Args:
         lines: float32 [L, C, T].
-        stages: int [L], all-pass stages of a phaser, or ``WAH``.
+        stages: [L], whole numbers: all-pass stages of a phaser, or ``WAH``.
         mix: [L], share of the copy: 0.5 for the deepest notches; of a wah, the share of its sound.
         low, high: [L], range of the frequency, in cycles a sample.
         rate: [L], cycles of the sweep a sample.
