@@ -15,7 +15,6 @@ With a note bank (``evaluation.probes``), also what can be read from the hidden 
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -222,9 +221,7 @@ class SpectrogramEvaluator(Evaluator):
         scores = {name: self._scores(pairs) for name, pairs in false.items()}
         everything = {key: [x for s in scores.values() for x in s[key]] for key in true}
         for name, negative in (scores | {"both": everything}).items():
-            areas = {
-                key: auc(true[key], negative[key]) if negative[key] else math.nan for key in true
-            }
+            areas = {key: auc(true[key], negative[key]) for key in true}
             found[name] = {"pairs": len(negative["model"]), **areas}
         return found
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from audiomask.audio.bands import Bands, as_parts
 from audiomask.audio.spectra import band_weights, centered, frame_spectra
 from audiomask.networks.spectrogram.config import SpectrogramConfig
+from audiomask.runtime.dependencies import torchaudio_functional
 
-#: coefficients of MFCC, and the frames that their differences reach to either side
-COEFFICIENTS, _REACH = 13, 2
+#: coefficients of MFCC
+COEFFICIENTS = 13
 #: magnitude under which a band counts as silent in MFCC; least power of the magnitude 1
 _LEAST, _SILENCE = 0.03, 1e-12
 
@@ -79,25 +78,12 @@ def mfcc(features: Tensor) -> Tensor:
     Returns:
         [..., F, 39], without unit.
     """
+    functional = torchaudio_functional()
     logs = features.clamp_min(_LEAST).log10()
     bands = features.shape[-1]
-    place = (torch.arange(bands, device=features.device) + 0.5) * math.pi / bands
-    order = torch.arange(min(COEFFICIENTS, bands), device=features.device)
-    # the orthonormal DCT-II
-    matrix = (order[:, None] * place).cos() * math.sqrt(2 / bands)
-    matrix[0] /= math.sqrt(2)
-    coefficients = logs @ matrix.T
-    first = _differences(coefficients)
-    return torch.cat([coefficients, first, _differences(first)], dim=-1)
-
-
-def _differences(values: Tensor) -> Tensor:
-    """Regression slopes over ``_REACH`` frames on either side of each of [..., F, D]."""
-    frames = values.shape[-2]
-    place = torch.arange(frames, device=values.device)
-    total = torch.zeros_like(values)
-    for step in range(1, _REACH + 1):
-        after = values[..., (place + step).clamp_max(frames - 1), :]
-        before = values[..., (place - step).clamp_min(0), :]
-        total = total + step * (after - before)
-    return total / (2 * sum(step * step for step in range(1, _REACH + 1)))
+    matrix = functional.create_dct(min(COEFFICIENTS, bands), bands, "ortho")
+    # differences are over the last axis
+    coefficients = (logs @ matrix.to(features.device)).transpose(-1, -2)
+    first = functional.compute_deltas(coefficients)
+    second = functional.compute_deltas(first)
+    return torch.cat([coefficients, first, second], dim=-2).transpose(-1, -2)
