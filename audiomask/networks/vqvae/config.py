@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from audiomask.errors import ConfigError
 
@@ -15,6 +16,8 @@ class VQVAEConfig:
         sample_rate: of the audio, in Hz.
         hop_length: samples between frames.
         stft_size: window of analysis and synthesis, in samples.
+        advance_hz: phase advances are coded up to this frequency. What lies above sounds as noise:
+            there, partials are too weak and too close to be told from it.
         encoder_dim, encoder_blocks: width and depth of the ConvNeXt encoder.
         decoder_dim, decoder_blocks: width and depth of the ConvNeXt decoder.
         levels: residual quantizer stages.
@@ -30,6 +33,7 @@ class VQVAEConfig:
     sample_rate: int = 44100
     hop_length: int = 512
     stft_size: int = 2048
+    advance_hz: float = 22050.0
     encoder_dim: int = 256
     encoder_blocks: int = 6
     decoder_dim: int = 288
@@ -42,11 +46,12 @@ class VQVAEConfig:
 
     #: width of every depthwise convolution, in frames
     KERNEL = 7
+    #: the largest value of fields that need not be whole numbers
+    _MOST = MappingProxyType({"level_dropout": 1, "commitment": 100, "advance_hz": 1_000_000})
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if name in ("level_dropout", "commitment"):
-                most = 1 if name == "level_dropout" else 100
+            if most := self._MOST.get(name):
                 if not isinstance(value, int | float) or not 0 <= value <= most:
                     raise ConfigError(f"{name} is {value!r}; it must lie in 0 to {most}")
             elif type(value) is not int or not 1 <= value <= 1 << 20:
@@ -57,6 +62,12 @@ class VQVAEConfig:
             raise ConfigError(f"stft_size is {self.stft_size}; it must be even and 1 to 16 hops")
         if self.code_dim > self.stft_size // 2 + 1:
             raise ConfigError(f"code_dim is {self.code_dim}; a spectrum has fewer bins")
+
+    @property
+    def advance_bins(self) -> int:
+        """Bins of a spectrum whose phase advances are coded."""
+        highest = int(self.advance_hz * self.stft_size / self.sample_rate)
+        return min(highest, self.stft_size // 2) + 1
 
     @property
     def overlap(self) -> int:

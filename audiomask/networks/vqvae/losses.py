@@ -36,7 +36,8 @@ def spectral_loss(target: Spectrum, estimate: Spectrum, sample_rate: int) -> dic
         ``bins``: weighted L1 of log10 magnitudes; ``mel``: mean L1 of log10 mel magnitudes over
         ``MEL_BANDS`` (Kumar et al. 2023, section 3.4, on one window); ``convergence``: L1 of the
         magnitudes' square roots over the target's mean, dominated by strong partials;
-        ``advance``: squared distance of the phase advances, weighted by compressed magnitude.
+        ``advance``: squared distance of the phase advances, weighted by compressed
+        magnitude.
     """
     weights = bin_weights(target.log_magnitude.shape[-1], sample_rate, target.log_magnitude.device)
     bins = (weights * (target.log_magnitude - estimate.log_magnitude).abs()).mean()
@@ -51,7 +52,8 @@ def spectral_loss(target: Spectrum, estimate: Spectrum, sample_rate: int) -> dic
     convergence = (weights * (a - b).abs()).mean() / (
         distributed.all_reduce_mean((weights * a).mean()) + 1e-3
     )
-    loudness = weights * magnitudes[0].pow(0.3)
+    tonal = target.advance.shape[-1]
+    loudness = weights[:tonal] * magnitudes[0][..., :tonal].pow(0.3)
     distance = (target.advance - estimate.advance).square().sum(dim=0)
     advance = (loudness * distance).mean() / (distributed.all_reduce_mean(loudness.mean()) + 1e-3)
     return {

@@ -53,14 +53,16 @@ class VQVAE(nn.Module):
         # mean of log magnitudes by bin, and their standard deviation; see ``init_from_pca``
         self.register_buffer("centre", torch.full((bins,), -3.0))
         self.register_buffer("spread", torch.ones(()))
-        self.encoder = ConvNeXtStack(3 * bins, config.encoder_dim, config.encoder_blocks, kernel)
+        self.encoder = ConvNeXtStack(
+            bins + 2 * config.advance_bins, config.encoder_dim, config.encoder_blocks, kernel
+        )
         self.to_code = nn.Linear(config.encoder_dim, code_dim)
         # linear skip connections past encoder and decoder, which learn the rest
         self.linear_in = nn.Linear(bins, code_dim)
         self.quantizer = ResidualQuantizer(code_dim, config.levels, config.codebook_size)
         self.linear_out = nn.Linear(code_dim, bins)
         self.decoder = ConvNeXtStack(code_dim, config.decoder_dim, config.decoder_blocks, kernel)
-        self.head = nn.Linear(config.decoder_dim, 3 * bins)
+        self.head = nn.Linear(config.decoder_dim, bins + 2 * config.advance_bins)
         for parameter in (*self.to_code.parameters(), *self.head.parameters()):
             nn.init.uniform_(parameter, -2e-3, 2e-3)  # why not normal: see MaskedLM.__init__
 
@@ -99,7 +101,8 @@ class VQVAE(nn.Module):
         These are the widest inputs; a long recording goes through them in chunks.
         """
         level = (spectrum.log_magnitude - self.centre) / self.spread
-        compressed = exp10(self.COMPRESSION * spectrum.log_magnitude)
+        tonal = spectrum.log_magnitude[..., : self.config.advance_bins]
+        compressed = exp10(self.COMPRESSION * tonal)
         inputs = torch.cat([level, *(compressed * spectrum.advance)], dim=-1)
         return self.encoder.project(inputs), self.linear_in(level)
 
@@ -114,7 +117,11 @@ class VQVAE(nn.Module):
             ValueError: T is no multiple of the hop length.
         """
         self._check(audio)
-        return analyze(audio, self.config.stft_size, self.config.hop_length)
+        return analyze(audio, *self._analysis())
+
+    def _analysis(self) -> tuple[int, int, int]:
+        """Window and hop in samples, and the number of bins with phase advances."""
+        return self.config.stft_size, self.config.hop_length, self.config.advance_bins
 
     def _check(self, audio: Tensor) -> None:
         if audio.shape[-1] % self.config.hop_length:
@@ -126,7 +133,9 @@ class VQVAE(nn.Module):
 
     def _project_out(self, decoded: Tensor, quantized: Tensor) -> Spectrum:
         """The spectrum of the decoder's output [B, F, dim] and the linear skip of its input."""
-        log_magnitude, real, imaginary = self.head(decoded).float().chunk(3, -1)
+        tonal = self.config.advance_bins
+        sizes = [self.config.stft_size // 2 + 1, tonal, tonal]
+        log_magnitude, real, imaginary = self.head(decoded).float().split(sizes, -1)
         log_magnitude = log_magnitude + self.linear_out(quantized).float()
         return Spectrum(log_magnitude, torch.stack([real, imaginary]))
 
@@ -142,7 +151,7 @@ class VQVAE(nn.Module):
             ValueError: T is no multiple of the hop length.
         """
         self._check(audio)
-        spectra = analyze_chunks(audio, self.config.stft_size, self.config.hop_length)
+        spectra = analyze_chunks(audio, *self._analysis())
         projected, skip = zip(*map(self._project_in, spectra), strict=True)
         latents = self._to_latents(torch.cat(projected, dim=1), torch.cat(skip, dim=1))
         return self.quantizer.encode(latents, levels)
@@ -181,7 +190,7 @@ class VQVAE(nn.Module):
         rows = 1 if share_phases else batch
         magnitude = decoded.new_empty(batch, frames, bins, dtype=torch.float32)
         shared = magnitude if rows == batch else magnitude.new_empty(rows, frames, bins)
-        advance = magnitude.new_empty(2, rows, frames, bins)
+        advance = magnitude.new_empty(2, rows, frames, self.config.advance_bins)
         step = frames_per_chunk(decoded.device, batch)
         for begin in range(0, frames, step):
             some = slice(begin, begin + step)
@@ -199,8 +208,12 @@ class VQVAE(nn.Module):
 
         An L1 loss on log magnitudes gives medians, which lie below the means of noise.
         """
-        tonality = complex_abs(phase_advance).clamp_max(1)
-        return spectrum.magnitude() * (1 + self.NOISE_GAIN * (1 - tonality))
+        gain = 1 + self.NOISE_GAIN * (1 - complex_abs(phase_advance).clamp_max(1))
+        tonal = gain.shape[-1]
+        magnitude = spectrum.magnitude()
+        magnitude[..., :tonal] *= gain
+        magnitude[..., tonal:] *= 1 + self.NOISE_GAIN
+        return magnitude
 
     def vectors(self, codes: Tensor) -> Tensor:
         """The levels' code vectors summed, [B, F, code_dim], of codes [B, 1..levels, F]."""

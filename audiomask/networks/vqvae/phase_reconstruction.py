@@ -59,29 +59,34 @@ def propagate(magnitude: Tensor, phase_advance: Tensor) -> Tensor:
 
     Args:
         magnitude: [B, F, bins]; the first frame begins a block.
-        phase_advance: unit phasors' expectation from the frame before, [2, B, F, bins] (real and
-            imaginary part); its absolute value is the tonality, 0 to 1.
+        phase_advance: unit phasors' expectation from the frame before, [2, B, F, A] (real and
+            imaginary part); its absolute value is the tonality, 0 to 1. The bins above the lowest A
+            get random phases.
 
     Returns:
         Unit phasors [2, B, F, bins].
     """
-    _, batch, frames, bins = phase_advance.shape
+    _, batch, frames, tonal = phase_advance.shape
+    bins = magnitude.shape[-1]
     blocks = -(-frames // BLOCK)
     # bins of one partial have phases of alternating sign; without the signs they advance alike
-    signs = _alternating_signs(bins, phase_advance.device)
-    noise = _random_phasors(bins, phase_advance.device) * signs
+    signs = _alternating_signs(tonal, phase_advance.device)
+    random = _random_phasors(bins, phase_advance.device)
+    noise = random[..., :tonal] * signs
     starts = BLOCK * torch.arange(blocks, device=phase_advance.device)
     phases = phase_advance.new_empty(2, batch, blocks, BLOCK, bins)
     tails = phase_advance.new_empty(2, batch, blocks, OVERLAP, bins)
-    phase = noise[-1, :, None].expand(2, batch * blocks, bins)
+    for part, drawn in zip((phases, tails), random.split([BLOCK, OVERLAP]), strict=True):
+        part[..., tonal:] = drawn[..., tonal:].movedim(1, 0)[:, None, None]
+    phase = noise[-1, :, None].expand(2, batch * blocks, tonal)
     for number in range(BLOCK + OVERLAP):
         # this step's frame of every block; the last frame is repeated beyond the end
         places = (starts + number).clamp_max(frames - 1)
         advance = phase_advance.index_select(2, places).flatten(1, 2)
-        weight = magnitude.index_select(1, places).flatten(0, 1)
+        weight = magnitude[..., :tonal].index_select(1, places).flatten(0, 1)
         phase = _advance_phases(phase, advance, weight, noise[number, :, None])
         out = phases[:, :, :, number] if number < BLOCK else tails[:, :, :, number - BLOCK]
-        torch.mul(phase.view(2, batch, blocks, bins), signs, out=out)
+        torch.mul(phase.view(2, batch, blocks, tonal), signs, out=out[..., :tonal])
     ramp = (torch.arange(OVERLAP, device=phase_advance.device) + 0.5)[:, None] / OVERLAP
     heads = phases[:, :, 1:, :OVERLAP]
     heads.copy_(_normalize_phasors(torch.lerp(tails[:, :, :-1], heads, ramp)))
@@ -119,14 +124,16 @@ def shared_phase(magnitude: Tensor, phase_advance: Tensor) -> tuple[Tensor, Tens
 
     Args:
         magnitude: [C, F, bins].
-        phase_advance: [2, C, F, bins].
+        phase_advance: [2, C, F, A], A bins at most.
 
     Returns:
-        root mean square magnitude [1, F, bins] and phase advance [2, 1, F, bins].
+        root mean square magnitude [1, F, bins] and phase advance [2, 1, F, A].
     """
     power = magnitude.square()
     total = power.mean(dim=0, keepdim=True)
-    shared = (power * phase_advance).mean(dim=1, keepdim=True) / (total + 1e-20)
+    tonal = phase_advance.shape[-1]
+    weighted = (power[..., :tonal] * phase_advance).mean(dim=1, keepdim=True)
+    shared = weighted / (total[..., :tonal] + 1e-20)
     return total.sqrt(), shared
 
 
@@ -164,7 +171,7 @@ def propagate_between(
 
     Args:
         magnitude: [B, F, bins], of the frames between.
-        phase_advance: from the frame before, [2, B or 1, F + 1, bins]; the last is the advance into
+        phase_advance: from the frame before, [2, B or 1, F + 1, A]; the last is the advance into
             the first known frame after them.
         before: phasors of the known frame before, [2, B, bins], or None if there is none.
         after: likewise of the one after.
@@ -188,16 +195,21 @@ def propagate_between(
 
 def _propagate_from(magnitude: Tensor, phase_advance: Tensor, start: Tensor | None) -> Tensor:
     """Unit phasors [2, B, F, bins] that advance frame by frame from ``start`` [2, B, bins]."""
-    signs = _alternating_signs(magnitude.shape[-1], phase_advance.device)
-    noise = _random_phasors(magnitude.shape[-1], phase_advance.device) * signs
-    phase = noise[-1, :, None] if start is None else start * signs
+    _, frames, bins = magnitude.shape
+    tonal = phase_advance.shape[-1]
+    signs = _alternating_signs(tonal, phase_advance.device)
+    random = _random_phasors(bins, phase_advance.device)
+    noise = random[..., :tonal] * signs
+    phase = noise[-1, :, None] if start is None else start[..., :tonal] * signs
     found = []
-    for number in range(magnitude.shape[1]):
-        weight = magnitude[:, number].clone()
+    for number in range(frames):
+        weight = magnitude[:, number, :tonal].clone()
         advance = phase_advance[:, :, number].expand(2, *weight.shape).clone()
         phase = _advance_phases(phase, advance, weight, noise[number % len(noise), :, None])
         found.append(phase)
-    return torch.stack(found, dim=2) * signs
+    above = random[torch.arange(frames, device=random.device) % len(random), :, tonal:]
+    above = above.movedim(1, 0)[:, None].expand(2, len(magnitude), -1, -1)
+    return torch.cat([torch.stack(found, dim=2) * signs, above], dim=-1)
 
 
 @torch.no_grad()

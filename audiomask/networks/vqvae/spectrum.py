@@ -23,9 +23,9 @@ class Spectrum:
     Attributes:
         log_magnitude: log10 of magnitudes, [B, F, bins].
         advance: a bin's phase advance from the frame before, less that of its centre frequency:
-            the unit phasor's expectation, [2, B, F, bins] (real and imaginary part). Its angle
-            is the instantaneous frequency, its absolute value the tonality: one for a steady
-            partial, near zero for noise.
+            the unit phasor's expectation, [2, B, F, A] (real and imaginary part). Its angle is the
+            instantaneous frequency, its absolute value the tonality: one for a steady partial, near
+            zero for noise. The bins above the lowest A count as noise.
     """
 
     log_magnitude: Tensor
@@ -37,38 +37,38 @@ class Spectrum:
         return (exp10(self.log_magnitude.clamp_max(2.0)) - SOFT_FLOOR).clamp_min(0)
 
     def phase_advance(self, size: int, hop: int) -> Tensor:
-        """Each bin's whole phase advance from the frame before, [2, B, F, bins]."""
-        centre = center_phase_advance(
-            self.log_magnitude.shape[-1], size, hop, self.log_magnitude.device
-        )
+        """Each bin's whole phase advance from the frame before, [2, B, F, A]."""
+        centre = center_phase_advance(self.advance.shape[-1], size, hop, self.advance.device)
         (real, imaginary), cosine, sine = self.advance, centre.real, centre.imag
         return torch.stack([real * cosine - imaginary * sine, real * sine + imaginary * cosine])
 
 
-def analyze(audio: Tensor, size: int, hop: int) -> Spectrum:
+def analyze(audio: Tensor, size: int, hop: int, advance_bins: int) -> Spectrum:
     """The spectrum of audio [B, T], T a multiple of ``hop``; silence is assumed before it."""
-    parts = list(analyze_chunks(audio, size, hop))
+    parts = list(analyze_chunks(audio, size, hop, advance_bins))
     return Spectrum(
         torch.cat([part.log_magnitude for part in parts], dim=1),
         torch.cat([part.advance for part in parts], dim=2),
     )
 
 
-def analyze_chunks(audio: Tensor, size: int, hop: int) -> Iterator[Spectrum]:
+def analyze_chunks(
+    audio: Tensor, size: int, hop: int, advance_bins: int
+) -> Iterator[Spectrum]:
     """What :func:`analyze` gives, as chunks of frames that fit a processor's caches."""
     number = audio.shape[-1] // hop
     padded = centered(audio, size, hop)
-    phase_advance = center_phase_advance(size // 2 + 1, size, hop, audio.device)
+    phase_advance = center_phase_advance(advance_bins, size, hop, audio.device)
     cosine, sine = phase_advance.real.contiguous(), phase_advance.imag.contiguous()
     step = frames_per_chunk(audio.device, len(audio))
-    last = audio.new_zeros(2, len(audio), 1, size // 2 + 1)
+    last = audio.new_zeros(2, len(audio), 1, advance_bins)
     for begin in range(0, number, step):
         end = min(begin + step, number)
         spectrum = frame_spectra(padded[:, begin * hop : (end - 1) * hop + size], size, hop)
         # separate real and imaginary parts are many times faster than complex numbers
         parts = torch.view_as_real(spectrum).movedim(-1, 0).contiguous()
         magnitude = complex_abs(parts)
-        unit = parts / (magnitude + 1e-9)
+        unit = parts[..., :advance_bins] / (magnitude[..., :advance_bins] + 1e-9)
         (x, y), (u, v) = unit, torch.cat([last, unit[:, :, :-1]], dim=2)
         last = unit[:, :, -1:]
         along, across = x * u + y * v, y * u - x * v

@@ -23,7 +23,7 @@ from audiomask.training.task import Task
 #: seconds of an excerpt; number of crops from it; seconds of each crop
 EXCERPT_SECONDS, CROPS, _CROP_SECONDS = 3.0, 2, 0.75
 #: excerpts whose crops a VQ-VAE is initialized from
-EXAMPLES = 64
+EXAMPLES = 128
 
 
 class VQVAETask(Task):

@@ -20,7 +20,7 @@ def louder(spectrum: Spectrum, tens: float) -> Spectrum:
 
 
 def test_nothing_is_lost_of_the_same_sound() -> None:
-    spectrum = analyze(noise(), 2048, 512)
+    spectrum = analyze(noise(), 2048, 512, 1025)
     losses = spectral_loss(spectrum, spectrum, 44_100)
     assert losses.keys() == {"bins", "mel", "convergence", "advance"}
     assert all(float(value) == 0 for value in losses.values())
@@ -28,7 +28,7 @@ def test_nothing_is_lost_of_the_same_sound() -> None:
 
 def test_a_gain_by_hand() -> None:
     # ten times as loud is one in log10 everywhere, and sqrt(10) - 1 of the target too much
-    spectrum = analyze(noise(), 2048, 512)
+    spectrum = analyze(noise(), 2048, 512, 1025)
     losses = spectral_loss(spectrum, louder(spectrum, 1), 44_100)
     assert float(losses["bins"]) == pytest.approx(1, abs=1e-4)
     assert float(losses["mel"]) == pytest.approx(1, abs=1e-4)
@@ -37,8 +37,8 @@ def test_a_gain_by_hand() -> None:
 
 
 def test_silence_against_sound_by_brute_force() -> None:
-    spectrum = analyze(noise(), 2048, 512)
-    silence = analyze(torch.zeros(2, 32 * 512), 2048, 512)
+    spectrum = analyze(noise(), 2048, 512, 1025)
+    silence = analyze(torch.zeros(2, 32 * 512), 2048, 512, 1025)
     losses = spectral_loss(spectrum, silence, 44_100)
     magnitude, mel = spectrum.magnitude(), 0.0
     for bands in MEL_BANDS:
@@ -85,7 +85,7 @@ def test_weights_lean_to_low_bins_and_are_one_on_average() -> None:
 
 
 def test_silence_has_a_finite_gradient() -> None:
-    silence = analyze(torch.zeros(1, 8 * 512), 2048, 512)
+    silence = analyze(torch.zeros(1, 8 * 512), 2048, 512, 1025)
     guess = silence.log_magnitude.clone().requires_grad_()
     losses = spectral_loss(silence, Spectrum(guess, silence.advance), 44_100)
     torch.autograd.backward(torch.stack(list(losses.values())).sum())

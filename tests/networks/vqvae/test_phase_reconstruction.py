@@ -30,7 +30,7 @@ def tone(frames: int, *pitches: float) -> Tensor:
 
 def described(audio: Tensor) -> tuple[Tensor, Tensor]:
     """Magnitudes [B, F, bins] and turns [2, B, F, bins] of audio."""
-    spectrum = analyze(audio, SIZE, HOP)
+    spectrum = analyze(audio, SIZE, HOP, SIZE // 2 + 1)
     return spectrum.magnitude(), spectrum.phase_advance(SIZE, HOP)
 
 

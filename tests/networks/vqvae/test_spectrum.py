@@ -17,11 +17,12 @@ from audiomask.networks.vqvae.spectrum import (
 )
 
 SIZE, HOP, RATE = 2048, 512, 44_100
+BINS = SIZE // 2 + 1
 
 
 def test_magnitudes_are_those_of_the_stft() -> None:
     audio = 0.1 * torch.randn(2, 20 * HOP)
-    spectrum = analyze(audio, SIZE, HOP)
+    spectrum = analyze(audio, SIZE, HOP, BINS)
     assert spectrum.log_magnitude.shape == (2, 20, SIZE // 2 + 1)
     assert spectrum.advance.shape == (2, 2, 20, SIZE // 2 + 1)
     assert torch.allclose(spectrum.magnitude(), stft(audio, SIZE, HOP).abs().mT, atol=1e-5)
@@ -29,7 +30,7 @@ def test_magnitudes_are_those_of_the_stft() -> None:
 
 @pytest.mark.parametrize("pitch", [440.0, 1000.0, 5003.0])
 def test_the_advance_of_a_partial_is_its_distance_from_the_bin(pitch: float) -> None:
-    spectrum = analyze(tone(pitch, 30 * HOP)[None], SIZE, HOP)
+    spectrum = analyze(tone(pitch, 30 * HOP)[None], SIZE, HOP, BINS)
     place = pitch * SIZE / RATE
     peak = round(place)
     assert int(spectrum.log_magnitude[0, 15].argmax()) == peak
@@ -40,7 +41,15 @@ def test_the_advance_of_a_partial_is_its_distance_from_the_bin(pitch: float) -> 
 
 
 def test_nothing_is_known_of_the_first_advance() -> None:
-    assert not analyze(torch.randn(1, 4 * HOP), SIZE, HOP).advance[:, :, 0].any()
+    assert not analyze(torch.randn(1, 4 * HOP), SIZE, HOP, BINS).advance[:, :, 0].any()
+
+
+def test_fewer_advances_are_the_lowest() -> None:
+    audio = torch.randn(2, 6 * HOP)
+    whole, few = analyze(audio, SIZE, HOP, BINS), analyze(audio, SIZE, HOP, 20)
+    assert torch.equal(few.log_magnitude, whole.log_magnitude)
+    assert torch.allclose(few.advance, whole.advance[..., :20], atol=1e-6)
+    assert few.phase_advance(SIZE, HOP).shape == (2, 2, 6, 20)
 
 
 def test_a_bins_centre_turns_as_often_as_it_says() -> None:
@@ -55,11 +64,11 @@ def test_wild_numbers_of_an_untrained_network_make_finite_sound() -> None:
 
 def test_consecutive_parts_are_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     audio = 0.1 * torch.randn(2, 23 * HOP)
-    whole = analyze(audio, SIZE, HOP)
+    whole = analyze(audio, SIZE, HOP, BINS)
     monkeypatch.setattr(module, "frames_per_chunk", lambda device, rows: 5)
-    parts = list(module.analyze_chunks(audio, SIZE, HOP))
+    parts = list(module.analyze_chunks(audio, SIZE, HOP, BINS))
     assert [part.log_magnitude.shape[1] for part in parts] == [5, 5, 5, 5, 3]
-    found = analyze(audio, SIZE, HOP)
+    found = analyze(audio, SIZE, HOP, BINS)
     assert torch.allclose(found.log_magnitude, whole.log_magnitude, atol=1e-5)
     assert torch.allclose(found.advance, whole.advance, atol=1e-5)
 
