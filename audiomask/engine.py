@@ -58,7 +58,8 @@ class Engine:
         device: str = "auto",
         threads: int | None = None,
     ) -> None:
-        self.device, self._threads = choose_device(device), threads
+        self.device = choose_device(device)
+        self._asked = (model, device, threads)
         if threads is not None:
             torch.set_num_threads(threads)
         self.library = CheckpointLibrary(bundled_folder() if model is None else Path(model))
@@ -70,9 +71,12 @@ class Engine:
         """An engine, under the name that other libraries have for its constructor."""
         return cls(model, **settings)
 
-    def __reduce__(self) -> tuple[type[Engine], tuple[Path, str, int | None]]:
-        """An engine that another process makes anew reads its checkpoints itself."""
-        return type(self), (self.library.folder, str(self.device), self._threads)
+    def __reduce__(self) -> tuple[type[Engine], tuple[Path | str | None, str, int | None]]:
+        """An engine that another process makes anew reads its checkpoints itself.
+
+        On another machine, too: its bundled checkpoints, its device where that is "auto".
+        """
+        return type(self), self._asked
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -46,6 +46,10 @@ class DeviceError(AudiomaskError):
     """A GPU failed or was removed: nothing more can be computed on it."""
 
 
+class ClusterError(AudiomaskError):
+    """A cluster cannot be reached, or none of its workers is left."""
+
+
 class DeviceMemoryError(AudiomaskError):
     """A device has too little memory, even for the smallest batch."""
 

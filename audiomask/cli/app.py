@@ -20,7 +20,7 @@ from audiomask.cli.exits import (
 from audiomask.cli.help_panels import PanelledCommand
 from audiomask.cli.infill import infill
 from audiomask.cli.info import info
-from audiomask.cli.options import command
+from audiomask.cli.options import RAY_ADDRESS, command
 from audiomask.cli.separate import separate
 from audiomask.cli.shrink import shrink
 from audiomask.cli.signals import Listener
@@ -40,10 +40,12 @@ app.command()(command()(tokenize))
 app.command()(command()(detokenize))
 app.command()(command()(infill))
 app.command()(command()(separate))
-app.command(cls=PanelledCommand)(command("jobs", "overwrite", "skip_existing")(evaluate))
-app.command(cls=PanelledCommand)(command("model", "jobs", "overwrite", "skip_existing")(train))
-app.command()(command("model", "device", "threads", "jobs", "skip_existing")(shrink))
-app.command()(command("jobs", "overwrite", "skip_existing")(info))
+app.command(cls=PanelledCommand)(command("jobs", "ray", "overwrite", "skip_existing")(evaluate))
+app.command(cls=PanelledCommand)(
+    command("model", "jobs", "ray", "overwrite", "skip_existing")(train)
+)
+app.command()(command("model", "device", "threads", "jobs", "ray", "skip_existing")(shrink))
+app.command()(command("jobs", "ray", "overwrite", "skip_existing")(info))
 
 
 def _show_version(wanted: bool) -> None:
@@ -91,10 +93,20 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     leave(status)
 
 
+def _with_ray_address(arguments: list[str]) -> list[str]:
+    """The arguments, with ``--ray=auto`` for a ``--ray`` that no address follows."""
+    return [
+        "--ray=auto" if word == "--ray" and not RAY_ADDRESS.fullmatch(after) else word
+        for word, after in zip(arguments, [*arguments[1:], ""], strict=True)
+    ]
+
+
 def _run(arguments: list[str]) -> int:
     """The exit status of a command line."""
     try:
-        status = app(args=arguments, prog_name="audiomask", standalone_mode=False)
+        status = app(
+            args=_with_ray_address(arguments), prog_name="audiomask", standalone_mode=False
+        )
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
+from audiomask.cli.addresses import name_addresses
 from audiomask.runtime.console import printable, progress_bars
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class _LevelFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         named = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        return printable(f"audiomask: {named}{super().format(record)}")
+        return printable(name_addresses(f"audiomask: {named}{super().format(record)}"))
 
 
 def set_up_messages(quiet: bool, verbose: bool, debug: bool) -> None:

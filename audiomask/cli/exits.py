@@ -7,6 +7,7 @@ import traceback
 from typing import NoReturn
 
 from audiomask.audio.atomic import remove_unfinished
+from audiomask.cli.addresses import name_addresses
 from audiomask.cli.signals import raise_if_signaled
 from audiomask.cli.workers import any_left_behind
 from audiomask.errors import AudiomaskError
@@ -26,6 +27,10 @@ def status_of(error: BaseException, debug: bool) -> int:
 
 def describe(error: BaseException) -> str:
     """The error as one line for the user."""
+    return name_addresses(_describe(error))
+
+
+def _describe(error: BaseException) -> str:
     if isinstance(error, AudiomaskError):
         return printable(str(error))
     if isinstance(error, OSError) and error.strerror:

@@ -37,6 +37,7 @@ class GapReport(JobReport):
 
     command = "infill"
     keys = frozenset({"output", "filled"})
+    carried = ("other",)
     #: the other recording that passages may come from
     other = ""
 

@@ -175,7 +175,7 @@ class GapOptions:
         return [gap if gap.channels else Gap(gap.start, gap.stop, channels) for gap in named]
 
 
-class GapTable:
+class GapTable(Gatherer):
     """A table of the gaps of all files, for stderr: where they are, and how they are filled.
 
     Args:
@@ -188,8 +188,10 @@ class GapTable:
         "from (s)", "distance", "correlation", "level (dB)",
     )  # fmt: skip
 
+    carried = ("other",)
+
     def __init__(self, labels: Iterable[str], other: str = "") -> None:
-        self._other = other
+        self.other = other
         self._rows: dict[str, list[tuple[str, ...]]] = {label: [] for label in labels}
 
     def add(
@@ -203,7 +205,7 @@ class GapTable:
             found: the gaps.
             before: samples before its beginning from which on they count.
         """
-        rate, rows = source.sample_rate, self._rows[label]
+        rate, rows = source.sample_rate, list[tuple[str, ...]]()
         for one in sorted(found, key=lambda one: one.gap):
             gap = one.gap
             start, stop = (gap.start - before) / rate, (gap.stop - before) / rate
@@ -215,12 +217,17 @@ class GapTable:
             if one.passage is not None:
                 own = one.passage.start - before
                 place = f"{(one.passage.start if one.passage.foreign else own) / rate:.6f}"
-                place = f"{self._other}: {place}" if one.passage.foreign else place
+                place = f"{self.other}: {place}" if one.passage.foreign else place
                 match = (place, f"{one.passage.distance:.3f}", f"{one.passage.correlation:.3f}")
             level = "" if math.isnan(one.level) else f"{one.level:+.1f}"
             rows.append((label, *times, where, one.kind, method, *match, level))
         if not rows:
             rows.append((label, "no gaps", *[""] * (len(self._HEADER) - 2)))
+        self.gather(label, rows)
+
+    def gather(self, label: str, rows: Sequence[tuple[str, ...]]) -> None:
+        """Add the rows of the recording of a name."""
+        self._rows[label] = list(rows)
 
     def show(self) -> None:
         """Print it, without columns that are empty, unless it is empty itself."""

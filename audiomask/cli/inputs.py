@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from audiomask.audio.names import ending_counts, is_audio
+from audiomask.cli.addresses import address_of, files_below, is_address, name_addresses
 from audiomask.cli.paths import local_path
 from audiomask.cli.patterns import is_pattern, matches
 from audiomask.errors import UsageError, why
@@ -32,7 +34,7 @@ class Input:
     @property
     def label(self) -> str:
         """Its name in messages."""
-        return "standard input" if self.source == "-" else str(self.source)
+        return "standard input" if self.source == "-" else name_addresses(str(self.source))
 
 
 @dataclass(frozen=True)
@@ -76,26 +78,34 @@ def collect_inputs(
             found["-"] = Input("-", Path("stdin"))
             continue
         path = named_path(argument)
-        places = [path] if path.is_dir() else []
-        if is_pattern(argument) and not os.path.lexists(path):
+        away = files_below(path)
+        places = [path] if path.is_dir() and away is None else []
+        if is_address(argument):
+            root = path
+            top = Path(path.name) if len(arguments) > 1 else Path()
+        elif is_pattern(argument) and not os.path.lexists(path):
             root, places = matches(path)
             top = Path()
         else:
             root = path
             top = Path(path.resolve().name) if len(arguments) > 1 else Path()
-        if not places:
-            found.setdefault(_identity(path), Input(path, Path(path.name)))
+        if not places and away is None:
+            found.setdefault(_identity(path), Input(path, Path(_name_of(path))))
             continue
         folders += 1
         barred = None if output_folder is None else _identity(output_folder)
         if barred is not None and _is_below(root, barred):
             barred = None  # results go among the inputs: only names tell which they are
         met = list(dict.fromkeys(file for place in places for file in _walk(place, barred)))
+        for file in away or ():
+            hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
+            if not hidden and (barred is None or not _is_below(file, barred)):
+                met.append(file)
         files = [file for file in met if accept(file)]
         if audio:
             passed += [file for file in met if file not in set(files) and not _is_result(file)]
         if not files:
-            kind = "in the folder" if path.is_dir() else "match"
+            kind = "in the folder" if path.is_dir() or away is not None else "match"
             raise UsageError(f"no fitting files {kind} {path}")
         for file in files:
             found.setdefault(_identity(file), Input(file, top / file.relative_to(root)))
@@ -108,9 +118,9 @@ def collect_inputs(
 def named_path(argument: str) -> Path:
     """The path that an argument names; ``./-`` is a file of that name, not standard input.
 
-    Raises UsageError for an address.
+    That of an address is its stand-in.
     """
-    path = Path(local_path(argument))
+    path = Path(local_path(argument, addresses=True))
     return Path.cwd() / path if str(path) == "-" and argument != "-" else path
 
 
@@ -122,6 +132,12 @@ def output_folder(output: str | None) -> Path | None:
 def _is_result(path: Path) -> bool:
     """Whether a name is that of a result written beside its input."""
     return path.name.lower().endswith(_RESULTS[:2]) or path.stem.lower().endswith(_RESULTS[2])
+
+
+def _name_of(path: Path) -> str:
+    """The name of an input, that of a web address without its query."""
+    address = address_of(path)
+    return Path(urlsplit(address).path).name if address is not None else path.name
 
 
 def _identity(path: Path) -> str:

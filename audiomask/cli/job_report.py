@@ -10,6 +10,8 @@ from typing import BinaryIO, ClassVar, Self, TypeAlias
 
 from audiomask.audio.atomic import write_error
 from audiomask.audio.names import is_audio
+from audiomask.cli.addresses import name_addresses
+from audiomask.cli.gathering import Gatherer
 from audiomask.cli.line_file import LineFile
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job
@@ -55,7 +57,7 @@ def check_report(
         raise UsageError(f"{path} exists: add {remedy}, or rename {option}")
 
 
-class JobReport:
+class JobReport(Gatherer):
     """The report of a run, or of several runs that continue it or divide its files.
 
     The lines of a file are appended before its outputs are renamed to their names, and replace its
@@ -120,16 +122,19 @@ class JobReport:
 
     def _add_entries(self, job: Job, entries: Sequence[_Entry]) -> None:
         """Add the lines of a file, before its outputs are renamed to their names."""
-        self._write(job, [{"file": _name(job)} | dict(entry) for entry in entries])
+        self._write(_name(job), [{"file": _name(job)} | dict(entry) for entry in entries])
 
     def failed(self, job: Job, why: str) -> None:
         """Add the line of a file that failed, in place of its earlier lines."""
-        self._write(job, [{"file": _name(job), "error": why}])
+        self._write(_name(job), [{"file": _name(job), "error": why}])
 
-    def _write(self, job: Job, entries: Sequence[_Entry]) -> None:
-        lines = [json.dumps(entry) for entry in entries]
+    def _write(self, name: str, entries: Sequence[_Entry]) -> None:
+        self.gather(name, [name_addresses(json.dumps(entry)) for entry in entries])
+
+    def gather(self, name: str, lines: Sequence[str]) -> None:
+        """Write the lines of the file of a name."""
         if self._file is not None:
-            self._put(self._file, _name(job), lines)
+            self._put(self._file, name, lines)
         if self._stream is None:
             return
         assert self.path is not None
@@ -201,4 +206,4 @@ class JobReport:
 
 def _name(job: Job) -> str:
     """The name of a job's input in the report."""
-    return str(job.input.source)
+    return name_addresses(str(job.input.source))

@@ -3,20 +3,29 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from time import monotonic
 
+from audiomask.cli.addresses import name_addresses
 from audiomask.cli.console import Display, Meter
 from audiomask.cli.exits import describe, print_error
 from audiomask.cli.options import Common
-from audiomask.cli.outputs import Job, claim_missing
+from audiomask.cli.outputs import Job
 from audiomask.cli.signals import raise_if_signaled
+from audiomask.cli.task import Task
 from audiomask.cli.workers import StopEvent, run_all
-from audiomask.errors import AudiomaskError, CheckpointError, DeviceError, OutputExistsError
+from audiomask.errors import (
+    AudiomaskError,
+    CheckpointError,
+    ClusterError,
+    DeviceError,
+    OutputExistsError,
+)
 from audiomask.runtime.console import print_table, printable
 
 #: errors that end the command, as every other input would fail in the same way
-_FATAL_ERRORS = (CheckpointError, DeviceError, BrokenPipeError)
+_FATAL_ERRORS = (CheckpointError, ClusterError, DeviceError, BrokenPipeError)
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +86,8 @@ def run_jobs(
     it (:func:`audiomask.cli.outputs.claim_missing`), and passes over those that others have
     claimed. At the end it tries these again, as the other process may have been killed.
 
+    With ``ray`` the work is done by the workers of a cluster, which get a copy of ``work``.
+
     Args:
         jobs: in the order in which they are begun.
         common: whether existing outputs are skipped, replaced, or an error; how many jobs are done
@@ -92,18 +103,16 @@ def run_jobs(
         job = jobs[number]
         meter = Meter(display, stop.check)
         try:
-            with claim_missing(job, common) as missing:
-                if missing is None and not last:
-                    held.append(number)
-                    return
-                doing = missing is not None and bool(missing.outputs or not job.outputs)
-                if missing is not None and doing:
-                    began = monotonic()
-                    work(missing, meter)
-                    meter.stop()  # before the line about it
-                    _report_done(missing, summary, meter.seconds, monotonic() - began)
-            if not doing:
-                _report_undone(job, summary, exists=missing is not None and not last)
+            began = monotonic()
+            done = perform(job, meter)
+            meter.stop()  # before the line about it
+            if done is None and not last:
+                held.append(number)
+                return
+            if done is not None and (done.outputs or not job.outputs):
+                _report_done(done, summary, meter.seconds, monotonic() - began)
+            else:
+                _report_undone(job, summary, exists=done is not None and not last)
         except _FATAL_ERRORS:
             raise
         except Exception as error:
@@ -125,16 +134,25 @@ def run_jobs(
             meter.stop()
         display.count()
 
-    with Display(common.quiet, len(jobs)) as display:
+    with ExitStack() as stack:
+        display = stack.enter_context(Display(common.quiet, len(jobs)))
+        perform: Callable[[Job, Meter], Job | None] = Task(work, common)
+        parallel = common.jobs
+        if common.ray is not None:
+            from audiomask.cli.cluster import Cluster
+
+            cluster = stack.enter_context(Cluster(Task(work, common), common, jobs))
+            perform, parallel = cluster.perform, cluster.size
         for last in (False, True):
             numbers = sorted(held) if last else range(len(jobs))
             stop = StopEvent()
-            if min(common.jobs, len(numbers)) < 2:
+            threads = min(parallel, len(numbers))
+            if threads < 2 and (common.ray is None or not numbers):
                 for number in numbers:
                     do(number, stop, last)
             else:
                 from_stdin = [number for number in numbers if jobs[number].input.source == "-"]
-                run_all(numbers, partial(do, stop=stop, last=last), common.jobs, from_stdin, stop)
+                run_all(numbers, partial(do, stop=stop, last=last), threads, from_stdin, stop)
     return summary.show(summed_up=any(job.outputs for job in jobs))
 
 
@@ -173,7 +191,7 @@ def _report_undone(job: Job, summary: _RunSummary, exists: bool) -> None:
 
 def _with_label(error: Exception, label: str) -> Exception:
     """The error, with the input's name before a message that lacks it."""
-    if isinstance(error, AudiomaskError) and label not in str(error):
+    if isinstance(error, AudiomaskError) and label not in name_addresses(str(error)):
         named = type(error)(f"{label}: {error}")
         named.__cause__ = error
         return named

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: a cluster's address
+RAY_ADDRESS = re.compile(r"auto|local|(\[[0-9a-fA-F:]+\]|[\w.-]+):\d+")
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
@@ -50,6 +52,15 @@ class Common:
             help="Files at once; cores are shared, --threads is for each.",
         ),
     ] = 1
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="[ADDRESS]",
+            help="Do files on a Ray cluster: auto (default), local or HOST:PORT; --jobs is for "
+            "each node, and a GPU does one.",
+        ),
+    ] = None
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = (
         False
     )
@@ -70,6 +81,10 @@ class Common:
             raise UsageError("--quiet and --verbose exclude each other")
         if not _DEVICE.fullmatch(self.device):
             raise UsageError(f"--device is auto, cpu, cuda or cuda:N, not '{self.device}'")
+        if self.ray is not None and not RAY_ADDRESS.fullmatch(self.ray):
+            raise UsageError(f"--ray is auto, local or HOST:PORT, not '{self.ray}'")
+        if self.ray is not None and self.device.startswith("cuda:"):
+            raise UsageError("--ray gives each worker a GPU: use --device cuda, auto or cpu")
 
     def open_engine(self) -> "Engine":
         """The engine that the options choose; imports torch."""
@@ -77,7 +92,7 @@ class Common:
         from audiomask.runtime.device import describe_device, share_of_threads
 
         threads = self.threads
-        if threads is None and self.jobs > 1:
+        if threads is None and self.jobs > 1 and self.ray is None:
             # even for fewer files than jobs: the last bits of results depend on the thread count
             threads = share_of_threads(self.jobs)
         engine = Engine(self.model, self.device, threads)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from audiomask.cli.addresses import check_writable, exists_there, is_folder
 from audiomask.cli.inputs import Input, Inputs, Location, named_path
 from audiomask.cli.options import Common
 from audiomask.errors import UsageError
@@ -53,6 +54,7 @@ def check_outputs(jobs: Sequence[Job], common: Common) -> None:
         for place in job.outputs.values():
             if place == "-":
                 continue
+            check_writable(place)
             if not sources.isdisjoint(_keys(place)):
                 raise UsageError(f"the output {place} is an input: choose another with -o")
             real = os.path.realpath(place)
@@ -104,9 +106,9 @@ def claim_missing(job: Job, common: Common) -> Iterator[Job | None]:
 
     from audiomask.audio.atomic import claim_outputs, remove_leftover
 
-    missing = _without_existing(job)
+    missing = without_existing(job)
     with claim_outputs(place for place in missing.outputs.values() if place != "-") as free:
-        missing = _without_existing(missing)  # another may have finished before they were locked
+        missing = without_existing(missing)  # another may have finished before they were locked
         yield missing if free else None
     if free and not missing.outputs:
         for place in job.outputs.values():
@@ -123,7 +125,7 @@ def to_stdout(text: bool = False) -> Location:
     return "-"
 
 
-def _without_existing(job: Job) -> Job:
+def without_existing(job: Job) -> Job:
     """The job with only those outputs that do not exist yet."""
     missing = {
         name: place for name, place in job.outputs.items() if place == "-" or not _is_taken(place)
@@ -133,7 +135,7 @@ def _without_existing(job: Job) -> Job:
 
 def _is_taken(place: Path) -> bool:
     """Whether writing there would replace something, unlike to a device or a named pipe."""
-    return place.is_file() or place.is_dir()
+    return place.is_file() or place.is_dir() or exists_there(place)
 
 
 def _keys(path: Path) -> set[object]:
@@ -182,7 +184,7 @@ def _place(
     if output is None:
         return to_stdout(text) if item.source == "-" else rename(item.source)
     folder = named_path(output)
-    if inputs.several or folder.is_dir() or output.endswith(("/", os.sep)):
+    if inputs.several or output.endswith(("/", os.sep)) or is_folder(folder):
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"-o {output} is a file: several inputs need a folder")
         return folder / rename(item.relative)

@@ -6,21 +6,28 @@ from pathlib import Path
 from typing import Any
 from urllib.request import url2pathname
 
+from audiomask.cli.addresses import is_address, stand_in
 from audiomask.errors import UsageError
 
 #: the beginning of an address; pathlib removes one of its slashes
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):/", re.IGNORECASE)
 
 
-def local_path(text: str) -> str:
+def local_path(text: str, addresses: bool = False) -> str:
     """The file or folder that a name stands for.
 
     A leading ``~`` is the home folder, as no shell expands it after ``--output=``. ``file:///a`` is
     ``/a``. An existing file of exactly this name goes first.
 
+    Args:
+        text: the name.
+        addresses: whether it may be an address on the network: its stand-in is returned.
+
     Raises:
-        UsageError: it is an address on the network.
+        UsageError: it is an address on the network, and may not be.
     """
+    if addresses and is_address(text):
+        return str(stand_in(text))
     if text.startswith("~"):
         return os.path.expanduser(text)  # unchanged where there is no such user
     scheme = _SCHEME.match(text)

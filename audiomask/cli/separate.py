@@ -112,7 +112,7 @@ def separate(
     the other.
     """
     wanted = subtype_name(subtype)
-    output = local_path(output)
+    output = local_path(output, addresses=True)
     check_page(page, output)
     check_folder(output, inputs)
     if minus and "all" in minus:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from audiomask.cli.addresses import address_of
 from audiomask.cli.inputs import Input, Inputs, Location, named_path
 from audiomask.cli.outputs import Job, to_stdout
 from audiomask.cli.page_file import PAGE, sounds
@@ -153,6 +154,12 @@ def check_folder(output: str, inputs: Sequence[str]) -> None:
     if not output:
         raise UsageError("-o is empty: name a folder")
     if output == "-":
+        return
+    if address_of(folder) is not None:
+        if folder in map(named_path, inputs):
+            raise UsageError(
+                f"-o {output}: the next run would separate these stems; choose another folder"
+            )
         return
     if folder.is_dir():
         # stems have the suffixes of songs

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 _left_behind: list[Future[None]] = []
 
 
-class _Stopped(BaseException):
+class Stopped(BaseException):
     """Ends the work on a file because the whole command ends; the file has not failed."""
 
 
@@ -35,7 +35,7 @@ class StopEvent(threading.Event):
     def check(self) -> None:
         """Raise Stopped if it is set; to be called between blocks of work."""
         if self.is_set():
-            raise _Stopped
+            raise Stopped
 
 
 def run_all(
@@ -77,13 +77,13 @@ def run_all(
         pending = set(futures)
         while pending and not stop.is_set():
             pending = wait(pending, _POLL, FIRST_EXCEPTION).not_done
-    except _Stopped:
+    except Stopped:
         pass
     finally:
         _end(pool, futures, stop)
     for future in futures:
         error = future.exception() if future.done() and not future.cancelled() else None
-        if error is not None and not isinstance(error, _Stopped):
+        if error is not None and not isinstance(error, Stopped):
             raise error
 
 
