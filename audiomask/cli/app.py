@@ -40,12 +40,11 @@ app.command()(command()(tokenize))
 app.command()(command()(detokenize))
 app.command()(command()(infill))
 app.command()(command()(separate))
-app.command(cls=PanelledCommand)(command("jobs", "ray", "overwrite", "skip_existing")(evaluate))
-app.command(cls=PanelledCommand)(
-    command("model", "jobs", "ray", "overwrite", "skip_existing")(train)
-)
-app.command()(command("model", "device", "threads", "jobs", "ray", "skip_existing")(shrink))
-app.command()(command("jobs", "ray", "overwrite", "skip_existing")(info))
+_ALONE = ("jobs", "ray", "skip_existing")  # of commands that do no files
+app.command(cls=PanelledCommand)(command(*_ALONE, "overwrite")(evaluate))
+app.command(cls=PanelledCommand)(command(*_ALONE, "overwrite", "model")(train))
+app.command()(command(*_ALONE, "model", "device", "threads")(shrink))
+app.command()(command(*_ALONE, "overwrite")(info))
 
 
 def _show_version(wanted: bool) -> None:
@@ -104,9 +103,8 @@ def _with_ray_address(arguments: list[str]) -> list[str]:
 def _run(arguments: list[str]) -> int:
     """The exit status of a command line."""
     try:
-        status = app(
-            args=_with_ray_address(arguments), prog_name="audiomask", standalone_mode=False
-        )
+        arguments = _with_ray_address(arguments)
+        status = app(args=arguments, prog_name="audiomask", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:

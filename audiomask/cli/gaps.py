@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from audiomask.cli.gathering import Gatherer
 from audiomask.errors import UsageError
 from audiomask.infill.gaps import (
     MAX_GAP,

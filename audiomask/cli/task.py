@@ -1,7 +1,7 @@
 """What is done with every job, by this process or by a worker on another machine."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class Task:
         Returns:
             The job with the outputs that were made; None where another process works on it.
         """
-        claimed = claim_missing(job, self.common)
+        claimed: AbstractContextManager[Job | None] = claim_missing(job, self.common)
         if again:  # the dead worker's claim may last on
             claimed = nullcontext(job if self.common.overwrite else without_existing(job))
         with claimed as missing:
