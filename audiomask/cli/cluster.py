@@ -10,6 +10,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from signal import getsignal, signal
@@ -95,12 +96,13 @@ class Cluster:
 
     def __enter__(self) -> Self:
         assert self._common.ray is not None
-        self._ray = _connect(self._common.ray)
-        try:
+        with ExitStack() as stack:
+            # no data goes there, and Ray writes its nodes' ends to it
+            stack.enter_context(redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
+            self._ray = _connect(self._common.ray)
+            stack.callback(self._leave)
             self._begin_workers()
-        except BaseException:
-            self._ray.shutdown()
-            raise
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
@@ -109,6 +111,10 @@ class Cluster:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._stack.close()
+
+    def _leave(self) -> None:
+        """Leave the cluster, which ends the workers."""
         until = monotonic() + _PATIENCE
         while True:  # a signal is raised again every second
             try:
@@ -117,7 +123,7 @@ class Cluster:
                 if leaving:
                     left = max(until - monotonic(), 0)
                     self._ray.wait(leaving, num_returns=len(leaving), timeout=left)
-                self._ray.shutdown()  # ends the workers
+                self._ray.shutdown()
                 return
             except (KeyboardInterrupt, SystemExit):
                 continue
@@ -144,12 +150,13 @@ class Cluster:
         again = False
         for _ in range(_ATTEMPTS):
             actor = self._take(meter.check)
+            logger.debug("%s: handed to %s", job.input.label, actor.node)
             try:
                 done = self._hand(actor, job, again, meter)
             except _WorkerDiedError as died:
                 again = again or died.begun
                 meter.stop()
-                logger.warning("%s: its worker on %s died", job.input.label, actor.node)
+                logger.warning("%s: its worker on %s died; it is done by another", job.input.label, actor.node)
                 self._release(actor, died=True)
             except BaseException:
                 self._release(actor)
@@ -231,7 +238,8 @@ class Cluster:
                 self._ray.get(actor.ready)
                 self._free.append(actor)
             except self._ray.exceptions.RayError as error:
-                reason = _reason(error)
+                gone = isinstance(error, self._ray.exceptions.ActorUnschedulableError)
+                reason = "the node is gone" if gone else _reason(error)
                 self._lost = f" ({actor.node}: {reason})"
                 logger.warning("--ray: no worker on %s: %s", actor.node, reason)
 
@@ -271,7 +279,7 @@ class Cluster:
             return done
         except ray.exceptions.RayTaskError as error:
             raise error.cause from error
-        except (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError) as error:
+        except ray.exceptions.RayError as error:  # of the worker, its node, or what they held
             raise _WorkerDiedError(begun) from error
 
 
