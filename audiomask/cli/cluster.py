@@ -7,31 +7,30 @@ job whose worker dies is handed to another one.
 
 import logging
 import os
-import socket
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from signal import getsignal, signal
 from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, Self
 
 import audiomask
 from audiomask.cli.addresses import address_of, stand_in_folder
+from audiomask.cli.cluster_connection import connect, reason_of
 from audiomask.cli.cluster_worker import Event, Worker
 from audiomask.cli.console import Meter
 from audiomask.cli.gathering import receive
 from audiomask.cli.options import Common
-from audiomask.cli.outputs import Job
+from audiomask.cli.outputs import Job, check_existing
 from audiomask.cli.task import Task
-from audiomask.errors import AudiomaskError, ClusterError, UsageError, why
+from audiomask.errors import AudiomaskError, ClusterError, UsageError
 from audiomask.runtime.dependencies import optional
-from audiomask.runtime.termination import termination_signals
 
 logger = logging.getLogger(__name__)
 
+_DIED = "%s: its worker on %s died; another does it"
 #: times that a job is begun at most
 _ATTEMPTS = 3
 #: times that Ray starts a worker again whose process ended while its node lives
@@ -42,8 +41,6 @@ _POLL = 0.2
 _PATIENCE = 3.0
 #: seconds until a message says that no worker has begun
 _SLOW = 30.0
-#: seconds in which a cluster must answer
-_ANSWER = 5.0
 
 
 @dataclass(eq=False)
@@ -99,7 +96,7 @@ class Cluster:
         with ExitStack() as stack:
             # no data goes there, and Ray writes its nodes' ends to it
             stack.enter_context(redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
-            self._ray = _connect(self._common.ray)
+            self._ray = connect(self._common.ray)
             stack.callback(self._leave)
             self._begin_workers()
             self._stack = stack.pop_all()
@@ -118,9 +115,7 @@ class Cluster:
         until = monotonic() + _PATIENCE
         while True:  # a signal is raised again every second
             try:
-                leaving = [actor.handle.leave.remote() for actor in self._free]
-                self._free = []
-                if leaving:
+                if leaving := [actor.handle.leave.remote() for actor in self._free]:
                     left = max(until - monotonic(), 0)
                     self._ray.wait(leaving, num_returns=len(leaving), timeout=left)
                 self._ray.shutdown()
@@ -145,18 +140,20 @@ class Cluster:
 
         Raises:
             ClusterError: no worker is left.
-            AudiomaskError: every worker died that had this job, or the work failed.
+            AudiomaskError: the work failed, or every worker died that had this job.
         """
+        if not self._common.skip_existing:
+            check_existing(job, self._common)  # what exists later is of this job
         again = False
         for _ in range(_ATTEMPTS):
             actor = self._take(meter.check)
             logger.debug("%s: handed to %s", job.input.label, actor.node)
             try:
                 done = self._hand(actor, job, again, meter)
-            except _WorkerDiedError as died:
-                again = again or died.begun
+            except _WorkerDiedError:
+                again = True
                 meter.stop()
-                logger.warning("%s: its worker on %s died; it is done by another", job.input.label, actor.node)
+                logger.warning(_DIED, job.input.label, actor.node)
                 self._release(actor, died=True)
             except BaseException:
                 self._release(actor)
@@ -239,7 +236,7 @@ class Cluster:
                 self._free.append(actor)
             except self._ray.exceptions.RayError as error:
                 gone = isinstance(error, self._ray.exceptions.ActorUnschedulableError)
-                reason = "the node is gone" if gone else _reason(error)
+                reason = "the node is gone" if gone else reason_of(error)
                 self._lost = f" ({actor.node}: {reason})"
                 logger.warning("--ray: no worker on %s: %s", actor.node, reason)
 
@@ -254,7 +251,7 @@ class Cluster:
 
     def _hand(self, actor: _Actor, job: Job, again: bool, meter: Meter) -> Job | None:
         """Have this worker do a job, and apply what it tells."""
-        ray, begun = self._ray, False
+        ray = self._ray
         actor.serial += 1
         try:
             result = actor.handle.do.remote(actor.serial, job, again)
@@ -266,7 +263,6 @@ class Cluster:
                         meter.check()
                     events, going = ray.get(heard)
                     for event in events:
-                        begun = True
                         _apply(event, meter)
                     meter.check()
             except ray.exceptions.RayError:
@@ -280,15 +276,11 @@ class Cluster:
         except ray.exceptions.RayTaskError as error:
             raise error.cause from error
         except ray.exceptions.RayError as error:  # of the worker, its node, or what they held
-            raise _WorkerDiedError(begun) from error
+            raise _WorkerDiedError from error
 
 
 class _WorkerDiedError(Exception):
-    """A worker has died; ``begun`` says whether it had told of its job before."""
-
-    def __init__(self, begun: bool) -> None:
-        super().__init__()
-        self.begun = begun
+    """A worker has died that had a job."""
 
 
 def _apply(event: Event, meter: Meter) -> None:
@@ -303,46 +295,3 @@ def _apply(event: Event, meter: Meter) -> None:
         logging.getLogger(name).log(level, "%s", message)
     else:
         receive(*what)
-
-
-def _connect(address: str) -> Any:
-    """The module ray, connected to a cluster.
-
-    Raises:
-        DependencyError: it is not installed.
-        ClusterError: there is no cluster.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
-    ray = optional("ray", "ray", "--ray")
-    host, _, port = address.rpartition(":")
-    if port.isdigit():
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
-        except OSError as error:
-            raise ClusterError(f"--ray {address}: nothing answers there: {why(error)}") from error
-    handled = {number: getsignal(number) for number in termination_signals()}
-    alone = {"include_dashboard": False} if address == "local" else {}
-    try:
-        ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **alone)
-    except Exception as error:
-        remedy = ""
-        if isinstance(error, ConnectionError) and address == "auto":
-            remedy = "; ray start --head begins one here, --ray HOST:PORT names one"
-        raise ClusterError(
-            f"--ray {address}: no cluster can be joined: {_reason(error)}{remedy}"
-        ) from error
-    finally:
-        for number, handler in handled.items():  # Ray has set its own
-            signal(number, handler)
-    return ray
-
-
-def _reason(error: Exception) -> str:
-    """Why something failed, in one line."""
-    cause = getattr(error, "cause", None)
-    if isinstance(cause, AudiomaskError):
-        return str(cause)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if len(lines) > 1 and any("Traceback" in line for line in lines):
-        return lines[-1]
-    return lines[0] if lines else type(error).__name__

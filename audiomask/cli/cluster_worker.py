@@ -107,6 +107,9 @@ class Worker:
         self._task, self._stand_ins = task, stand_ins
         self._begin_thread = thread_count_initializer()
         send_by(self._send)
+        self._send_messages(level)
+
+    def _send_messages(self, level: int) -> None:
         logger = logging.getLogger("audiomask")
         logger.handlers[:] = [_Teller(self._outbox)]
         logger.setLevel(level)
@@ -118,7 +121,7 @@ class Worker:
         Args:
             serial: its number, which grows with each call.
             job: to be done.
-            again: whether a worker died that had begun it.
+            again: whether a worker died that had it.
         """
         self._current = serial
         self._begin_thread()

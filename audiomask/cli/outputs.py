@@ -73,10 +73,10 @@ def check_outputs(jobs: Sequence[Job], common: Common) -> None:
                 f"{taken[other].input.label} apart, with different -o"
             )
     if len(jobs) == 1 and not common.skip_existing:
-        _check_existing(jobs[0], common)
+        check_existing(jobs[0], common)
 
 
-def _check_existing(job: Job, common: Common) -> None:
+def check_existing(job: Job, common: Common) -> None:
     """Raise UsageError when an output exists and may not be replaced."""
     if common.overwrite:
         return
@@ -100,7 +100,7 @@ def claim_missing(job: Job, common: Common) -> Iterator[Job | None]:
         UsageError: an output exists and may not be replaced.
     """
     if not common.skip_existing or not job.outputs:
-        _check_existing(job, common)
+        check_existing(job, common)
         yield job
         return
 

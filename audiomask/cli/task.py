@@ -29,7 +29,7 @@ class Task:
         Args:
             job: to be done.
             meter: of its progress.
-            again: whether a worker died that had begun it, and may have made some outputs.
+            again: whether a worker died that had it, and may have made some outputs.
 
         Returns:
             The job with the outputs that were made; None where another process works on it.

@@ -30,7 +30,11 @@ def ray_nodes() -> Iterator[Callable[[int], object]]:
     """``ray_nodes(2)``: a cluster of two nodes of one processor, and a head without any."""
     utils = pytest.importorskip("ray.cluster_utils", reason="ray is not installed")
     begun = []
-    small = {"object_store_memory": 80 * 2**20, "include_dashboard": False, "include_log_monitor": False}
+    small = {
+        "object_store_memory": 80 * 2**20,
+        "include_dashboard": False,
+        "include_log_monitor": False,
+    }
     # a node that does not answer twice in a row is dead
     checks = {"health_check_period_ms": 1000, "health_check_failure_threshold": 2}
 
