@@ -198,7 +198,8 @@ class Cluster:
         actor.ready = actor.handle.ready.remote(
             audiomask.__version__,
             self._sent,
-            None if self._absolute else os.getcwd(),
+            os.getcwd(),
+            not self._absolute,
             stand_in_folder() if self._away else None,
             logging.getLogger("audiomask").level,
         )

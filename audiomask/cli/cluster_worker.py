@@ -73,15 +73,21 @@ class Worker:
         self._current = self._stopped = -1
 
     def ready(
-        self, version: str, task: Task, folder: str | None, stand_ins: Path | None, level: int
+        self,
+        version: str,
+        task: Task,
+        folder: str,
+        needed: bool,
+        stand_ins: Path | None,
+        level: int,
     ) -> None:
         """Prepare for jobs.
 
         Args:
             version: audiomask's, where the command runs.
             task: done with each job.
-            folder: the current one of the command, which relative paths begin in; None if there
-                are none.
+            folder: the current one of the command, which relative paths begin in.
+            needed: whether there are relative paths of inputs or outputs.
             stand_ins: the folder of the command's stand-ins; None if there are none.
             level: of messages.
 
@@ -93,10 +99,10 @@ class Worker:
                 f"it has audiomask {audiomask.__version__}, and this machine {version}: "
                 "install the same"
             )
-        if folder is not None:
-            try:
-                os.chdir(folder)
-            except OSError as error:
+        try:
+            os.chdir(folder)
+        except OSError as error:
+            if needed:
                 raise ClusterError(
                     f"it cannot enter {folder} ({why(error)}): share the folder, or use addresses"
                 ) from error

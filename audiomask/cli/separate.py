@@ -132,6 +132,8 @@ def separate(
     )
     found = collect_inputs(inputs, is_audio, output_folder(output))
     _check_options(method, quality, report, labels, found)
+    if labels is not None and common.ray is not None:
+        raise UsageError("--labels takes one song, and --ray is for many: use --report")
     # wrong usage is reported before torch is loaded, except for stems, which the model decides
     coded = bits_a_second(bitrate, plan.endings(plan.jobs(found)))
     if "all" not in requested:

@@ -154,7 +154,7 @@ def test_without_a_worker_the_command_ends(ray, invoke, folder, monkeypatch):
 
 def test_a_folder_that_is_not_shared_is_named():
     with pytest.raises(ClusterError, match=r"cannot enter /no/where \(No such .*: share the folde"):
-        Worker().ready(cluster.audiomask.__version__, nullcontext, "/no/where", None, 0)
+        Worker().ready(cluster.audiomask.__version__, nullcontext, "/no/where", True, None, 0)
 
 
 def test_errors_that_end_all_do(ray, invoke, folder, engine, monkeypatch):
