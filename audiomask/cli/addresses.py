@@ -42,7 +42,7 @@ class _Place(NamedTuple):
     path: str
 
 
-class _Stand:
+class StandIns:
     """Where stand-ins lie; the folder is made when it is first needed, and removed at exit."""
 
     folder: Path | None = None
@@ -50,17 +50,17 @@ class _Stand:
 
 def stand_in_folder() -> Path:
     """The folder of this run's stand-ins."""
-    if _Stand.folder is None:
+    if StandIns.folder is None:
         made = tempfile.mkdtemp(prefix="audiomask-")
         use_stand_ins(Path(os.path.realpath(made)))
-    assert _Stand.folder is not None
-    return _Stand.folder
+    assert StandIns.folder is not None
+    return StandIns.folder
 
 
 def use_stand_ins(folder: Path) -> None:
     """Have stand-ins in a folder: a worker on another machine uses the paths of its command."""
     folder.mkdir(parents=True, exist_ok=True)
-    _Stand.folder = folder
+    StandIns.folder = folder
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
@@ -91,16 +91,16 @@ def stand_in(address: str) -> Path:
 
 def address_of(path: Path) -> str | None:
     """The address that a path stands for; None for a path of this machine."""
-    if _Stand.folder is None or not path.is_relative_to(_Stand.folder):
+    if StandIns.folder is None or not path.is_relative_to(StandIns.folder):
         return None
     return name_addresses(str(path))
 
 
 def name_addresses(text: str) -> str:
     """A message with addresses in place of their stand-ins."""
-    if _Stand.folder is None:
+    if StandIns.folder is None:
         return text
-    before = re.escape(str(_Stand.folder))
+    before = re.escape(str(StandIns.folder))
     return re.sub(rf"{before}/([a-z][a-z0-9+.-]+)/", r"\1://", text)
 
 

@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     leave(status)
 
 
-def _with_ray_address(arguments: list[str]) -> list[str]:
+def with_ray_address(arguments: list[str]) -> list[str]:
     """The arguments, with ``--ray=auto`` for a ``--ray`` that no address follows."""
     return [
         "--ray=auto" if word == "--ray" and not RAY_ADDRESS.fullmatch(after) else word
@@ -103,7 +103,7 @@ def _with_ray_address(arguments: list[str]) -> list[str]:
 def _run(arguments: list[str]) -> int:
     """The exit status of a command line."""
     try:
-        arguments = _with_ray_address(arguments)
+        arguments = with_ray_address(arguments)
         status = app(args=arguments, prog_name="audiomask", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()

@@ -264,7 +264,7 @@ class Cluster:
                         meter.check()
                     events, going = ray.get(heard)
                     for event in events:
-                        _apply(event, meter)
+                        apply_event(event, meter)
                     meter.check()
             except ray.exceptions.RayError:
                 raise
@@ -284,7 +284,7 @@ class _WorkerDiedError(Exception):
     """A worker has died that had a job."""
 
 
-def _apply(event: Event, meter: Meter) -> None:
+def apply_event(event: Event, meter: Meter) -> None:
     """Do here what a worker tells."""
     kind, *what = event
     if kind == "start":

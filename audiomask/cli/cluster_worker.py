@@ -24,7 +24,7 @@ Event = tuple[Any, ...]
 """The name of an event, and what belongs to it."""
 
 
-class _Outbox:
+class Outbox:
     """Events on their way to the command, which takes them."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class Worker:
     """Does one job after another; its methods are called in several threads."""
 
     def __init__(self) -> None:
-        self._outbox = _Outbox()
+        self._outbox = Outbox()
         self._current = self._stopped = -1
 
     def ready(
@@ -132,7 +132,7 @@ class Worker:
         self._current = serial
         self._begin_thread()
         try:
-            return self._task(job, _Meter(self._outbox, self._check), again)
+            return self._task(job, FarMeter(self._outbox, self._check), again)
         except Stopped:
             return None
         finally:
@@ -160,10 +160,10 @@ class Worker:
         self._outbox.wait(self._outbox.tell("gather", number, found), self._check)
 
 
-class _Meter(Meter):
+class FarMeter(Meter):
     """Tells the command how far a job is."""
 
-    def __init__(self, outbox: _Outbox, check: Callable[[], None]) -> None:
+    def __init__(self, outbox: Outbox, check: Callable[[], None]) -> None:
         super().__init__(Display(quiet=True), check)
         self._outbox = outbox
 
@@ -179,7 +179,7 @@ class _Meter(Meter):
 class _Teller(logging.Handler):
     """Tells the command messages."""
 
-    def __init__(self, outbox: _Outbox) -> None:
+    def __init__(self, outbox: Outbox) -> None:
         super().__init__()
         self._outbox = outbox
 

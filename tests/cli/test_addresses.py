@@ -17,7 +17,7 @@ fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
 @pytest.fixture(autouse=True)
 def stand(tmp_path, monkeypatch):
     """The folder of stand-ins, of this test alone."""
-    monkeypatch.setattr(addresses._Stand, "folder", None)
+    monkeypatch.setattr(addresses.StandIns, "folder", None)
     addresses.use_stand_ins(tmp_path / "stand-ins")
     return tmp_path / "stand-ins"
 

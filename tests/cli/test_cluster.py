@@ -9,8 +9,8 @@ import pytest
 from fake_ray import ActorUnschedulableError, FakeRay, RayActorError
 
 from audiomask.cli import app, cluster, cluster_connection
-from audiomask.cli.cluster_worker import Worker, _Meter, _Outbox
-from audiomask.cli.gathering import Gatherer, _copy, receive, send_by
+from audiomask.cli.cluster_worker import FarMeter, Outbox, Worker
+from audiomask.cli.gathering import Gatherer, receive, send_by
 from audiomask.cli.workers import Stopped
 from audiomask.errors import CheckpointError, ClusterError
 
@@ -169,7 +169,7 @@ def test_errors_that_end_all_do(ray, invoke, folder, engine, monkeypatch):
 
 
 def test_an_address_may_be_left_out():
-    fill = app._with_ray_address
+    fill = app.with_ray_address
     assert fill(["--ray", "in"]) == ["--ray=auto", "in"]
     assert fill(["in", "--ray"]) == ["in", "--ray=auto"]
     for address in ("auto", "local", "10.0.0.1:6379", "head:6379", "[::1]:6379"):
@@ -219,13 +219,13 @@ def test_reasons_are_one_line():
 
 
 def test_a_worker_waits_until_what_it_gathers_is_written():
-    outbox, stop = _Outbox(), threading.Event()
+    outbox, stop = Outbox(), threading.Event()
 
     def check():
         if stop.is_set():
             raise Stopped
 
-    meter = _Meter(outbox, check)
+    meter = FarMeter(outbox, check)
     meter.start("a", 2.0)
     meter.advance(1.0)
     waits = threading.Thread(target=lambda: outbox.wait(outbox.tell("gather", 1, ()), check))
@@ -259,7 +259,6 @@ def test_copies_send_what_they_gather_to_the_original():
     original = Lines()
     original.other = "c"
     make, arguments = original.__reduce__()
-    assert make is _copy
     copy = make(*arguments)
     send_by(receive)
     copy.gather("file", ["line"])
@@ -267,5 +266,5 @@ def test_copies_send_what_they_gather_to_the_original():
 
 
 def test_messages_of_a_worker_reach_the_command(caplog):
-    cluster._apply(("log", "audiomask.x", logging.WARNING, "100 % lost"), None)
+    cluster.apply_event(("log", "audiomask.x", logging.WARNING, "100 % lost"), None)
     assert "100 % lost" in caplog.text

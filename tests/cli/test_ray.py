@@ -89,13 +89,15 @@ def test_a_killed_node_has_its_files_done_elsewhere(songs, begun, ray_nodes, tmp
 def test_ctrl_c_ends_all_and_leaves_nothing_half_written(songs, begun, ray_nodes, tmp_path):
     songs(40)
     process = begun(ray_nodes(1))
-    said = ""
+    said, sent = "", False
     for line in process.stderr:
-        if " -> " in line and not said:
+        said += line
+        if " -> " in line and not sent:
             process.send_signal(signal.SIGINT)
-            said = line
-        assert "Traceback" not in line
-    assert process.wait(timeout=60) == 130
+            sent = True
+    assert process.wait(timeout=60) == 130, said
+    assert "Traceback" not in said
+    assert process.stdout.read() == ""
     made = os.listdir(tmp_path / "out")
     assert 1 <= len(made) < 40
     assert all(name.endswith(".infilled.wav") for name in made)
