@@ -168,10 +168,12 @@ class FarMeter(Meter):
         self._outbox = outbox
 
     def start(self, label: str, seconds: float) -> None:
+        """Begin a recording, ``seconds`` long."""
         self.check()
         self._outbox.tell("start", label, seconds)
 
     def advance(self, seconds: float) -> None:
+        """Advance by ``seconds``."""
         self.check()
         self._outbox.tell("advance", seconds)
 
