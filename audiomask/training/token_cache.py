@@ -68,7 +68,8 @@ class _AllStemsEncoder:
         whole = mixtures.repeat_interleave(number, dim=0)
         rough = self.encoder.drafts(whole, named.flatten(0, 1), seeds)
         drafts = encode(vqvae, rough, levels).view(stems.shape) if len(rough) else stems[:, :0]
-        return MLMBatch(mixture, stems, sampled, self.encoder.powers(mixtures), drafts)
+        powers = self.encoder.powers(mixtures)
+        return MLMBatch(mixture, stems, sampled, powers, drafts, excerpts.has_stems)
 
 
 class TokenCache(Dataset[MLMBatch]):
@@ -223,6 +224,7 @@ def _save_item(item: MLMBatch, file: Path) -> None:
         "stems": item.stem.to(torch.int32),
         "mixture_power": item.mixture_power.to(torch.bfloat16),
         "drafts": item.draft.to(torch.int32),
+        "has_stems": item.has_stem,
     }
     write_tensors(file, {name: value.cpu().contiguous() for name, value in tensors.items()}, {})
 
@@ -241,6 +243,7 @@ def _load_item(file: Path, stem_index: Tensor) -> MLMBatch:
             stem_index,
             kept["mixture_power"].float(),
             drafts[int(stem_index)].long() if len(drafts := kept["drafts"]) else drafts.long(),
+            kept["has_stems"],
         )
     except (OSError, SafetensorError, KeyError, IndexError) as error:
         raise DataError(f"{file}: not a readable excerpt ({error}); delete it") from error

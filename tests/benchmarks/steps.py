@@ -68,6 +68,7 @@ def mlm() -> tuple[Task, Any, int]:
         torch.tensor(1),
         torch.rand(config.bands, config.window // config.band_frames),
         torch.zeros(0, config.window, dtype=torch.int64),
+        torch.tensor(True),
     )
     return MLMTask(model, "default"), item, 4
 

@@ -49,6 +49,7 @@ class MLMBatch(NamedTuple):
             reads no bands.
         draft: codes of a rough estimate of the stem, shaped as ``stem``; empty if the model reads
             none.
+        has_stem: whether there is a stem, bool [K]; recordings have none.
     """
 
     mixture: Tensor
@@ -56,10 +57,11 @@ class MLMBatch(NamedTuple):
     stem_index: Tensor
     mixture_power: Tensor
     draft: Tensor
+    has_stem: Tensor
 
 
 class BatchEncoder:
-    """Makes batches of excerpts with stems.
+    """Makes batches of excerpts, with or without stems.
 
     Args:
         config: of the MLM to be trained.
@@ -85,7 +87,8 @@ class BatchEncoder:
         codes = encode(self.vqvae, torch.cat([mixtures, stems, drafts]), self.config.levels)
         sizes = [len(mixtures), len(stems), len(drafts)]
         mixture, stem, draft = torch.split(codes, sizes)
-        return MLMBatch(mixture, stem, index, self.powers(mixtures[rows]), draft)
+        known = excerpts.has_stems[rows]
+        return MLMBatch(mixture, stem, index, self.powers(mixtures[rows]), draft, known)
 
     def drafts(self, mixtures: Tensor, stems: Tensor, seeds: Tensor) -> Tensor:
         """Rough estimates of stems [K, T]; [0, T] if the model reads none."""
@@ -140,6 +143,7 @@ class MLMTask(Task):
     """Predict masked tokens, of plain sequences and of stems."""
 
     kind = "mlm"
+    takes_recordings = True
     train_config = TrainConfig(steps=20_000, batch_size=8, optimizer="muon", learning_rate=3e-3)
 
     @classmethod
@@ -219,7 +223,9 @@ class MLMTask(Task):
 
     def concatenated(self, batch: MLMBatch) -> dict[str, Tensor]:
         """Loss terms of the paper: BERT's masking of plain windows and of ``mixture SEP stem``."""
-        mixture, stem = batch.mixture, batch.stem
+        mixture = batch.mixture
+        known = batch.has_stem[:, None, None]
+        stem = torch.where(known, batch.stem, mixture)
         model, vocabulary = self.model, self.model.vocabulary
         window = model.config.window
         half = (window - 1) // 2
@@ -238,6 +244,7 @@ class MLMTask(Task):
         whole = torch.arange(len(inputs), device=inputs.device) % 2 == 0
         inputs[whole, :, half + 1 :] = vocabulary.mask
         chosen[whole, :, half + 1 :] = True
+        chosen &= known
         terms["stem"] = self.nll(model.target(model.context(inputs)), sequence, chosen)
         return terms
 
@@ -247,8 +254,10 @@ class MLMTask(Task):
         mixture = batch.mixture
         rows = stem_rows(model.config, len(mixture)).to(mixture.device)
         stem, index = _select(batch.stem, rows), _select(batch.stem_index, rows)
+        known = _select(batch.has_stem, rows)[:, None, None]
         # plain sequences: every row, a stem in place of the mixture in some of them
         alone = distributed.rand(len(rows), 1, 1, device=stem.device) < _STEM_ALONE
+        alone = alone & known
         plain = mixture.clone()
         plain[rows] = torch.where(alone, stem, plain[rows])
         inputs, chosen = mixed_mask(plain, vocabulary)
@@ -260,7 +269,7 @@ class MLMTask(Task):
             features = band_features(_select(batch.mixture_power, rows))
         context = model.context(mixture[rows], features)
         draft = self._some_drafts(_select(batch.draft, rows)) if model.config.draft else None
-        terms["stem"] = self._stem_nll(context, stem, index, draft)
+        terms["stem"] = self._stem_nll(context, stem, index, draft, known)
         return terms
 
     def _some_drafts(self, draft: Tensor) -> Tensor:
@@ -269,7 +278,12 @@ class MLMTask(Task):
         return torch.where(missing, self.model.vocabulary.mask, draft)
 
     def _stem_nll(
-        self, context: Tensor, codes: Tensor, stem_index: Tensor, draft: Tensor | None
+        self,
+        context: Tensor,
+        codes: Tensor,
+        stem_index: Tensor,
+        draft: Tensor | None,
+        known: Tensor,
     ) -> Tensor:
         """Mean negative log-likelihood of stems that are masked completely and partly.
 
@@ -278,6 +292,7 @@ class MLMTask(Task):
             codes: of one stem of each mixture [K, levels, F].
             stem_index: which stem that is [K].
             draft: codes of rough estimates of them [K, levels, F].
+            known: whether there is a stem, bool [K, 1, 1].
         """
         everything = torch.ones_like(codes, dtype=torch.bool)
         masked = torch.full_like(codes, self.model.vocabulary.mask)
@@ -285,7 +300,7 @@ class MLMTask(Task):
         total = context.new_zeros((), dtype=torch.float32)
         for ids, chosen in ((masked, everything), (shown, missing)):
             hidden = self.model.target(context, ids, stem_index, draft=draft)
-            total = total + 0.5 * self.nll(hidden, codes, chosen)
+            total = total + 0.5 * self.nll(hidden, codes, chosen & known)
         return total
 
     def nll(self, hidden: Tensor, ids: Tensor, chosen: Tensor) -> Tensor:
@@ -310,7 +325,7 @@ class MLMTask(Task):
         """The first mixture and one of its stems, decoded from tokens, and the predicted stem."""
         if not len(batch.mixture):
             return {}
-        if not len(batch.stem):
+        if not len(batch.stem) or not batch.has_stem[0]:
             return {"mixture": self.vqvae.decode(batch.mixture[:1])[0]}
         mixture, stem, number = batch.mixture[:1], batch.stem[:1], int(batch.stem_index[0])
         # the first row always has a stem

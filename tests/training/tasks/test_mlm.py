@@ -72,6 +72,22 @@ def test_a_draft_is_read_in_most_rows() -> None:
     assert terms(task, batch)["stem"] != terms(task, other)["stem"]
 
 
+@pytest.mark.parametrize("preset", ["default", "paper"])
+def test_a_recording_without_stems_teaches_plain_sequences_alone(preset: str) -> None:
+    task = mlm_task(preset, **({"draft": True} if preset == "default" else {}))
+    work, songs = task.batches(0), excerpts(0, 6)
+    sampled = torch.stack([work.sample(index) for index in range(6)])
+    known = torch.tensor([True, False, True, True, False, False])
+    silent = torch.where(known[:, None, None, None], songs.stems, 0.0)
+    batch = work(songs._replace(has_stems=known, stems=silent), sampled)
+    assert torch.equal(batch.has_stem, known)
+    none = batch._replace(has_stem=torch.zeros_like(known))
+    other = batch._replace(stem=torch.where(known[:, None, None], batch.stem, 7))
+    assert terms(task, batch)["stem"] == terms(task, other)["stem"] > 0
+    assert terms(task, none)["stem"] == 0
+    assert terms(task, none)["plain"] > 0
+
+
 def test_an_excerpt_is_a_window_of_the_model() -> None:
     config = mlm_task().model.config
     assert MLMTask.samples(config) == FRAMES * HOP
