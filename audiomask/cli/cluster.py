@@ -13,7 +13,6 @@ from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
-from types import TracebackType
 from typing import Any, Self
 
 import audiomask
@@ -102,12 +101,7 @@ class Cluster:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stack.close()
 
     def _leave(self) -> None:
@@ -235,6 +229,9 @@ class Cluster:
             try:
                 self._ray.get(actor.ready)
                 self._free.append(actor)
+            except self._ray.exceptions.ActorUnavailableError:  # Ray is starting it again
+                self._prepare(actor)
+                self._starting.append(actor)
             except self._ray.exceptions.RayError as error:
                 gone = isinstance(error, self._ray.exceptions.ActorUnschedulableError)
                 reason = "the node is gone" if gone else reason_of(error)

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
-from fake_ray import ActorUnschedulableError, FakeRay, RayActorError
+from fake_ray import ActorUnavailableError, ActorUnschedulableError, FakeRay, RayActorError
 
 from audiomask.cli import app, cluster, cluster_connection
 from audiomask.cli.cluster_worker import FarMeter, Outbox, Worker
@@ -97,6 +97,21 @@ def test_a_job_of_a_dead_worker_is_done_by_another(ray, invoke, folder, listing)
     assert "no worker on here (one): the node is gone" in done.err
     assert "6 of 6 files done" in done.err
     assert len([name for name in listing() if name.startswith("out/")]) == 6
+
+
+def test_a_worker_that_is_started_again_is_waited_for(ray, invoke, folder):
+    folder("a")
+    asked = []
+
+    def die(node, method):
+        asked.append(method)
+        if asked.count("ready") < 4:
+            raise ActorUnavailableError
+
+    ray({"one": CPU}, die)
+    done = invoke("tokenize", "in", "--ray")
+    assert done.status == 0, done.err
+    assert asked.count("ready") == 4
 
 
 def test_what_a_dead_worker_had_made_is_done(ray, invoke, folder, monkeypatch, tmp_path):

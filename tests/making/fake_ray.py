@@ -49,6 +49,10 @@ class _Handle:
         return SimpleNamespace(remote=lambda *arguments: self._pool.submit(call, *arguments))
 
 
+class ActorUnavailableError(RayActorError):
+    """An actor is being started again."""
+
+
 class FakeRay:
     """The module ray, connected to a cluster of nodes of one processor.
 
@@ -62,6 +66,7 @@ class FakeRay:
         RayTaskError=RayTaskError,
         RayActorError=RayActorError,
         ActorUnschedulableError=ActorUnschedulableError,
+        ActorUnavailableError=ActorUnavailableError,
     )
     options: ClassVar[list[dict[str, object]]] = []
 
