@@ -15,7 +15,7 @@ import soundfile
 
 pytestmark = pytest.mark.slow
 
-#: of stereo noise, whose gaps take a moment: the node dies before all is done
+#: of noise, whose gaps take a moment: the node dies before all is done
 RATE = 44100
 
 
@@ -27,7 +27,7 @@ def songs(tmp_path: Path) -> Callable[[int], list[str]]:
         (tmp_path / "in").mkdir()
         names = [f"{number:02}" for number in range(count)]
         for number, name in enumerate(names):
-            noise = np.random.default_rng(number).uniform(-0.2, 0.2, (RATE, 2))
+            noise = np.random.default_rng(number).uniform(-0.2, 0.2, RATE)
             soundfile.write(tmp_path / "in" / f"{name}.wav", noise, RATE)
         return names
 
