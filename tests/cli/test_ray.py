@@ -48,7 +48,7 @@ def begun(script: str, tmp_path: Path):
             stdout=subprocess.PIPE,
             text=True,
         )
-        timer = threading.Timer(240, process.kill)
+        timer = threading.Timer(600, process.kill)
         timer.start()
         running.append((process, timer))
         return process
