@@ -40,10 +40,10 @@ app.command()(command()(tokenize))
 app.command()(command()(detokenize))
 app.command()(command()(infill))
 app.command()(command()(separate))
-app.command(cls=PanelledCommand)(command("jobs", "overwrite", "skip_existing")(evaluate))
-app.command(cls=PanelledCommand)(command("model", "jobs", "overwrite", "skip_existing")(train))
-app.command()(command("model", "device", "threads", "jobs", "skip_existing")(shrink))
-app.command()(command("jobs", "overwrite", "skip_existing")(info))
+app.command(cls=PanelledCommand)(command("jobs", "skip_existing")(evaluate))
+app.command(cls=PanelledCommand)(command("model", "jobs", "overwrite", "skip_existing", "page")(train))
+app.command()(command("model", "device", "threads", "jobs", "skip_existing", "page")(shrink))
+app.command()(command("jobs", "overwrite", "skip_existing", "page")(info))
 
 
 def _show_version(wanted: bool) -> None:

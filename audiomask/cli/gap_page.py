@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from audiomask.cli.gap_report import gap_entry
 from audiomask.cli.gaps import FoundGap
+from audiomask.cli.page_file import clock
 from audiomask.infill.gaps import Gap
 from audiomask.page.clips import Clip
 from audiomask.page.document import write_page
@@ -109,7 +110,7 @@ class GapPage:
             rate = self._source.sample_rate
             base = Path(self._folder.name) / f"{len(self._players)}"
             self._players[gap] = Player(
-                f"{_clock(gap.start / rate)} – {_clock(gap.stop / rate)}",
+                f"{clock(gap.start / rate, 3)} – {clock(gap.stop / rate, 3)}",
                 (clip.stop - clip.start) / rate,
                 clip.tracks(base, self._ending),
                 clip.start / rate,
@@ -135,7 +136,7 @@ class GapPage:
             notes.append(f"Shown are the {shown} longest of {self._number} gaps.")
         rate = self._source.sample_rate
         alone = [
-            f"Left alone: {_clock(one.gap.start / rate)} – {_clock(one.gap.stop / rate)}, "
+            f"Left alone: {clock(one.gap.start / rate, 3)} – {clock(one.gap.stop / rate, 3)}, "
             f"{one.kind}: {one.left}"
             for one in left
         ]
@@ -159,7 +160,7 @@ def _facts(found: FoundGap, source: "AudioFile", other: str) -> list[tuple[str, 
     facts.append(("filled by", found.method))
     if "from" in entry:
         of = f" of {entry['from_file']}" if "from_file" in entry else ""
-        facts.append(("passage from", f"{_clock(float(str(entry['from'])))}{of}"))
+        facts.append(("passage from", f"{clock(float(str(entry['from'])), 3)}{of}"))
         facts += [(name, str(entry[name])) for name in ("distance", "correlation")]
     if found.stems:
         facts.append(("stems", ", ".join(f"{one.name} by {one.method}" for one in found.stems)))
@@ -170,8 +171,3 @@ def _facts(found: FoundGap, source: "AudioFile", other: str) -> list[tuple[str, 
     if found.gap.channels:
         facts.append(("channels", str(entry["channels"])))
     return facts
-
-
-def _clock(seconds: float) -> str:
-    """Minutes and seconds."""
-    return f"{int(seconds // 60)}:{seconds % 60:06.3f}"

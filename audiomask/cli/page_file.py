@@ -34,6 +34,13 @@ def sounds(job: Job) -> dict[str, Location]:
     return {name: place for name, place in job.outputs.items() if name != PAGE}
 
 
+def clock(seconds: float, digits: int = 0) -> str:
+    """Minutes and seconds: ``3:07``."""
+    whole = round(seconds, digits)
+    width = 3 + digits if digits else 2
+    return f"{int(whole // 60)}:{whole % 60:0{width}.{digits}f}"
+
+
 def address(place: Path, page: Path) -> str:
     """The address of a file in a page."""
     # the page is read from where it lies, so links in its folder's path must not mislead
