@@ -1,5 +1,6 @@
 """``infill --page``: every gap before and after it was filled, in one HTML file."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -150,7 +151,19 @@ class GapPage:
             notes,
             rate,
             self._overwrite,
+            self._about(len(alone)),
         )
+
+    def _about(self, left: int) -> dict[str, str]:
+        """What is told of the recording in a list of several: its length, and its gaps."""
+        rate = self._source.sample_rate
+        methods = Counter(one.method for one in self._found.values())
+        filled = sum(gap.length for gap in self._found)
+        about = {"length": clock(self._source.frames / rate), "gaps filled": str(len(self._found))}
+        if self._found:
+            about["seconds filled"] = f"{filled / rate:.3f}"
+            about["filled by"] = ", ".join(f"{name} {n}" for name, n in methods.most_common())
+        return about | {"left alone": str(left)}
 
 
 def _facts(found: FoundGap, source: "AudioFile", other: str) -> list[tuple[str, str]]:

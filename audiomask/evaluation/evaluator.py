@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar, Self
+
+from torch import Tensor
 
 from audiomask.engine import Engine
 from audiomask.evaluation.options import EvaluateOptions
@@ -15,6 +18,27 @@ from audiomask.evaluation.songs import Song, SongRef
 SILENT = "silent"
 
 
+@dataclass(frozen=True)
+class Example:
+    """Sounds that were measured, to be listened to.
+
+    Attributes:
+        title: of the song, or of the place in it.
+        sounds: [C, T] each, of the same length, by name.
+        sample_rate: of them.
+        remarks: what was measured of them, by their names.
+        matched: names of those that are to be heard equally loud.
+        gap: the first sample of what was filled, and the one after the last; None for no gap.
+    """
+
+    title: str
+    sounds: Mapping[str, Tensor]
+    sample_rate: int
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    matched: Sequence[Sequence[str]] = ()
+    gap: tuple[int, int] | None = None
+
+
 class Evaluator(ABC):
     """Measures a kind of model or a task: ``add`` measures each song, ``finish`` reports them."""
 
@@ -22,6 +46,8 @@ class Evaluator(ABC):
     options: ClassVar[tuple[str, ...]] = ()
     #: whether baselines are fitted to other songs first, see ``fit``
     fits: ClassVar[bool] = False
+    #: called with examples of what is measured, where somebody wants to listen
+    hear: Callable[[Example], None] | None = None
 
     @classmethod
     @abstractmethod

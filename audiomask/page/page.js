@@ -28,10 +28,13 @@ function activate(player) {
 
 function help() {
   const mixes = players.some((player) => !player.inTurn);
+  const whole = players.map((player) => !player.inTurn && player.about.tracks.find((track) => track.alone))
+    .find(Boolean);
   const keys = [
     ["Space", "play and pause"],
     ["1 … 9", mixes ? "hear that track only, or all again" : "hear that one"],
-    ...(mixes ? [["0", "hear the original"]] : []), ["← →", "seek; with Shift further"], ["[ ]", "the loop begins, ends here"],
+    ...(whole ? [["0", `hear the ${whole.name}`]] : []),
+    ["← →", "seek; with Shift further"], ["[ ]", "the loop begins, ends here"],
     ["Esc", "no loop"],
   ];
   const about = players.map((player) => player.about);
@@ -49,11 +52,17 @@ function help() {
 let active = null;
 const players = [];
 const build = { table: buildTable, picture: buildPicture };
-const parts = data.parts.map((about) => {
-  if (about.kind !== "player") return build[about.kind](about);
-  players.push(new Player(about));
-  return players.at(-1).element;
-});
+const parts = [];
+for (const about of data.parts) {
+  if (about.kind === "player") {
+    players.push(new Player(about));
+    parts.push(players.at(-1).element);
+  } else if (about.kind === "table" && !about.folded) {
+    // tables stand beside each other where there is room
+    if (parts.at(-1)?.className !== "tables") parts.push(make("div", { className: "tables" }));
+    parts.at(-1).append(buildTable(about));
+  } else parts.push(build[about.kind](about));
+}
 if (players.length) activate(players[0]);
 document.getElementById("page").replaceChildren(
   make("h1", {}, data.title), ...data.notes.map((note) => make("p", {}, note)),

@@ -1,12 +1,16 @@
 /** A table, which scrolls by itself where it is wider than the page. */
 function buildTable(about) {
-  const cell = (content, tag) => {
+  // numbers stand below each other by their last digit, words by their first letter
+  const numbers = about.headings.map((_, column) => column > 0
+    && about.rows.every((row) => /^([-−+]?\d|[–∞]?$)/.test(row[column])));
+  const cell = (content, column) => {
     const [text, address] = Array.isArray(content) ? content : [content, ""];
-    return make(tag, tag === "th" ? { scope: "row" } : {}, address ? make("a", { href: address }, text) : text);
+    return make(column ? "td" : "th", column ? { className: numbers[column] ? "number" : "" } : { scope: "row" },
+      address ? make("a", { href: address }, text) : text);
   };
-  const head = make("tr", {}, ...about.headings.map((heading) => make("th", { scope: "col" }, heading)));
-  const rows = about.rows.map((row) =>
-    make("tr", {}, ...row.map((content, place) => cell(content, place ? "td" : "th"))));
+  const head = make("tr", {}, ...about.headings.map((heading, column) =>
+    make("th", { scope: "col", className: numbers[column] ? "number" : "" }, heading)));
+  const rows = about.rows.map((row) => make("tr", {}, ...row.map(cell)));
   // with the focus it is scrolled by arrows
   const wide = make("div", { className: "wide", tabIndex: 0, role: "region", "aria-label": about.title },
     make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)));

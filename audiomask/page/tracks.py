@@ -18,7 +18,7 @@ from audiomask.page.token_map import TokenMap
 
 #: seconds of all tracks of a page together up to which they are embedded without loss, and at all.
 #: A browser decodes embedded audio as a whole: half an hour of stereo fills 600 MB of its memory.
-_LOSSLESS_SECONDS, EMBEDDED_SECONDS = 360.0, 1800.0
+LOSSLESS_SECONDS, EMBEDDED_SECONDS = 360.0, 1800.0
 _LOSSY_BITRATE = 160_000
 #: least level of the lightest color, so that silence is dark
 _LOWEST_TOP_DB = -60.0
@@ -36,7 +36,7 @@ def choose_ending(seconds: float) -> str:
     """
     if seconds > EMBEDDED_SECONDS:
         return ""
-    return "flac" if seconds <= _LOSSLESS_SECONDS else "ogg"
+    return "flac" if seconds <= LOSSLESS_SECONDS else "ogg"
 
 
 class Track:
