@@ -1,5 +1,6 @@
 """The ``audiomask`` application: its subcommands, ``--version`` and its exit status."""
 
+import os
 import sys
 from typing import Annotated, NoReturn
 
@@ -41,7 +42,9 @@ app.command()(command()(detokenize))
 app.command()(command()(infill))
 app.command()(command()(separate))
 app.command(cls=PanelledCommand)(command("jobs", "skip_existing")(evaluate))
-app.command(cls=PanelledCommand)(command("model", "jobs", "overwrite", "skip_existing", "page")(train))
+app.command(cls=PanelledCommand)(
+    command("model", "jobs", "overwrite", "skip_existing", "page")(train)
+)
 app.command()(command("model", "device", "threads", "jobs", "skip_existing", "page")(shrink))
 app.command()(command("jobs", "overwrite", "skip_existing", "page")(info))
 
@@ -71,6 +74,8 @@ def _root(
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit the process with its status."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    # a notebook names a way to draw that need not be installed here, where no window is opened
+    os.environ["MPLBACKEND"] = "agg"
     open_missing_streams()
     separate_stderr()
     listener, status = Listener(), 0

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from audiomask.evaluation.evaluator import Example
 from audiomask.evaluation.report import Report
-from audiomask.page.document import write_page
+from audiomask.page.document import Part, write_page
 from audiomask.page.parts import Table
 from audiomask.page.tracks import LOSSLESS_SECONDS, Player, Track, match_loudness
 
@@ -62,7 +62,7 @@ class EvaluationPage:
             return
         self._left -= needed
         self._rate = rate
-        tracks = {}
+        tracks: dict[str, Track] = {}
         for name, sound in example.sounds.items():
             encoded = Path(self._folder.name) / f"{len(self._players)}-{len(tracks)}.flac"
             channels = sound.shape[0]
@@ -98,7 +98,7 @@ class EvaluationPage:
             headings = list(dict.fromkeys(name for row in rows for name in row))
             cells = [[row.get(name, "") for name in headings] for row in rows]
             details.insert(0, Table(f"Song by song ({len(rows)} rows)", headings, cells, True))
-        parts = [*tables, *self._players, *details]
+        parts: list[Part] = [*tables, *self._players, *details]
         title = f"audiomask evaluate {report.data['job']}"
         write_page(self._path, title, parts, notes, self._rate, self._overwrite)
 

@@ -1,4 +1,4 @@
-"""``tokenize --page`` and ``detokenize --page``: tokens to look at, and their sound to listen to."""
+"""``tokenize --page`` and ``detokenize --page``: tokens to look at, and to listen to."""
 
 from contextlib import ExitStack
 from pathlib import Path

@@ -130,7 +130,9 @@ class InfillEvaluator(Evaluator):
             for gap in found:
                 start = gap.start / song.sample_rate
                 title = f"{song.name}: {length:g} ms at {start:.2f} s"
-                for method, values in self.compare(song, gap, title if gap is found[0] else "").items():
+                for method, values in self.compare(
+                    song, gap, title if gap is found[0] else ""
+                ).items():
                     about = {"song": song.name, "ms": length, "start": start, "method": method}
                     rows.append(about | values)
         if not rows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -58,7 +59,7 @@ class TokenMap:
 
 def _order(codes: Tensor, brightness: Tensor) -> Tensor:
     """A number from 0 to 1 for each code [columns], the greater the brighter it is on average."""
-    kinds, place, number = codes.unique(return_inverse=True, return_counts=True)
-    mean = torch.zeros(len(kinds)).index_add_(0, place, brightness) / number
-    rank = mean.argsort().argsort().float()
-    return (rank / max(len(kinds) - 1, 1))[place]
+    kinds, place = np.unique(codes.numpy(), return_inverse=True)
+    mean = np.bincount(place, brightness.numpy()) / np.bincount(place)
+    rank = mean.argsort(kind="stable").argsort()
+    return torch.from_numpy((rank / max(len(kinds) - 1, 1))[place])

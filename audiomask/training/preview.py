@@ -100,7 +100,9 @@ def write_preview(
             # a letter that matplotlib's font lacks is drawn as a box
             warnings.simplefilter("ignore", UserWarning)
             picture.savefig(path, format="png")
-        seconds = max(len(cell.audio[0]) for row in rows for cell in row if isinstance(cell, _Sound))
+        seconds = max(
+            len(cell.audio[0]) for row in rows for cell in row if isinstance(cell, _Sound)
+        )
         write_page(
             folder / _PAGE_FILE,
             f"{number} training excerpts of {seconds / sample_rate:.1f} s",
@@ -187,11 +189,9 @@ def _shown(cell: _Cell) -> Tensor | str:
     return cell.audio.mean(dim=0) if _is_audible(cell.audio) else _SILENT
 
 
-def _player(
-    title: str, columns: Sequence[str], row: Sequence[_Cell], sample_rate: int
-) -> Player:
+def _player(title: str, columns: Sequence[str], row: Sequence[_Cell], sample_rate: int) -> Player:
     """An excerpt on the page: what sounds of it plays from the files beside."""
-    tracks = []
+    tracks: list[Track] = []
     alone = sum(isinstance(cell, _Sound) for cell in row) > 1
     for name, cell in zip(columns, row, strict=True):
         if isinstance(cell, str):

@@ -52,9 +52,7 @@ def analyze(audio: Tensor, size: int, hop: int, advance_bins: int) -> Spectrum:
     )
 
 
-def analyze_chunks(
-    audio: Tensor, size: int, hop: int, advance_bins: int
-) -> Iterator[Spectrum]:
+def analyze_chunks(audio: Tensor, size: int, hop: int, advance_bins: int) -> Iterator[Spectrum]:
     """What :func:`analyze` gives, as chunks of frames that fit a processor's caches."""
     number = audio.shape[-1] // hop
     padded = centered(audio, size, hop)
