@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _ORIGINAL, _DECODED = "original", "resynthesis"
 #: seconds of each track of a page at most
-_MOST_SECONDS = EMBEDDED_SECONDS / 2
+MOST_SECONDS = EMBEDDED_SECONDS / 2
 #: samples to read at once
 _BLOCK = 1 << 18
 
@@ -36,7 +36,7 @@ class TokenPage:
     def __init__(self, path: Path, title: str, tokens: Tokens, overwrite: bool) -> None:
         self._path, self._title, self._tokens = path, title, tokens
         self._overwrite = overwrite
-        most = round(_MOST_SECONDS * tokens.sample_rate)
+        most = round(MOST_SECONDS * tokens.sample_rate)
         self._samples = min(tokens.num_samples, most)
         self._stack = ExitStack()
         self._tracks: list[Track] = []
@@ -100,7 +100,7 @@ class TokenPage:
         elif tokens.kind == SEMANTIC:
             notes.append("These tokens tell what sounds, and cannot be turned back into sound.")
         if self._samples < tokens.num_samples:
-            notes.append(f"Shown are the first {_MOST_SECONDS / 60:.0f} minutes.")
+            notes.append(f"Shown are the first {MOST_SECONDS / 60:.3g} minutes.")
         frames = -(-tokens.frames * self._samples // tokens.num_samples)
         codes = tokens.codes[:, :, :frames]
         names = _channel_names(tokens)
@@ -148,7 +148,4 @@ def _channel_names(tokens: Tokens) -> list[str]:
 
 def _used(codes: Any) -> str:
     """How many codes of each level [levels, frames] occur."""
-    used = [str(len(level.unique())) for level in codes]
-    if len(used) == 1:
-        return f"{used[0]} different codes"
-    return f"{len(used)} levels, with {', '.join(used[:-1])} and {used[-1]} different codes"
+    return f"codes used: {', '.join(str(len(level.unique())) for level in codes)}"

@@ -21,7 +21,7 @@ class Link:
 
 
 #: a cell of a table
-Cell: TypeAlias = str | Link
+_Cell: TypeAlias = str | Link
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Table:
 
     title: str
     headings: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[_Cell]]
     folded: bool = False
 
     def described(self) -> dict[str, Any]:

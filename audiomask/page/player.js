@@ -97,7 +97,7 @@ class Player {
   }
 
   buildMap(map) {
-    const view = make("div", { className: "view", role: "img", "aria-label": `Codes of ${map.name}, ${map.remark}` },
+    const view = make("div", { className: "view", role: "img", "aria-label": `Map of ${map.name}, levels: ${map.levels}` },
       make("img", { className: "codes", src: map.picture, alt: "", draggable: false }));
     view.style.setProperty("--levels", map.levels);
     this.listen(view);
