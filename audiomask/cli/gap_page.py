@@ -159,11 +159,13 @@ class GapPage:
         rate = self._source.sample_rate
         methods = Counter(one.method for one in self._found.values())
         filled = sum(gap.length for gap in self._found)
-        about = {"length": clock(self._source.frames / rate), "gaps filled": str(len(self._found))}
-        if self._found:
-            about["seconds filled"] = f"{filled / rate:.3f}"
-            about["filled by"] = ", ".join(f"{name} {n}" for name, n in methods.most_common())
-        return about | {"left alone": str(left)}
+        return {
+            "length": clock(self._source.frames / rate),
+            "gaps filled": str(len(self._found)),
+            "seconds filled": f"{filled / rate:.3f}",
+            "filled by": ", ".join(f"{name} {n}" for name, n in methods.most_common()),
+            "left alone": str(left),
+        }
 
 
 def _facts(found: FoundGap, source: "AudioFile", other: str) -> list[tuple[str, str]]:

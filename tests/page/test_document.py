@@ -53,7 +53,9 @@ def test_a_page_tells_about_itself(tmp_path):
     assert data(path)["title"] == "{{about}}"
     (tmp_path / "other.html").write_text("<title>mine</title>")
     (tmp_path / "sound.wav").write_bytes(b"RIFF\xff\xfe")
-    assert [read_about(tmp_path / name) for name in ("other.html", "sound.wav", "none")] == [None] * 3
+    assert [read_about(tmp_path / name) for name in ("other.html", "sound.wav", "none")] == [
+        None
+    ] * 3
 
 
 def test_names_cannot_end_the_script(make_page):
@@ -91,7 +93,9 @@ def test_samples_that_no_file_holds_are_written(tmp_path):
 
 
 def made(folder, name, audio, rate=44100):
-    with Track(name, audio.shape[1], rate, len(audio), folder / f"{name}.flac", alone=True) as track:
+    with Track(
+        name, audio.shape[1], rate, len(audio), folder / f"{name}.flac", alone=True
+    ) as track:
         track.write(audio)
         track.finish()
     return track
