@@ -264,7 +264,8 @@ class Engine:
                 raise UsageError(f"no quality '{quality}' (there are: {', '.join(Quality)})")
             return MaskSeparator(self.masks, self.device, Quality(quality), log)
         separator = TokenSeparator if method == SeparationMethod.tokens else WienerSeparator
-        return separator(self.vqvae, self.mlm, self.device, self._batches)
+        drafts = MaskSeparator(self.masks, self.device) if self.mlm.config.draft else None
+        return separator(self.vqvae, self.mlm, self.device, self._batches, drafts)
 
     def infill(
         self,

@@ -1,4 +1,4 @@
-"""Every command of the README is run, in a folder that has what its reader would have.
+"""Every command of the README and of the docs is run, in a folder that has what readers have.
 
 The two ``bash`` lines that make an environment are run by ``.ci/run``; the Slurm script, which
 needs a cluster, is run by nobody.
@@ -17,10 +17,21 @@ import soundfile
 from signals import note
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL)
-(TOML,) = re.findall(r"```toml\n(.*?)```", README, flags=re.DOTALL)
-PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(language: str) -> dict[str, str]:
+    """Code blocks by page and number."""
+    found = {}
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        some = re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
+        found |= {f"{page.stem}-{number}": block for number, block in enumerate(some)}
+    return found
+
+
+BLOCKS, PYTHON = blocks("console"), blocks("python")
+(TOML,) = blocks("toml").values()
 
 
 def commands(block: str) -> list[str]:
@@ -88,8 +99,8 @@ def run(command: str, folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", range(len(BLOCKS)))
-def test_commands(block: int, reader: Path) -> None:
+@pytest.mark.parametrize("block", BLOCKS)
+def test_commands(block: str, reader: Path) -> None:
     for command in commands(BLOCKS[block]):
         # minutes and thousands are the reader's; a second shows that it does what it says
         command = re.sub(r"--max-time (9m|1h)", "--max-time 1s --set warmup=1", command)
@@ -99,12 +110,12 @@ def test_commands(block: int, reader: Path) -> None:
 
 
 def test_there_are_commands_of_every_subcommand() -> None:
-    text = "\n".join(BLOCKS)
+    text = "\n".join(BLOCKS.values())
     for subcommand in ("separate", "infill", "tokenize", "detokenize", "train", "evaluate"):
         assert f"audiomask {subcommand}" in text
 
 
-@pytest.mark.parametrize("block", range(len(PYTHON)))
-def test_python(block: int, reader: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("block", PYTHON)
+def test_python(block: str, reader: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(reader)
-    exec(compile(PYTHON[block], "README.md", "exec"), {})
+    exec(compile(PYTHON[block], block, "exec"), {})

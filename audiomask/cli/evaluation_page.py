@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
-from audiomask.evaluation.evaluator import Example
+from audiomask.evaluation.examples import Example
 from audiomask.evaluation.report import Report
 from audiomask.page.document import Part, write_page
 from audiomask.page.parts import Table

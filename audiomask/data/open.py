@@ -31,6 +31,7 @@ def open_data(
     augmentation: Augmentation | None = None,
     cache: Path | None = None,
     need_stems: bool = False,
+    recordings: bool = False,
     channels: int = 1,
 ) -> InterleavedDataset:
     """The excerpts of one split of all sources.
@@ -48,14 +49,15 @@ def open_data(
         split: ``train``, ``validation`` or ``test``.
         augmentation: of recorded tracks; ``Augmentation()`` when None.
         cache: folder of decoded notes, rendered SoundFonts and, temporarily, streamed shards.
-        need_stems: refuse recordings without stems, and sources that lack a stem.
+        need_stems: refuse sources that do not separate the stems.
+        recordings: with ``need_stems``: allow recordings beside songs with stems or a note bank.
         channels: of the excerpts, 1 or 2.
 
     Raises:
         DataError: the split is empty, or lacks what is needed.
     """
     if need_stems:
-        _check_stems(sources, stems)
+        _check_stems(sources, stems, recordings)
     chosen = Augmentation() if augmentation is None else augmentation
     datasets: list[Dataset[RenderPlan] | Dataset[Excerpt]] = []
     notes = None
@@ -101,13 +103,14 @@ def _open_bank(
     return None
 
 
-def _check_stems(sources: Sequence[Source], stems: Sequence[str]) -> None:
+def _check_stems(sources: Sequence[Source], stems: Sequence[str], recordings: bool) -> None:
     """Refuse sources from which these stems cannot be learned.
 
     Raises:
         DataError: a source has no stems, or mixes one with others; or no source has a stem.
     """
-    for source in sources:
+    separated = [source for source in sources if source.stems]
+    for source in separated if recordings and separated else sources:
         source.check_stems(stems)
     known = {stem for source in sources for stem in source.stems}
     missing = [stem for stem in stems if stem not in known]

@@ -3,40 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Self
 
-from torch import Tensor
-
 from audiomask.engine import Engine
+from audiomask.evaluation.examples import Example
 from audiomask.evaluation.options import EvaluateOptions
 from audiomask.evaluation.report import Report
 from audiomask.evaluation.songs import Song, SongRef
 
 #: why a song is left out
 SILENT = "silent"
-
-
-@dataclass(frozen=True)
-class Example:
-    """Sounds that were measured, to be listened to.
-
-    Attributes:
-        title: of the song, or of the place in it.
-        sounds: [C, T] each, of the same length, by name.
-        sample_rate: of them.
-        remarks: what was measured of them, by their names.
-        matched: names of those that are to be heard equally loud.
-        gap: the first sample of what was filled, and the one after the last; None for no gap.
-    """
-
-    title: str
-    sounds: Mapping[str, Tensor]
-    sample_rate: int
-    remarks: Mapping[str, str] = field(default_factory=dict)
-    matched: Sequence[Sequence[str]] = ()
-    gap: tuple[int, int] | None = None
 
 
 class Evaluator(ABC):

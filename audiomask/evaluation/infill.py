@@ -29,7 +29,8 @@ from audiomask.audio.source import MemorySource
 from audiomask.audio.spectra import mel_distance
 from audiomask.engine import Engine
 from audiomask.evaluation.baselines import autoregressive, repeat, silence
-from audiomask.evaluation.evaluator import Evaluator, Example
+from audiomask.evaluation.evaluator import Evaluator
+from audiomask.evaluation.examples import Example
 from audiomask.evaluation.metrics import SILENCE, level, snr
 from audiomask.evaluation.onsets import (
     clipped_samples,

@@ -23,7 +23,8 @@ from audiomask.audio.source import MemorySource
 from audiomask.engine import Engine
 from audiomask.errors import DataError
 from audiomask.evaluation.baselines import CUTOFF, lowpass, ratio_mask
-from audiomask.evaluation.evaluator import SILENT, Evaluator, Example
+from audiomask.evaluation.evaluator import SILENT, Evaluator
+from audiomask.evaluation.examples import stems_example
 from audiomask.evaluation.metrics import SILENCE, level, sdr, si_sdr
 from audiomask.evaluation.options import EvaluateOptions, given
 from audiomask.evaluation.report import SPREAD, Report, Summary, Table, summarize
@@ -99,7 +100,8 @@ class SeparationEvaluator(Evaluator):
         self.speeds.append(song.mixture.shape[-1] / song.sample_rate / taken)
         self.rows += rows
         if self.hear is not None:
-            self.hear(_example(song, estimates, rows))
+            ratios = {row["stem"]: row["si_sdr"][_MODEL] for row in rows if "si_sdr" in row}
+            self.hear(stems_example(song, estimates, ratios))
         return None
 
     def separate(self, song: Song) -> dict[str, Tensor]:
@@ -204,21 +206,6 @@ def compare(song: Song, estimates: dict[str, Tensor]) -> list[_Row]:
     for number, (stem, systems) in enumerate(measured.items()):
         rows[stem]["sdr"] = _improved({name: medians[name][number] for name in systems})
     return list(rows.values())
-
-
-def _example(song: Song, estimates: dict[str, Tensor], rows: list[_Row]) -> Example:
-    """A song to listen to: each stem as it was recorded, and as it was separated."""
-    sounds, remarks, pairs = {"mixture": song.mixture}, {}, []
-    for row in rows:
-        stem = row["stem"]
-        recorded, estimate = f"{stem}, recorded", f"{stem}, separated"
-        if stem in song.stems:
-            sounds[recorded] = song.stems[stem]
-            pairs.append((recorded, estimate))
-        sounds[estimate] = estimates[stem]
-        if "si_sdr" in row:
-            remarks[estimate] = f"SI-SDR {row['si_sdr'][_MODEL]:.1f} dB"
-    return Example(song.name, sounds, song.sample_rate, remarks, pairs)
 
 
 def _improved(known: dict[str, float]) -> dict[str, float]:

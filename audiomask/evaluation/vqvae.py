@@ -29,7 +29,8 @@ from audiomask.audio.source import MemorySource, ResampledSource, resample
 from audiomask.audio.spectra import mel_distance
 from audiomask.engine import Engine
 from audiomask.errors import UsageError
-from audiomask.evaluation.evaluator import SILENT, Evaluator, Example
+from audiomask.evaluation.evaluator import SILENT, Evaluator
+from audiomask.evaluation.examples import Example
 from audiomask.evaluation.metrics import SILENCE, level, partial_correlation, si_sdr, usage
 from audiomask.evaluation.mos import LEAST_SECONDS, OPINIONS, TOO_SHORT, MOSPredictor
 from audiomask.evaluation.options import EvaluateOptions

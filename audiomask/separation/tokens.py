@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from audiomask.audio.source import AudioSource, ResampledSource
+from audiomask.audio.source import AudioSource, MemorySource, ResampledSource
 from audiomask.codec.chunks import DecodedSource, chunk_of
 from audiomask.networks.layers.band_features import band_features
 from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.mlm.separation import stem_codes
 from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.runtime.memory import AdaptiveBatches
-from audiomask.separation.separator import SoftMaskSeparator
+from audiomask.separation.separator import Separator, SoftMaskSeparator
 
 #: bands, spectral window, hop and window of the masks if the language model reads no bands
 _BANDS, _STFT_SIZE, HOP_LENGTH, WINDOW = 256, 4096, 1024, 288
@@ -27,10 +27,17 @@ class WienerSeparator(SoftMaskSeparator):
         vqvae, mlm: models in evaluation mode, on ``device``.
         device: of the models.
         batches: batch sizes that the device can hold.
+        drafts: makes rough estimates of the stems, for a language model that reads drafts; None
+            for no drafts.
     """
 
     def __init__(
-        self, vqvae: AnyVQVAE, mlm: MaskedLM, device: torch.device, batches: AdaptiveBatches
+        self,
+        vqvae: AnyVQVAE,
+        mlm: MaskedLM,
+        device: torch.device,
+        batches: AdaptiveBatches,
+        drafts: Separator | None = None,
     ) -> None:
         config = mlm.config
         bands, size, hop, window = _BANDS, _STFT_SIZE, HOP_LENGTH, WINDOW
@@ -40,6 +47,7 @@ class WienerSeparator(SoftMaskSeparator):
             window = config.window // config.band_frames
         super().__init__(config.sample_rate, bands, size, hop, window, device)
         self.vqvae, self.mlm, self.batches, self.names = vqvae, mlm, batches, config.stems
+        self._drafts = drafts if config.draft else None
 
     def open(self, audio: AudioSource) -> Callable[[int, int], Tensor]:
         """A function from a window to masks [S + 1, 1, bands, F]."""
@@ -84,15 +92,34 @@ class WienerSeparator(SoftMaskSeparator):
         config = self.mlm.config
         if config.bands:
             features = band_features(self.power(audio)[None]).expand(len(codes), -1, -1)
-            hidden = self.mlm.predict_all_stems(self.mlm.context(codes, features))
-            return torch.stack([self.mlm.logits(hidden[:, n]).argmax(dim=-1) for n in stems])
+            return stem_codes(self.mlm, codes, stems, features, self._draft_codes(audio, stems))
         window = config.window
         if config.layout == "concatenated":
             window = (window - 1) // 2  # the model's window has mixture, separator and stem
         parts = torch.split(codes, window, dim=-1)
-        return torch.stack(
-            [torch.cat([stem_codes(self.mlm, part, n) for part in parts], dim=-1) for n in stems]
-        )
+        return torch.cat([stem_codes(self.mlm, part, stems) for part in parts], dim=-1)
+
+    def _draft_codes(self, audio: Tensor, stems: Sequence[int]) -> Tensor | None:
+        """Codes [S, C, levels, F'] of rough estimates of stems, MASK for those that have none.
+
+        Args:
+            audio: [C, F * hop_length], at ``sample_rate``.
+            stems: indices into ``names``.
+        """
+        if self._drafts is None:
+            return None
+        names = self._drafts.names
+        known = [n for n in stems if self.names[n] in names]
+        frames = audio.shape[-1] // self.vqvae.config.hop_length
+        shape = (len(stems), len(audio), self.mlm.config.levels, frames)
+        codes = torch.full(shape, self.mlm.vocabulary.mask, device=audio.device)
+        if known:
+            source = MemorySource(audio.cpu(), self.sample_rate)
+            numbers = [names.index(self.names[n]) for n in known]
+            rough = torch.cat(list(self._drafts.stems(source, numbers)), dim=-1).to(audio.device)
+            for n, estimate in zip(known, rough, strict=True):
+                codes[list(stems).index(n)] = self.encode(estimate)
+        return codes
 
 
 class TokenSeparator(WienerSeparator):

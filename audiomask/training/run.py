@@ -79,6 +79,7 @@ def train_kind(name: str, options: TrainOptions) -> int:
             config.sample_rate,
             task_class.needs_stems,
             task_class.channels(config),
+            task_class.takes_recordings,
         )
         excerpts = setup.open("train")
         if options.dry_run:

@@ -35,8 +35,9 @@ class RunSetup:
         stems: names of the stems of excerpts.
         samples: length of an excerpt.
         sample_rate: of the excerpts, the same as the model's.
-        need_stems: whether recordings without stems are refused.
+        need_stems: whether sources that do not separate the stems are refused.
         channels: of the excerpts.
+        recordings: whether recordings are allowed beside others nonetheless.
     """
 
     options: TrainOptions
@@ -49,6 +50,7 @@ class RunSetup:
     sample_rate: int
     need_stems: bool
     channels: int = 1
+    recordings: bool = False
 
     def open(self, split: str) -> InterleavedDataset:
         """The excerpts of a split, with augmentation if it is the train split.
@@ -69,6 +71,7 @@ class RunSetup:
                 cache=self.options.cache,
                 need_stems=self.need_stems,
                 channels=self.channels,
+                recordings=self.recordings,
             )
 
     def validation(self, builder: BatchBuilder) -> BatchSource | None:

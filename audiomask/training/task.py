@@ -50,6 +50,8 @@ class Task(ABC):
     augmentation: ClassVar[Augmentation] = Augmentation()
     #: whether it needs data with stems
     needs_stems: ClassVar[bool] = True
+    #: whether recordings without stems are learned from beside it
+    takes_recordings: ClassVar[bool] = False
 
     def __init__(
         self,

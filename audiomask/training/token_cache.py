@@ -62,7 +62,14 @@ class _AllStemsEncoder:
         mixture = encode(vqvae, mixtures, levels)
         stems = encode(vqvae, named.flatten(0, 1), levels)
         stems = stems.view(*named.shape[:2], *stems.shape[1:])
-        return MLMBatch(mixture, stems, sampled, self.encoder.powers(mixtures))
+        number = named.shape[1]
+        seeds = sampled.repeat_interleave(number) * number
+        seeds = seeds + torch.arange(number, device=seeds.device).repeat(len(named))
+        whole = mixtures.repeat_interleave(number, dim=0)
+        rough = self.encoder.drafts(whole, named.flatten(0, 1), seeds)
+        drafts = encode(vqvae, rough, levels).view(stems.shape) if len(rough) else stems[:, :0]
+        powers = self.encoder.powers(mixtures)
+        return MLMBatch(mixture, stems, sampled, powers, drafts, excerpts.has_stems)
 
 
 class TokenCache(Dataset[MLMBatch]):
@@ -86,7 +93,7 @@ class TokenCache(Dataset[MLMBatch]):
     def __getitem__(self, index: int) -> MLMBatch:
         epoch, place = divmod(index, self.items)
         number = int(order(self.encoder.seed, epoch, self.items)[place])
-        stem_index = self.encoder.sample(index)
+        stem_index = self.encoder.sample(index)[0]
         return _load_item(self.file(number), stem_index)
 
     def file(self, number: int) -> Path:
@@ -188,6 +195,7 @@ def open_cache(
         "bands": config.bands,
         "band_stft": config.band_stft,
         "band_frames": config.band_frames,
+        "draft": config.draft,
         "augmentation": dataclasses.asdict(setup.augmentation),
     }
     cache = TokenCache(options.cache, identity, options.keep_tokens, encoder)
@@ -215,6 +223,8 @@ def _save_item(item: MLMBatch, file: Path) -> None:
         "mixture": item.mixture.to(torch.int32),
         "stems": item.stem.to(torch.int32),
         "mixture_power": item.mixture_power.to(torch.bfloat16),
+        "drafts": item.draft.to(torch.int32),
+        "has_stems": item.has_stem,
     }
     write_tensors(file, {name: value.cpu().contiguous() for name, value in tensors.items()}, {})
 
@@ -232,6 +242,8 @@ def _load_item(file: Path, stem_index: Tensor) -> MLMBatch:
             kept["stems"][int(stem_index)].long(),
             stem_index,
             kept["mixture_power"].float(),
+            drafts[int(stem_index)].long() if len(drafts := kept["drafts"]) else drafts.long(),
+            kept["has_stems"],
         )
     except (OSError, SafetensorError, KeyError, IndexError) as error:
         raise DataError(f"{file}: not a readable excerpt ({error}); delete it") from error

@@ -1,6 +1,6 @@
 """Draw spectrograms of recordings in one figure, on one scale, as in the README.
 
-    python tests/benchmarks/picture.py examples/separation.png \
+    python tests/benchmarks/picture.py docs/separation.png \
         "the song=examples/song.wav" "found=separated/song/guitar.wav" "played=guitar.flac"
 
 It needs matplotlib, which nothing else here does.

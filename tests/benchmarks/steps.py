@@ -67,6 +67,8 @@ def mlm() -> tuple[Task, Any, int]:
         torch.randint(1024, (2, config.window)),
         torch.tensor(1),
         torch.rand(config.bands, config.window // config.band_frames),
+        torch.zeros(0, config.window, dtype=torch.int64),
+        torch.tensor(True),
     )
     return MLMTask(model, "default"), item, 4
 

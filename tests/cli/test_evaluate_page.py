@@ -9,7 +9,7 @@ import soundfile
 import torch
 
 from audiomask.cli.evaluation_page import EvaluationPage
-from audiomask.evaluation.evaluator import Example
+from audiomask.evaluation.examples import Example
 from audiomask.evaluation.report import Report
 
 RATE = 44100

@@ -12,7 +12,7 @@ from signals import tone
 
 from audiomask.cli.evaluation_page import EvaluationPage
 from audiomask.data.excerpt import Excerpt
-from audiomask.evaluation.evaluator import Example
+from audiomask.evaluation.examples import Example
 from audiomask.evaluation.report import Report, Table
 from audiomask.training.preview import write_preview
 

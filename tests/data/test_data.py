@@ -124,6 +124,12 @@ def test_what_cannot_be_learned_from_is_refused(
     with pytest.raises(DataError, match="recordings alone"):
         open_data(recordings, STEMS, 100, 0, need_stems=True)
     open_data(recordings, STEMS, 100, 0)
+    with pytest.raises(DataError, match="recordings alone"):
+        open_data(recordings, STEMS, 100, 0, need_stems=True, recordings=True)
+    beside = [*recordings, recognize(bank)]
+    with pytest.raises(DataError, match="recordings alone"):
+        open_data(beside, STEMS, 100, 0, need_stems=True)
+    open_data(beside, STEMS, 100, 0, need_stems=True, recordings=True)
     with pytest.raises(DataError, match="need a note bank"):
         open_data([recognize(songs)], STEMS, 100, 0)
     with pytest.raises(DataError, match="nothing in the split 'test'"):

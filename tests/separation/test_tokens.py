@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from audiomask.audio.source import MemorySource
+from audiomask.audio.source import AudioSource, MemorySource
 from audiomask.networks.layers.band_features import band_features
 from audiomask.networks.mlm import MaskedLM, build_mlm
 from audiomask.networks.mlm.separation import stem_codes
 from audiomask.networks.vqvae import AnyVQVAE, build_vqvae
 from audiomask.runtime.memory import AdaptiveBatches
 from audiomask.separation import tokens as module
+from audiomask.separation.separator import Separator
 from audiomask.separation.tokens import TokenSeparator, WienerSeparator
 
 CPU = torch.device("cpu")
@@ -162,10 +165,40 @@ def test_tokens_are_the_likeliest_of_every_channel_and_stem(
     for channel in range(2):
         with torch.inference_mode():
             mixture = vqvae.encode(audio[channel : channel + 1])
-        for place, stem in enumerate((3, 1)):
-            assert torch.equal(
-                found[place, channel : channel + 1], stem_codes(mlm, mixture, stem, bands)
-            )
+        expected = stem_codes(mlm, mixture, [3, 1], bands)
+        assert torch.equal(found[:, channel : channel + 1], expected)
+
+
+class Halved(Separator):
+    """Takes a half of the mixture for the drums, and knows nothing else."""
+
+    names = ("drums",)
+
+    def stems(self, source: AudioSource, stems: Sequence[int]) -> Iterator[Tensor]:
+        assert list(stems) == [0]
+        yield 0.5 * source.read(0, source.frames)[None]
+
+
+def test_drafts_are_tokens_of_what_another_separator_finds(
+    vqvae: AnyVQVAE, mlm: MaskedLM, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    reading = build_mlm("default", asdict(replace(mlm.config, draft=True)), vqvae.codebooks())
+    separator = TokenSeparator(vqvae, reading.eval(), CPU, AdaptiveBatches(CPU), Halved())
+    audio, seen = 0.1 * torch.randn(2, 40 * HOP), []
+
+    def codes(*given: Any) -> Tensor:
+        seen.append(given[-1])
+        return stem_codes(*given)
+
+    monkeypatch.setattr(module, "stem_codes", codes)
+    separator.predict(audio, [3, 1])
+    with torch.inference_mode():
+        assert torch.equal(seen[0][0], vqvae.encode(0.5 * audio))
+    assert (seen[0][1] == reading.vocabulary.mask).all()
+    # a language model that reads none gets none
+    TokenSeparator(vqvae, mlm, CPU, AdaptiveBatches(CPU), Halved()).predict(audio, [3, 1])
+    assert seen[1] is None
 
 
 @pytest.mark.parametrize("rate", [44100, 48000])
@@ -237,9 +270,9 @@ def test_mixture_and_stem_share_the_papers_window(
 ) -> None:
     lengths: list[int] = []
 
-    def codes(model: MaskedLM, mixture: Tensor, stem: int) -> Tensor:
+    def codes(model: MaskedLM, mixture: Tensor, stems: Sequence[int]) -> Tensor:
         lengths.append(mixture.shape[-1])
-        return stem_codes(model, mixture, stem)
+        return stem_codes(model, mixture, stems)
 
     monkeypatch.setattr(module, "stem_codes", codes)
     separator = WienerSeparator(*paper, CPU, AdaptiveBatches(CPU))

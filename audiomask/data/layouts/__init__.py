@@ -62,7 +62,7 @@ def recognize(data: Path | str) -> Source:
         known = ", ".join(one.known_as for one in (*LAYOUTS[1:], LAYOUTS[0]))
         raise DataError(
             f"{folder}: holds no audio, MIDI songs, SoundFonts or notes; known layouts: {known}; "
-            "see 'Train on your own sounds' in the README"
+            "see docs/training.md"
         )
     if found.is_empty:
         reasons = "; ".join(found.problems) or "its songs have no audio"

@@ -39,6 +39,8 @@ class MLMConfig:
         head_rank: rank of the output layers beside the code-similarity heads; 0 for a full matrix.
         separated: aligned layout: share of a training batch on which stems' tokens are trained as
             well, rounded up; 0 trains infill alone.
+        draft: aligned layout: whether the tokens of a rough estimate of the stem, such as the mask
+            U-Net's, are read beside the mixture's.
 
     Raises:
         ConfigError: a value out of range.
@@ -62,6 +64,7 @@ class MLMConfig:
     band_frames: int = 2
     head_rank: int = 64
     separated: float = 1.0
+    draft: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stems", tuple(self.stems))  # JSON gives a list
@@ -75,8 +78,12 @@ class MLMConfig:
         for name, value in vars(self).items():
             least = 0 if name in _OPTIONAL_SIZES else 1
             whole = type(value) is int and least <= value <= 1 << 20
-            if name not in ("stems", "layout", "separated") and not whole:
+            if name not in ("stems", "layout", "separated", "draft") and not whole:
                 raise ConfigError(f"{name} is {value!r}; it must be a whole number from {least}")
+        if not isinstance(self.draft, bool):
+            raise ConfigError(f"draft is {self.draft!r}; it must be true or false")
+        if self.draft and self.layout != "aligned":
+            raise ConfigError("draft is true; only the aligned layout reads a draft")
         if self.bands and self.window % self.band_frames:
             raise ConfigError(f"window is {self.window}; it must be a multiple of band_frames")
         most = _MAX_STFT_HOPS * self.hop_length * self.band_frames

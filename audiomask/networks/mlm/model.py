@@ -57,6 +57,9 @@ class MaskedLM(nn.Module):
         if config.bands:
             self.band_projection = nn.Linear(config.bands, dim)
             self.no_band_embedding = nn.Parameter(torch.zeros(dim))
+        if config.draft:
+            self.draft_projection = nn.Linear(dim, dim)
+            self.no_draft_embedding = nn.Parameter(torch.zeros(dim))
 
     def embed(self, ids: Tensor) -> Tensor:
         """The levels' token embeddings summed, [B, F, dim], of ids [B, levels, F].
@@ -109,6 +112,7 @@ class MaskedLM(nn.Module):
         ids: Tensor | None = None,
         stem: Tensor | None = None,
         attention_mask: Tensor | None = None,
+        draft: Tensor | None = None,
     ) -> Tensor:
         """Final hidden states [B, F, dim] of the sequence itself, or of a stem in it.
 
@@ -117,12 +121,24 @@ class MaskedLM(nn.Module):
             ids: the stem's tokens [B, levels, F], masked where unknown.
             stem: index of each row's stem [B].
             attention_mask: bool [B, F], false at padding.
+            draft: tokens of a rough estimate of the stem [B, levels, F], MASK in rows that have
+                none; ignored by a model that was not trained on drafts.
         """
         if stem is not None:
             assert ids is not None
             separator = self.special_embeddings[:, 2:].sum(dim=0)[stem]
             hidden = hidden + self.embed(ids) + separator[:, None]
+            if self.config.draft:
+                hidden = hidden + self._embed_draft(draft)
         return self.norm(self.stem_layers(hidden, attention_mask))  # type: ignore[no-any-return]
+
+    def _embed_draft(self, draft: Tensor | None) -> Tensor:
+        """A draft [B, levels, F] embedded, [B, F, dim], or what stands for none."""
+        if draft is None:
+            return self.no_draft_embedding
+        missing = (draft[:, 0] == self.vocabulary.mask)[..., None]
+        embedded = self.draft_projection(self.embed(draft))
+        return torch.where(missing, self.no_draft_embedding.to(embedded.dtype), embedded)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Logits of every code, [B, levels, F, K], of final hidden states [B, F, dim]."""
@@ -140,20 +156,6 @@ class MaskedLM(nn.Module):
             hidden.dtype
         )
         return near + self.heads[level](hidden)  # type: ignore[no-any-return]
-
-    def predict_all_stems(self, context: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """Final hidden states of every stem with all its tokens masked, [B, S, F, dim]."""
-        batch, frames, dim = context.shape
-        number = len(self.config.stems)
-        stem = torch.arange(number, device=context.device).repeat(batch)
-        ids = torch.full(
-            (1, self.config.levels, 1), self.vocabulary.mask, device=context.device
-        ).expand(len(stem), -1, frames)
-        hidden = context.repeat_interleave(number, dim=0)
-        repeated = (
-            None if attention_mask is None else attention_mask.repeat_interleave(number, dim=0)
-        )
-        return self.target(hidden, ids, stem, repeated).view(batch, number, frames, dim)
 
 
 def _output_layer(dim: int, codes: int, rank: int) -> nn.Module:

@@ -76,8 +76,8 @@ def propagate(magnitude: Tensor, phase_advance: Tensor) -> Tensor:
     starts = BLOCK * torch.arange(blocks, device=phase_advance.device)
     phases = phase_advance.new_empty(2, batch, blocks, BLOCK, bins)
     tails = phase_advance.new_empty(2, batch, blocks, OVERLAP, bins)
-    for part, drawn in zip((phases, tails), random.split([BLOCK, OVERLAP]), strict=True):
-        part[..., tonal:] = drawn[..., tonal:].movedim(1, 0)[:, None, None]
+    above = random[..., tonal:].movedim(1, 0)[:, None, None]
+    phases[..., tonal:], tails[..., tonal:] = above[..., :BLOCK, :], above[..., BLOCK:, :]
     phase = noise[-1, :, None].expand(2, batch * blocks, tonal)
     for number in range(BLOCK + OVERLAP):
         # this step's frame of every block; the last frame is repeated beyond the end

@@ -32,7 +32,7 @@ class Codebook(nn.Module):
     embed_sum: Tensor
     started: Tensor
 
-    def __init__(self, size: int, dim: int, decay: float = 0.997, dead_below: float = 0.1) -> None:
+    def __init__(self, size: int, dim: int, decay: float = 0.997, dead_below: float = 0.2) -> None:
         super().__init__()
         self.decay = decay
         self.dead_below = dead_below

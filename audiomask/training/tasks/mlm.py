@@ -26,6 +26,7 @@ from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.runtime import distributed
 from audiomask.training.batches import BatchSource
 from audiomask.training.config import TrainConfig
+from audiomask.training.drafts import rough_estimates
 from audiomask.training.run_setup import RunSetup
 from audiomask.training.task import Required, Task
 
@@ -33,6 +34,8 @@ from audiomask.training.task import Required, Task
 WEIGHTS = {"plain": 0.15, "stem": 0.1}
 #: share of the plain sequences that are one stem, not a mixture
 _STEM_ALONE = 0.25
+#: share of the stems that are predicted without a draft
+_NO_DRAFT = 0.15
 
 
 class MLMBatch(NamedTuple):
@@ -44,16 +47,21 @@ class MLMBatch(NamedTuple):
         stem_index: which stem that is [K].
         mixture_power: Σ|X|² of the K mixtures in every band [K, bands, F']; empty if the model
             reads no bands.
+        draft: codes of a rough estimate of the stem, shaped as ``stem``; empty if the model reads
+            none.
+        has_stem: whether there is a stem, bool [K]; recordings have none.
     """
 
     mixture: Tensor
     stem: Tensor
     stem_index: Tensor
     mixture_power: Tensor
+    draft: Tensor
+    has_stem: Tensor
 
 
 class BatchEncoder:
-    """Makes batches of excerpts with stems.
+    """Makes batches of excerpts, with or without stems.
 
     Args:
         config: of the MLM to be trained.
@@ -65,16 +73,29 @@ class BatchEncoder:
         self.config, self.vqvae, self.seed = config, vqvae.eval(), seed
 
     def sample(self, index: int) -> Tensor:
-        """The number of a stem."""
-        return torch.randint(len(self.config.stems), (), generator=generator(self.seed, index))
+        """The number of a stem, and a seed of its draft: [2]."""
+        drawn = generator(self.seed, index)
+        stem = torch.randint(len(self.config.stems), (), generator=drawn)
+        return torch.stack([stem, torch.randint(1 << 31, (), generator=drawn)])
 
     def __call__(self, excerpts: Excerpt, sampled: Tensor) -> MLMBatch:
-        """A batch of excerpts [B, …] with the stems ``sampled`` [B]."""
+        """A batch of excerpts [B, …] with the stems and seeds ``sampled`` [B, 2]."""
         rows = stem_rows(self.config, len(sampled)).to(sampled.device)
-        mixtures, stems = excerpts.mixture[:, 0], excerpts.stems[rows, sampled[rows], 0]
-        codes = encode(self.vqvae, torch.cat([mixtures, stems]), self.config.levels)
-        mixture, stem = torch.split(codes, [len(sampled), len(rows)])
-        return MLMBatch(mixture, stem, sampled[rows], self.powers(mixtures[rows]))
+        index, seeds = sampled[rows].unbind(dim=1)
+        mixtures, stems = excerpts.mixture[:, 0], excerpts.stems[rows, index, 0]
+        drafts = self.drafts(mixtures[rows], stems, seeds)
+        codes = encode(self.vqvae, torch.cat([mixtures, stems, drafts]), self.config.levels)
+        sizes = [len(mixtures), len(stems), len(drafts)]
+        mixture, stem, draft = torch.split(codes, sizes)
+        known = excerpts.has_stems[rows]
+        return MLMBatch(mixture, stem, index, self.powers(mixtures[rows]), draft, known)
+
+    def drafts(self, mixtures: Tensor, stems: Tensor, seeds: Tensor) -> Tensor:
+        """Rough estimates of stems [K, T]; [0, T] if the model reads none."""
+        if not self.config.draft or not len(stems):
+            return stems[:0]
+        with torch.autocast(stems.device.type, enabled=False):
+            return rough_estimates(mixtures, stems, seeds.tolist(), self.config.sample_rate)
 
     def powers(self, mixtures: Tensor) -> Tensor:
         """The power of mixtures [K, T] in bands, [K, bands, F']."""
@@ -115,13 +136,14 @@ def band_power(mixture: Tensor, config: MLMConfig) -> Tensor:
 
 def _select(part: Tensor, rows: Tensor) -> Tensor:
     """Rows of a tensor of a batch, or the tensor itself if it has only these."""
-    return part if len(part) == len(rows) else part[rows]
+    return part if len(part) in (0, len(rows)) else part[rows]
 
 
 class MLMTask(Task):
     """Predict masked tokens, of plain sequences and of stems."""
 
     kind = "mlm"
+    takes_recordings = True
     train_config = TrainConfig(steps=20_000, batch_size=8, optimizer="muon", learning_rate=3e-3)
 
     @classmethod
@@ -182,10 +204,15 @@ class MLMTask(Task):
         return (part for part in self.model.modules() if isinstance(part, TransformerLayer))
 
     def unused_parameters(self) -> Iterator[nn.Parameter]:
-        """The projection of the bands, where no stem is learned."""
+        """What embeds bands and drafts, where no stem is learned."""
         config = self.model.config
-        if config.layout == "aligned" and config.bands and not config.separated:
+        if config.layout == "concatenated" or config.separated:
+            return
+        if config.bands:
             yield from self.model.band_projection.parameters()
+        if config.draft:
+            yield from self.model.draft_projection.parameters()
+            yield self.model.no_draft_embedding
 
     def loss(self, batch: MLMBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of a batch."""
@@ -196,7 +223,9 @@ class MLMTask(Task):
 
     def concatenated(self, batch: MLMBatch) -> dict[str, Tensor]:
         """Loss terms of the paper: BERT's masking of plain windows and of ``mixture SEP stem``."""
-        mixture, stem = batch.mixture, batch.stem
+        mixture = batch.mixture
+        known = batch.has_stem[:, None, None]
+        stem = torch.where(known, batch.stem, mixture)
         model, vocabulary = self.model, self.model.vocabulary
         window = model.config.window
         half = (window - 1) // 2
@@ -215,6 +244,7 @@ class MLMTask(Task):
         whole = torch.arange(len(inputs), device=inputs.device) % 2 == 0
         inputs[whole, :, half + 1 :] = vocabulary.mask
         chosen[whole, :, half + 1 :] = True
+        chosen &= known
         terms["stem"] = self.nll(model.target(model.context(inputs)), sequence, chosen)
         return terms
 
@@ -224,8 +254,10 @@ class MLMTask(Task):
         mixture = batch.mixture
         rows = stem_rows(model.config, len(mixture)).to(mixture.device)
         stem, index = _select(batch.stem, rows), _select(batch.stem_index, rows)
+        known = _select(batch.has_stem, rows)[:, None, None]
         # plain sequences: every row, a stem in place of the mixture in some of them
         alone = distributed.rand(len(rows), 1, 1, device=stem.device) < _STEM_ALONE
+        alone = alone & known
         plain = mixture.clone()
         plain[rows] = torch.where(alone, stem, plain[rows])
         inputs, chosen = mixed_mask(plain, vocabulary)
@@ -236,26 +268,40 @@ class MLMTask(Task):
         if model.config.bands:
             features = band_features(_select(batch.mixture_power, rows))
         context = model.context(mixture[rows], features)
-        stems = model.predict_all_stems(context)
-        terms["stem"] = self._stem_nll(context, stems, stem, index)
+        draft = self._some_drafts(_select(batch.draft, rows)) if model.config.draft else None
+        terms["stem"] = self._stem_nll(context, stem, index, draft, known)
         return terms
 
+    def _some_drafts(self, draft: Tensor) -> Tensor:
+        """Drafts [K, levels, F], MASK in some rows, so that stems are found without one as well."""
+        missing = distributed.rand(len(draft), 1, 1, device=draft.device) < _NO_DRAFT
+        return torch.where(missing, self.model.vocabulary.mask, draft)
+
     def _stem_nll(
-        self, context: Tensor, stems: Tensor, codes: Tensor, stem_index: Tensor
+        self,
+        context: Tensor,
+        codes: Tensor,
+        stem_index: Tensor,
+        draft: Tensor | None,
+        known: Tensor,
     ) -> Tensor:
         """Mean negative log-likelihood of stems that are masked completely and partly.
 
         Args:
             context: hidden states of the mixtures [K, F, dim].
-            stems: final hidden states of every stem, each masked completely [K, S, F, dim].
             codes: of one stem of each mixture [K, levels, F].
             stem_index: which stem that is [K].
+            draft: codes of rough estimates of them [K, levels, F].
+            known: whether there is a stem, bool [K, 1, 1].
         """
-        hidden = stems[torch.arange(len(codes), device=codes.device), stem_index]
         everything = torch.ones_like(codes, dtype=torch.bool)
+        masked = torch.full_like(codes, self.model.vocabulary.mask)
         shown, missing = random_mask(codes, self.model.vocabulary)
-        partly = self.model.target(context, shown, stem_index)
-        return 0.5 * (self.nll(hidden, codes, everything) + self.nll(partly, codes, missing))
+        total = context.new_zeros((), dtype=torch.float32)
+        for ids, chosen in ((masked, everything), (shown, missing)):
+            hidden = self.model.target(context, ids, stem_index, draft=draft)
+            total = total + 0.5 * self.nll(hidden, codes, chosen & known)
+        return total
 
     def nll(self, hidden: Tensor, ids: Tensor, chosen: Tensor) -> Tensor:
         """Mean negative log-likelihood, in nats, of the chosen positions.
@@ -279,7 +325,7 @@ class MLMTask(Task):
         """The first mixture and one of its stems, decoded from tokens, and the predicted stem."""
         if not len(batch.mixture):
             return {}
-        if not len(batch.stem):
+        if not len(batch.stem) or not batch.has_stem[0]:
             return {"mixture": self.vqvae.decode(batch.mixture[:1])[0]}
         mixture, stem, number = batch.mixture[:1], batch.stem[:1], int(batch.stem_index[0])
         # the first row always has a stem
@@ -287,7 +333,8 @@ class MLMTask(Task):
         if self.model.config.layout == "concatenated":
             half = (self.model.config.window - 1) // 2
             mixture, stem = mixture[..., :half], stem[..., :half]
-        found = stem_codes(self.model, mixture, number, bands)
+        draft = batch.draft[None, :1] if self.model.config.draft else None
+        (found,) = stem_codes(self.model, mixture, [number], bands, draft)
         name = self.model.config.stems[number]
         codes = {"mixture": mixture, f"{name}": stem, f"{name} found": found}
         return {what: self.vqvae.decode(code)[0] for what, code in codes.items()}

@@ -81,8 +81,10 @@ def test_padding_does_not_move_the_others(make) -> None:
     context = model.context(padded, heard, attention_mask)
     short = model.context(ids[..., :22], bands[..., :22])
     assert torch.allclose(context[:, :22], short, atol=1e-5)
-    stems = model.predict_all_stems(context, attention_mask)
-    assert torch.allclose(stems[:, :, :22], model.predict_all_stems(short), atol=1e-5)
+    stem, masked = torch.tensor([1]), torch.full((1, 2, 30), model.vocabulary.mask)
+    hidden = model.target(context, masked, stem, attention_mask)
+    alone = model.target(short, masked[..., :22], stem)
+    assert torch.allclose(hidden[:, :22], alone, atol=1e-5)
 
 
 @torch.no_grad()
@@ -97,18 +99,40 @@ def test_bands_are_heard_when_given(make) -> None:
 
 
 @torch.no_grad()
-def test_all_stems_are_each_stem_with_its_tokens_masked(make) -> None:
+def test_every_stem_is_another_and_its_tokens_are_read(make) -> None:
     model = make()
     context = model.context(ids_of(2, 2, 20))
-    found = model.predict_all_stems(context)
-    assert found.shape == (2, 4, 20, 16)
     masked = torch.full((2, 2, 20), model.vocabulary.mask)
-    for stem in range(4):
-        one = model.target(context, masked, torch.tensor([stem, stem]))
-        assert torch.allclose(found[:, stem], one, atol=1e-5)
-    assert (found[:, 0] - found[:, 1]).abs().max() > 1e-3
+    first, second = (model.target(context, masked, torch.tensor([n, n])) for n in (0, 1))
+    assert first.shape == (2, 20, 16)
+    assert (first - second).abs().max() > 1e-3
     shown = model.target(context, ids_of(2, 2, 20), torch.tensor([0, 0]))
-    assert (shown - found[:, 0]).abs().max() > 1e-3
+    assert (shown - first).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_a_draft_is_read_where_there_is_one(make) -> None:
+    model = make(draft=True)
+    context, stem = model.context(ids_of(2, 2, 20)), torch.tensor([0, 0])
+    masked = torch.full((2, 2, 20), model.vocabulary.mask)
+    draft = ids_of(2, 2, 20)
+    draft[1] = model.vocabulary.mask
+    without = model.target(context, masked, stem)
+    drafted = model.target(context, masked, stem, draft=draft)
+    assert (drafted[0] - without[0]).abs().max() > 1e-3
+    assert torch.allclose(drafted[1], without[1], atol=1e-6)
+    # a draft is no token of the stem
+    assert (drafted[0] - model.target(context, draft, stem)[0]).abs().max() > 1e-3
+    plain = make()
+    context = plain.context(ids_of(2, 2, 20))
+    assert torch.equal(
+        plain.target(context, masked, stem, draft=draft), plain.target(context, masked, stem)
+    )
+
+
+def test_only_the_aligned_layout_reads_a_draft(make) -> None:
+    with pytest.raises(ConfigError, match="only the aligned layout reads a draft"):
+        make("paper", draft=True)
 
 
 @torch.no_grad()

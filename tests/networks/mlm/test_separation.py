@@ -21,7 +21,7 @@ def test_a_stems_codes_are_the_likeliest_with_all_of_it_masked(make, preset: str
     model = make(preset)
     mixture = torch.randint(12, (2, 2, 12))
     masked = torch.full_like(mixture, model.vocabulary.mask)
-    found = [stem_codes(model, mixture, stem) for stem in range(len(model.config.stems))]
+    found = stem_codes(model, mixture, range(len(model.config.stems)))
     for stem, name in enumerate(model.config.stems):
         if preset == "paper":
             ids = separation_ids(mixture, masked, model.vocabulary.sep(name))

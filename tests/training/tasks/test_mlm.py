@@ -16,6 +16,7 @@ from audiomask.networks.layers.band_features import band_features
 from audiomask.networks.layers.transformer import TransformerLayer
 from audiomask.networks.mlm import build_mlm
 from audiomask.networks.mlm.masking import bert_mask
+from audiomask.training.drafts import rough_estimates
 from audiomask.training.tasks import mlm as module
 from audiomask.training.tasks.mlm import MLMBatch, MLMTask, band_power, stem_rows
 
@@ -47,6 +48,46 @@ def test_a_batch_has_one_of_the_named_stems() -> None:
     assert batch_of(mlm_task("paper"), 0, 3).mixture_power.shape == (3, 0)
 
 
+def test_a_batch_has_drafts_where_they_are_read() -> None:
+    task = mlm_task(draft=True, separated=0.5)
+    batch, songs = batch_of(task, 0, 4), excerpts(0, 4)
+    seeds = [int(task.batches(0).sample(index)[1]) for index in (0, 2)]
+    stems = songs.stems[[0, 2], batch.stem_index, 0]
+    rough = rough_estimates(songs.mixture[[0, 2], 0], stems, seeds, RATE)
+    assert torch.equal(batch.draft, Meter().encode(rough))
+    assert len(batch_of(mlm_task(), 0, 4).draft) == 0
+
+
+def test_a_draft_is_read_in_most_rows() -> None:
+    task = mlm_task(draft=True)
+    batch = batch_of(task, 0, 40)
+    mask = task.model.vocabulary.mask
+    torch.manual_seed(0)
+    some = task._some_drafts(batch.draft)
+    missing = (some == mask).all(dim=(1, 2))
+    assert 2 <= int(missing.sum()) <= 12
+    assert torch.equal(some[~missing], batch.draft[~missing])
+    other = batch._replace(draft=(batch.draft + 5) % 16)
+    assert terms(task, batch)["plain"] == terms(task, other)["plain"]
+    assert terms(task, batch)["stem"] != terms(task, other)["stem"]
+
+
+@pytest.mark.parametrize("preset", ["default", "paper"])
+def test_a_recording_without_stems_teaches_plain_sequences_alone(preset: str) -> None:
+    task = mlm_task(preset, **({"draft": True} if preset == "default" else {}))
+    work, songs = task.batches(0), excerpts(0, 6)
+    sampled = torch.stack([work.sample(index) for index in range(6)])
+    known = torch.tensor([True, False, True, True, False, False])
+    silent = torch.where(known[:, None, None, None], songs.stems, 0.0)
+    batch = work(songs._replace(has_stems=known, stems=silent), sampled)
+    assert torch.equal(batch.has_stem, known)
+    none = batch._replace(has_stem=torch.zeros_like(known))
+    other = batch._replace(stem=torch.where(known[:, None, None], batch.stem, 7))
+    assert terms(task, batch)["stem"] == terms(task, other)["stem"] > 0
+    assert terms(task, none)["stem"] == 0
+    assert terms(task, none)["plain"] > 0
+
+
 def test_an_excerpt_is_a_window_of_the_model() -> None:
     config = mlm_task().model.config
     assert MLMTask.samples(config) == FRAMES * HOP
@@ -62,10 +103,10 @@ def terms(task: MLMTask, batch: MLMBatch) -> dict[str, float]:
 
 
 def test_only_some_are_separated_and_all_teach_infill() -> None:
-    task = mlm_task(separated=0.25)
+    task = mlm_task(separated=0.25, draft=True)
     batch, songs = batch_of(task, 0, 6), excerpts(0, 6)
     assert torch.equal(batch.mixture, Meter().encode(songs.mixture[:, 0]))
-    whole = batch_of(mlm_task(), 0, 6)
+    whole = batch_of(mlm_task(draft=True), 0, 6)
     for part, all_of_it in zip(batch[1:], whole[1:], strict=True):
         assert torch.equal(part, all_of_it[[0, 3]])
     # a cache keeps more than is separated: the rest is passed over
@@ -101,6 +142,8 @@ def test_the_rows_that_have_a_stem_are_evenly_spread(
         ("default", {"bands": 0, "separated": 0.0}),
         ("default", {"bands": 0}),
         ("default", {"bands": 0, "separated": 0.5}),
+        ("default", {"draft": True}),
+        ("default", {"draft": True, "separated": 0.0}),
         ("paper", {}),
     ],
 )
@@ -153,7 +196,7 @@ def test_tokens_are_those_of_full_precision_when_training_is_not() -> None:
     work = task.batches(0)
     work.vqvae.encode = encode  # type: ignore[method-assign]
     with torch.autocast("cpu", torch.bfloat16):
-        batch = work(excerpts(0, 2), torch.tensor([0, 1]))
+        batch = work(excerpts(0, 2), torch.tensor([[0, 5], [1, 6]]))
         loss, _ = task.loss(batch)
     assert seen == [False]
     assert loss.dtype == torch.float32

@@ -41,7 +41,8 @@ def accuracy(model: MaskedLM, batch: MLMBatch, stem: int) -> float:
     else:
         bands = band_features(batch.mixture_power)
     truth = 4 * (mixture // 4) if stem == 0 else mixture % 4
-    return float((stem_codes(model, mixture, stem, bands) == truth).float().mean())
+    (found,) = stem_codes(model, mixture, [stem], bands)
+    return float((found == truth).float().mean())
 
 
 @pytest.fixture(scope="module")
