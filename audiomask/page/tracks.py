@@ -132,9 +132,10 @@ class Track:
     def brightness(self, columns: int) -> Tensor:
         """How high its sound lies, from 0 to 1, in each of ``columns`` equal parts of it."""
         assert self._decibels is not None
-        power = (self._decibels / 10).exp2().flip(0)
-        bands = torch.linspace(0, 1, len(power))
-        center = (power * bands[:, None]).sum(dim=0) / power.sum(dim=0)
+        # twice as loud to the ear is ten decibels more
+        loud = (self._decibels / 10).exp2().flip(0)
+        bands = torch.linspace(0, 1, len(loud))
+        center = (loud * bands[:, None]).sum(dim=0) / loud.sum(dim=0)
         return center[torch.arange(columns) * len(center) // columns]
 
     @property
