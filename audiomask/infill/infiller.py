@@ -16,7 +16,7 @@ from torch import Tensor
 
 from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.errors import AudiomaskError
-from audiomask.infill.choice import Choice, MethodChooser
+from audiomask.infill.choice import AR_SECONDS, Choice, MethodChooser
 from audiomask.infill.context import GapContext, OffsetSource, envelope
 from audiomask.infill.edges import EdgeExtendedSource
 from audiomask.infill.gaps import Gap
@@ -176,6 +176,9 @@ class Infiller:
         """The filling of a gap in all channels of the source."""
         if choice.method == InfillMethod.ar:
             samples = fill_short(source, gap, gaps)
+            if gap.length > AR_SECONDS * source.sample_rate:
+                # what is extrapolated so far has died away
+                samples = match_level(samples, gap, source, gap, gaps)
             return Filling(gap.start, samples, gap, InfillMethod.ar, channels=gap.channels)
         if choice.passage is None:
             return self._fill_with_tokens(source, gap, gaps, fades)

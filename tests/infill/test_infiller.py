@@ -301,3 +301,18 @@ def test_a_recording_that_is_all_gap(vqvae: AnyVQVAE, mlm: MaskedLM) -> None:
 def test_settings_that_cannot_be(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         InfillSettings(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seconds", [0.25, 0.5])
+def test_long_autoregressive_fillings_keep_the_level(
+    vqvae: AnyVQVAE, mlm: MaskedLM, seconds: float
+) -> None:
+    # what is extrapolated of partials in noise dies away
+    partials = tone((330.0, 440.0, 1250.0), 4 * RATE).sum(dim=0)
+    audio = 0.05 * (partials + 2 * noise(4 * RATE, seed=5))[None]
+    gap = Gap(2 * RATE, 2 * RATE + round(seconds * RATE))
+    (filling,) = fill(infiller(vqvae, mlm, method="ar"), audio, [gap])
+    assert filling.method == InfillMethod.ar
+    assert abs(filling.level) < 3
+    joins = filling.samples[0, [0, -1]] - audio[0, [gap.start - 1, gap.stop]]
+    assert joins.abs().max() < 3 * audio.std()
