@@ -103,12 +103,12 @@ def tokenize(
         lambda path: path.with_name(f"{path.stem}{middle}.tokens{_ENDINGS[chosen]}"),
         text=chosen is _TokenFormat.text,
     )
-    for job in jobs:
-        _check_ending(job.output, chosen)
     check_page(common.page, output)
     if common.page:
         jobs = [with_page(job) for job in jobs]
     check_outputs(jobs, common)
+    for job in jobs:
+        _check_ending(job.output, chosen)
     index = PageIndex("tokenize", found, output, jobs, common)
 
     from audiomask.audio.files import AudioFile
