@@ -20,7 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 #: fixtures that several folders of tests share, in tests/making; what is there to be imported as
 #: well: signals.py makes tones and noise, doubling.py a task to train, toy_songs.py songs to learn
-pytest_plugins = ["sound", "datasets", "models", "ray_nodes", "s3_server"]
+pytest_plugins = ["sound", "datasets", "models", "browser", "ray_nodes", "s3_server"]
 
 # No deadline: a machine that trains or renders meanwhile is slow, not wrong.
 settings.register_profile("audiomask", deadline=None, max_examples=50, print_blob=True)

@@ -1,5 +1,6 @@
 """The ``audiomask`` application: its subcommands, ``--version`` and its exit status."""
 
+import os
 import sys
 from typing import Annotated, NoReturn
 
@@ -41,10 +42,10 @@ app.command()(command()(detokenize))
 app.command()(command()(infill))
 app.command()(command()(separate))
 _ALONE = ("jobs", "ray", "skip_existing")  # of commands that do no files
-app.command(cls=PanelledCommand)(command(*_ALONE, "overwrite")(evaluate))
-app.command(cls=PanelledCommand)(command(*_ALONE, "overwrite", "model")(train))
-app.command()(command(*_ALONE, "model", "device", "threads")(shrink))
-app.command()(command(*_ALONE, "overwrite")(info))
+app.command(cls=PanelledCommand)(command(*_ALONE)(evaluate))
+app.command(cls=PanelledCommand)(command(*_ALONE, "overwrite", "model", "page")(train))
+app.command()(command(*_ALONE, "model", "device", "threads", "page")(shrink))
+app.command()(command(*_ALONE, "overwrite", "page")(info))
 
 
 def _show_version(wanted: bool) -> None:
@@ -72,6 +73,8 @@ def _root(
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit the process with its status."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    # a notebook names a way to draw that need not be installed here, where no window is opened
+    os.environ["MPLBACKEND"] = "agg"
     open_missing_streams()
     separate_stderr()
     listener, status = Listener(), 0

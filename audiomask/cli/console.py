@@ -1,4 +1,4 @@
-"""Messages on stderr, and progress bars where that is a terminal."""
+"""Messages on stderr, and progress bars where that is a terminal that redraws lines."""
 
 import logging
 import sys
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 from audiomask.cli.addresses import name_addresses
-from audiomask.runtime.console import printable, progress_bars
+from audiomask.runtime.console import is_live, printable, progress_bars
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -53,7 +53,7 @@ def set_up_messages(quiet: bool, verbose: bool, debug: bool) -> None:
 class Display:
     """Progress bars: one of all files, and one of each file in work.
 
-    There are none where stderr is no terminal. A context manager.
+    There are none where stderr is no terminal that redraws lines. A context manager.
 
     Args:
         quiet: show none.
@@ -61,7 +61,7 @@ class Display:
     """
 
     def __init__(self, quiet: bool, files: int = 1) -> None:
-        self._shown = not quiet and sys.stderr.isatty()
+        self._shown = not quiet and is_live()
         self._files = files
         self.bars: Progress | None = None
         """rich's bars; None where none are shown."""

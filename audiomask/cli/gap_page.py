@@ -1,5 +1,6 @@
 """``infill --page``: every gap before and after it was filled, in one HTML file."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from audiomask.cli.gap_report import gap_entry
 from audiomask.cli.gaps import FoundGap
+from audiomask.cli.page_file import clock
 from audiomask.infill.gaps import Gap
 from audiomask.page.clips import Clip
 from audiomask.page.document import write_page
@@ -109,7 +111,7 @@ class GapPage:
             rate = self._source.sample_rate
             base = Path(self._folder.name) / f"{len(self._players)}"
             self._players[gap] = Player(
-                f"{_clock(gap.start / rate)} – {_clock(gap.stop / rate)}",
+                f"{clock(gap.start / rate, 3)} – {clock(gap.stop / rate, 3)}",
                 (clip.stop - clip.start) / rate,
                 clip.tracks(base, self._ending),
                 clip.start / rate,
@@ -135,7 +137,7 @@ class GapPage:
             notes.append(f"Shown are the {shown} longest of {self._number} gaps.")
         rate = self._source.sample_rate
         alone = [
-            f"Left alone: {_clock(one.gap.start / rate)} – {_clock(one.gap.stop / rate)}, "
+            f"Left alone: {clock(one.gap.start / rate, 3)} – {clock(one.gap.stop / rate, 3)}, "
             f"{one.kind}: {one.left}"
             for one in left
         ]
@@ -149,7 +151,21 @@ class GapPage:
             notes,
             rate,
             self._overwrite,
+            self._about(len(alone)),
         )
+
+    def _about(self, left: int) -> dict[str, str]:
+        """What is told of the recording in a list of several: its length, and its gaps."""
+        rate = self._source.sample_rate
+        methods = Counter(one.method for one in self._found.values())
+        filled = sum(gap.length for gap in self._found)
+        return {
+            "length": clock(self._source.frames / rate),
+            "gaps filled": str(len(self._found)),
+            "seconds filled": f"{filled / rate:.3f}",
+            "filled by": ", ".join(f"{name} {n}" for name, n in methods.most_common()),
+            "left alone": str(left),
+        }
 
 
 def _facts(found: FoundGap, source: "AudioFile", other: str) -> list[tuple[str, str]]:
@@ -159,7 +175,7 @@ def _facts(found: FoundGap, source: "AudioFile", other: str) -> list[tuple[str, 
     facts.append(("filled by", found.method))
     if "from" in entry:
         of = f" of {entry['from_file']}" if "from_file" in entry else ""
-        facts.append(("passage from", f"{_clock(float(str(entry['from'])))}{of}"))
+        facts.append(("passage from", f"{clock(float(str(entry['from'])), 3)}{of}"))
         facts += [(name, str(entry[name])) for name in ("distance", "correlation")]
     if found.stems:
         facts.append(("stems", ", ".join(f"{one.name} by {one.method}" for one in found.stems)))
@@ -170,8 +186,3 @@ def _facts(found: FoundGap, source: "AudioFile", other: str) -> list[tuple[str, 
     if found.gap.channels:
         facts.append(("channels", str(entry["channels"])))
     return facts
-
-
-def _clock(seconds: float) -> str:
-    """Minutes and seconds."""
-    return f"{int(seconds // 60)}:{seconds % 60:06.3f}"

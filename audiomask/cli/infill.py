@@ -16,6 +16,7 @@ from audiomask.cli.job_report import check_report
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
 from audiomask.cli.page_file import check_page, with_page
+from audiomask.cli.page_index import PageIndex
 from audiomask.cli.sample_format import (
     Bitrate,
     bits_a_second,
@@ -172,12 +173,6 @@ def infill(
             "--labels", metavar="FILE", help="With --dry-run: write the gaps as a label track."
         ),
     ] = None,
-    page: Annotated[
-        bool,
-        typer.Option(
-            "--page", help="Also write a page to hear every gap before and after: OUTPUT.html."
-        ),
-    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -203,11 +198,11 @@ def infill(
             "--detect-kind": detect_kind,
             "--labels": labels,
             "--by-stem": by_stem,
-            "--page": page,
+            "--page": common.page,
         }
         extend.check(name for name, value in named.items() if value)
-    check_page(page, output)
-    if page and dry_run:
+    check_page(common.page, output)
+    if common.page and dry_run:
         raise UsageError("--page plays what was filled: remove --dry-run")
     options = GapOptions(
         gap or (), gaps, middle, detect, detect_kind or (), min_gap, max_gap, channel or ()
@@ -223,14 +218,17 @@ def infill(
     if labels is not None:
         raise UsageError("--labels tells where gaps are: add --dry-run")
     jobs = plan_files(found, output, _filled_name)
-    if page:
+    if common.page:
         jobs = [with_page(job) for job in jobs]
     check_outputs(jobs, common)
     check_report(report, jobs, common)
     rate = bits_a_second(bitrate, {output_ending(job.output) for job in jobs})
     if extend.given:
         return extend_files(jobs, common, plan, extend, report, rate)
-    return fill_gaps(jobs, common, plan, report, rate)
+    index = PageIndex("infill", found, output, jobs, common)
+    status = fill_gaps(jobs, common, plan, report, rate)
+    index.write()
+    return status
 
 
 def _is_unfilled(path: Path) -> bool:

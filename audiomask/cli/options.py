@@ -67,6 +67,14 @@ class Common:
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Leave outputs that exist, do the others.")
     ] = False
+    page: Annotated[
+        bool,
+        typer.Option(
+            "--page",
+            help="Also write a page to listen to and look at, for browsers; of several files a "
+            "list of their pages, index.html.",
+        ),
+    ] = False
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Only warnings and errors on stderr.")
     ] = False

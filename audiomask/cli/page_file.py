@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
+from audiomask.cli.addresses import address_of, is_address
 from audiomask.cli.inputs import Location
 from audiomask.cli.outputs import Job
 from audiomask.errors import UsageError
@@ -13,25 +14,33 @@ PAGE = ":page"
 
 
 def check_page(page: bool, output: str | None) -> None:
-    """Raise UsageError if a page is to be written beside standard output."""
+    """Raise UsageError if a page is to be written beside standard output, or at an address."""
     if page and output == "-":
         raise UsageError("--page is written beside the results: name a folder with -o, not '-'")
+    if page and output is not None and (is_address(output) or address_of(Path(output))):
+        raise UsageError("--page is opened from a disk: name a folder of this machine with -o")
 
 
 def with_page(job: Job) -> Job:
     """A job of one output file with a page of the same name.
 
     Raises:
-        UsageError: it writes to standard output.
+        UsageError: it writes to standard output, or to an address.
     """
-    if job.output == "-":
-        raise UsageError("--page is written beside the results: name a file with -o")
-    return Job(job.input, job.outputs | {PAGE: job.output.with_suffix(".html")})
+    check_page(page=True, output=str(job.output))
+    return Job(job.input, job.outputs | {PAGE: Path(job.output).with_suffix(".html")})
 
 
 def sounds(job: Job) -> dict[str, Location]:
     """The outputs of a job without its page."""
     return {name: place for name, place in job.outputs.items() if name != PAGE}
+
+
+def clock(seconds: float, digits: int = 0) -> str:
+    """Minutes and seconds: ``3:07``."""
+    whole = round(seconds, digits)
+    width = 3 + digits if digits else 2
+    return f"{int(whole // 60)}:{whole % 60:0{width}.{digits}f}"
 
 
 def address(place: Path, page: Path) -> str:

@@ -17,6 +17,7 @@ from audiomask.cli.jobs import run_jobs
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs
 from audiomask.cli.page_file import PAGE, check_page, sounds
+from audiomask.cli.page_index import PageIndex
 from audiomask.cli.paths import local_path
 from audiomask.cli.sample_format import (
     Bitrate,
@@ -85,10 +86,6 @@ def separate(
             help="Write where one song's stems play, as Audacity labels.",
         ),
     ] = None,
-    page: Annotated[
-        bool,
-        typer.Option("--page", help="Also write a mixer to listen to: index.html, for browsers."),
-    ] = False,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="DIR", help="Folder, or '-' for one stem.")
     ] = "separated",
@@ -113,7 +110,7 @@ def separate(
     """
     wanted = subtype_name(subtype)
     output = local_path(output, addresses=True)
-    check_page(page, output)
+    check_page(common.page, output)
     check_folder(output, inputs)
     if minus and "all" in minus:
         raise UsageError("--minus all would leave what no stem holds: use --stem all --residual")
@@ -128,7 +125,7 @@ def separate(
         template,
         format,
         wanted,
-        page,
+        common.page,
     )
     found = collect_inputs(inputs, is_audio, output_folder(output))
     _check_options(method, quality, report, labels, found)
@@ -155,6 +152,7 @@ def separate(
     )
     jobs = plan.jobs(found)
     check_outputs(jobs, common)
+    index = PageIndex("separate", found, output, jobs, common)
     check_report(report, jobs, common)
     check_report(labels, jobs, common, resumable=False, option="--labels")
 
@@ -229,7 +227,9 @@ def separate(
         _report_absent(job.input.label, present, names)
 
     with StemReport(report, jobs, common) as lines:
-        return run_jobs(jobs, common, work, lines.failed)
+        status = run_jobs(jobs, common, work, lines.failed)
+    index.write()
+    return status
 
 
 def _report_absent(label: str, found: Mapping[str, bool], requested: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from audiomask.audio.source import AudioSource
 from audiomask.cli.inputs import Input
-from audiomask.cli.page_file import address
+from audiomask.cli.page_file import address, clock
 from audiomask.cli.stem_plan import StemPlan
 from audiomask.page.document import write_page
 from audiomask.page.tracks import Player, Track, choose_ending
@@ -94,8 +94,12 @@ class StemPage:
             seconds: activity of the stems; empty where it is not known.
             found: whether the song has each stem.
         """
+        duration = self._source.frames / self._source.sample_rate
+        about = {"length": clock(duration)}
         for name, track in self._tracks.items():
             track.finish()
+            if name != _ORIGINAL:
+                about[name] = f"{track.level_db:.0f} dB".replace("-", "−")
             own = [second for second in seconds if second.stem == name]
             if own:
                 track.lanes = {
@@ -104,9 +108,9 @@ class StemPage:
                 }
                 played = sum(second.end - second.start for second in own if second.plays)
                 track.remark = f"plays for {played:.0f} of {own[-1].end:.0f} s"
+                about[name] += f", plays {played / own[-1].end:.0%}"
             if not found.get(name, True):
-                track.remark = "not found in this song"
-        duration = self._source.frames / self._source.sample_rate
+                track.remark = about[name] = "not found in this song"
         title = self._item.relative.stem
         player = Player("Stems", duration, list(self._tracks.values()))
         write_page(
@@ -115,4 +119,5 @@ class StemPage:
             [player],
             sample_rate=self._source.sample_rate,
             overwrite=self._overwrite,
+            about=about,
         )

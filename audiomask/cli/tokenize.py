@@ -1,7 +1,8 @@
 """``audiomask tokenize``: audio to tokens."""
 
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,8 +12,15 @@ from audiomask.cli.inputs import Location, collect_inputs, named_path, output_fo
 from audiomask.cli.jobs import run_jobs
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job, check_outputs, plan_files
+from audiomask.cli.page_file import PAGE, check_page, with_page
+from audiomask.cli.page_index import PageIndex
 from audiomask.cli.sample_format import report_input, report_nonfinite
 from audiomask.errors import UsageError
+
+if TYPE_CHECKING:
+    from audiomask.audio.files import AudioFile
+    from audiomask.engine import Engine
+    from audiomask.tokens import Tokens
 
 
 class _TokenFormat(StrEnum):
@@ -95,9 +103,13 @@ def tokenize(
         lambda path: path.with_name(f"{path.stem}{middle}.tokens{_ENDINGS[chosen]}"),
         text=chosen is _TokenFormat.text,
     )
+    check_page(common.page, output)
+    if common.page:
+        jobs = [with_page(job) for job in jobs]
     check_outputs(jobs, common)
     for job in jobs:
         _check_ending(job.output, chosen)
+    index = PageIndex("tokenize", found, output, jobs, common)
 
     from audiomask.audio.files import AudioFile
     from audiomask.tokens import save_tokens
@@ -112,10 +124,28 @@ def tokenize(
                 tokens = engine.tokenize_semantic(source, meter.advance)
             else:
                 tokens = engine.tokenize(source, levels, meter.advance, stereo.value)
+            if PAGE in job.outputs:
+                _write_page(job, tokens, source, engine, common)
             report_nonfinite(source)
-        save_tokens(tokens, job.output, chosen.value, overwrite=common.overwrite)
+        if "" in job.outputs:
+            save_tokens(tokens, job.output, chosen.value, overwrite=common.overwrite)
 
-    return run_jobs(jobs, common, work)
+    status = run_jobs(jobs, common, work)
+    index.write()
+    return status
+
+
+def _write_page(
+    job: Job, tokens: "Tokens", source: "AudioFile", engine: "Engine", common: Common
+) -> None:
+    """Write the page of a recording; what draws is loaded only where one is wanted."""
+    from audiomask.cli.token_page import TokenPage
+
+    place, title = Path(job.outputs[PAGE]), job.input.relative.name
+    with TokenPage(place, title, tokens, common.overwrite) as page:
+        page.add_original(source)
+        page.add_decoded(engine)
+        page.finish()
 
 
 def _format_of(output: str | None) -> _TokenFormat:

@@ -13,6 +13,8 @@ from rich.text import Text
 from audiomask.data.sources import Source
 from audiomask.data.tracks import SPLITS
 
+#: of the table's columns
+HEADINGS = ("data", "layout", "of", *SPLITS, "hours", "stems")
 #: most stems in a row; folders of songs may have hundreds
 _LISTED = 12
 _NONE = "–"
@@ -32,10 +34,14 @@ def table(sources: Sequence[Source]) -> Table:
     for heading in (*SPLITS, "hours"):
         found.add_column(heading, justify="right", no_wrap=True)
     found.add_column("stems", overflow="fold")
-    for source in sources:
-        for row in _rows(source):
-            found.add_row(*map(Text, row))
+    for row in rows(sources):
+        found.add_row(*map(Text, row))
     return found
+
+
+def rows(sources: Sequence[Source]) -> list[tuple[str, ...]]:
+    """The rows of the table as text, a cell for each of ``HEADINGS``."""
+    return [row for source in sources for row in _rows(source)]
 
 
 def _rows(source: Source) -> list[tuple[str, ...]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Self
 
 from audiomask.engine import Engine
+from audiomask.evaluation.examples import Example
 from audiomask.evaluation.options import EvaluateOptions
 from audiomask.evaluation.report import Report
 from audiomask.evaluation.songs import Song, SongRef
@@ -22,6 +23,8 @@ class Evaluator(ABC):
     options: ClassVar[tuple[str, ...]] = ()
     #: whether baselines are fitted to other songs first, see ``fit``
     fits: ClassVar[bool] = False
+    #: called with examples of what is measured, where somebody wants to listen
+    hear: Callable[[Example], None] | None = None
 
     @classmethod
     @abstractmethod

@@ -30,6 +30,7 @@ from audiomask.audio.spectra import mel_distance
 from audiomask.engine import Engine
 from audiomask.evaluation.baselines import autoregressive, repeat, silence
 from audiomask.evaluation.evaluator import Evaluator
+from audiomask.evaluation.examples import Example
 from audiomask.evaluation.metrics import SILENCE, level, snr
 from audiomask.evaluation.onsets import (
     clipped_samples,
@@ -126,9 +127,13 @@ class InfillEvaluator(Evaluator):
         """Cut gaps into a song and fill them."""
         rows = []
         for length in self.settings.lengths:
-            for gap in places(song, length, self.settings.number, self.settings.seed):
-                for method, values in self.compare(song, gap).items():
-                    start = gap.start / song.sample_rate
+            found = places(song, length, self.settings.number, self.settings.seed)
+            for gap in found:
+                start = gap.start / song.sample_rate
+                title = f"{song.name}: {length:g} ms at {start:.2f} s"
+                for method, values in self.compare(
+                    song, gap, title if gap is found[0] else ""
+                ).items():
                     about = {"song": song.name, "ms": length, "start": start, "method": method}
                     rows.append(about | values)
         if not rows:
@@ -136,14 +141,21 @@ class InfillEvaluator(Evaluator):
         self.rows += rows
         return None
 
-    def compare(self, song: Song, gap: Gap) -> dict[str, dict[str, float]]:
-        """The scores of every method in one gap."""
+    def compare(self, song: Song, gap: Gap, title: str = "") -> dict[str, dict[str, float]]:
+        """The scores of every method in one gap, which is an example where it has a title."""
         holed = song.mixture.clone()
         holed[:, gap.start : gap.stop] = 0
-        found = {}
+        found, heard, remarks = {}, {"original": song.mixture}, {}
         for method, fill in self.methods.items():
             filled = patched(holed, fill(holed, gap, song.sample_rate))
             found[method] = scores(filled, song.mixture, gap, song.sample_rate)
+            if self.hear is not None and title:
+                heard[method] = filled
+                remarks[method] = f"mel distance {found[method]['mel_distance']:.2f}"
+        if self.hear is not None and title:
+            span = (gap.start, gap.stop)
+            heard[_OURS] = heard.pop(_OURS)  # the last, which is heard first
+            self.hear(Example(title, heard, song.sample_rate, remarks, gap=span))
         return found
 
     def finish(self) -> Report:

@@ -24,6 +24,7 @@ from audiomask.engine import Engine
 from audiomask.errors import DataError
 from audiomask.evaluation.baselines import CUTOFF, lowpass, ratio_mask
 from audiomask.evaluation.evaluator import SILENT, Evaluator
+from audiomask.evaluation.examples import stems_example
 from audiomask.evaluation.metrics import SILENCE, level, sdr, si_sdr
 from audiomask.evaluation.options import EvaluateOptions, given
 from audiomask.evaluation.report import SPREAD, Report, Summary, Table, summarize
@@ -98,6 +99,9 @@ class SeparationEvaluator(Evaluator):
             return f"none of {', '.join(self.names)} plays in it with other stems"
         self.speeds.append(song.mixture.shape[-1] / song.sample_rate / taken)
         self.rows += rows
+        if self.hear is not None:
+            ratios = {row["stem"]: row["si_sdr"][_MODEL] for row in rows if "si_sdr" in row}
+            self.hear(stems_example(song, estimates, ratios))
         return None
 
     def separate(self, song: Song) -> dict[str, Tensor]:

@@ -30,6 +30,7 @@ from audiomask.audio.spectra import mel_distance
 from audiomask.engine import Engine
 from audiomask.errors import UsageError
 from audiomask.evaluation.evaluator import SILENT, Evaluator
+from audiomask.evaluation.examples import Example
 from audiomask.evaluation.metrics import SILENCE, level, partial_correlation, si_sdr, usage
 from audiomask.evaluation.mos import LEAST_SECONDS, OPINIONS, TOO_SHORT, MOSPredictor
 from audiomask.evaluation.options import EvaluateOptions
@@ -98,6 +99,7 @@ class VQVAEEvaluator(Evaluator):
         tokens = self.engine.tokenize(MemorySource(audio, rate), self.levels)
         self.speeds["encoding"].append(seconds / (time.perf_counter() - began))
         rows: list[dict[str, Any]] = []
+        heard, remarks = {"original": audio}, {}
         for levels in range(1, self.levels + 1):
             part = dataclasses.replace(tokens, codes=tokens.codes[:, :levels].contiguous())
             began = time.perf_counter()
@@ -106,6 +108,11 @@ class VQVAEEvaluator(Evaluator):
                 self.speeds["decoding"].append(seconds / (time.perf_counter() - began))
             found = quality(decoded, audio, rate, self._mos)
             rows.append({"system": _name_of(levels)} | found)
+            if self.hear is not None:
+                heard[_name_of(levels)] = decoded
+                remarks[_name_of(levels)] = f"mel distance {found['mel_distance']:.2f}"
+        if self.hear is not None:
+            self.hear(Example(song.name, heard, rate, remarks, [list(heard)]))
         rows.append({"system": _NOTHING} | self.nothing(audio))
         self.rows += [{"song": song.name} | row for row in rows]
         self.channels.add(len(audio))

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from audiomask.audio.loudness import loudness_weights
 from audiomask.audio.spectra import frame_spectra
 
 #: pixels of a picture: a wide window's, and two a band of a third of a semitone … two semitones
@@ -74,6 +75,8 @@ class Spectrogram:
         length = frames / columns
         self._hop = max(int(length / math.ceil(length / self._size)), 1)
         self._weights = _log_bands(self._size, sample_rate)
+        self._hearing = loudness_weights(self._size, sample_rate)
+        self._heard, self._transformed = 0.0, 0
         self._power = torch.zeros(columns, _BANDS)
         self._count = torch.zeros(columns)
         # windows are centered on their frames
@@ -88,7 +91,10 @@ class Spectrogram:
             count = min(ready, _CHUNK)
             part = self._waiting[:, : (count - 1) * self._hop + self._size]
             spectra = frame_spectra(part, self._size, self._hop)
-            power = spectra.abs().square().mean(dim=0) @ self._weights
+            whole = spectra.abs().square().mean(dim=0)
+            self._heard += float((whole @ self._hearing).sum())
+            self._transformed += count
+            power = whole @ self._weights
             place = torch.arange(self._frame, self._frame + count) * self._hop
             place = (place * len(self._count) // self._frames).clamp_max(len(self._count) - 1)
             self._power.index_add_(0, place, power)
@@ -96,6 +102,12 @@ class Spectrogram:
             self._waiting = self._waiting[:, count * self._hop :]
             self._frame += count
             ready -= count
+
+    @property
+    def loudness_db(self) -> float:
+        """Its mean loudness in decibels, at least -120: to be compared with others' only."""
+        mean = self._heard / max(self._transformed, 1) / self._size
+        return 10 * math.log10(max(mean, 1e-12))
 
     def decibels(self) -> Tensor:
         """The picture [bands, columns], the highest frequency first; no samples may follow."""
@@ -111,10 +123,20 @@ def draw_spectrogram(decibels: Tensor, top_db: float) -> str:
         decibels: see :meth:`Spectrogram.decibels`.
         top_db: level of the lightest color.
     """
-    shades = ((decibels - top_db) / _RANGE_DB + 1).clamp(0, 1).mul(_SHADES - 1).round()
+    return draw_shades((decibels - top_db) / _RANGE_DB + 1, "magma")
+
+
+def draw_shades(shades: Tensor, colors: str) -> str:
+    """Shades from 0 to 1, [rows, columns], as the address of an embedded PNG.
+
+    Args:
+        shades: what is beyond 0 and 1 has the colors of these.
+        colors: the name of a colormap of matplotlib.
+    """
+    numbers = shades.clamp(0, 1).mul(_SHADES - 1).round()
     # a palette of few shades: a fraction of the size and time of a picture in colors
-    palette = matplotlib.colormaps["magma"](np.linspace(0, 1, _SHADES), bytes=True)[:, :3]
-    image = Image.fromarray(shades.to(torch.uint8).numpy()).convert("P")
+    palette = matplotlib.colormaps[colors](np.linspace(0, 1, _SHADES), bytes=True)[:, :3]
+    image = Image.fromarray(numbers.to(torch.uint8).numpy()).convert("P")
     image.putpalette(palette.tobytes())
     file = BytesIO()
     image.save(file, "PNG", compress_level=6)

@@ -35,13 +35,14 @@ class Player {
       const key = track.alone && !this.inTurn ? 0 : ++mixed;
       return this.buildTrack(track, number, key);
     });
+    const maps = about.maps.map((map) => this.buildMap(map));
     this.element = make("section", { className: "player", "aria-label": about.title }, bar,
       make("dl", { className: "facts", hidden: !facts.length }, ...facts),
       make("div", { className: "scale" }, make("span", {}, "Click to seek, drag to loop"), this.ruler),
-      ...this.rows.map((row) => row.element));
+      ...this.rows.map((row) => row.element), ...maps.map((map) => map.element));
     this.element.addEventListener("pointerdown", () => activate(this));
     this.element.addEventListener("focusin", () => activate(this));
-    this.views = [this.ruler, ...this.rows.map((row) => row.view)];
+    this.views = [this.ruler, ...[...this.rows, ...maps].map((row) => row.view)];
     for (const view of this.views) {
       for (const [from, to] of about.regions) {
         const region = make("div", { className: "region" });
@@ -93,6 +94,15 @@ class Player {
     row.element.style.setProperty("--hue", HUES[number % HUES.length]);
     row.peaks = new Int8Array(Uint8Array.from(atob(track.peaks), (c) => c.charCodeAt(0)).buffer);
     return row;
+  }
+
+  buildMap(map) {
+    const view = make("div", { className: "view", role: "img", "aria-label": `Map of ${map.name}, levels: ${map.levels}` },
+      make("img", { className: "codes", src: map.picture, alt: "", draggable: false }));
+    view.style.setProperty("--levels", map.levels);
+    this.listen(view);
+    const head = make("div", { className: "head" }, make("strong", {}, map.name), make("small", {}, map.remark));
+    return { view, element: make("div", { className: "track", role: "group", "aria-label": map.name }, head, view) };
   }
 
   /** Seek where a view is clicked, loop where it is dragged over. */
@@ -236,7 +246,7 @@ class Player {
     this.rows.forEach((row, number) => {
       const solo = this.solo.has(number);
       const heard = this.solo.size ? solo : !row.muted && !this.about.tracks[number].alone;
-      this.engine.setGain(number, heard ? row.volume : 0);
+      this.engine.setGain(number, heard ? row.volume * this.about.tracks[number].gain : 0);
       row.element.classList.toggle("still", !heard);
       row.solo.setAttribute("aria-pressed", solo);
       row.mute.setAttribute("aria-pressed", row.muted);

@@ -5,6 +5,7 @@ rich is imported only when something is shown, as importing it would make ``--he
 
 from __future__ import annotations
 
+import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -69,8 +70,21 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     sys.stderr.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
+def is_live() -> bool:
+    """Whether standard error is a terminal that redraws lines, as progress bars do.
+
+    A log or a pipe is none, nor a terminal that says it is dumb, nor the cell of a notebook: to a
+    command (``!audiomask``) it looks like a terminal, but it keeps all that was redrawn.
+    """
+    dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+    in_notebook = "JPY_PARENT_PID" in os.environ
+    return sys.stderr is not None and sys.stderr.isatty() and not dumb and not in_notebook
+
+
 def progress_bars(*counts: ProgressColumn, shown: bool = True, transient: bool = False) -> Progress:
     """Progress bars on standard error, each with its description, its counts and the time left.
+
+    There are none where nothing can be redrawn (:func:`is_live`).
 
     Args:
         counts: columns after a bar; "3/8" when empty.
@@ -92,12 +106,11 @@ def progress_bars(*counts: ProgressColumn, shown: bool = True, transient: bool =
         TimeRemainingColumn(),
         console=stderr_console(),
         transient=transient,
-        disable=not shown,
+        disable=not (shown and is_live()),
     )
 
 
 def track(items: Iterable[_T], description: str, shown: bool) -> Iterator[_T]:
-    """Yield items, with a progress bar meanwhile if standard error is a terminal."""
-    bars = progress_bars(shown=shown and sys.stderr.isatty(), transient=True)
-    with bars:
+    """Yield items, with a progress bar meanwhile where one can be shown."""
+    with progress_bars(shown=shown, transient=True) as bars:
         yield from bars.track(items, description=description)

@@ -8,6 +8,8 @@ import torch
 
 from audiomask.data.interleave import InterleavedDataset
 from audiomask.data.shards.packing import pack
+from audiomask.data.survey import HEADINGS, rows
+from audiomask.page.parts import Table
 from audiomask.runtime import distributed
 from audiomask.runtime.console import progress_bars, stderr_console
 from audiomask.training.options import TrainOptions
@@ -50,13 +52,20 @@ def preview(setup: RunSetup, dataset: InterleavedDataset, model: torch.nn.Module
         * distributed.world_size()
     )
     seconds = dataset.samples / dataset.sample_rate
-    files = write_preview(
-        dataset.excerpt, dataset.names, options.out / "dry-run", sample_rate=dataset.sample_rate
-    )
-    console = stderr_console(options.quiet)
-    console.print(
+    amount = (
         f"{size / 1e6:.1f} M parameters; {train_config.steps:,} steps take {items:,} excerpts of "
         f"{seconds:.1f} s: {items * seconds / 3600:,.1f} h of audio"
     )
+    problems = [f"{source.where}: {why}" for source in setup.sources for why in source.problems]
+    files = write_preview(
+        dataset.excerpt,
+        dataset.names,
+        options.out / "dry-run",
+        sample_rate=dataset.sample_rate,
+        tables=[Table("Data", HEADINGS, rows(setup.sources))],
+        notes=[amount, *problems],
+    )
+    console = stderr_console(options.quiet)
+    console.print(amount)
     console.print(f"{len(files)} files in {options.out / 'dry-run'}; nothing was trained")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,7 @@ from audiomask.audio.atomic import AtomicFile
 from audiomask.data import DEFAULT_SAMPLE_RATE
 from audiomask.errors import DataError, why
 from audiomask.runtime import distributed
+from audiomask.runtime.console import is_live
 from audiomask.runtime.dependencies import optional
 from audiomask.training.state import TrainState
 
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 _LOG_FILE = "log.jsonl"
+#: seconds between lines where no bar can be shown
+_TOLD_SECONDS = 60.0
 
 
 class _Screen:
@@ -124,8 +128,9 @@ class TrainLogger:
             TextColumn("{task.fields[status]}"),
             TimeLeft(seconds),
             console=self.console,
-            disable=quiet or not self._speaks,
+            disable=quiet or not self._speaks or not is_live(),
         )
+        self._told = time.monotonic()
         self.losses: list[float] = []
         self.speed = 0.0
         self.writer: SummaryWriter | None = None
@@ -178,7 +183,11 @@ class TrainLogger:
         """
         self.losses.append(numbers["loss"])
         self.speed = speed
-        self._bar.update(self.line, status=f"loss {numbers['loss']:.3f}, {speed:,.0f} s/s")
+        status = f"loss {numbers['loss']:.3f}, {speed:,.0f} s/s"
+        self._bar.update(self.line, status=status)
+        if self._bar.disable and time.monotonic() - self._told >= _TOLD_SECONDS:
+            self.print(f"step {state.step:,} of {self.steps:,}: {status}")
+            self._told = time.monotonic()
         self.write(state, dict(numbers) | {"speed": round(speed, 1)}, "train")
 
     def validated(self, state: TrainState, numbers: Mapping[str, float]) -> None:

@@ -167,7 +167,7 @@ class TrainOptions:
         bool,
         _data(
             "--dry-run",
-            "Only show the training data: a table here, sounds and pictures in OUT/dry-run.",
+            "Only show the training data: a table here, a page to listen to in OUT/dry-run.",
         ),
     ] = False
     pack: Annotated[

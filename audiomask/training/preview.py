@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -18,40 +17,33 @@ from audiomask.audio.writer import AudioWriter
 from audiomask.data import DEFAULT_SAMPLE_RATE
 from audiomask.data.excerpt import Excerpt
 from audiomask.errors import AudioFileError, DataError, UsageError, why
+from audiomask.page.document import write_page
+from audiomask.page.parts import Picture, Table
+from audiomask.page.tracks import Player, Track
 from audiomask.training.spectrogram import draw_sheet
 
 _PICTURE_FILE = "spectrograms.png"
 _PAGE_FILE = "index.html"
 _SILENT, _UNKNOWN = "silent", "not known"
+_NOTE = (
+    "Training excerpts after augmentation: each mixture and the stems it is the sum of. Levels are "
+    "root mean squares in dB of full scale."
+)
 #: samples up to this are 0 in 16 bits
 _QUIETEST = 0.5 / 32768
 
-_STYLE = """\
-:root { color-scheme: light; }
-body { margin: 2rem auto; max-width: 1640px; padding: 0 1rem; color: #22222c; background: #fff;
-  font: 16px/1.5 system-ui, sans-serif; }
-img { display: block; max-width: 100%; height: auto; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; margin-top: 2rem; width: 100%; }
-th, td { padding: .5rem .6rem; text-align: center; border-bottom: 1px solid #e2e2ea; }
-td { font-size: .85rem; color: #6e6e7c; white-space: nowrap; font-variant-numeric: tabular-nums; }
-audio { display: block; width: 100%; min-width: 11rem; height: 2.2rem; margin-bottom: .2rem; }
-"""
-
 
 class _Sound(NamedTuple):
-    """A cell of the table with a sound.
+    """What sounds of an excerpt.
 
     Attributes:
         audio: [C, T].
         file: the name of its file.
-        level: its root mean square in dBFS.
         clipped: number of samples beyond full scale, which are clipped in the file.
     """
 
     audio: Tensor
     file: str
-    level: float
     clipped: int
 
 
@@ -65,6 +57,8 @@ def write_preview(
     folder: Path,
     number: int = 6,
     sample_rate: int = DEFAULT_SAMPLE_RATE,
+    tables: Sequence[Table] = (),
+    notes: Sequence[str] = (),
 ) -> list[Path]:
     """Write training excerpts as sound files, a picture of their spectra and a page with both.
 
@@ -77,6 +71,8 @@ def write_preview(
         folder: of the files; made if missing.
         number: of excerpts.
         sample_rate: of the excerpts.
+        tables: shown above them on the page.
+        notes: sentences of the page.
 
     Returns:
         The files written: ``01-mixture.wav``, ``01-<stem>.wav`` (stems that sound, of excerpts
@@ -104,8 +100,24 @@ def write_preview(
             # a letter that matplotlib's font lacks is drawn as a box
             warnings.simplefilter("ignore", UserWarning)
             picture.savefig(path, format="png")
-        with AtomicFile(folder / _PAGE_FILE, overwrite=True) as path:
-            path.write_text(_write_page(columns, rows, sample_rate), encoding="utf-8")
+        seconds = max(
+            len(cell.audio[0]) for row in rows for cell in row if isinstance(cell, _Sound)
+        )
+        write_page(
+            folder / _PAGE_FILE,
+            f"{number} training excerpts of {seconds / sample_rate:.1f} s",
+            [
+                *tables,
+                *(
+                    _player(f"excerpt {index}", columns, row, sample_rate)
+                    for index, row in enumerate(rows, start=1)
+                ),
+                Picture("Mel spectrograms: a row an excerpt, a column a stem", _PICTURE_FILE),
+            ],
+            [*notes, _NOTE],
+            sample_rate,
+            overwrite=True,
+        )
     sounds = [folder / cell.file for row in rows for cell in row if isinstance(cell, _Sound)]
     return [*sounds, folder / _PICTURE_FILE, folder / _PAGE_FILE]
 
@@ -162,8 +174,7 @@ def _write_sound(audio: Tensor, folder: Path, file: str, sample_rate: int) -> _S
     """Write audio [C, T] as a WAV file of 16 bits."""
     with AudioWriter(folder / file, sample_rate, len(audio), "PCM_16", overwrite=True) as out:
         out.write(audio)
-    level = 10 * float(audio.double().square().mean().clamp_min(1e-20).log10())
-    return _Sound(audio, file, level, out.clipped)
+    return _Sound(audio, file, out.clipped)
 
 
 def _is_audible(audio: Tensor) -> bool:
@@ -178,49 +189,24 @@ def _shown(cell: _Cell) -> Tensor | str:
     return cell.audio.mean(dim=0) if _is_audible(cell.audio) else _SILENT
 
 
-def _write_page(columns: Sequence[str], rows: Sequence[Sequence[_Cell]], sample_rate: int) -> str:
-    """The page as HTML that needs only the files beside it."""
-    first = rows[0][0]
-    assert isinstance(first, _Sound)  # every excerpt has a mixture
-    title = f"{len(rows)} training excerpts of {first.audio.shape[-1] / sample_rate:.1f} s"
-    head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
-    body = "\n".join(
-        f"<tr><th>{number}</th>{''.join(_cell_html(cell) for cell in row)}</tr>"
-        for number, row in enumerate(rows, start=1)
-    )
-    return f"""\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>audiomask: {title}</title>
-<style>
-{_STYLE}</style>
-</head>
-<body>
-<h1>{title}</h1>
-<p>Training excerpts after augmentation: each mixture and the stems it is the sum of. Levels are
-root mean squares in dBFS; the colors of the picture are decibels below its loudest point.</p>
-<img src="{_PICTURE_FILE}" alt="Mel spectrograms: a row an excerpt, a column a stem">
-<div class="wide">
-<table>
-<tr><th></th>{head}</tr>
-{body}
-</table>
-</div>
-</body>
-</html>
-"""
-
-
-def _cell_html(cell: _Cell) -> str:
-    """One cell of the table: a player and a level, or a word."""
-    if isinstance(cell, str):
-        return f"<td>{cell}</td>"
-    level = f"{cell.level:.1f} dB".replace("-", "−") if _is_audible(cell.audio) else _SILENT
-    if cell.clipped:
-        level += f", {cell.clipped} samples clipped"
-    # no preload, as there may be dozens of sounds
-    source = html.escape(quote(cell.file))
-    return f'<td><audio controls preload="none" src="{source}"></audio>{level}</td>'
+def _player(title: str, columns: Sequence[str], row: Sequence[_Cell], sample_rate: int) -> Player:
+    """An excerpt on the page: what sounds of it plays from the files beside."""
+    tracks: list[Track] = []
+    alone = sum(isinstance(cell, _Sound) for cell in row) > 1
+    for name, cell in zip(columns, row, strict=True):
+        if isinstance(cell, str):
+            continue
+        channels, samples = cell.audio.shape
+        place = quote(cell.file)
+        # with the mixture in the mix, stems would sound twice
+        mixture = alone and not tracks
+        with Track(name, samples, sample_rate, channels, None, place, alone=mixture) as track:
+            track.write(cell.audio)
+            track.finish()
+        if cell.clipped:
+            track.remark = f"{cell.clipped} samples clipped"
+        tracks.append(track)
+    lacking = {word: [name for name, cell in zip(columns, row, strict=True) if cell == word]
+               for word in (_SILENT, _UNKNOWN)}  # fmt: skip
+    facts = [(word, ", ".join(names)) for word, names in lacking.items() if names]
+    return Player(title, samples / sample_rate, tracks, facts=facts)

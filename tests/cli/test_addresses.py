@@ -9,6 +9,7 @@ import pytest
 
 from audiomask.cli import addresses
 from audiomask.cli.inputs import collect_inputs
+from audiomask.cli.page_file import check_page
 from audiomask.errors import AudioFileError, DependencyError, OutputExistsError, UsageError
 
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
@@ -216,3 +217,10 @@ def test_a_bucket_and_a_cluster(invoke, s3, wav, monkeypatch, stand):
     assert s3.find("songs") == ["songs/a.tokens.safetensors", "songs/a.wav"]
     assert not stand.exists()
     assert np.size(s3.cat_file("songs/a.tokens.safetensors")) > 0
+
+
+def test_no_page_at_an_address(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--page is opened from a disk"):
+        check_page(page=True, output="memory://bucket/stems")
+    check_page(page=False, output="memory://bucket/stems")
+    check_page(page=True, output=str(tmp_path))

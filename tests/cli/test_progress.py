@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -20,6 +21,8 @@ def terminal(monkeypatch):
     """``terminal(function)``: what it returns, and what it shows on a terminal that is stderr."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
+    for name in ("JPY_PARENT_PID", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
 
     def start(function):
         leader, follower = os.openpty()
@@ -89,6 +92,56 @@ def test_one_file_has_its_own_bar_alone(terminal, tmp_path, monkeypatch):
     assert status == 0
     assert "2.0 of 8.0 s" in shown
     assert "files" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("TERM", "dumb"), ("TERM", "unknown"), ("JPY_PARENT_PID", "7")]
+)
+def test_a_terminal_that_redraws_nothing_gets_lines(terminal, tmp_path, monkeypatch, name, value):
+    monkeypatch.chdir(tmp_path)
+
+    def begin():
+        monkeypatch.setenv(name, value)
+        return run_jobs(jobs("a", "bad", "c"), Common(), work)
+
+    status, shown = terminal(begin)
+    assert status == 1
+    # nothing goes back; a notebook shows bold headings
+    assert not re.search(r"\r(?!\n)|\x1b\[(?![\d;]*m)", shown)
+    assert name != "TERM" or "\x1b" not in shown
+    assert "Input/output error" in shown
+    assert "0 of 3 files" not in shown
+
+
+def test_bars_without_color(terminal, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NO_COLOR", "1")
+    _, shown = terminal(lambda: run_jobs(jobs("a", "b"), Common(), work))
+    assert "2.0 of 8.0 s" in shown
+    codes = [code for codes in re.findall(r"\x1b\[([\d;]*)m", shown) for code in codes.split(";")]
+    assert not [code for code in codes if code and int(code) >= 30]
+
+
+def test_a_log_has_no_control_characters(script, wav, tmp_path):
+    wav("in/a.wav")
+    (tmp_path / "in" / "b.wav").write_text("not audio")
+    for forced in ({}, {"TTY_COMPATIBLE": "1", "TERM": "xterm"}):
+        command = [script, "tokenize", "in", "-o", f"out{len(forced)}"]
+        done = subprocess.run(command, cwd=tmp_path, env=os.environ | forced, capture_output=True)
+        assert done.returncode == 1
+        lines = done.stderr.decode().splitlines()
+        assert lines[-1] == "audiomask: 1 of 2 files done, 1 failed"
+        assert not forced or b"\x1b[?25l" not in done.stderr  # no cursor is hidden
+        assert forced or not re.search(rb"[\x00-\x09\x0b-\x1f]", done.stderr)
+
+
+def test_a_way_to_draw_that_is_not_installed(script, wav, tmp_path):
+    wav("a.wav")
+    there = os.environ | {"MPLBACKEND": "module://of_a_notebook"}
+    command = [script, "tokenize", "a.wav", "--page"]
+    done = subprocess.run(command, cwd=tmp_path, env=there, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.tokens.html").exists()
 
 
 def test_lines_tell_how_many_are_done(invoke, wav):

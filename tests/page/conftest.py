@@ -1,10 +1,7 @@
-"""Pages to open, and a browser to open them in."""
+"""Pages to open in a browser."""
 
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -62,54 +59,3 @@ def make_page(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """A browser without a window; tests are skipped where it is missing."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("chromium is not installed")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """``visit(path, color_scheme="dark")``: a page opened from disk.
-
-    At the end it must have logged nothing, and asked for nothing but files.
-    """
-    told: list[str] = []
-
-    @contextmanager
-    def listening(**settings: Any) -> Iterator[Any]:
-        context = chromium.new_context(**settings)
-        page = context.new_page()
-        page.set_default_timeout(30_000)
-        page.on("console", lambda message: told.append(message.text))
-        page.on("pageerror", lambda error: told.append(str(error)))
-        page.on("request", lambda asked: told.append(asked.url) if _remote(asked.url) else None)
-        yield page
-        context.close()
-
-    opened = []
-
-    def go(path: Path, **settings: Any) -> Any:
-        context = listening(**settings)
-        page = context.__enter__()
-        opened.append(context)
-        page.goto(path.as_uri())
-        return page
-
-    yield go
-    for context in opened:
-        context.__exit__(None, None, None)
-    assert told == []
-
-
-def _remote(url: str) -> bool:
-    return not url.startswith(("file:", "data:", "blob:"))

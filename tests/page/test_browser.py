@@ -2,32 +2,16 @@
 
 import re
 
+import browser
 import pytest
 
 RATE = 22050
 
-#: the tones heard, in hertz: the bins of the output's spectrum that stand out
-HEARD = """
-async (tones) => {
-  const { players, audioContext } = window.audiomask;
-  const audio = audioContext();
-  const analyser = audio.createAnalyser();
-  analyser.fftSize = 4096;
-  analyser.smoothingTimeConstant = 0;
-  players[0].engine.master.connect(analyser);
-  const begun = audio.currentTime;
-  // a window's samples after the gains have settled
-  while (audio.currentTime < begun + 0.4) await new Promise((done) => setTimeout(done, 20));
-  const levels = new Float32Array(analyser.frequencyBinCount);
-  analyser.getFloatFrequencyData(levels);
-  return tones.filter((hertz) => levels[Math.round(hertz * 4096 / audio.sampleRate)] > -45);
-}
-"""
 ALL = [500, 1000, 2000, 3000]
 
 
 def heard(page):
-    return page.evaluate(HEARD, ALL)
+    return browser.heard(page, ALL)
 
 
 def at(page, number=0):

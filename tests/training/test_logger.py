@@ -3,6 +3,7 @@
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -23,6 +24,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
         return Console(file=shown, width=120, quiet=options.get("quiet", False))
 
     monkeypatch.setattr(module, "Console", console)
+    monkeypatch.setattr(module, "is_live", lambda: True)
     return shown
 
 
@@ -59,6 +61,21 @@ def test_the_screen_tells_how_it_went(tmp_path: Path, screen: io.StringIO) -> No
     assert "".join(best.split()) in "".join(shown.split())
     tell(tmp_path / "quiet", quiet=True)
     assert screen.getvalue() == shown
+
+
+def test_lines_are_told_where_no_bar_is_shown(
+    tmp_path: Path, screen: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "is_live", lambda: False)
+    now = iter([0.0, 30.0, 60.0, 60.0, 61.0, 200.0, 200.0])
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(now)))
+    tell(tmp_path)
+    told = [line for line in screen.getvalue().splitlines() if "s/s" in line]
+    assert told == [
+        "step 2 of 8: loss 2.000, 123 s/s",
+        "step 4 of 8: loss 1.000, 123 s/s",
+    ]
+    assert "4/8" not in screen.getvalue()
 
 
 def test_a_log_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """Preview: the page of excerpts that a dry run writes."""
 
+import json
 import math
 import os
+import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from audiomask.data.excerpt import Excerpt
 from audiomask.errors import AudioFileError, DataError
+from audiomask.page.parts import Table
 from audiomask.training import preview as module
 from audiomask.training.preview import name_columns, name_files, write_preview
 
@@ -37,26 +39,21 @@ def band(index: int, known: bool = True) -> Excerpt:
     return Excerpt(stems.sum(dim=0), stems, torch.tensor(known))
 
 
-class Page(HTMLParser):
+class Page:
     """What a page shows: its words, and the files it names."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.files: list[str] = []
-        self.texts: list[str] = []
-        self.feed(path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        for name, value in attrs:
-            if name in ("src", "href") and value is not None:
-                self.files.append(unquote(value))
-        if tag == "audio":
-            assert ("controls", None) in attrs
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
+        text = path.read_text(encoding="utf-8")
+        (found,) = re.findall(r'<script type="application/json" id="data">(.*)</script>', text)
+        page = json.loads(found)
+        self.title, self.notes = page["title"], page["notes"]
+        self.players = [part for part in page["parts"] if part["kind"] == "player"]
+        self.tables = [part for part in page["parts"] if part["kind"] == "table"]
+        tracks = [track for player in self.players for track in player["tracks"]]
+        pictures = [part for part in page["parts"] if part["kind"] == "picture"]
+        self.files = [unquote(one["address"]) for one in (*tracks, *pictures)]
+        self.names = [[track["name"] for track in player["tracks"]] for player in self.players]
+        self.facts = [dict(player["facts"]) for player in self.players]
 
 
 def names(paths: list[Path]) -> list[str]:
@@ -146,12 +143,16 @@ def test_unknown_parts_have_a_mixture_alone(tmp_path: Path) -> None:
         "02-mixture.wav",
         "02-guitar.wav",
     ]
-    assert Page(tmp_path / "mixed" / "index.html").texts.count("not known") == 3
+    page = Page(tmp_path / "mixed" / "index.html")
+    assert page.names == [["mixture"], ["mixture", "guitar"]]
+    assert page.facts == [{"not known": "guitar, bass, other"}, {"silent": "bass, other"}]
+    # a mixture that is alone is heard without more ado, as are stems that are its sum
+    heard = [[track["alone"] for track in player["tracks"]] for player in page.players]
+    assert heard == [[False], [True, False]]
     # where nothing is known of any, no columns are wasted on it
     write_preview(lambda i: band(i, known=False), STEMS, tmp_path / "none", number=2)
     page = Page(tmp_path / "none" / "index.html")
-    assert "mixture" in page.texts
-    assert not {"not known", "guitar", "bass"} & set(page.texts)
+    assert (page.names, page.facts) == ([["mixture"]] * 2, [{}, {}])
 
 
 def test_the_picture_is_of_all_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,14 +174,19 @@ def test_the_page_names_every_file_and_needs_no_other(tmp_path: Path) -> None:
     written = write_preview(band, STEMS, tmp_path, number=2)
     page = Page(tmp_path / "index.html")
     assert sorted(page.files) == sorted(set(names(written)) - {"index.html"})
-    assert page.tags.count("audio") == 5
-    assert page.tags.count("tr") == 3
-    assert not {"script", "link", "iframe"} & set(page.tags)
-    assert "http" not in (tmp_path / "index.html").read_text()
-    assert any("2 training excerpts of 0.5 s" in text for text in page.texts)
-    assert page.texts.count("silent") == 3
+    assert page.title == "2 training excerpts of 0.5 s"
+    assert page.facts == [{"silent": "other"}, {"silent": "bass, other"}]
     level = 20 * math.log10(0.5 / math.sqrt(2))
-    assert f"{level:.1f} dB".replace("-", "−") in page.texts
+    assert page.players[0]["tracks"][1]["level"] == pytest.approx(level, abs=0.1)
+    assert "http" not in (tmp_path / "index.html").read_text()
+
+
+def test_the_data_and_the_amount_are_on_the_page(tmp_path: Path) -> None:
+    table = Table("Data", ("data", "hours"), [("songs", "0.5")])
+    write_preview(band, STEMS, tmp_path, number=1, tables=[table], notes=["8 steps"])
+    page = Page(tmp_path / "index.html")
+    assert page.tables == [table.described()]
+    assert page.notes[0] == "8 steps"
 
 
 def test_names_are_escaped_in_the_page_and_safe_as_files(tmp_path: Path) -> None:
@@ -189,8 +195,7 @@ def test_names_are_escaped_in_the_page_and_safe_as_files(tmp_path: Path) -> None
     assert sorted((tmp_path / "p").iterdir()) == sorted(written)
     assert not any(set(path.name) & set('<>"/') for path in written)
     page = Page(tmp_path / "p" / "index.html")
-    assert set(stems) < set(page.texts)
-    assert "b" not in page.tags
+    assert page.names == [["mixture", stems[0], stems[1]]]
     assert sorted(page.files) == sorted(set(names(written)) - {"index.html"})
 
 
@@ -204,15 +209,15 @@ def test_clipping_is_told(tmp_path: Path) -> None:
     excerpt = band(0)
     excerpt.stems[0, 0, 100:105] = 1.5
     write_preview(lambda _: excerpt, STEMS, tmp_path, number=1)
-    texts = Page(tmp_path / "index.html").texts
-    assert sum("5 samples clipped" in text for text in texts) == 1
+    (player,) = Page(tmp_path / "index.html").players
+    assert [track["remark"] for track in player["tracks"]][1] == "5 samples clipped"
 
 
 def test_silence_throughout_is_shown_as_such(tmp_path: Path) -> None:
     nothing = Excerpt(torch.zeros(1, RATE), torch.zeros(3, 1, RATE), torch.tensor(True))
     written = write_preview(lambda _: nothing, STEMS, tmp_path, number=1)
     assert names(written) == ["01-mixture.wav", "spectrograms.png", "index.html"]
-    assert Page(tmp_path / "index.html").texts.count("silent") == 4
+    assert Page(tmp_path / "index.html").facts == [{"silent": "guitar, bass, other"}]
 
 
 @pytest.mark.slow
