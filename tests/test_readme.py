@@ -1,7 +1,7 @@
 """Every command of the README and of the docs is run, in a folder that has what readers have.
 
-The two ``bash`` lines that make an environment are run by ``.ci/run``. ``tests/cli/test_ray.py`` runs
-commands as those of ``docs/cluster.md`` on a cluster; the Slurm scripts are run by nobody.
+The two ``bash`` lines that make an environment are run by ``.ci/run``. ``tests/cli/test_ray.py``
+runs commands as those of ``docs/cluster.md`` on a cluster; the Slurm scripts are run by nobody.
 """
 
 import re
