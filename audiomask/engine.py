@@ -262,6 +262,8 @@ class Engine:
 
         Raises:
             UsageError: there is no such quality.
+            CheckpointError: a model is missing; a language model that was trained on drafts needs
+                masks as well.
         """
         if method == SeparationMethod.mask:
             if quality not in tuple(Quality):

@@ -1,10 +1,12 @@
 """Engine: several recordings at once are as each alone."""
 
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,10 @@ from audiomask import Engine, InfillSettings
 from audiomask.audio.source import MemorySource
 from audiomask.checkpoint import Checkpoint
 from audiomask.checkpoint import loader as module
-from audiomask.errors import AudiomaskError, DeviceError, DeviceMemoryError
+from audiomask.errors import AudiomaskError, CheckpointError, DeviceError, DeviceMemoryError
 from audiomask.infill.gaps import Gap
+from audiomask.networks.mlm import build_mlm
+from models import save
 
 KINDS = ("vqvae", "mlm", "masks")
 
@@ -115,6 +119,31 @@ def test_a_model_that_has_no_room_on_the_device(
 
 
 @pytest.mark.slow
+def test_masks_draft_for_a_language_model_that_reads_drafts(tiny: Path, tmp_path: Path) -> None:
+    def separated(folder: Path) -> torch.Tensor:
+        engine = Engine(folder, "cpu")
+        blocks = engine.separate(noise_source(30_000, 1), ["bass"], method="tokens")
+        return torch.cat([block["bass"] for block in blocks], dim=1)
+
+    for draft in (False, True):
+        folder = tmp_path / f"{draft}"
+        shutil.copytree(tiny, folder)
+        if draft:
+            config = Engine(tiny, "cpu").mlm.config
+            torch.manual_seed(0)
+            mlm = build_mlm("default", asdict(replace(config, draft=True)), torch.rand(2, 32, 4))
+            fingerprint = Engine(tiny, "cpu").fingerprint_of("vqvae")
+            shutil.rmtree(folder / "mlm")
+            save(folder, "mlm", mlm, vqvae=fingerprint)
+        assert separated(folder).shape == (1, 30_000)
+        shutil.rmtree(folder / "masks")
+        if draft:
+            with pytest.raises(CheckpointError, match="no checkpoint 'masks', which this needs"):
+                separated(folder)
+        else:
+            assert separated(folder).isfinite().all()
+
+
 def test_loading_leaves_the_compiler_alone(tiny: Path) -> None:
     """Checking a checkpoint's shapes must not import what takes torch a second to import."""
     code = (

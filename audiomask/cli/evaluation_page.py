@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from audiomask.cli.page_file import OpenPage
 from audiomask.evaluation.examples import Example
 from audiomask.evaluation.report import Report
 from audiomask.page.document import Part, write_page
@@ -18,7 +17,7 @@ _MOST, _SECONDS, _AROUND = 12, 10.0, 2.0
 _ABOUT = ("job", "audiomask", "checkpoints", "device", "data", "split", "limit", "seconds", "seed")
 
 
-class EvaluationPage:
+class EvaluationPage(OpenPage):
     """The page of an evaluation. A context manager.
 
     Its examples are without loss, as many of the first as fit.
@@ -29,22 +28,10 @@ class EvaluationPage:
     """
 
     def __init__(self, path: Path, overwrite: bool) -> None:
-        self._path, self._overwrite = path, overwrite
-        self._folder = TemporaryDirectory(prefix="audiomask-")
+        super().__init__(path, overwrite)
         self._players: list[Player] = []
         self._left = LOSSLESS_SECONDS
         self._rate = 44100
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._folder.cleanup()
 
     def add(self, example: Example) -> None:
         """Add an example, if there is room for it."""
@@ -64,7 +51,7 @@ class EvaluationPage:
         self._rate = rate
         tracks: dict[str, Track] = {}
         for name, sound in example.sounds.items():
-            encoded = Path(self._folder.name) / f"{len(self._players)}-{len(tracks)}.flac"
+            encoded = self.folder / f"{len(self._players)}-{len(tracks)}.flac"
             channels = sound.shape[0]
             with Track(name, stop - start, rate, channels, encoded, alone=True) as track:
                 track.write(sound[:, start:stop])
@@ -100,7 +87,7 @@ class EvaluationPage:
             details.insert(0, Table(f"Song by song ({len(rows)} rows)", headings, cells, True))
         parts: list[Part] = [*tables, *self._players, *details]
         title = f"audiomask evaluate {report.data['job']}"
-        write_page(self._path, title, parts, notes, self._rate, self._overwrite)
+        write_page(self.path, title, parts, notes, self._rate, self.overwrite)
 
 
 def _flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

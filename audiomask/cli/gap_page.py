@@ -3,13 +3,11 @@
 from collections import Counter
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from audiomask.cli.gap_report import gap_entry
 from audiomask.cli.gaps import FoundGap
-from audiomask.cli.page_file import clock
+from audiomask.cli.page_file import OpenPage, clock
 from audiomask.infill.gaps import Gap
 from audiomask.page.clips import Clip
 from audiomask.page.document import write_page
@@ -27,7 +25,7 @@ MOST_GAPS, _MOST_SECONDS = 60, 900.0
 _MOST_LEFT = 20
 
 
-class GapPage:
+class GapPage(OpenPage):
     """The page of one recording, made while its gaps are filled. A context manager.
 
     It holds the surroundings of each gap only, as a recording may have hours. Outside the gaps both
@@ -51,28 +49,16 @@ class GapPage:
         other: str,
         overwrite: bool,
     ) -> None:
-        self._path, self._title, self._source = path, title, source
-        self._other, self._overwrite = other, overwrite
+        super().__init__(path, overwrite)
+        self._title, self._source, self._other = title, source, other
         self._spans = self._choose(gaps)
         self._number = len(gaps)
         seconds = 2 * sum(stop - start for start, stop in self._spans.values()) / source.sample_rate
         self._ending = choose_ending(seconds)
-        self._folder = TemporaryDirectory(prefix="audiomask-")
         self._waiting = sorted(self._spans, key=lambda gap: self._spans[gap])
         self._open: dict[Gap, Clip] = {}
         self._found: dict[Gap, FoundGap] = {}
         self._players: dict[Gap, Player] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._folder.cleanup()
 
     def _choose(self, gaps: Collection[Gap]) -> dict[Gap, tuple[int, int]]:
         """The gaps to show, the longest where they are many, and the samples to show of each."""
@@ -109,7 +95,7 @@ class GapPage:
                 continue
             del self._open[gap]
             rate = self._source.sample_rate
-            base = Path(self._folder.name) / f"{len(self._players)}"
+            base = self.folder / f"{len(self._players)}"
             self._players[gap] = Player(
                 f"{clock(gap.start / rate, 3)} – {clock(gap.stop / rate, 3)}",
                 (clip.stop - clip.start) / rate,
@@ -145,12 +131,12 @@ class GapPage:
         if len(alone) > _MOST_LEFT:
             notes.append(f"and {len(alone) - _MOST_LEFT} more were left alone.")
         write_page(
-            self._path,
+            self.path,
             self._title,
             [self._players[gap] for gap in sorted(self._players)],
             notes,
             rate,
-            self._overwrite,
+            self.overwrite,
             self._about(len(alone)),
         )
 

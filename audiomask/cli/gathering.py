@@ -1,5 +1,6 @@
 """What the work on files adds to, such as a report, where the work is done by other processes."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ _originals: WeakValueDictionary[int, "Gatherer"] = WeakValueDictionary()
 _senders: list[Callable[[int, tuple[Any, ...]], None]] = []
 
 
-class Gatherer:
+class Gatherer(ABC):
     """An object that the work on every file adds to, by ``gather`` alone.
 
     A worker in another process gets a copy whose ``gather`` sends its arguments to the original,
@@ -21,9 +22,9 @@ class Gatherer:
     #: attributes that copies have, too
     carried: ClassVar[tuple[str, ...]] = ()
 
+    @abstractmethod
     def gather(self, *found: Any) -> None:
         """Add what was found; the arguments of a copy's must be picklable."""
-        raise NotImplementedError
 
     def __reduce__(self) -> tuple[Callable[..., "Gatherer"], tuple[Any, ...]]:
         _originals[id(self)] = self

@@ -1,7 +1,11 @@
 """``--page``: its place among the outputs of a job."""
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Self
 from urllib.parse import quote
 
 from audiomask.cli.addresses import address_of, is_address
@@ -11,6 +15,36 @@ from audiomask.errors import UsageError
 
 #: the name of the page among a job's outputs; no stem has a colon in its name
 PAGE = ":page"
+
+
+class OpenPage:
+    """A page that is being made. A context manager.
+
+    What the page will embed lies in the temporary ``folder``, which is removed with it.
+
+    Args:
+        path: of the page.
+        overwrite: whether an existing page may be replaced.
+    """
+
+    folder: Path
+
+    def __init__(self, path: Path, overwrite: bool) -> None:
+        self.path, self.overwrite = path, overwrite
+        self.stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        made = self.stack.enter_context(TemporaryDirectory(prefix="audiomask-"))
+        self.folder = Path(made)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stack.__exit__(kind, error, trace)
 
 
 def check_page(page: bool, output: str | None) -> None:

@@ -1,15 +1,12 @@
 """``separate --page``: a mixer of the stems in one HTML file."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import Any, Self
 
 from audiomask.audio.source import AudioSource
 from audiomask.cli.inputs import Input
-from audiomask.cli.page_file import address, clock
+from audiomask.cli.page_file import OpenPage, address, clock
 from audiomask.cli.stem_plan import StemPlan
 from audiomask.page.document import write_page
 from audiomask.page.tracks import Player, Track, choose_ending
@@ -19,7 +16,7 @@ from audiomask.separation.stems import RESIDUAL, without
 _ORIGINAL = "original"
 
 
-class StemPage:
+class StemPage(OpenPage):
     """The page of one song, made while its stems are written. A context manager.
 
     Short songs are inside the page. The page of a long one plays the files beside it, so that it
@@ -34,13 +31,12 @@ class StemPage:
 
     def __init__(self, plan: StemPlan, item: Input, source: AudioSource, overwrite: bool) -> None:
         self._plan, self._item, self._source = plan, item, source
-        self._overwrite = overwrite
-        self._path = plan.page_place(item)
-        self._stack = ExitStack()
+        super().__init__(plan.page_place(item), overwrite)
         self._tracks: dict[str, Track] = {}
         self._done = 0
 
     def __enter__(self) -> Self:
+        super().__enter__()
         plan, source = self._plan, self._source
         places = {name: plan.place(self._item, name) for name in plan.names}
         if isinstance(self._item.source, Path):
@@ -51,29 +47,20 @@ class StemPage:
         ending = choose_ending(seconds)
         if not ending:
             names = [name for name in names if name in places]
-        folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="audiomask-")))
         for number, name in enumerate(names):
-            self._tracks[name] = self._stack.enter_context(
+            self._tracks[name] = self.stack.enter_context(
                 Track(
                     name,
                     source.frames,
                     source.sample_rate,
                     source.channels,
-                    folder / f"{number}.{ending}" if ending else None,
-                    "" if ending else address(places[name], self._path),
+                    self.folder / f"{number}.{ending}" if ending else None,
+                    "" if ending else address(places[name], self.path),
                     # with these in the mix, stems would sound twice
                     alone=name == _ORIGINAL or (name == plan.without and bool(plan.stems)),
                 )
             )
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
 
     def write(self, blocks: Mapping[str, Any]) -> None:
         """Add the separated stems, and what they leave, of the next samples: tensors [C, n]."""
@@ -114,10 +101,10 @@ class StemPage:
         title = self._item.relative.stem
         player = Player("Stems", duration, list(self._tracks.values()))
         write_page(
-            self._path,
+            self.path,
             title,
             [player],
             sample_rate=self._source.sample_rate,
-            overwrite=self._overwrite,
+            overwrite=self.overwrite,
             about=about,
         )

@@ -1,13 +1,10 @@
 """``tokenize --page`` and ``detokenize --page``: tokens to look at, and to listen to."""
 
-from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from audiomask.audio.source import AudioSource
-from audiomask.cli.page_file import clock
+from audiomask.cli.page_file import OpenPage, clock
 from audiomask.page.document import write_page
 from audiomask.page.token_map import TokenMap
 from audiomask.page.tracks import EMBEDDED_SECONDS, Player, Track, choose_ending, match_loudness
@@ -23,7 +20,7 @@ MOST_SECONDS = EMBEDDED_SECONDS / 2
 _BLOCK = 1 << 18
 
 
-class TokenPage:
+class TokenPage(OpenPage):
     """The page of one recording's tokens. A context manager.
 
     Args:
@@ -34,26 +31,13 @@ class TokenPage:
     """
 
     def __init__(self, path: Path, title: str, tokens: Tokens, overwrite: bool) -> None:
-        self._path, self._title, self._tokens = path, title, tokens
-        self._overwrite = overwrite
+        super().__init__(path, overwrite)
+        self._title, self._tokens = title, tokens
         most = round(MOST_SECONDS * tokens.sample_rate)
         self._samples = min(tokens.num_samples, most)
-        self._stack = ExitStack()
         self._tracks: list[Track] = []
         self._decoded: Track | None = None
         self._written = 0
-
-    def __enter__(self) -> Self:
-        self._folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="audiomask-")))
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
 
     def add_original(self, source: AudioSource) -> None:
         """Add the recording itself."""
@@ -83,9 +67,9 @@ class TokenPage:
 
     def _open(self, name: str, channels: int) -> Track:
         tokens = self._tokens
-        encoded = self._folder / f"{name}.{choose_ending(2 * self._samples / tokens.sample_rate)}"
+        encoded = self.folder / f"{name}.{choose_ending(2 * self._samples / tokens.sample_rate)}"
         track = Track(name, self._samples, tokens.sample_rate, channels, encoded, alone=True)
-        self._tracks.append(self._stack.enter_context(track))
+        self._tracks.append(self.stack.enter_context(track))
         return track
 
     def finish(self) -> None:
@@ -106,19 +90,18 @@ class TokenPage:
         names = _channel_names(tokens)
         bright = tracks[0].brightness(frames)
         maps = [
-            TokenMap.draw(name, _used(channel), channel, bright)
-            for name, channel in zip(names, codes, strict=True)
+            TokenMap.draw(name, channel, bright) for name, channel in zip(names, codes, strict=True)
         ]
         about = _about(tokens)
         seconds = self._samples / tokens.sample_rate
         player = Player("Tokens", seconds, tracks, facts=list(about.items()), maps=maps)
         write_page(
-            self._path,
+            self.path,
             self._title,
             [player],
             notes,
             tokens.sample_rate,
-            self._overwrite,
+            self.overwrite,
             about,
         )
 
@@ -144,8 +127,3 @@ def _channel_names(tokens: Tokens) -> list[str]:
     if tokens.channels == 2:
         return ["tokens, left", "tokens, right"]
     return [f"tokens, channel {number}" for number in range(1, tokens.channels + 1)]
-
-
-def _used(codes: Any) -> str:
-    """How many codes of each level [levels, frames] occur."""
-    return f"codes used: {', '.join(str(len(level.unique())) for level in codes)}"

@@ -24,7 +24,7 @@ class TokenMap:
 
     Attributes:
         name: of the channel.
-        remark: shown beside it.
+        remark: shown beside it: how many codes of each level occur.
         levels: number of rows.
         picture: the address of the picture.
     """
@@ -35,12 +35,11 @@ class TokenMap:
     picture: str
 
     @classmethod
-    def draw(cls, name: str, remark: str, codes: Tensor, brightness: Tensor) -> TokenMap:
+    def draw(cls, name: str, codes: Tensor, brightness: Tensor) -> TokenMap:
         """Draw codes.
 
         Args:
             name: of the channel.
-            remark: shown beside it.
             codes: [levels, frames].
             brightness: how high the sound lies in every frame, [frames], or evenly spaced parts.
         """
@@ -49,7 +48,8 @@ class TokenMap:
         shown = codes.long()[:, torch.arange(columns) * frames // columns]
         bright = brightness[torch.arange(columns) * len(brightness) // columns]
         shades = torch.stack([_order(level, bright) for level in shown])
-        return cls(name, remark, levels, draw_shades(shades, "viridis"))
+        used = ", ".join(str(len(level.unique())) for level in codes)
+        return cls(name, f"codes used: {used}", levels, draw_shades(shades, "viridis"))
 
     def described(self) -> dict[str, Any]:
         """What the page's script reads of it."""

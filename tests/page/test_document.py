@@ -134,16 +134,17 @@ def test_a_map_orders_codes_by_how_high_they_sound():
     # codes 7, 900 and 3 in sounds that are low, high and between
     codes = torch.tensor([[7, 7, 900, 900, 3, 3], [1, 1, 1, 1, 1, 1]])
     bright = torch.tensor([0.1, 0.1, 0.9, 0.9, 0.5, 0.5])
-    made = TokenMap.draw("tokens", "2 levels", codes, bright)
+    made = TokenMap.draw("tokens", codes, bright)
     picture = Image.open(io.BytesIO(base64.b64decode(made.picture.partition(",")[2])))
     assert picture.size == (6, 2)
+    assert made.remark == "codes used: 3, 1"
     shades = [[picture.getpixel((x, y)) for x in range(6)] for y in range(2)]
     assert shades == [[0, 0, 63, 63, 32, 32], [0] * 6]
 
 
 def test_a_long_map_shows_evenly_spaced_frames():
     codes = torch.arange(5000)[None] // 1000
-    made = TokenMap.draw("tokens", "", codes, torch.arange(1200) / 1200)
+    made = TokenMap.draw("tokens", codes, torch.arange(1200) / 1200)
     picture = Image.open(io.BytesIO(base64.b64decode(made.picture.partition(",")[2])))
     assert picture.size == (1200, 1)
     assert [picture.getpixel((x, 0)) for x in (0, 300, 599, 1199)] == [0, 16, 32, 63]
