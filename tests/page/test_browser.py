@@ -39,9 +39,22 @@ def test_plays_in_sync_and_pauses(make_page, visit, ending):
 
 def test_ends_at_the_end(make_page, visit):
     page = visit(make_page(seconds=0.5))
+    # half a second can pass between two looks from here: the page itself sees the end
+    page.evaluate("""() => {
+        const player = audiomask.players[0];
+        player.ended = new Promise((resolve) => {
+            player.pause = function () {
+                const { started } = this;
+                delete this.pause;
+                this.pause();
+                resolve(started);
+            };
+        });
+    }""")
     page.keyboard.press("Space")
-    wait_for(page, "audiomask.players[0].started")
-    wait_for(page, "!audiomask.players[0].playing")
+    late = "new Promise((resolve) => setTimeout(resolve, 30_000, 'late'))"
+    assert page.evaluate(f"Promise.race([audiomask.players[0].ended, {late}])") is True
+    assert page.evaluate("audiomask.players[0].playing") is False
     assert at(page) == 0
 
 
@@ -163,6 +176,7 @@ def test_before_and_after_are_heard_in_turn(make_page, visit):
     assert heard(page) == [500]
     assert page.locator(".view").first.locator(".region").count() == 1
     # another player silences this one, and has the keys
+    page.evaluate("audiomask.players[1].setLoop({ from: 0, to: 4 })")
     page.get_by_role("button", name="Play").nth(0).click()
     wait_for(page, "audiomask.players[1].started && !audiomask.players[0].playing")
     page.keyboard.press("Space")
