@@ -24,6 +24,7 @@ from audiomask.networks.masks import MaskUNet
 from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.spectrogram.model import SpectrogramModel
 from audiomask.networks.vqvae import AnyVQVAE
+from audiomask.networks.wave import AnyWave
 from audiomask.runtime.device import choose_device
 from audiomask.runtime.memory import AdaptiveBatches, device_errors
 from audiomask.separation.activity import ActivityLog
@@ -112,6 +113,11 @@ class Engine:
     def spectrogram(self) -> SpectrogramModel:
         """The spectrogram model, ready to run."""
         return cast(SpectrogramModel, self.load("spectrogram"))
+
+    @property
+    def wave(self) -> AnyWave:
+        """The raw-audio model, ready to run."""
+        return cast(AnyWave, self.load("wave"))
 
     @property
     def fingerprints(self) -> dict[str, str]:

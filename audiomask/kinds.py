@@ -104,6 +104,18 @@ KINDS = {
                 "hubert",
             ),
         ),
+        Kind(
+            name="wave",
+            title="raw-audio model",
+            build="audiomask.networks.wave:build_wave",
+            configs=(
+                "audiomask.networks.wave.config:WaveConfig",
+                "audiomask.networks.wave.config:PaperConfig",
+            ),
+            task="audiomask.training.tasks.wave:WaveTask",
+            evaluator="audiomask.evaluation.wave:WaveEvaluator",
+            presets=("default", "paper"),
+        ),
     )
 }
 

@@ -1,0 +1,108 @@
+"""What the decoder knows of a patch's past before it learns anything: predictions and residuals."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from audiomask.networks.wave.config import WaveConfig
+from audiomask.networks.wave.mulaw import MU
+from audiomask.networks.wave.predictors import Predictor, gather
+
+#: samples that a level is measured over, and those of the faster measure of residuals
+_LEVEL, _FAST = 2048, 16
+#: least level and least residual: half of the smallest step between levels
+_QUIET = 8e-5
+#: most copies of samples that are made at once
+_COPIED = 1 << 22
+
+
+class PatchFeatures(NamedTuple):
+    """Features of the samples of patches, all known before the sample itself.
+
+    Attributes:
+        past: normalized samples and residuals, [M, 1 + J, history + S - 1]: what each of the S
+            samples of a patch sees is the ``history`` of them that end before it.
+        numbers: others, [M, S, F].
+        means: linear predictions, [M, S, J].
+        log_scales: natural logarithms of the residuals' usual size, [M, S, J].
+    """
+
+    past: Tensor
+    numbers: Tensor
+    means: Tensor
+    log_scales: Tensor
+
+
+def number_of(config: WaveConfig) -> int:
+    """How many ``numbers`` a sample has, F."""
+    return 3 * len(config.orders) + 3
+
+
+@torch.no_grad()
+def patch_features(samples: Tensor, patches: Tensor, config: WaveConfig) -> PatchFeatures:
+    """Features of some patches of windows.
+
+    Args:
+        samples: the windows, [B, T].
+        patches: int64 [B, N], numbers of patches.
+        config: of the model.
+
+    Returns:
+        M = B * N patches.
+    """
+    size, history = config.patch, config.history
+    starts = patches * size
+    own = gather(samples, starts, history, size).flatten(0, 1)
+    level = gather(samples, starts, _LEVEL, 0).flatten(0, 1).square().mean(dim=-1)
+    level = level.sqrt().clamp_min(_QUIET)[:, None]
+    past, means, scales, fast = [torch.asinh(own / level)], [], [], []
+    for order, span, block in zip(config.orders, config.spans, config.blocks, strict=True):
+        predicted = _predict(samples, starts, Predictor(order, span), block, size, history)
+        error = own - predicted
+        usual = error[:, :history].abs().mean(dim=-1, keepdim=True).clamp_min(_QUIET)
+        past.append(torch.asinh(error / usual))
+        means.append(predicted[:, history:])
+        sums = torch.nn.functional.pad(error.abs().double().cumsum(dim=-1), (1, 0))
+        until = sums[:, history:-1]
+        scales.append((until - sums[:, :size]) / history)
+        fast.append((until - sums[:, history - _FAST : history - _FAST + size]) / _FAST)
+    mean = torch.stack(means, dim=-1)
+    slow = torch.stack(scales, dim=-1).float().clamp_min(_QUIET)
+    quick = torch.stack(fast, dim=-1).float().clamp_min(_QUIET)
+    main = slow[..., :1]
+    # the distance between two levels at the prediction: about what is known of past samples
+    step = (mean[..., :1].abs() + 1 / MU) / 23
+    numbers = [
+        torch.asinh((mean[..., 1:] - mean[..., :1]) / main),
+        (quick / slow).log(),
+        (slow[..., 1:] / main).log(),
+        (step / main).log(),
+        torch.asinh(mean[..., :1] / level[..., None]),
+        (main / level[..., None]).log(),
+        main.log() / 4 + 1.5,
+        level.log()[..., None].expand_as(main) / 4 + 0.75,
+    ]
+    past_all = torch.stack(past, dim=1)[..., :-1]
+    return PatchFeatures(past_all, torch.cat(numbers, dim=-1), mean, slow.log())
+
+
+def _predict(
+    samples: Tensor, starts: Tensor, predictor: Predictor, block: int, size: int, before: int
+) -> Tensor:
+    """Predictions [M, before + size] of patches and of the samples before them.
+
+    A patch is predicted block by block; the samples before it by its first block's coefficients.
+    """
+    rows, number = starts.shape
+    offsets = torch.arange(0, size, block, device=starts.device)
+    blocks = (starts[..., None] + offsets).flatten(1)
+    # small parts, as each sample has its own copy of its past
+    most = max(1, _COPIED // ((before + block) * predictor.order))
+    found = [
+        predictor.predict(samples, part, before, block) for part in torch.split(blocks, most, dim=1)
+    ]
+    whole = torch.cat(found, dim=1).view(rows * number, len(offsets), before + block)
+    return torch.cat([whole[:, 0, :before], whole[:, :, before:].flatten(1)], dim=-1)

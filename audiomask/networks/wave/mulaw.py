@@ -1,0 +1,49 @@
+"""The mu-law code of 256 levels: companding, and the cells of sample values that levels stand for.
+
+One definition of level for everything that measures or trains: a recording's peak is 1, and nothing
+is added, so that silence is the level 128 whatever the recording.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+#: number of levels, and the constant of the companding curve
+LEVELS, MU = 256, 255
+#: the level of a sample that is 0
+SILENCE = 128
+#: beyond any sample, for the outer edges of the outermost cells
+_FAR = 1e3
+
+
+def encode(audio: Tensor) -> Tensor:
+    """Levels, int64 in [0, 255], of samples in [-1, 1], which are clipped to that."""
+    x = audio.clamp(-1, 1)
+    companded = x.sign() * torch.log1p(MU * x.abs()) / math.log1p(MU)
+    return ((companded + 1) / 2 * (LEVELS - 1) + 0.5).floor().long()
+
+
+def decode(levels: Tensor) -> Tensor:
+    """The samples in [-1, 1] that levels stand for, float32."""
+    values: Tensor = _expand(torch.arange(LEVELS, device=levels.device).float())[levels]
+    return values
+
+
+def cells(levels: Tensor) -> tuple[Tensor, Tensor]:
+    """The lower and the upper edges of the cells of samples that have these levels, float32.
+
+    The outermost cells reach beyond all samples, so that the cells share out the whole line.
+    """
+    places = torch.arange(LEVELS + 1, device=levels.device).float() - 0.5
+    edges = _expand(places)
+    edges[0], edges[-1] = -_FAR, _FAR
+    return edges[levels], edges[levels + 1]
+
+
+def _expand(levels: Tensor) -> Tensor:
+    """The samples at places on the scale of levels, which may lie between two levels."""
+    companded = levels / (LEVELS - 1) * 2 - 1
+    return companded.sign() * torch.expm1(companded.abs() * math.log1p(MU)) / MU
