@@ -57,8 +57,7 @@ class WaveEvaluator(Evaluator):
         if isinstance(self.model, PaperWave):
             self.contexts: tuple[int, ...] = (longest,)
         else:
-            room = longest - self.targets
-            whole = {min(context, room) // unit * unit for context in CONTEXTS}
+            whole = {min(context, longest) // unit * unit for context in CONTEXTS}
             self.contexts = tuple(sorted(context for context in whole if context))
 
     @property

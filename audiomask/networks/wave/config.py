@@ -25,6 +25,8 @@ class WaveConfig:
         orders: of the linear predictors that adapt backwards, shortest first.
         spans: past samples that each of them is estimated from.
         blocks: samples after which each of them is estimated anew.
+        refine_order, refine_span, refine_block: of the short predictor that predicts what each
+            longer one leaves over.
         history: past samples that the decoder sees, with their residuals.
         components: logistic distributions that are centered on each linear prediction.
         dim, heads, layers: of the transformer over patches.
@@ -35,9 +37,12 @@ class WaveConfig:
     window: int = 524_288
     patch: int = 512
     targets: int = 32
-    orders: tuple[int, ...] = (16, 32, 256)
-    spans: tuple[int, ...] = (1024, 2048, 16_384)
-    blocks: tuple[int, ...] = (128, 128, 512)
+    orders: tuple[int, ...] = (32, 256, 1024)
+    spans: tuple[int, ...] = (2048, 16_384, 65_536)
+    blocks: tuple[int, ...] = (128, 512, 512)
+    refine_order: int = 32
+    refine_span: int = 1024
+    refine_block: int = 64
     history: int = 64
     components: int = 4
     dim: int = 128
@@ -61,11 +66,15 @@ class WaveConfig:
             raise ConfigError(f"window is {self.window}; it must be a multiple of the patch")
         if not self.orders or len({len(self.orders), len(self.spans), len(self.blocks)}) > 1:
             raise ConfigError("orders, spans and blocks must be of the same number, 1 at least")
-        for order, span, block in zip(self.orders, self.spans, self.blocks, strict=True):
+        estimates = [*zip(self.orders, self.spans, self.blocks, strict=True)]
+        for order, span, block in (
+            *estimates,
+            (self.refine_order, self.refine_span, self.refine_block),
+        ):
             if span < 2 * order:
-                raise ConfigError(f"spans has {span}; it must be at least twice the order {order}")
+                raise ConfigError(f"a span is {span}; it must be at least twice the order {order}")
             if self.patch % block:
-                raise ConfigError(f"blocks has {block}; it must divide the patch {self.patch}")
+                raise ConfigError(f"a block is {block}; it must divide the patch {self.patch}")
         _check_attention(self.dim, self.heads, self.layers)
         if self.decoder_layers > _MOST_LAYERS:
             raise ConfigError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -15,8 +16,6 @@ from audiomask.networks.wave.predictors import Predictor, gather
 _LEVEL, _FAST = 2048, 16
 #: least level and least residual: half of the smallest step between levels
 _QUIET = 8e-5
-#: most copies of samples that are made at once
-_COPIED = 1 << 22
 
 
 class PatchFeatures(NamedTuple):
@@ -59,8 +58,7 @@ def patch_features(samples: Tensor, patches: Tensor, config: WaveConfig) -> Patc
     level = gather(samples, starts, _LEVEL, 0).flatten(0, 1).square().mean(dim=-1)
     level = level.sqrt().clamp_min(_QUIET)[:, None]
     past, means, scales, fast = [torch.asinh(own / level)], [], [], []
-    for order, span, block in zip(config.orders, config.spans, config.blocks, strict=True):
-        predicted = _predict(samples, starts, Predictor(order, span), block, size, history)
+    for predicted in _predictions(samples, starts, config):
         error = own - predicted
         usual = error[:, :history].abs().mean(dim=-1, keepdim=True).clamp_min(_QUIET)
         past.append(torch.asinh(error / usual))
@@ -89,6 +87,26 @@ def patch_features(samples: Tensor, patches: Tensor, config: WaveConfig) -> Patc
     return PatchFeatures(past_all, torch.cat(numbers, dim=-1), mean, slow.log())
 
 
+def _predictions(samples: Tensor, starts: Tensor, config: WaveConfig) -> Iterator[Tensor]:
+    """Each predictor's predictions [M, history + S] of patches and of the samples before them.
+
+    What longer predictors leave over is predicted once more, by a short one that adapts faster.
+    """
+    size, history = config.patch, config.history
+    short = Predictor(config.refine_order, config.refine_span)
+    for order, span, block in zip(config.orders, config.spans, config.blocks, strict=True):
+        long = Predictor(order, span)
+        if order <= short.order:
+            yield _predict(samples, starts, long, block, size, history)
+            continue
+        before = short.window + short.order + history
+        predicted = _predict(samples, starts, long, block, size, before)
+        left = gather(samples, starts, before, size).flatten(0, 1) - predicted
+        begins = torch.full_like(starts.reshape(-1, 1), before)
+        more = _predict(left, begins, short, config.refine_block, size, history)
+        yield predicted[:, before - history :] + more
+
+
 def _predict(
     samples: Tensor, starts: Tensor, predictor: Predictor, block: int, size: int, before: int
 ) -> Tensor:
@@ -99,10 +117,6 @@ def _predict(
     rows, number = starts.shape
     offsets = torch.arange(0, size, block, device=starts.device)
     blocks = (starts[..., None] + offsets).flatten(1)
-    # small parts, as each sample has its own copy of its past
-    most = max(1, _COPIED // ((before + block) * predictor.order))
-    found = [
-        predictor.predict(samples, part, before, block) for part in torch.split(blocks, most, dim=1)
-    ]
-    whole = torch.cat(found, dim=1).view(rows * number, len(offsets), before + block)
+    found = predictor.predict(samples, blocks, before, block)
+    whole = found.view(rows * number, len(offsets), before + block)
     return torch.cat([whole[:, 0, :before], whole[:, :, before:].flatten(1)], dim=-1)

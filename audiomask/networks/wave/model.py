@@ -148,7 +148,7 @@ class WaveModel(nn.Module):
         """Bits of the samples of patches, each given all before it in the window.
 
         Args:
-            levels: int64 [B, T], T a multiple of the patch and at most the window.
+            levels: int64 [B, T], T a multiple of the patch.
             patches: int64 [B, N], numbers of the patches.
 
         Returns:
