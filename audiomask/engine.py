@@ -15,6 +15,7 @@ from audiomask.codec.semantic import semantic_tokens
 from audiomask.codec.tokenizer import detokenize, tokenize
 from audiomask.errors import CheckpointError, TokensError, UsageError
 from audiomask.infill.by_stem import StemInfiller
+from audiomask.infill.detection.surprise import Surprise, WaveCosts, find_surprises
 from audiomask.infill.extension import ExtendedSource, Extension
 from audiomask.infill.extension_plan import fill_extension
 from audiomask.infill.gaps import Gap
@@ -25,6 +26,7 @@ from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.spectrogram.model import SpectrogramModel
 from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.networks.wave import AnyWave
+from audiomask.networks.wave.paper import PaperWave
 from audiomask.runtime.device import choose_device
 from audiomask.runtime.memory import AdaptiveBatches, device_errors
 from audiomask.separation.activity import ActivityLog
@@ -309,6 +311,25 @@ class Engine:
         """All stems of a recording, and its residual, in memory: [C, T] each."""
         blocks = list(self.separate(source, self.stems(), residual=True))
         return {name: torch.cat([block[name] for block in blocks], dim=1) for name in blocks[0]}
+
+    def find_surprises(self, source: AudioSource, channels: Sequence[int] = ()) -> list[Surprise]:
+        """Damage of a recording that the raw-audio model finds unlikely, forwards and backwards.
+
+        Args:
+            source: at any sample rate, with any number of channels.
+            channels: to be searched; all when empty.
+
+        Raises:
+            CheckpointError: there is no raw-audio model, or it predicts one sample a window.
+        """
+        model = self.wave
+        if isinstance(model, PaperWave):
+            raise CheckpointError(
+                f"{self.library.folder_of('wave')}: is of the preset 'paper', which predicts one "
+                "sample a window; this needs one of the preset 'default'"
+            )
+        with device_errors(self.device):
+            return find_surprises(source, WaveCosts(model, self.device), channels)
 
     def extend(
         self,

@@ -37,6 +37,7 @@ def fill_gaps(
     from audiomask.audio.metadata.reading import read_metadata
 
     engine = common.open_engine()
+    seek = plan.open_seek(common)
     table = GapTable([job.input.label for job in jobs], str(plan.other))
 
     def work(job: Job, meter: Meter) -> None:
@@ -46,7 +47,7 @@ def fill_gaps(
             rate = source.sample_rate
             report_input(source)
             meter.start(label, source.frames / rate)
-            found = plan.options.find(source)
+            found = plan.options.find(source, seek)
             gaps = {one.gap: one for one in found if not one.left}
             known = [one for one in found if one.left]
             shown = None

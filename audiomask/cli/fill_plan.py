@@ -3,19 +3,20 @@
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from audiomask.cli.console import Meter
 from audiomask.cli.gap_report import GapReport, save_labels
-from audiomask.cli.gaps import FoundGap, GapOptions, GapTable
+from audiomask.cli.gaps import FoundGap, GapOptions, GapTable, Seek
 from audiomask.cli.inputs import Input
 from audiomask.cli.job_report import check_report
 from audiomask.cli.jobs import run_jobs
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job
 from audiomask.cli.sample_format import report_input
-from audiomask.errors import UsageError
+from audiomask.errors import CheckpointError, UsageError
 from audiomask.infill.settings import BY_STEM, InfillMethod, InfillSettings
 
 if TYPE_CHECKING:
@@ -30,15 +31,19 @@ class FillPlan(NamedTuple):
         options: that give the gaps.
         settings: how they are filled.
         other: another recording that passages may come from.
+        wave: folder of the raw-audio model; that of ``--model`` when None.
     """
 
     options: GapOptions
     settings: InfillSettings
     other: Path | None
+    wave: Path | None = None
 
     def check(self, inputs: Sequence[Input]) -> None:
         """Raise UsageError for options that the method does not use, or another recording amiss."""
         settings, other = self.settings, self.other
+        if self.wave is not None and not self.options.seeks_surprises:
+            raise UsageError("--wave is for --detect-kind surprise: add it")
         if settings.candidates > 1 and settings.temperature == 0 and not settings.seeks_passages:
             raise UsageError(
                 "--candidates chooses from drawn fillings: add a --temperature above 0"
@@ -62,6 +67,22 @@ class FillPlan(NamedTuple):
         same = os.path.realpath(other)
         if any(one.source != "-" and os.path.realpath(one.source) == same for one in inputs):
             raise UsageError(f"--from {other}: it is an input, whose own passages are taken anyway")
+
+    def open_seek(self, common: Common) -> "Seek | None":
+        """What finds surprises, if they are looked for.
+
+        Raises:
+            CheckpointError: there is no raw-audio model.
+        """
+        if not self.options.seeks_surprises:
+            return None
+        engine = replace(common, model=self.wave or common.model).open_engine()
+        if "wave" not in engine.kinds:
+            raise CheckpointError(
+                f"{engine.library.folder}: has no raw-audio model, which --detect-kind surprise "
+                "needs: train one (audiomask train wave) and name it with --wave DIR"
+            )
+        return engine.find_surprises
 
     def open_other(self, stack: ExitStack, meter: Meter) -> "AudioFile | None":
         """The other recording, open as long as the stack."""
@@ -87,6 +108,7 @@ def show_gaps(
         raise UsageError(f"--labels {labels}: a label track is about one recording: name one")
     check_report(report, jobs, common, resumable=False)
     check_report(labels, jobs, common, resumable=False, option="--labels")
+    seek = plan.open_seek(common)
     table = GapTable([job.input.label for job in jobs], str(plan.other))
 
     def work(job: Job, meter: Meter) -> None:
@@ -95,7 +117,7 @@ def show_gaps(
             seconds = source.frames / source.sample_rate
             report_input(source)
             meter.start(job.input.label, seconds)
-            found = plan.options.find(source)
+            found = plan.options.find(source, seek)
             other = plan.open_other(stack, meter)
             gaps = [one.gap for one in found if not one.left]
             chooser = MethodChooser(source, gaps, plan.settings, other)

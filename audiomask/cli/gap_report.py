@@ -82,6 +82,8 @@ def gap_entry(found: FoundGap, source: "AudioFile", other: str, before: int) -> 
         ]
     if not math.isnan(found.level):
         entry["level"] = round(found.level, 2)
+    if not math.isnan(found.bits):
+        entry["bits"] = round(found.bits, 2)
     entry["channels"] = name_channels(gap.channels, source.channels)
     entry["filled"] = found.filled
     if found.left:

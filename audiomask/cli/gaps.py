@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,10 +24,14 @@ from audiomask.runtime.console import print_table
 
 if TYPE_CHECKING:
     from audiomask.audio.files import AudioFile
+    from audiomask.infill.detection.surprise import Surprise
     from audiomask.infill.infiller import Filling, StemFilling
     from audiomask.infill.passages import Passage
 
 logger = logging.getLogger(__name__)
+
+#: finds what surprises a raw-audio model in some channels of a recording
+Seek = Callable[["AudioFile", Sequence[int]], "list[Surprise]"]
 
 #: the kind of a gap that was given by an option, not found
 NAMED = "named"
@@ -42,6 +46,7 @@ class FaultKind(StrEnum):
     dropout = "dropout"
     click = "click"
     clipped = "clipped"
+    surprise = "surprise"
     all = "all"
 
 
@@ -58,6 +63,7 @@ class FoundGap(NamedTuple):
         passages: the best passages, as many as were asked for.
         level: of the filling's middle against its surroundings, in dB; NaN where that says nothing.
         stems: how each stem was filled, if by stems.
+        bits: by how many its samples surprise the raw-audio model; NaN if none.
     """
 
     gap: Gap
@@ -69,6 +75,7 @@ class FoundGap(NamedTuple):
     passages: "tuple[Passage, ...]" = ()
     level: float = math.nan
     stems: "tuple[StemFilling, ...]" = ()
+    bits: float = math.nan
 
     def filled_by(self, filling: "Filling") -> "FoundGap":
         """The gap with how it was filled."""
@@ -91,7 +98,7 @@ class GapOptions:
         middle: seconds of the middle to replace.
         detect: whether to detect gaps as well. They are always detected when none of the above is
             given, or kinds are.
-        kinds: to detect; the default ones when empty.
+        kinds: to detect; the default ones when empty. ``all`` is all that need no model.
         min_gap: seconds of the shortest gap detected.
         max_gap: seconds of the longest gap filled.
         channels: names of the channels to fill; all when empty.
@@ -127,10 +134,19 @@ class GapOptions:
             if found.points:
                 logger.warning("%s: %s", file, _passed_over(found.points))
 
-    def find(self, source: "AudioFile") -> list[FoundGap]:
+    @property
+    def seeks_surprises(self) -> bool:
+        """Whether a raw-audio model is asked."""
+        return FaultKind.surprise in self.kinds
+
+    def find(self, source: "AudioFile", seek: "Seek | None" = None) -> list[FoundGap]:
         """The gaps of one recording, in order, and faults that are not to be filled.
 
         Those to be filled do not overlap, as ``merge_gaps`` gives them.
+
+        Args:
+            source: the recording.
+            seek: finds what surprises a raw-audio model; needed where ``seeks_surprises``.
 
         Raises:
             UsageError: a gap that was given lies outside the recording, or in no channel of it.
@@ -144,15 +160,18 @@ class GapOptions:
 
             kinds = KINDS
             every = FaultKind.all in self.kinds
-            wanted = KINDS if every else [str(kind) for kind in self.kinds] or DEFAULT_KINDS
+            named = [kind.value for kind in self.kinds if kind != FaultKind.surprise]
+            wanted = KINDS if every else named if self.kinds else DEFAULT_KINDS
             for fault in detect_faults(source, self.min_gap, wanted, self.max_gap, chosen):
                 if fault.left:
                     left.append(FoundGap(fault.gap, fault.kind, fault.left))
                 else:
                     parts += [(fault.gap, kind) for kind in fault.kind.split("+")]
-        order = (NAMED, *kinds)
+        surprises = [] if seek is None else seek(source, chosen)
+        parts += [(one.gap, FaultKind.surprise.value) for one in surprises]
+        order = (NAMED, *kinds, FaultKind.surprise.value)
         found = [
-            FoundGap(gap, "+".join(sorted(there, key=order.index)))
+            FoundGap(gap, "+".join(sorted(there, key=order.index)), bits=_bits(gap, surprises))
             for gap, there in merge_kinds(parts, source.channels)
         ]
         return sorted([*found, *left])
@@ -186,7 +205,7 @@ class GapTable(Gatherer):
 
     _HEADER = (
         "file", "start (s)", "end (s)", "length (ms)", "channels", "kind", "method",
-        "from (s)", "distance", "correlation", "level (dB)",
+        "from (s)", "distance", "correlation", "level (dB)", "surprise (bits)",
     )  # fmt: skip
 
     carried = ("other",)
@@ -221,7 +240,8 @@ class GapTable(Gatherer):
                 place = f"{self.other}: {place}" if one.passage.foreign else place
                 match = (place, f"{one.passage.distance:.3f}", f"{one.passage.correlation:.3f}")
             level = "" if math.isnan(one.level) else f"{one.level:+.1f}"
-            rows.append((label, *times, where, one.kind, method, *match, level))
+            bits = "" if math.isnan(one.bits) else f"{one.bits:.1f}"
+            rows.append((label, *times, where, one.kind, method, *match, level, bits))
         if not rows:
             rows.append((label, "no gaps", *[""] * (len(self._HEADER) - 2)))
         self.gather(label, rows)
@@ -252,6 +272,12 @@ def _method_of(found: FoundGap, rate: int) -> str:
         place = "" if stem.passage is None else f" {stem.passage.start / rate:.3f}"
         parts.append(f"{stem.name} {stem.method}{place}")
     return f"{found.method}: {', '.join(parts)}" if parts else found.method
+
+
+def _bits(gap: Gap, surprises: "Sequence[Surprise]") -> float:
+    """The largest score of the surprises in a gap; NaN where there is none."""
+    inside = [one.bits for one in surprises if gap.contains(one.gap)]
+    return max(inside, default=math.nan)
 
 
 def _passed_over(lines: Sequence[int]) -> str:

@@ -95,7 +95,16 @@ def infill(
             "--detect-kind",
             metavar="KIND",
             help="Find silence, stuck, nan, dropout, click, clipped or all "
-            "(default: all but click and clipped); repeatable.",
+            "(default: all but click and clipped), or surprise, which a raw-audio model finds; "
+            "repeatable.",
+        ),
+    ] = None,
+    wave: Annotated[
+        Path | None,
+        typer.Option(
+            "--wave",
+            metavar="DIR",
+            help="Raw-audio model for --detect-kind surprise (default: that of --model).",
         ),
     ] = None,
     min_gap: Annotated[
@@ -197,6 +206,7 @@ def infill(
             "--detect": detect,
             "--detect-kind": detect_kind,
             "--labels": labels,
+            "--wave": wave,
             "--by-stem": by_stem,
             "--page": common.page,
         }
@@ -209,7 +219,7 @@ def infill(
     )
     settings = InfillSettings(method.value, steps, temperature, candidates, choice, seed, by_stem)
     found = collect_inputs(inputs, _is_unfilled, output_folder(output))
-    plan = FillPlan(options, settings, other)
+    plan = FillPlan(options, settings, other, wave)
     plan.check(found.items)
     if dry_run and extend.given:
         return show_extensions([Job(item) for item in found.items], common, plan, extend, report)

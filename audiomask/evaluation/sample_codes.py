@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from audiomask.networks.wave.logistic import log_probability
+from audiomask.networks.wave.logistic import expected_bits, log_probability
 from audiomask.networks.wave.mulaw import LEVELS, decode
 from audiomask.networks.wave.predictors import Predictor
 
@@ -22,8 +22,8 @@ from audiomask.networks.wave.predictors import Predictor
 _SPANS, _MULTIPLES = (16, 64, 256), (0.3, 0.55, 1.0)
 #: least size of a residual, about half a step between levels; samples that weights are judged by
 _QUIET, _JUDGED = 8e-5, 128
-#: the predictor of :func:`linear`, and the samples after which it is estimated anew
-LINEAR, _BLOCK = Predictor(32, 2048), 128
+#: the predictor of ``linear``, and the samples after which it is estimated anew
+_LINEAR, _BLOCK = Predictor(32, 2048), 128
 #: observations that the next shorter context counts as
 _BACKED = 4.0
 #: orders of the cascade's filters and their rates of adaptation, the longest first
@@ -79,12 +79,18 @@ def linear(levels: Tensor, targets: int) -> Tensor:
 
     Arguments are those of ``unigram``.
     """
+    return linear_costs(levels, targets)[0]
+
+
+def linear_costs(levels: Tensor, targets: int) -> tuple[Tensor, Tensor]:
+    """Bits as of ``linear``, and about how many bits were to be expected, [W, targets] each."""
     samples = decode(levels)
     first = max(levels.shape[1] - targets - 4 * _JUDGED, 0)
     starts = torch.arange(first, levels.shape[1], _BLOCK).expand(len(levels), -1)
-    predicted = LINEAR.predict(samples, starts, 0, _BLOCK).flatten(1)
+    predicted = _LINEAR.predict(samples, starts, 0, _BLOCK).flatten(1)
     length = levels.shape[1] - first
-    return code_length(levels[:, first:], predicted[:, :length])[:, -targets:]
+    bits, expected = code_costs(levels[:, first:], predicted[:, :length])
+    return bits[:, -targets:], expected[:, -targets:]
 
 
 def cascade(levels: Tensor, targets: int) -> Tensor:
@@ -93,7 +99,7 @@ def cascade(levels: Tensor, targets: int) -> Tensor:
     Arguments are those of ``unigram``. The whole of a window is run through sample by sample.
     """
     predicted = _cascade(decode(levels).double().numpy(), _CASCADE)
-    return code_length(levels, torch.from_numpy(predicted).float())[:, -targets:]
+    return code_costs(levels, torch.from_numpy(predicted).float())[0][:, -targets:]
 
 
 def _cascade(
@@ -126,8 +132,8 @@ def _cascade(
     return predicted
 
 
-def code_length(levels: Tensor, predicted: Tensor) -> Tensor:
-    """Bits [W, T] of levels, of which a prediction is known.
+def code_costs(levels: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
+    """Bits [W, T] of levels, of which a prediction is known, and about the expected ones.
 
     The distribution is a mixture of logistic ones around the prediction, of several scales that
     the newest residuals tell, weighted by how well each did on the newest samples.
@@ -147,7 +153,9 @@ def code_length(levels: Tensor, predicted: Tensor) -> Tensor:
     each = torch.stack(alone, dim=-1)
     before = _mean_before(each.mT.double(), _JUDGED).mT.float() * _JUDGED
     weights = F.log_softmax(before / 2, dim=-1)
-    return -torch.logsumexp(weights + each, dim=-1) / math.log(2)
+    bits = -torch.logsumexp(weights + each, dim=-1) / math.log(2)
+    means = predicted[..., None].expand_as(log_scales)
+    return bits, expected_bits(weights, means, log_scales)
 
 
 def _mean_before(values: Tensor, span: int) -> Tensor:

@@ -41,7 +41,9 @@ def test_every_preset_is_trained_resumed_and_read(
     # the learning rate is planned over the steps: it stops as if it was interrupted
     assert train_kind("wave", run("parts", max_time=1e-9)) < 4
     assert train_kind("wave", run("parts", resume=True)) == 4
-    states = [load_file(whole.out.parent / name / "state.safetensors") for name in ("whole", "parts")]
+    states = [
+        load_file(whole.out.parent / name / "state.safetensors") for name in ("whole", "parts")
+    ]
     assert states[0].keys() == states[1].keys()
     for name, value in states[0].items():
         if name.startswith("model/"):

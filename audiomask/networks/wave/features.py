@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from audiomask.networks.wave.config import WaveConfig
-from audiomask.networks.wave.mulaw import MU
+from audiomask.networks.wave.mulaw import step_at
 from audiomask.networks.wave.predictors import Predictor, gather
 
 #: samples that a level is measured over, and those of the faster measure of residuals
@@ -72,7 +72,7 @@ def patch_features(samples: Tensor, patches: Tensor, config: WaveConfig) -> Patc
     quick = torch.stack(fast, dim=-1).float().clamp_min(_QUIET)
     main = slow[..., :1]
     # the distance between two levels at the prediction: about what is known of past samples
-    step = (mean[..., :1].abs() + 1 / MU) / 23
+    step = step_at(mean[..., :1])
     numbers = [
         torch.asinh((mean[..., 1:] - mean[..., :1]) / main),
         (quick / slow).log(),

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from audiomask.networks.wave.mulaw import LEVELS, cells
+from audiomask.networks.wave.mulaw import LEVELS, cells, step_at
 
 #: share of the probability that is spread evenly, so that no level costs more than 20 bits
 _EVEN = 2.0**-12
@@ -40,6 +40,23 @@ def log_probability(levels: Tensor, logits: Tensor, means: Tensor, log_scales: T
     mixed = torch.logsumexp(F.log_softmax(logits, dim=-1) + inside, dim=-1)
     even = torch.full_like(mixed, math.log(_EVEN / LEVELS))
     return torch.logaddexp(mixed + math.log1p(-_EVEN), even)
+
+
+def expected_bits(logits: Tensor, means: Tensor, log_scales: Tensor) -> Tensor:
+    """About how many bits a level costs on average, [...]: the distribution's entropy.
+
+    It is taken as that of one logistic distribution, in steps as wide as those at its center. That
+    is nothing where the distribution is far narrower than a step.
+
+    Arguments are those of ``log_probability``.
+    """
+    weights = logits.softmax(dim=-1)
+    mean = (weights * means).sum(dim=-1)
+    apart = (weights * (means - mean[..., None]).square()).sum(dim=-1)
+    # the variance of a logistic distribution of scale 1 is pi squared by 3
+    scale = (2 * (weights * log_scales).sum(dim=-1)).exp() + apart * 3 / math.pi**2
+    step = step_at(mean)
+    return torch.log2(1 + math.e**4 * scale / step.square()) / 2
 
 
 def probabilities(logits: Tensor, means: Tensor, log_scales: Tensor) -> Tensor:

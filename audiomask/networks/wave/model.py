@@ -9,6 +9,7 @@ connections between samples but these inputs: any patches of a window can be pre
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from audiomask.networks.layers.causal import CausalTransformer
 from audiomask.networks.wave.config import STRIDES, WaveConfig
 from audiomask.networks.wave.features import PatchFeatures, number_of, patch_features
-from audiomask.networks.wave.logistic import log_probability
+from audiomask.networks.wave.logistic import expected_bits, log_probability
 from audiomask.networks.wave.mulaw import decode
 
 #: channels of the encoder, and its convolutions' widths as multiples of their strides
@@ -154,24 +155,41 @@ class WaveModel(nn.Module):
         Returns:
             [B, N, patch].
         """
-        samples = decode(levels)
+        parts = [costs[0] for costs in self._costs(levels, patches, expected=False)]
+        return torch.cat(parts, dim=1)
+
+    def costs(self, levels: Tensor, patches: Tensor) -> tuple[Tensor, Tensor]:
+        """Bits of the samples of patches, and about how many bits were to be expected.
+
+        Arguments and shapes are those of ``bits``.
+        """
+        bits, expected = zip(*self._costs(levels, patches, expected=True), strict=True)
+        return torch.cat(bits, dim=1), torch.cat(expected, dim=1)
+
+    def _costs(self, levels: Tensor, patches: Tensor, expected: bool) -> Iterator[Sequence[Tensor]]:
+        """Bits, and the expected ones if asked for, of some patches at a time."""
+        samples, size = decode(levels), self.config.patch
         context = self.context(samples)
-        size, parts = self.config.patch, []
         for chosen in torch.split(patches, _AT_ONCE, dim=1):
             rows = chosen[..., None].expand(-1, -1, context.shape[-1])
             given = context.gather(1, rows).flatten(0, 1)
             target = levels.view(len(levels), -1, size)
             target = target.gather(1, chosen[..., None].expand(-1, -1, size)).flatten(0, 1)
             features = patch_features(samples, chosen, self.config)
+            told = (target, given, features, expected)
             if torch.is_grad_enabled() and patches.shape[1] > _AT_ONCE:
-                found = checkpoint(self._nats, target, given, features, use_reentrant=False)
+                found = checkpoint(self._decode, *told, use_reentrant=False)
             else:
-                found = self._nats(target, given, features)
-            parts.append(found.view(*chosen.shape, size))
-        return torch.cat(parts, dim=1) / math.log(2)
+                found = self._decode(*told)
+            yield [one.view(*chosen.shape, size) for one in found]
 
-    def _nats(self, levels: Tensor, context: Tensor, features: Any) -> Tensor:
-        """Negative logarithms of the probabilities of levels [M, S]."""
+    def _decode(
+        self, levels: Tensor, context: Tensor, features: Any, expected: bool
+    ) -> list[Tensor]:
+        """Bits of levels [M, S], and the expected ones if asked for."""
         mixture = self.decoder(features, context)
         with torch.autocast(levels.device.type, enabled=False):
-            return -log_probability(levels, *mixture)
+            found = [-log_probability(levels, *mixture) / math.log(2)]
+            if expected:
+                found.append(expected_bits(*mixture))
+        return found

@@ -43,6 +43,11 @@ def cells(levels: Tensor) -> tuple[Tensor, Tensor]:
     return edges[levels], edges[levels + 1]
 
 
+def step_at(samples: Tensor) -> Tensor:
+    """About how far apart levels are at these samples, which may lie beyond [-1, 1]."""
+    return (samples.abs().clamp_max(1) + 1 / MU) * (2 * math.log1p(MU) / (LEVELS - 1))
+
+
 def _expand(levels: Tensor) -> Tensor:
     """The samples at places on the scale of levels, which may lie between two levels."""
     companded = levels / (LEVELS - 1) * 2 - 1

@@ -61,7 +61,8 @@ class Predictor(NamedTuple):
         # a product of spectra is a convolution, as long as its end does not meet its beginning
         size = 1 << (past.shape[-1] - 1).bit_length()
         spectrum = torch.fft.rfft(past, size) * torch.fft.rfft(weights, size)
-        return torch.fft.irfft(spectrum, size)[..., self.order - 1 : past.shape[-1]]
+        found: Tensor = torch.fft.irfft(spectrum, size)
+        return found[..., self.order - 1 : past.shape[-1]]
 
 
 def gather(samples: Tensor, starts: Tensor, before: int, after: int) -> Tensor:
