@@ -82,7 +82,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_a_folder_of_all_kinds(tiny: Path) -> None:
     engine = Engine(tiny, "cpu")
-    assert engine.kinds == ("vqvae", "mlm", "masks", "spectrogram")
+    assert engine.kinds == ("vqvae", "mlm", "masks", "spectrogram", "wave")
     assert engine.fingerprints == {kind: fingerprint(tiny / kind) for kind in engine.kinds}
     for kind in engine.kinds:
         model = engine.load(kind)
@@ -277,7 +277,7 @@ def test_a_model_must_say_what_it_requires(tiny: Path, tmp_path: Path) -> None:
     assert "'requires' is missing" in refusal(Engine(folder, "cpu"), "mlm")
 
 
-@pytest.mark.parametrize("kind", ["wave", "../vqvae", ""])
+@pytest.mark.parametrize("kind", ["opera", "../vqvae", ""])
 @pytest.mark.parametrize("itself", [False, True])
 def test_a_kind_that_nobody_knows_cannot_be_required(
     tiny: Path, tmp_path: Path, kind: str, itself: bool
@@ -313,19 +313,19 @@ def test_a_checkpoint_of_format_1_is_refused_in_a_line(tiny: Path, tmp_path: Pat
 
 def test_an_unknown_kind_is_refused_with_the_known_ones(tiny: Path, tmp_path: Path) -> None:
     folder = copied(tiny, tmp_path, "vqvae") / "vqvae"
-    change(folder, kind="wave")
+    change(folder, kind="opera")
     with pytest.raises(CheckpointError) as caught:
         _ = Engine(folder, "cpu").kinds
-    known = "vqvae, mlm, masks, spectrogram"
-    assert str(caught.value) == f"{folder}: no kind of model 'wave' (there are: {known})"
-    with pytest.raises(UsageError, match="no kind of model 'wave'"):
-        Engine(tiny, "cpu").load("wave")
+    known = "vqvae, mlm, masks, spectrogram, wave"
+    assert str(caught.value) == f"{folder}: no kind of model 'opera' (there are: {known})"
+    with pytest.raises(UsageError, match="no kind of model 'opera'"):
+        Engine(tiny, "cpu").load("opera")
 
 
 def test_a_folder_without_checkpoints_is_refused_with_what_it_might_hold(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         _ = Engine(tmp_path, "cpu").kinds
-    known = "vqvae, mlm, masks, spectrogram"
+    known = "vqvae, mlm, masks, spectrogram, wave"
     assert str(caught.value) == (
         f"{tmp_path}: not a checkpoint, nor a folder with checkpoints ({known})"
     )

@@ -30,11 +30,11 @@ def train(
         ),
     ] = None,
 ) -> int:
-    """Train a model: a VQ-VAE, a masked language model, a mask U-Net or a spectrogram model.
+    """Train a model: a VQ-VAE, masked language model, mask U-Net, spectrogram or raw-audio model.
 
     --data takes Slakh2100, MUSDB18-HQ, folders of stems or of songs with stems, a note bank or
-    SoundFonts (bands are made of them, after MIDI files in a further --data), or, for a VQ-VAE
-    or a spectrogram model, any folder of recordings; a table says what was found.
+    SoundFonts (bands are made of them, after MIDI files in a further --data), or, for a VQ-VAE, a
+    spectrogram or a raw-audio model, any folder of recordings; a table says what was found.
 
     A --config file holds the options below by their long names (data = ["notes"], steps = 1000)
     and, in tables [model], [schedule] and [augmentation], what --set changes. The run.toml that

@@ -98,11 +98,11 @@ def cascade(levels: Tensor, targets: int) -> Tensor:
 
     Arguments are those of ``unigram``. The whole of a window is run through sample by sample.
     """
-    predicted = _cascade(decode(levels).double().numpy(), _CASCADE)
+    predicted = run_cascade(decode(levels).double().numpy(), _CASCADE)
     return code_costs(levels, torch.from_numpy(predicted).float())[0][:, -targets:]
 
 
-def _cascade(
+def run_cascade(
     samples: np.ndarray[tuple[int, int], np.dtype[np.float64]],
     filters: Sequence[tuple[int, float]],
 ) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:

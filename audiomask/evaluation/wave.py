@@ -6,7 +6,7 @@ code lengths that need no training (``sample_codes``).
 
 In the sweep of contexts the model is asked about the same samples again, of which it sees less and
 less of the past. Differences are taken song by song, with a bootstrap over songs. Baselines see as
-much of the past as the model's longest context, at most ``_CASCADE_PAST`` of it for the cascade.
+much of the past as the model's longest context, at most ``CASCADE_PAST`` of it for the cascade.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from audiomask.networks.wave.mulaw import LEVELS, encode
 from audiomask.networks.wave.paper import PaperWave
 
 #: samples that are coded at the end of a window, and most windows of a song
-TARGETS, _WINDOWS = 1024, 8
+_TARGETS, WINDOWS = 1024, 8
 #: samples of context in the sweep; the one that others are compared with
-CONTEXTS, _COMPARED = (1024, 4096, 16_384, 65_536, 131_072, 524_288), 4096
+_CONTEXTS, _COMPARED = (1024, 4096, 16_384, 65_536, 131_072, 524_288), 4096
 #: samples of the past that the cascade, which is slow, adapts to
-_CASCADE_PAST = 131_072
+CASCADE_PAST = 131_072
 #: samples of the targets that the paper's model predicts, as it takes a window for each
 _PAPER_STEP = 256
 _MODEL, _UNIFORM, _UNIGRAM, _SECOND = "model", "uniform", "unigram", "order 2"
@@ -57,15 +57,15 @@ class WaveEvaluator(Evaluator):
         if isinstance(self.model, PaperWave):
             self.contexts: tuple[int, ...] = (longest,)
         else:
-            whole = {min(context, longest) // unit * unit for context in CONTEXTS}
+            whole = {min(context, longest) // unit * unit for context in _CONTEXTS}
             self.contexts = tuple(sorted(context for context in whole if context))
 
     @property
     def targets(self) -> int:
         """Samples that are coded at the end of a window."""
         if isinstance(self.model, PaperWave):
-            return TARGETS
-        return max(TARGETS // self.config.patch, 1) * self.config.patch
+            return _TARGETS
+        return max(_TARGETS // self.config.patch, 1) * self.config.patch
 
     @classmethod
     def open(cls, engine: Engine, options: EvaluateOptions) -> Self:
@@ -86,11 +86,11 @@ class WaveEvaluator(Evaluator):
             return f"shorter than {least:.1f} s, which the shortest context takes"
         levels = encode(audio / audio.abs().amax())
         longest, targets = contexts[-1], self.targets
-        number = min((len(audio) - longest) // targets, _WINDOWS)
+        number = min((len(audio) - longest) // targets, WINDOWS)
         room = len(audio) - longest - targets
         starts = [n * room // max(number - 1, 1) for n in range(number)]
         windows = torch.stack([levels[start : start + longest + targets] for start in starts])
-        near = windows[:, -min(longest, _CASCADE_PAST) - targets :]
+        near = windows[:, -min(longest, CASCADE_PAST) - targets :]
         step = _PAPER_STEP if isinstance(self.model, PaperWave) else 1
         found = {
             _UNIFORM: torch.full((number, targets), float(torch.tensor(LEVELS).log2())),
@@ -130,7 +130,7 @@ class WaveEvaluator(Evaluator):
         }
         tables = [self._system_table(data["systems"])]
         notes = [
-            f"{_CASCADE} adapted to {_CASCADE_PAST:,} samples before each window's targets at most"
+            f"{_CASCADE} adapted to {CASCADE_PAST:,} samples before each window's targets at most"
         ]
         if len(data["contexts"]) > 1:
             tables.append(self._context_table(data["contexts"]))

@@ -32,7 +32,7 @@ def test_a_checkpoint_alone_at_half_its_size(tmp_path: Path) -> None:
 
 def test_what_belongs_together_still_does(tmp_path: Path, tiny: Path) -> None:
     copies = shrink(tiny, tmp_path / "small")
-    assert [copy.folder.name for copy in copies] == ["vqvae", "mlm", "masks", "spectrogram"]
+    assert [copy.folder.name for copy in copies] == ["vqvae", "mlm", "masks", "spectrogram", "wave"]
     engine = Engine(tmp_path / "small", "cpu")
     assert engine.mlm.config == Engine(tiny, "cpu").mlm.config
     assert engine.masks.config == Engine(tiny, "cpu").masks.config

@@ -100,7 +100,7 @@ def test_kinds_of_damage(invoke, wav, kinds, found):
 
 
 def test_names_and_numbers_are_those_of_detection():
-    assert [*FaultKind] == [*KINDS, FaultKind.all]
+    assert [*FaultKind] == [*KINDS, FaultKind.surprise, FaultKind.all]
     assert inspect.signature(detect_faults).parameters["min_gap"].default == MIN_GAP
 
 

@@ -21,7 +21,7 @@ def test_without_inputs_it_tells_what_is_installed(call, tiny):
     assert (told["name"], told["version"]) == ("audiomask", audiomask.__version__)
     assert told["device"].startswith(("cpu", "cuda"))
     assert told["checkpoints"] == str(tiny)
-    assert list(told["models"]) == ["vqvae", "mlm", "masks", "spectrogram"]
+    assert list(told["models"]) == ["vqvae", "mlm", "masks", "spectrogram", "wave"]
     assert all("M parameters" in line for line in told["models"].values())
     ffmpeg = shutil.which("ffmpeg")
     assert told["ffmpeg"] == (ffmpeg or "not installed")
@@ -58,7 +58,7 @@ def test_checkpoints_alone_and_in_a_folder(call, tiny):
     assert masks["config"]["stems"] == ["guitar", "bass"]
     assert masks["parameters"] > 1000
     (several,) = facts(call("info", tiny, "--json"))
-    assert set(several) == {"name", "vqvae", "mlm", "masks", "spectrogram"}
+    assert set(several) == {"name", "vqvae", "mlm", "masks", "spectrogram", "wave"}
     assert several["masks"]["fingerprint"] == masks["fingerprint"]
     assert several["mlm"]["requires"] == {"vqvae": several["vqvae"]["fingerprint"]}
 

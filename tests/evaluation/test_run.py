@@ -199,7 +199,7 @@ def test_spread() -> None:
 
 
 def test_every_kind_and_every_task_is_measured() -> None:
-    assert jobs() == ("vqvae", "mlm", "masks", "spectrogram", "infill", "separate")
+    assert jobs() == ("vqvae", "mlm", "masks", "spectrogram", "wave", "infill", "separate")
     for job in jobs():
         assert issubclass(evaluator_of(job), Evaluator)
     assert evaluator_of("masks") is evaluator_of("separate")

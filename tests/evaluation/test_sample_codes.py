@@ -9,7 +9,7 @@ from torch import Tensor
 from audiomask.evaluation import sample_codes
 from audiomask.evaluation.sample_codes import (
     cascade,
-    code_length,
+    code_costs,
     linear,
     second_order,
     unigram,
@@ -85,7 +85,7 @@ def test_they_are_in_the_order_of_what_they_know() -> None:
 def test_a_filter_adapts_by_signs() -> None:
     levels = tone(4_096, noise=0)
     samples = decode(levels).double().numpy()
-    predicted = sample_codes._cascade(samples, ((32, 2e-3),))
+    predicted = sample_codes.run_cascade(samples, ((32, 2e-3),))
     errors = abs(samples - predicted)
     plain = abs(samples[:, 1:] - 31 / 32 * samples[:, :-1])
     assert predicted[0, 0] == 0
@@ -93,8 +93,11 @@ def test_a_filter_adapts_by_signs() -> None:
     assert errors[:, -500:].mean() < 0.5 * plain[:, -500:].mean()
 
 
-def test_a_good_prediction_costs_little() -> None:
+def test_a_good_prediction_costs_little_and_the_expectation_is_right() -> None:
     levels = tone()
-    exact = code_length(levels, decode(levels))[:, 1_000:]
-    assert float(exact.mean()) < 0.2
-    assert float(code_length(levels, torch.zeros(levels.shape))[:, 1_000:].mean()) > 5
+    exact, _ = code_costs(levels, decode(levels))
+    assert float(exact[:, 1_000:].mean()) < 0.2
+    noisy = decode(levels) + 0.03 * torch.randn(levels.shape)
+    bits, expected = code_costs(levels, noisy)
+    assert bits.shape == expected.shape == levels.shape
+    assert float((bits - expected)[:, 1_000:].mean()) == pytest.approx(0, abs=0.4)

@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -15,7 +14,7 @@ from torch import Tensor
 from audiomask.checkpoint import save_checkpoint
 from audiomask.engine import Engine
 from audiomask.evaluation import wave as module
-from audiomask.evaluation.options import EvaluateOptions
+from audiomask.evaluation.options import EvaluateOptions, Split
 from audiomask.evaluation.report import as_json
 from audiomask.evaluation.run import Evaluation
 from audiomask.evaluation.songs import Song
@@ -28,8 +27,8 @@ RATE = SMALL["sample_rate"]
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two windows of a song, and a cascade that adapts to little."""
-    monkeypatch.setattr(module, "_WINDOWS", 2)
-    monkeypatch.setattr(module, "_CASCADE_PAST", 512)
+    monkeypatch.setattr(module, "WINDOWS", 2)
+    monkeypatch.setattr(module, "CASCADE_PAST", 512)
 
 
 def engine_of(folder: Path, preset: str = "default") -> Engine:
@@ -88,7 +87,7 @@ def test_short_songs_are_measured_with_the_contexts_that_they_have(tmp_path: Pat
     assert evaluator.add(song(samples=4_000)) is None
     assert list(evaluator.rows[0]["contexts"]) == [1024]
     told = evaluator.add(song(samples=2_000))
-    assert told == "shorter than 0.3 s, which the shortest context takes"
+    assert told == "shorter than 0.1 s, which the shortest context takes"
     assert evaluator.add(Song("quiet", torch.zeros(1, 8_000), {}, RATE)) == "silent"
     assert list(evaluator.by_context()) == ["1024"]
 
@@ -103,19 +102,11 @@ def test_the_peak_of_a_song_decides_its_levels(tmp_path: Path) -> None:
     assert first == pytest.approx(second, abs=1e-3)
 
 
-def test_the_command_runs_it(
-    tmp_path: Path, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write("music/one.wav", 1.5)
+def test_an_evaluation_runs_it(tmp_path: Path, sound: Callable[..., Path]) -> None:
+    sound(tmp_path / "music/one.wav", 1.5, level=0.2)
     engine = engine_of(tmp_path / "model")
-    options: dict[str, Any] = {"data": (tmp_path / "music",), "split": "all"}
-    evaluation = Evaluation(EvaluateOptions("wave", **_split(options)), engine)
+    options = EvaluateOptions("wave", (tmp_path / "music",), Split.all)
+    evaluation = Evaluation(options, engine)
     for ref in evaluation.refs:
         assert evaluation.measure(ref) is None
     assert evaluation.report().data["unit"] == "bits a sample"
-
-
-def _split(options: dict[str, Any]) -> dict[str, Any]:
-    from audiomask.evaluation.options import Split
-
-    return options | {"split": Split(options["split"])}

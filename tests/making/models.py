@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 import torch
 from tiny_spectrogram import GRID, SMALL
+from tiny_wave import SMALL as WAVE
 
 from audiomask.checkpoint import CONFIG_FILE, save_checkpoint
 from audiomask.networks.masks import MaskUNet, build_masks
 from audiomask.networks.mlm import MaskedLM, build_mlm
 from audiomask.networks.spectrogram import build_spectrogram
 from audiomask.networks.vqvae import AnyVQVAE, build_vqvae
+from audiomask.networks.wave import build_wave
 
 CPU = torch.device("cpu")
 
@@ -77,6 +79,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save(folder, "mlm", mlm, vqvae=fingerprint)
     save(folder, "masks", build_masks("default", small | {"channels": (4, 6), "window": 24}))
     save(folder, "spectrogram", build_spectrogram("default", SMALL | GRID))
+    save(folder, "wave", build_wave("default", WAVE))
     return folder
 
 

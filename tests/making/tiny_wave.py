@@ -4,11 +4,11 @@ from typing import Any
 
 #: windows of 4,096 samples, 8 patches
 SMALL: dict[str, Any] = {
-    "sample_rate": 8000,
+    "sample_rate": 16_000,
     "window": 4096,
     "targets": 3,
-    "orders": (4, 20),
-    "spans": (256, 512),
+    "orders": (8, 32),
+    "spans": (256, 1024),
     "blocks": (128, 512),
     "refine_order": 4,
     "refine_span": 64,

@@ -32,6 +32,8 @@ SETTINGS = {
     # other songs are those of a process's own batch
     "spectrogram": f"{SMALL} stft_size=2048 hop_length=1024 window=24 target_layer=1 clusters=4 "
     "semantic_clusters=6 shortest_span=2 longest_span=4 separator=2 blank=1 other_song=0",
+    "wave": "window=4096 targets=3 orders=4,20 spans=256,512 blocks=128,512 refine_order=4 "
+    "refine_span=64 dim=8 heads=2 layers=1 decoder_dim=8 decoder_hidden=8 log_every=1 warmup=3",
 }
 
 BOUND = 1e-6

@@ -29,11 +29,11 @@ from audiomask.networks.wave.mulaw import encode
 _Scores = npt.NDArray[np.float32]
 
 #: least score of a fault, in bits
-THRESHOLD = 20.0
+_THRESHOLD = 20.0
 #: samples of sound that are searched at once; samples around them that are scored as well
-_BLOCK, _MARGIN = 65_536, 1024
+BLOCK, MARGIN = 65_536, 1024
 #: samples of the past that a model is given, or of the future
-_CONTEXT = 65_536
+CONTEXT = 65_536
 #: samples by which the places may differ that are unlikely forwards and backwards
 _REACH = 24
 #: bits of each sample's excess that do not count, as sound has its accidents
@@ -98,7 +98,7 @@ def find_surprises(
     source: AudioSource,
     costs: SampleCosts,
     channels: Sequence[int] = (),
-    threshold: float = THRESHOLD,
+    threshold: float = _THRESHOLD,
 ) -> list[Surprise]:
     """The faults of a recording by surprise, in order, channel by channel.
 
@@ -137,8 +137,8 @@ class _Channel:
     def __init__(self, source: AudioSource) -> None:
         self.source, self.frames, self.rate = source, source.frames, source.sample_rate
         peaks = [
-            float(source.read(start, min(start + _BLOCK, self.frames)).abs().amax())
-            for start in range(0, self.frames, _BLOCK)
+            float(source.read(start, min(start + BLOCK, self.frames)).abs().amax())
+            for start in range(0, self.frames, BLOCK)
         ]
         self.peak = max(peaks, default=0.0)
 
@@ -152,10 +152,10 @@ def _events(row: _Channel, costs: SampleCosts, threshold: float) -> list[_Event]
     found: list[_Event] = []
     if row.peak < _SILENT:
         return found
-    for start in range(0, row.frames, _BLOCK):
-        stop = min(start + _BLOCK, row.frames)
-        first = start - _MARGIN
-        excesses = _excesses(row, costs, first, stop + _MARGIN)
+    for start in range(0, row.frames, BLOCK):
+        stop = min(start + BLOCK, row.frames)
+        first = start - MARGIN
+        excesses = _excesses(row, costs, first, stop + MARGIN)
         for event in _peaks(excesses, threshold):
             moved = _Event(event.start + first, event.stop + first, event.bits)
             if start <= moved.start < stop:
@@ -167,7 +167,7 @@ def _excesses(row: _Channel, costs: SampleCosts, start: int, stop: int) -> list[
     """By how many bits samples [start, stop) cost more than expected, forwards and backwards."""
     unit = costs.unit
     length = -(-(stop - start) // unit) * unit
-    context = -(-_CONTEXT // unit) * unit
+    context = -(-CONTEXT // unit) * unit
     around = encode(row.read(start - context, start + length + context))
     found = []
     for levels in (around[: context + length], around[context:].flip(0)):

@@ -17,6 +17,8 @@ from audiomask.networks.wave.mulaw import LEVELS, cells, step_at
 
 #: share of the probability that is spread evenly, so that no level costs more than 20 bits
 _EVEN = 2.0**-12
+#: places of a distribution that are equally likely, at which steps are looked at
+_PLACES = 5
 #: largest argument of exponentials
 _MOST = 60.0
 
@@ -45,8 +47,8 @@ def log_probability(levels: Tensor, logits: Tensor, means: Tensor, log_scales: T
 def expected_bits(logits: Tensor, means: Tensor, log_scales: Tensor) -> Tensor:
     """About how many bits a level costs on average, [...]: the distribution's entropy.
 
-    It is taken as that of one logistic distribution, in steps as wide as those at its center. That
-    is nothing where the distribution is far narrower than a step.
+    It is taken as that of one logistic distribution, in steps between levels as they are on average
+    where it is. That is nothing where the distribution is far narrower than a step.
 
     Arguments are those of ``log_probability``.
     """
@@ -54,9 +56,11 @@ def expected_bits(logits: Tensor, means: Tensor, log_scales: Tensor) -> Tensor:
     mean = (weights * means).sum(dim=-1)
     apart = (weights * (means - mean[..., None]).square()).sum(dim=-1)
     # the variance of a logistic distribution of scale 1 is pi squared by 3
-    scale = (2 * (weights * log_scales).sum(dim=-1)).exp() + apart * 3 / math.pi**2
-    step = step_at(mean)
-    return torch.log2(1 + math.e**4 * scale / step.square()) / 2
+    scale = ((2 * (weights * log_scales).sum(dim=-1)).exp() + apart * 3 / math.pi**2).sqrt()
+    shares = (torch.arange(_PLACES, device=mean.device) + 0.5) / _PLACES
+    places = mean[..., None] + scale[..., None] * shares.logit()
+    entropy = 2 + scale.log() - step_at(places).log().mean(dim=-1)
+    return F.softplus(2 * entropy) / (2 * math.log(2))
 
 
 def probabilities(logits: Tensor, means: Tensor, log_scales: Tensor) -> Tensor:

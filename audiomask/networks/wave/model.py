@@ -28,12 +28,12 @@ _CHANNELS, _WIDTH = (32, 64, 128), 2
 #: least level of a patch
 _QUIET = 8e-5
 #: patches decoded at once; more are decoded in turns, without keeping what backward can make anew
-_AT_ONCE = 64
+AT_ONCE = 64
 #: scales of a prediction's components at the beginning, in multiples of the residuals' usual size
 _NARROWEST, _WIDEST = 0.25, 1.0
 
 
-class PatchEncoder(nn.Module):
+class _PatchEncoder(nn.Module):
     """Patches to vectors: strided convolutions, the same for all patches, and the level."""
 
     def __init__(self, patch: int, dim: int) -> None:
@@ -72,7 +72,7 @@ class DecoderLayer(nn.Module):
         return x + self.contract(F.relu(self.expand(y)))  # type: ignore[no-any-return]
 
 
-class Decoder(nn.Module):
+class _Decoder(nn.Module):
     """Features and context of patches to distributions of their samples."""
 
     def __init__(self, config: WaveConfig) -> None:
@@ -123,12 +123,12 @@ class WaveModel(nn.Module):
     def __init__(self, config: WaveConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = PatchEncoder(config.patch, config.dim)
+        self.encoder = _PatchEncoder(config.patch, config.dim)
         self.transformer = CausalTransformer(config.dim, config.heads, config.layers)
         self.norm = nn.LayerNorm(config.dim)
         # the context of a window's first patch
         self.start = nn.Parameter(torch.zeros(config.dim))
-        self.decoder = Decoder(config)
+        self.decoder = _Decoder(config)
 
     def context(self, samples: Tensor) -> Tensor:
         """What is known before each patch, [B, P, dim]; nothing of the patch itself.
@@ -170,14 +170,14 @@ class WaveModel(nn.Module):
         """Bits, and the expected ones if asked for, of some patches at a time."""
         samples, size = decode(levels), self.config.patch
         context = self.context(samples)
-        for chosen in torch.split(patches, _AT_ONCE, dim=1):
+        for chosen in torch.split(patches, AT_ONCE, dim=1):
             rows = chosen[..., None].expand(-1, -1, context.shape[-1])
             given = context.gather(1, rows).flatten(0, 1)
             target = levels.view(len(levels), -1, size)
             target = target.gather(1, chosen[..., None].expand(-1, -1, size)).flatten(0, 1)
             features = patch_features(samples, chosen, self.config)
             told = (target, given, features, expected)
-            if torch.is_grad_enabled() and patches.shape[1] > _AT_ONCE:
+            if torch.is_grad_enabled() and patches.shape[1] > AT_ONCE:
                 found = checkpoint(self._decode, *told, use_reentrant=False)
             else:
                 found = self._decode(*told)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 #: number of levels, and the constant of the companding curve
-LEVELS, MU = 256, 255
+LEVELS, _MU = 256, 255
 #: the level of a sample that is 0
 SILENCE = 128
 #: beyond any sample, for the outer edges of the outermost cells
@@ -22,7 +22,7 @@ _FAR = 1e3
 def encode(audio: Tensor) -> Tensor:
     """Levels, int64 in [0, 255], of samples in [-1, 1], which are clipped to that."""
     x = audio.clamp(-1, 1)
-    companded = x.sign() * torch.log1p(MU * x.abs()) / math.log1p(MU)
+    companded = x.sign() * torch.log1p(_MU * x.abs()) / math.log1p(_MU)
     return ((companded + 1) / 2 * (LEVELS - 1) + 0.5).floor().long()
 
 
@@ -45,10 +45,10 @@ def cells(levels: Tensor) -> tuple[Tensor, Tensor]:
 
 def step_at(samples: Tensor) -> Tensor:
     """About how far apart levels are at these samples, which may lie beyond [-1, 1]."""
-    return (samples.abs().clamp_max(1) + 1 / MU) * (2 * math.log1p(MU) / (LEVELS - 1))
+    return (samples.abs().clamp_max(1) + 1 / _MU) * (2 * math.log1p(_MU) / (LEVELS - 1))
 
 
 def _expand(levels: Tensor) -> Tensor:
     """The samples at places on the scale of levels, which may lie between two levels."""
     companded = levels / (LEVELS - 1) * 2 - 1
-    return companded.sign() * torch.expm1(companded.abs() * math.log1p(MU)) / MU
+    return companded.sign() * torch.expm1(companded.abs() * math.log1p(_MU)) / _MU

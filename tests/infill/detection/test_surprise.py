@@ -29,8 +29,8 @@ class LinearCosts:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short blocks and contexts, so that a second has several."""
-    monkeypatch.setattr(module, "_BLOCK", 6_000)
-    monkeypatch.setattr(module, "_CONTEXT", 4_096)
+    monkeypatch.setattr(module, "BLOCK", 6_000)
+    monkeypatch.setattr(module, "CONTEXT", 4_096)
 
 
 def music(seconds: float = 1.5, channels: int = 1, rate: int = RATE) -> Tensor:
@@ -117,7 +117,7 @@ def test_what_is_not_finite_is_silent() -> None:
 
 
 def test_scores_are_the_smaller_sum_of_both_directions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MARGIN", 128)
+    monkeypatch.setattr(module, "MARGIN", 128)
 
     class Table:
         """Two samples cost 15 bits more forwards, and one 27 more backwards, five samples on."""

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from audiomask.networks.wave.logistic import log_probability, probabilities
+from audiomask.networks.wave.logistic import expected_bits, log_probability, probabilities
 from audiomask.networks.wave.mulaw import LEVELS, cells, encode
 
 
@@ -46,3 +46,17 @@ def test_no_level_costs_more_than_twenty_bits_and_gradients_are_finite() -> None
     assert scales.grad is not None
     assert bool(means.grad.isfinite().all())
     assert bool(scales.grad.isfinite().all())
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.02, -0.3])
+@pytest.mark.parametrize("log_scale", [-9.0, -6.0, -4.5])
+def test_expected_bits_are_about_the_entropy(mean: float, log_scale: float) -> None:
+    parts = (
+        torch.tensor([[0.5, -0.5]]),
+        torch.tensor([[mean, mean * 1.02]]),
+        torch.tensor([[log_scale, log_scale + 0.5]]),
+    )
+    shares = probabilities(*parts).double()
+    entropy = float(-(shares * shares.log2()).sum())
+    # narrower than a step, it depends on where in the step its center lies
+    assert float(expected_bits(*parts)) == pytest.approx(entropy, abs=0.6)

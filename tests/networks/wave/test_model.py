@@ -83,7 +83,7 @@ def test_patches_are_predicted_alone_or_together() -> None:
 def test_turns_give_the_same_bits_and_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for most in (PATCHES, 3):
-        monkeypatch.setattr(module, "_AT_ONCE", most)
+        monkeypatch.setattr(module, "AT_ONCE", most)
         model = model_of()
         bits = model.bits(sound(), torch.arange(PATCHES)[None])
         torch.autograd.backward(bits.mean())
