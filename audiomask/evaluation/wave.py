@@ -48,10 +48,13 @@ class WaveEvaluator(Evaluator):
         engine: has the model.
     """
 
+    #: of the model; a subclass may measure another kind that codes samples
+    kind = "wave"
+
     def __init__(self, engine: Engine) -> None:
         self.device = engine.device
-        self.model = engine.wave
-        self.config = self.model.config
+        model: Any = engine.load(self.kind)
+        self.model, self.config = model, model.config
         self.rows: list[dict[str, Any]] = []
         unit, longest = self.config.patch, self.config.window
         if isinstance(self.model, PaperWave):
@@ -80,12 +83,14 @@ class WaveEvaluator(Evaluator):
         mono = song.mixture.mean(dim=0, keepdim=True)
         source = ResampledSource(MemorySource(mono, song.sample_rate), self.config.sample_rate)
         audio = source.read(0, source.frames)[0]
-        contexts = [c for c in self.contexts if c + self.targets <= len(audio)]
+        targets = self.targets
+        # which samples are coded depends on the song alone, so that models can be compared
+        longest = max((c for c in _CONTEXTS if c + targets <= len(audio)), default=0)
+        contexts = [c for c in self.contexts if c <= longest]
         if not contexts:
-            least = (self.contexts[0] + self.targets) / self.config.sample_rate
-            return f"shorter than {least:.1f} s, which the shortest context takes"
+            least = min(c for c in _CONTEXTS if c >= self.contexts[0]) + targets
+            return f"shorter than {least / self.config.sample_rate:.1f} s, which a context takes"
         levels = encode(audio / audio.abs().amax())
-        longest, targets = contexts[-1], self.targets
         number = min((len(audio) - longest) // targets, WINDOWS)
         room = len(audio) - longest - targets
         starts = [n * room // max(number - 1, 1) for n in range(number)]
@@ -101,8 +106,8 @@ class WaveEvaluator(Evaluator):
         }
         row: dict[str, Any] = {name: float(x[:, ::step].mean()) for name, x in found.items()}
         row["contexts"] = {c: self.code(windows[:, -c - targets :]) for c in contexts}
-        row[_MODEL] = row["contexts"][longest]
-        self.rows.append({"song": song.name, "windows": number, "context": longest} | row)
+        row[_MODEL] = row["contexts"][contexts[-1]]
+        self.rows.append({"song": song.name, "windows": number, "context": contexts[-1]} | row)
         return None
 
     def code(self, windows: Tensor) -> float:

@@ -31,6 +31,8 @@ _QUIET = 8e-5
 AT_ONCE = 64
 #: scales of a prediction's components at the beginning, in multiples of the residuals' usual size
 _NARROWEST, _WIDEST = 0.25, 1.0
+#: how many times as likely a predictor of residuals e times smaller is at the beginning, as a power
+_PREFERENCE = 8.0
 
 
 class _PatchEncoder(nn.Module):
@@ -87,6 +89,8 @@ class _Decoder(nn.Module):
         )
         self.norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, 3 * self.number * self.components)
+        # how much better predictors are preferred, by what they left over of the newest samples
+        self.preference = nn.Parameter(torch.full((1,), _PREFERENCE))
         nn.init.zeros_(self.head.weight)
         spread = torch.linspace(math.log(_NARROWEST), math.log(_WIDEST), self.components)
         with torch.no_grad():
@@ -109,6 +113,7 @@ class _Decoder(nn.Module):
         found = self.head(self.norm(x)).float()
         logits, offsets, widths = found.view(*found.shape[:-1], 3, self.number, -1).unbind(-3)
         scales = features.log_scales[..., None]
+        logits = logits - self.preference * scales
         means = features.means[..., None] + scales.exp() * offsets
         return logits.flatten(-2), means.flatten(-2), (scales + widths).flatten(-2)
 
