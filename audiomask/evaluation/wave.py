@@ -68,7 +68,8 @@ class WaveEvaluator(Evaluator):
         """Samples that are coded at the end of a window."""
         if isinstance(self.model, PaperWave):
             return _TARGETS
-        return max(_TARGETS // self.config.patch, 1) * self.config.patch
+        patch: int = self.config.patch
+        return max(_TARGETS // patch, 1) * patch
 
     @classmethod
     def open(cls, engine: Engine, options: EvaluateOptions) -> Self:
