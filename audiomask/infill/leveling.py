@@ -24,15 +24,15 @@ from audiomask.infill.views import read_known
 _WINDOW, _BANDS, _SIDE = 0.046, 24, 0.5
 #: the most that a band is raised, is lowered, and that the loud bands are raised beyond it, in dB:
 #: in what is generated, and in what has died away
-_RAISED, _LOWERED, _RAISED_TOGETHER, _REVIVED = 4.0, 40.0, 10.0, 30.0
+_RAISED, _LOWERED, _RAISED_TOGETHER, _REVIVED = 4.0, 40.0, 10.0, 60.0
 #: bands within the first number of dB of the loudest are raised together, beyond the second none
 _LOUD = 10.0, 20.0
 #: seconds over which a filling's own power is averaged, over which gains above and below one set
 #: in, and over which the result fades in
 _SMOOTH, _ONSET, _CUT_ONSET, _FADE = 0.25, 0.06, 0.02, 0.015
-#: seconds, from and to, over which the sum of all bands is evened in the end, how often, and by how
-#: many dB each time
-_SHORT, _TURNS, _EVENED = (0.06, 0.25), 2, 6.0
+#: seconds, from and to, over which the sum of all bands is evened in the end, how often (what is
+#: generated, what has died away), and by how many dB each time
+_SHORT, _TURNS, _REVIVING_TURNS, _EVENED = (0.06, 0.25), 2, 8, 6.0
 #: above this frequency, in Hz, no more power than the surroundings have within this many Hz, by
 #: this many dB
 _HIGH, _NEAR, _HEADROOM = 2000.0, 250.0, 6.0
@@ -66,7 +66,7 @@ def match_level(
         float32 [C, n]; unchanged at its joins, and where nothing around it is known.
     """
     rate = source.sample_rate
-    raised = _REVIVED if faded else _RAISED_TOGETHER
+    raised, turns = (_REVIVED, _REVIVING_TURNS) if faded else (_RAISED_TOGETHER, _TURNS)
     size = 1 << round(math.log2(_WINDOW * rate))
     hop = size // 4
     reach = round(_SIDE * rate) + size
@@ -134,7 +134,7 @@ def match_level(
     short = min(max(span.length / rate / 3, _SHORT[0]), _SHORT[1])
     most = own.sum(dim=1, keepdim=True) * 10 ** ((_RAISED + raised) / 10)
     louder = goal.sum(dim=1, keepdim=True).minimum(most) * _bins_of_bands(power, bands, whole)
-    for _ in range(_TURNS):
+    for _ in range(turns):
         total = (power * gain.square()).sum(dim=1, keepdim=True)
         total = _smoothed(total, inside, max(round(short * rate / hop), 1))
         decibels = (10 * ((louder + 1e-30) / (total + 1e-30)).log10()).clamp(-_EVENED, _EVENED)
