@@ -178,7 +178,7 @@ class Infiller:
             samples = fill_short(source, gap, gaps)
             if gap.length > AR_SECONDS * source.sample_rate:
                 # what is extrapolated so far has died away
-                samples = match_level(samples, gap, source, gap, gaps)
+                samples = match_level(samples, gap, source, gap, gaps, faded=True)
             return Filling(gap.start, samples, gap, InfillMethod.ar, channels=gap.channels)
         if choice.passage is None:
             return self._fill_with_tokens(source, gap, gaps, fades)

@@ -22,16 +22,17 @@ from audiomask.infill.views import read_known
 
 #: seconds of a window; bands; seconds a side whose power is the goal
 _WINDOW, _BANDS, _SIDE = 0.046, 24, 0.5
-#: the most that a band is raised, is lowered, and that the loud bands are raised beyond it, in dB
-_RAISED, _LOWERED, _RAISED_TOGETHER = 4.0, 40.0, 10.0
+#: the most that a band is raised, is lowered, and that the loud bands are raised beyond it, in dB:
+#: in what is generated, and in what has died away
+_RAISED, _LOWERED, _RAISED_TOGETHER, _REVIVED = 4.0, 40.0, 10.0, 60.0
 #: bands within the first number of dB of the loudest are raised together, beyond the second none
 _LOUD = 10.0, 20.0
 #: seconds over which a filling's own power is averaged, over which gains above and below one set
 #: in, and over which the result fades in
 _SMOOTH, _ONSET, _CUT_ONSET, _FADE = 0.25, 0.06, 0.02, 0.015
-#: seconds, from and to, over which the sum of all bands is evened in the end, how often, and by how
-#: many dB each time
-_SHORT, _TURNS, _EVENED = (0.06, 0.25), 2, 6.0
+#: seconds, from and to, over which the sum of all bands is evened in the end, how often (what is
+#: generated, what has died away), and by how many dB each time
+_SHORT, _TURNS, _REVIVING_TURNS, _EVENED = (0.06, 0.25), 2, 8, 6.0
 #: above this frequency, in Hz, no more power than the surroundings have within this many Hz, by
 #: this many dB
 _HIGH, _NEAR, _HEADROOM = 2000.0, 250.0, 6.0
@@ -43,7 +44,12 @@ _LIMITER, _FULL_SCALE, _OVERSHOOT = 0.002, 0.9999, 1.5
 
 
 def match_level(
-    made: Tensor, span: Gap, source: AudioSource, gap: Gap, gaps: Sequence[Gap]
+    made: Tensor,
+    span: Gap,
+    source: AudioSource,
+    gap: Gap,
+    gaps: Sequence[Gap],
+    faded: bool = False,
 ) -> Tensor:
     """A generated filling at the level of its surroundings.
 
@@ -53,11 +59,14 @@ def match_level(
         source: the recording, with whatever is known or extrapolated beside ``span``.
         gap: the gap, which ``span`` is about.
         gaps: all gaps of the recording.
+        faded: whether it dies away towards its middle, as what is extrapolated does. Such sound is
+            raised by far more than what is generated, whose level is seldom so wrong.
 
     Returns:
         float32 [C, n]; unchanged at its joins, and where nothing around it is known.
     """
     rate = source.sample_rate
+    raised, turns = (_REVIVED, _REVIVING_TURNS) if faded else (_RAISED_TOGETHER, _TURNS)
     size = 1 << round(math.log2(_WINDOW * rate))
     hop = size // 4
     reach = round(_SIDE * rate) + size
@@ -106,7 +115,7 @@ def match_level(
     # loudness is that of the loudest bands; to raise others as well would change the tone
     below = 10 * (goal / goal.amax(dim=1, keepdim=True).clamp_min(1e-30) + _FLOOR).log10()
     loud = ((below + _LOUD[1]) / (_LOUD[1] - _LOUD[0])).clamp(0, 1)
-    decibels = decibels + loud * missing.clamp(-_LOWERED, _RAISED_TOGETHER)
+    decibels = decibels + loud * missing.clamp(-_LOWERED, raised)
     far = torch.full_like(at, made.shape[1])
     distance = torch.minimum(
         at - span.start if closed[0] else far, span.stop - at if closed[1] else far
@@ -123,9 +132,9 @@ def match_level(
         gain = gain * _within_bandwidth(power, gain, whole, settled, rate / size)
     # what bursts leave too quiet beside them: the sum of all bands, over shorter times
     short = min(max(span.length / rate / 3, _SHORT[0]), _SHORT[1])
-    most = own.sum(dim=1, keepdim=True) * 10 ** ((_RAISED + _RAISED_TOGETHER) / 10)
+    most = own.sum(dim=1, keepdim=True) * 10 ** ((_RAISED + raised) / 10)
     louder = goal.sum(dim=1, keepdim=True).minimum(most) * _bins_of_bands(power, bands, whole)
-    for _ in range(_TURNS):
+    for _ in range(turns):
         total = (power * gain.square()).sum(dim=1, keepdim=True)
         total = _smoothed(total, inside, max(round(short * rate / hop), 1))
         decibels = (10 * ((louder + 1e-30) / (total + 1e-30)).log10()).clamp(-_EVENED, _EVENED)

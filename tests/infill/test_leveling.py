@@ -46,6 +46,19 @@ def test_the_level_is_that_of_the_surroundings(decibels: float, rate: int) -> No
     assert torch.allclose(found[:, -20:], made[:, -20:], rtol=0.1, atol=1e-3)
 
 
+def test_what_has_died_away_is_raised_as_far_as_it_takes() -> None:
+    audio = 0.02 * noise(2, 160_000)
+    # to 45 dB below in the middle
+    decay = torch.linspace(0, 45, GAP.length // 2).neg().div(20)
+    made = 0.02 * noise(2, GAP.length, seed=1) * 10 ** torch.cat((decay, decay.flip(0)))
+    source = MemorySource(audio, RATE)
+    third = slice(GAP.length // 3, -GAP.length // 3)
+    found = match_level(made, GAP, source, GAP, [GAP], faded=True)
+    assert level_db(found[:, third]) == pytest.approx(level_db(audio), abs=1.5)
+    found = match_level(made, GAP, source, GAP, [GAP])
+    assert level_db(found[:, third]) < level_db(audio) - 6
+
+
 def test_a_burst_leaves_no_hole_beside_it() -> None:
     audio = 0.02 * noise(1, 160_000)
     made = 0.02 * noise(1, GAP.length, seed=1)
