@@ -89,7 +89,7 @@ class WaveTask(Task):
     """Predict samples from all before them; the loss is in bits a sample."""
 
     kind = "wave"
-    train_config = TrainConfig(steps=20_000, batch_size=2, optimizer="muon", learning_rate=2e-3)
+    train_config = TrainConfig(steps=20_000, batch_size=2, optimizer="muon", learning_rate=5e-4)
     # what a recording sounds like as it is; changes of pitch and effects take longer than a step
     augmentation = Augmentation(random_mixing=0.0, pitch_tempo_prob=0.0, effects_prob=0.0)
     needs_stems = False

@@ -80,6 +80,18 @@ def test_patches_are_predicted_alone_or_together() -> None:
         assert torch.allclose(found[row], whole[row, places], atol=1e-3)
 
 
+@torch.no_grad()
+def test_costs_are_the_bits_and_what_was_to_be_expected() -> None:
+    torch.manual_seed(0)
+    model, levels = WaveModel(WaveConfig(**SMALL)), sound(2)
+    chosen = torch.tensor([[4, 5, 6], [5, 6, 7]])
+    bits, expected = model.costs(levels, chosen)
+    assert torch.equal(bits, model.bits(levels, chosen))
+    assert expected.shape == bits.shape
+    # stationary noise costs what was to be expected, on average
+    assert float((bits - expected).mean()) == pytest.approx(0, abs=0.8)
+
+
 def test_turns_give_the_same_bits_and_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for most in (PATCHES, 3):
