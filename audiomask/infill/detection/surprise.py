@@ -6,12 +6,14 @@ backwards, where it is the end of a decay. A click, a splice and the edge of a d
 both ways. So the score of a place is the smaller of two numbers: by how many bits a few samples
 there cost more than the model expects, forwards and backwards.
 
-Sound that nearly stands still beside such a place belongs to the fault, as it does in a dropout or
-while a converter is stuck.
+How high scores of undamaged sound become differs between recordings. It is taken from the
+recording itself, whose lower scores are of its own sound. Sound that nearly stands still beside a
+place belongs to the fault, as it does in a dropout or while a converter is stuck.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -30,6 +32,12 @@ _Scores = npt.NDArray[np.float32]
 
 #: least score of a fault, in bits
 _THRESHOLD = 20.0
+#: least score that is looked at, and how many of these a recording needs to tell what is usual
+_LEAST, _ENOUGH = 5.0, 20
+#: share of them that are of the recording's own sound
+_OWN = 0.9
+#: seconds in which sound without damage may reach the threshold once, as a recording's scores tell
+_APART = 10.0
 #: samples of sound that are searched at once; samples around them that are scored as well
 BLOCK, MARGIN = 65_536, 1024
 #: samples of the past that a model is given, or of the future
@@ -86,7 +94,7 @@ class Surprise(NamedTuple):
     bits: float
 
 
-class _Event(NamedTuple):
+class Event(NamedTuple):
     """A span of samples at the model's rate, and its score in bits."""
 
     start: int
@@ -106,12 +114,14 @@ def find_surprises(
         source: the recording, of any rate and length.
         costs: the model.
         channels: to be searched; all when empty.
-        threshold: least score, in bits.
+        threshold: least score, in bits; more where the recording's own sound scores high.
     """
     found: list[Surprise] = []
     for channel in channels or range(source.channels):
         row = _Channel(ResampledSource(_One(source, channel), costs.sample_rate))
-        for start, stop, bits in _join(row, _events(row, costs, threshold)):
+        events = _events(row, costs)
+        least = max(threshold, usual_bits(events, row.frames / row.rate))
+        for start, stop, bits in _join(row, [one for one in events if one.bits >= least]):
             gap = _as_gap(start, stop, channel, costs.sample_rate, source)
             found.append(Surprise(gap, bits))
     return sorted(found, key=lambda one: (one.gap.start, one.gap.channels))
@@ -147,17 +157,30 @@ class _Channel:
         return self.source.read(start, stop)[0] / max(self.peak, _SILENT)
 
 
-def _events(row: _Channel, costs: SampleCosts, threshold: float) -> list[_Event]:
+def usual_bits(events: Sequence[Event], seconds: float) -> float:
+    """The score that a recording's own sound reaches once in ``_APART`` seconds, as it seems.
+
+    Scores of sound fall off exponentially, at a rate that most of them tell, whatever a few faults
+    among them score.
+    """
+    if len(events) < _ENOUGH:
+        return 0.0
+    beyond = float(np.quantile([one.bits for one in events], _OWN)) - _LEAST
+    often = len(events) / seconds * _APART
+    return _LEAST + beyond * max(math.log(often), 0.0) / -math.log(1 - _OWN)
+
+
+def _events(row: _Channel, costs: SampleCosts) -> list[Event]:
     """Places of a channel that are unlikely from both sides, in order."""
-    found: list[_Event] = []
+    found: list[Event] = []
     if row.peak < _SILENT:
         return found
     for start in range(0, row.frames, BLOCK):
         stop = min(start + BLOCK, row.frames)
         first = start - MARGIN
         excesses = _excesses(row, costs, first, stop + MARGIN)
-        for event in _peaks(excesses, threshold):
-            moved = _Event(event.start + first, event.stop + first, event.bits)
+        for event in _peaks(excesses, _LEAST):
+            moved = Event(event.start + first, event.stop + first, event.bits)
             if start <= moved.start < stop:
                 found.append(moved)
     return found
@@ -180,7 +203,7 @@ def _excesses(row: _Channel, costs: SampleCosts, start: int, stop: int) -> list[
     return [(one * inside)[: stop - start] for one in found]
 
 
-def _peaks(excesses: Sequence[_Scores], threshold: float) -> list[_Event]:
+def _peaks(excesses: Sequence[_Scores], threshold: float) -> list[Event]:
     """Spans of samples that are unlikely from both sides."""
     forwards, backwards = excesses
     sums = (_sum_up(forwards), _sum_up(backwards[::-1])[::-1])
@@ -188,10 +211,10 @@ def _peaks(excesses: Sequence[_Scores], threshold: float) -> list[_Event]:
     excess = np.maximum(forwards, backwards)
     high = np.flatnonzero((scores >= threshold) & (excess > _SPARED))
     found = []
-    for group in np.split(high, np.flatnonzero(np.diff(high) > _JOIN) + 1) if len(high) else []:
+    for group in np.split(high, np.flatnonzero(np.diff(high) > _REACH) + 1) if len(high) else []:
         members = group[excess[group] >= _EDGE * excess[group].max()]
         bits = float(scores[group].max())
-        found.append(_Event(int(members[0]), int(members[-1]) + 1, bits))
+        found.append(Event(int(members[0]), int(members[-1]) + 1, bits))
     return found
 
 
@@ -206,9 +229,9 @@ def _sum_up(excess: _Scores) -> _Scores:
     return found
 
 
-def _join(row: _Channel, events: Sequence[_Event]) -> list[_Event]:
+def _join(row: _Channel, events: Sequence[Event]) -> list[Event]:
     """Events with what stands still beside them, joined where they then touch."""
-    found: list[_Event] = []
+    found: list[Event] = []
     for event in events:
         start = event.start - _still_samples(row, event.start, event.stop, -1)
         stop = event.stop + _still_samples(row, event.stop, event.start, 1)
@@ -216,9 +239,9 @@ def _join(row: _Channel, events: Sequence[_Event]) -> list[_Event]:
         if found and start - found[-1].stop <= _JOIN:
             last = found[-1]
             start, stop = min(last.start, start), max(last.stop, stop)
-            found[-1] = _Event(start, stop, max(last.bits, event.bits))
+            found[-1] = Event(start, stop, max(last.bits, event.bits))
         else:
-            found.append(_Event(start, stop, event.bits))
+            found.append(Event(start, stop, event.bits))
     return found
 
 

@@ -147,6 +147,16 @@ def test_scores_are_the_smaller_sum_of_both_directions(monkeypatch: pytest.Monke
 
 def test_a_lower_threshold_finds_more() -> None:
     audio = music()
-    audio[0, 9_000] += 0.05
-    least = [len(find(audio, threshold=bits)) for bits in (2.0, 200.0)]
+    audio[0, 9_000] += 0.3
+    least = [len(find(audio, threshold=bits)) for bits in (20.0, 200.0)]
     assert least[0] > least[1] == 0
+
+
+def test_what_a_recording_does_often_is_its_sound() -> None:
+    event = module.Event(0, 1, 5.0)
+    few = [event._replace(bits=50.0)] * 19
+    assert module.usual_bits(few, 10.0) == 0
+    # of 1,000 scores in 100 seconds, 1 in 10 is above 15 bits, and so 1 in 100 above 25
+    scores = 5 - 10 * torch.rand(1_000, generator=torch.Generator().manual_seed(0)).log10()
+    found = module.usual_bits([event._replace(bits=float(bits)) for bits in scores], 100.0)
+    assert found == pytest.approx(25, abs=2)
