@@ -173,7 +173,7 @@ def test_a_vqvae_is_named_only_for_what_requires_one(invoke, runs, folders, kind
 @pytest.mark.parametrize(
     ("kind", "preset", "told"),
     [
-        ("masks", "paper", "which has default (kinds that have it: vqvae, mlm)"),
+        ("masks", "paper", "which has default (kinds that have it: vqvae, mlm, wave)"),
         ("vqvae", "papr", "which has default, one-level, paper (kinds that have it: none)"),
     ],
 )

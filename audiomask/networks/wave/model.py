@@ -15,7 +15,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from audiomask.networks.layers.causal import CausalTransformer
 from audiomask.networks.wave.config import STRIDES, WaveConfig
@@ -92,10 +91,12 @@ class _Decoder(nn.Module):
         # how much better predictors are preferred, by what they left over of the newest samples
         self.preference = nn.Parameter(torch.full((1,), _PREFERENCE))
         nn.init.zeros_(self.head.weight)
-        spread = torch.linspace(math.log(_NARROWEST), math.log(_WIDEST), self.components)
+        # not linspace, which takes a second to import the compiler where shapes are checked
+        step = math.log(_WIDEST / _NARROWEST) / max(self.components - 1, 1)
+        spread = [math.log(_NARROWEST) + step * number for number in range(self.components)]
         with torch.no_grad():
             bias = self.head.bias.zero_().view(3, self.number, self.components)
-            bias[2] = spread
+            bias[2] = torch.tensor(spread)
 
     def forward(self, features: PatchFeatures, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Logits, means and logarithms of scales of the components, [M, S, K] each.
@@ -183,6 +184,9 @@ class WaveModel(nn.Module):
             features = patch_features(samples, chosen, self.config)
             told = (target, given, features, expected)
             if torch.is_grad_enabled() and patches.shape[1] > AT_ONCE:
+                # which imports the compiler, and that takes a second
+                from torch.utils.checkpoint import checkpoint
+
                 found = checkpoint(self._decode, *told, use_reentrant=False)
             else:
                 found = self._decode(*told)
