@@ -35,7 +35,16 @@ if hasattr(signal, "SIGQUIT"):
 
 
 #: files that take minutes: begun first, so that no worker is left alone with one at the end
-LONGEST = ("test_readme.py", "test_processes.py", "test_base_install.py", "test_kill.py")
+#: (pyproject.toml keeps pytest-xdist from putting them into an order of its own)
+LONGEST = (
+    "test_readme.py",
+    "test_processes.py",
+    "test_base_install.py",
+    "test_kill.py",
+    "test_pipeline.py",
+    "test_shared_work.py",
+    "test_faults.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

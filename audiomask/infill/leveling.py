@@ -24,7 +24,7 @@ from audiomask.infill.views import read_known
 _WINDOW, _BANDS, _SIDE = 0.046, 24, 0.5
 #: the most that a band is raised, is lowered, and that the loud bands are raised beyond it, in dB:
 #: in what is generated, and in what has died away
-_RAISED, _LOWERED, _RAISED_TOGETHER, _REVIVED = 4.0, 40.0, 10.0, 30.0
+_RAISED, _LOWERED, _RAISED_TOGETHER, _REVIVED = 4.0, 40.0, 10.0, 60.0
 #: bands within the first number of dB of the loudest are raised together, beyond the second none
 _LOUD = 10.0, 20.0
 #: seconds over which a filling's own power is averaged, over which gains above and below one set
@@ -32,7 +32,7 @@ _LOUD = 10.0, 20.0
 _SMOOTH, _ONSET, _CUT_ONSET, _FADE = 0.25, 0.06, 0.02, 0.015
 #: seconds, from and to, over which the sum of all bands is evened in the end, how often (what is
 #: generated, what has died away), and by how many dB each time
-_SHORT, _TURNS, _REVIVING_TURNS, _EVENED = (0.06, 0.25), 2, 4, 6.0
+_SHORT, _TURNS, _REVIVING_TURNS, _EVENED = (0.06, 0.25), 2, 8, 6.0
 #: above this frequency, in Hz, no more power than the surroundings have within this many Hz, by
 #: this many dB
 _HIGH, _NEAR, _HEADROOM = 2000.0, 250.0, 6.0

@@ -137,3 +137,26 @@ def test_reader_that_leaves_ends_it_quietly(script, song, tmp_path):
     writer.stdout.close()
     assert writer.stderr.read() == b""
     assert writer.wait(timeout=60) == -signal.SIGPIPE
+
+
+@pytest.mark.slow
+def test_drawn_fillings_are_as_loud_as_music(run, tmp_path):
+    """Half seconds of the example, drawn at temperature 1: level in the middle and clipping."""
+    samples, rate = soundfile.read(EXAMPLES / "song.wav", dtype="float64")
+    soundfile.write(tmp_path / "song.wav", samples, rate, subtype="FLOAT")
+    starts = [1.5 + 2.5 * number for number in range(4)]
+    gaps = [word for start in starts for word in ("--gap", f"{start}:{start + 0.5}")]
+    done = run("infill", "song.wav", *gaps, "--method", "tokens", "--temperature", "1",
+               "--steps", 4, "-o", "out.wav", "-q")  # fmt: skip
+    assert done.status == 0, done.err
+    made, _ = soundfile.read(tmp_path / "out.wav", dtype="float64")
+    assert np.abs(made).max() <= max(np.abs(samples).max(), 1)
+
+    def level(sound, start):
+        middle = sound[round((start + 0.5 / 3) * rate) : round((start + 1 / 3) * rate)]
+        return 10 * np.log10(np.mean(middle**2))
+
+    errors = np.array([level(made, start) - level(samples, start) for start in starts])
+    assert abs(np.median(errors)) < 3
+    assert np.abs(errors).max() < 10
+    assert (made == samples)[: round(1.4 * rate)].all()
