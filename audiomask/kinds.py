@@ -67,7 +67,7 @@ KINDS = {
             ),
             task="audiomask.training.tasks.vqvae:VQVAETask",
             evaluator="audiomask.evaluation.vqvae:VQVAEEvaluator",
-            presets=("default", "one-level", "paper"),
+            presets=("default", "one-level", "coarse", "paper"),
         ),
         Kind(
             name="mlm",

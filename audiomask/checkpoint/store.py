@@ -25,7 +25,10 @@ from audiomask.checkpoint.eight_bit import pack, unpack
 from audiomask.errors import AudioFileError, CheckpointError, ConfigError
 from audiomask.kinds import KINDS
 
-_FORMAT = 2
+_FORMAT = 3
+#: the oldest format of each kind that can still be read, where it is not 2: in format 3 the default
+#: VQ-VAE's tokens hold other things
+_OLDEST = {"vqvae": 3, "mlm": 3}
 CONFIG_FILE = "config.json"
 MODEL_FILE = "model.safetensors"
 #: a larger config.json is refused
@@ -187,10 +190,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     for kind, fingerprint in entries["requires"].items():
         if kind not in KINDS or not isinstance(fingerprint, str) or len(fingerprint) > _MAX_NAME:
             raise CheckpointError(f"{file}: entry 'requires' is not of kinds and fingerprints")
-    if entries["format"] != _FORMAT:
+    if entries["format"] > _FORMAT:
+        raise CheckpointError(f"{file}: is of format {entries['format']}; update audiomask")
+    if entries["format"] < _OLDEST.get(entries["kind"], 2):
         raise CheckpointError(
-            f"{file}: format {entries['format']} is not {_FORMAT}; "
-            "update audiomask or the checkpoint"
+            f"{file}: is of an audiomask with other tokens (format {entries['format']} of "
+            f"{_FORMAT}); train it anew"
         )
     return entries
 

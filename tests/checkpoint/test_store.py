@@ -125,6 +125,18 @@ def test_a_checkpoint_of_format_1_is_refused_by_what_it_is(folder: Path) -> None
     assert refusal(folder) == f"{folder / CONFIG_FILE}: {expected}"
 
 
+@pytest.mark.parametrize("kind", ["vqvae", "mlm", "masks"])
+def test_a_checkpoint_of_format_2_is_refused_where_tokens_are_others(
+    folder: Path, kind: str
+) -> None:
+    edit_config(folder, kind=kind, format=2)
+    if kind == "masks":
+        load_checkpoint(folder)
+    else:
+        expected = "is of an audiomask with other tokens (format 2 of 3); train it anew"
+        assert refusal(folder) == f"{folder / CONFIG_FILE}: {expected}"
+
+
 def test_a_checkpoint_that_does_not_say_what_it_requires_is_refused(folder: Path) -> None:
     entries = json.loads((folder / CONFIG_FILE).read_text())
     del entries["requires"]
@@ -207,7 +219,7 @@ def test_types_and_shapes_that_pytorch_knows_half_are_refused(folder: Path) -> N
     ("entry", "value"),
     [
         ("format", "1"),
-        ("format", 3),
+        ("format", 4),
         ("format", None),
         ("kind", 3),
         ("preset", None),

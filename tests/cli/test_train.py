@@ -174,7 +174,7 @@ def test_a_vqvae_is_named_only_for_what_requires_one(invoke, runs, folders, kind
     ("kind", "preset", "told"),
     [
         ("masks", "paper", "which has default (kinds that have it: vqvae, mlm, wave)"),
-        ("vqvae", "papr", "which has default, one-level, paper (kinds that have it: none)"),
+        ("vqvae", "papr", "which has default, one-level, coarse, paper (kinds that have it: none)"),
     ],
 )
 def test_a_preset_of_other_kinds_is_one_line(invoke, runs, folders, kind, preset, told):

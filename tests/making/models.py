@@ -49,6 +49,8 @@ def mlm(vqvae: AnyVQVAE) -> MaskedLM:
         "layers": 1,
         "window": 128,
         "bands": 64,
+        "stems": ("guitar", "piano", "bass", "drums"),
+        "draft": False,
     }
     return build_mlm("default", settings, vqvae.codebooks()).eval()
 

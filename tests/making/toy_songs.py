@@ -78,6 +78,7 @@ def mlm_task(preset: str = "default", **settings: Any) -> MLMTask:
     size = {"sample_rate": RATE, "stems": ["low", "high"], "dim": 48, "heads": 4, "layers": 2}
     if preset == "default":
         size |= {"bands": 12, "band_stft": 256, "window": FRAMES, "band_frames": 1}
+        size |= {"separated": 1.0, "draft": False}
     codebooks = F.normalize(torch.randn(1, 16, 8), dim=-1)
     model = build_mlm(preset, belongs | size | settings, codebooks)
     return MLMTask(model, preset, required={"vqvae": Required(VQVAE, Meter())})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from audiomask.errors import ConfigError
 
 #: the stems with tokens of their own, by default
-STEMS = ("guitar", "piano", "bass", "drums")
+STEMS = ("guitar", "piano", "bass", "drums", "vocals")
 #: sizes that may be 0
 _OPTIONAL_SIZES = ("stem_layers", "kernel", "bands", "head_rank")
 #: frames of the longest window: attention takes quadratic time
@@ -63,8 +63,8 @@ class MLMConfig:
     band_stft: int = 4096
     band_frames: int = 2
     head_rank: int = 64
-    separated: float = 1.0
-    draft: bool = False
+    separated: float = 0.25
+    draft: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stems", tuple(self.stems))  # JSON gives a list
@@ -109,4 +109,6 @@ PAPER = {
     "layout": "concatenated",
     "bands": 0,
     "head_rank": 0,
+    "separated": 1.0,
+    "draft": False,
 }

@@ -22,6 +22,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     # one token a frame: a larger codebook in place of finer levels, hence no level dropout
     "one-level": {"levels": 1, "codebook_size": 4096, "level_dropout": 0.0},
+    # for long contexts: 43 frames a second and two levels, 0.86 kbit/s
+    "coarse": {"hop_length": 1024, "stft_size": 4096, "levels": 2},
     "paper": {},
 }
 

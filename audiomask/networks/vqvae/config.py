@@ -33,11 +33,11 @@ class VQVAEConfig:
     sample_rate: int = 44100
     hop_length: int = 512
     stft_size: int = 2048
-    advance_hz: float = 22050.0
+    advance_hz: float = 5500.0
     encoder_dim: int = 256
-    encoder_blocks: int = 6
-    decoder_dim: int = 288
-    decoder_blocks: int = 8
+    encoder_blocks: int = 5
+    decoder_dim: int = 256
+    decoder_blocks: int = 5
     levels: int = 4
     codebook_size: int = 1024
     code_dim: int = 32

@@ -50,9 +50,9 @@ def test_the_context_and_the_margin_by_hand() -> None:
     # half a window of 2048 is two hops of 512, and the advance looks one further back
     assert VQVAEConfig().margin == 3
     assert replace(VQVAEConfig(), hop_length=600).margin == 3
-    assert VQVAEConfig().context == 3 * (1 + 6) + 3 + 1
+    assert VQVAEConfig().context == 3 * (1 + 5) + 3 + 1
     assert replace(VQVAEConfig(), encoder_blocks=12, hop_length=1024).context == 3 * 13 + 1 + 1
-    assert VQVAEConfig().reach == 3 * (1 + 8)
+    assert VQVAEConfig().reach == 3 * (1 + 5)
 
 
 @torch.no_grad()

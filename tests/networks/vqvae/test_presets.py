@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+import torch
 
 from audiomask.checkpoint import load_checkpoint, restore, save_checkpoint
 from audiomask.errors import ConfigError
@@ -30,6 +31,14 @@ def test_one_level_is_the_default_model_with_one_token_a_frame() -> None:
     assert model.codebooks().shape[:2] == (1, 4096)
 
 
+def test_coarse_is_under_a_kilobit_a_second() -> None:
+    model = build_vqvae("coarse", TINY)
+    config = model.config
+    frames = config.sample_rate / config.hop_length
+    assert frames * config.levels * 10 < 900
+    assert model.encode(torch.zeros(1, 43 * 1024)).shape == (1, 2, 43)
+
+
 def test_settings_go_over_the_preset() -> None:
     config = build_vqvae("one-level", TINY | {"codebook_size": 64}).config
     assert (config.levels, config.codebook_size) == (1, 64)
@@ -38,7 +47,9 @@ def test_settings_go_over_the_preset() -> None:
 
 
 def test_a_wrong_name_is_answered_with_the_right_ones() -> None:
-    with pytest.raises(ConfigError, match=r"'onelevel' \(there are: default, one-level, paper\)"):
+    with pytest.raises(
+        ConfigError, match=r"'onelevel' \(there are: default, one-level, coarse, paper\)"
+    ):
         build_vqvae("onelevel")
 
 
