@@ -115,11 +115,8 @@ class SpectrogramTask(Task):
                 )
             self.teacher = self._open_teacher(setup, init)
         if config.targets == "vqvae":
-            found = None
-            if not resume:
-                place = setup.options.vqvae or bundled_folder() / "vqvae"
-                found = load_checkpoint(place, "vqvae")
-            vqvae = self._open_teacher(setup, found)
+            place = setup.options.vqvae or bundled_folder() / "vqvae"
+            vqvae = self._open_teacher(setup, None if resume else load_checkpoint(place, "vqvae"))
             _check_codes(config, vqvae.config)
             assert isinstance(builder, Windows)
             builder.vqvae = vqvae
