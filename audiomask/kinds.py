@@ -26,6 +26,7 @@ class Kind:
         presets: names of sizes and recipes; the first is the default.
         requires: kinds whose outputs it is trained on. It needs the very checkpoint of each that
             it was trained with.
+        learns_from: kinds whose checkpoints it may be trained on, and does not need afterwards.
         build: ``module:function`` that builds the network of a preset and settings, with random
             weights; the network's ``config`` is a dataclass.
         configs: ``module:class`` of the configurations of all presets.
@@ -43,6 +44,7 @@ class Kind:
     evaluator: str
     presets: tuple[str, ...] = ("default",)
     requires: tuple[str, ...] = ()
+    learns_from: tuple[str, ...] = ()
     check: str | None = None
 
     def network(self, preset: str, settings: Mapping[str, Any]) -> Any:
@@ -103,6 +105,7 @@ KINDS = {
                 "tera",
                 "hubert",
             ),
+            learns_from=("vqvae",),
         ),
         Kind(
             name="wave",

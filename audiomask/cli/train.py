@@ -120,8 +120,9 @@ def _check(kind: Kind, options: TrainOptions, given: Mapping[str, Any]) -> None:
     for place in options.data:
         if isinstance(place, Path) and not place.is_dir():
             raise UsageError(f"{name('data')} {place} is not a folder")
-    if options.vqvae is not None and "vqvae" not in kind.requires:
-        owners = " or ".join(f"'train {k.name}'" for k in KINDS.values() if "vqvae" in k.requires)
+    learners = [k.name for k in KINDS.values() if "vqvae" in (*k.requires, *k.learns_from)]
+    if options.vqvae is not None and kind.name not in learners:
+        owners = " or ".join(f"'train {learner}'" for learner in learners)
         raise UsageError(
             f"{name('vqvae')} belongs to {owners}; --init names a checkpoint to start from"
         )

@@ -27,6 +27,8 @@ CHORDS = ((0, 4, 7), (0, 3, 7))
 _MOST_SHIFT = 2
 #: families without notes of a pitch
 _UNPITCHED = ("drums",)
+#: draws for each triple until its instruments share a pitch
+_TRIES = 20
 
 
 class LabelledSound(NamedTuple):
@@ -39,6 +41,14 @@ class LabelledSound(NamedTuple):
 
     audio: Tensor
     labels: dict[str, int]
+
+
+class Triple(NamedTuple):
+    """Three sounds [T], of which x is like a and not like b in what is asked."""
+
+    a: Tensor
+    b: Tensor
+    x: Tensor
 
 
 class NoteExamples:
@@ -105,6 +115,50 @@ class NoteExamples:
             root, kind = int(rng.integers(12)), int(rng.integers(len(CHORDS)))
             audio = self._play(one, [ROOT + root + step for step in CHORDS[kind]], rng)
             yield LabelledSound(audio, {"chord": 12 * kind + root})
+
+    def family_triples(self, number: int, seed: int) -> Iterator[Triple]:
+        """Notes of one pitch: a and x by two instruments of a family, b by one of another.
+
+        Raises:
+            DataError: no two instruments of a family share a pitch with one of another family.
+        """
+        rng = np.random.default_rng([seed, 2])
+        several = [family for family in self.families if len(self.instruments[family]) > 1]
+        if not several or len(self.families) < 2:
+            raise DataError("ABX of families takes two families, one of two libraries, of a split")
+        left = number
+        for _ in range(_TRIES * number):
+            if not left:
+                return
+            family = several[rng.integers(len(several))]
+            others = [name for name in self.families if name != family]
+            group, other = self.instruments[family], others[rng.integers(len(others))]
+            first, third = rng.choice(len(group), 2, replace=False)
+            second = self.instruments[other][rng.integers(len(self.instruments[other]))]
+            trio = (group[first], second, group[third])
+            pitches = set.intersection(*(set(_pitches(one, LOWEST, HIGHEST)) for one in trio))
+            if pitches:
+                pitch = int(rng.choice(sorted(pitches)))
+                left -= 1
+                yield Triple(*(self._play(one, [pitch], rng) for one in trio))
+        if left:
+            raise DataError("ABX of families takes instruments that share pitches")
+
+    def chord_triples(self, number: int, seed: int) -> Iterator[Triple]:
+        """Triads: a and b by one instrument, x the chord of a by another instrument.
+
+        Raises:
+            DataError: fewer than two libraries play all chords.
+        """
+        rng = np.random.default_rng([seed, 3])
+        if len(self.chordal) < 2:
+            raise DataError("ABX of chords takes two libraries of a split that play all chords")
+        for _ in range(number):
+            own, other = rng.choice(len(self.chordal), 2, replace=False)
+            chords = rng.choice(12 * len(CHORDS), 2, replace=False)
+            pitches = [[ROOT + c % 12 + step for step in CHORDS[c // 12]] for c in chords.tolist()]
+            plays = ((own, pitches[0]), (own, pitches[1]), (other, pitches[0]))
+            yield Triple(*(self._play(self.chordal[n], notes, rng) for n, notes in plays))
 
     def _play(
         self, instrument: Instrument, pitches: Sequence[int], rng: np.random.Generator

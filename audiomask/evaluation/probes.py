@@ -132,6 +132,12 @@ class Probes:
 
     def _hear(self, audio: Tensor, pooled: dict[str, list[Tensor]]) -> None:
         """Append the mean features of audio [B, T]."""
+        for name, values in self.outputs(audio).items():
+            pooled.setdefault(name, []).append(values.mean(dim=1).float().cpu())
+
+    @torch.no_grad()
+    def outputs(self, audio: Tensor) -> dict[str, Tensor]:
+        """Features [B, F, D] of audio [B, T] by system; F is not the same for all."""
         power = torch.stack([self.spectrum(one) for one in audio])
         magnitudes = compress(power, reference(power), self.config.exponent)
         given = magnitudes.to(self.engine.device)
@@ -142,8 +148,7 @@ class Probes:
         found["random weights"] = self.random.hidden(given, self.config.target_layer)
         for layer, values in enumerate(self.model.layer_outputs(given), start=1):
             found[f"layer {layer}"] = values
-        for name, values in found.items():
-            pooled.setdefault(name, []).append(values.mean(dim=1).float().cpu())
+        return found
 
     def accuracies(
         self, train: _Set, test: _Set, system: str, task: str, classes: int

@@ -4,13 +4,15 @@
   most a quarter of a window. The measure is the L1 distance in the hidden frames only, of the
   compressed magnitudes that the model is trained on and of levels in dB, which count from
   ``_FLOOR_DB`` below the loudest band. Beside it: linear interpolation between the frames on
-  either side, and the last frame held.
+  either side, the last frame held and, where there are a VQ-VAE and its masked language model,
+  what these decode of masked tokens.
 - Continuation: pairs of half windows, the second matched to the first in level and tone. Of each
   true pair there are two false ones: the second half of another song, and another passage of the
   same song. The measure is the area under the ROC curve, beside that of the cosine similarity of
   the halves' mean spectra.
 
-With a note bank (``evaluation.probes``), also what can be read from the hidden layer linearly.
+With a note bank, also what can be read from the hidden layer linearly (``evaluation.probes``), and
+whether tokens and features are nearer between sounds that are alike (``evaluation.abx``).
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from torch import Tensor
 
 from audiomask.audio.source import MemorySource, ResampledSource
 from audiomask.engine import Engine
+from audiomask.evaluation.abx import ABX
 from audiomask.evaluation.evaluator import SILENT, Evaluator
 from audiomask.evaluation.masked_frames import SPANS, hold, sample_spans
 from audiomask.evaluation.metrics import SILENCE, level
@@ -32,6 +35,7 @@ from audiomask.evaluation.probes import Probes
 from audiomask.evaluation.ranking import auc
 from audiomask.evaluation.report import Report, Table, summarize
 from audiomask.evaluation.songs import Song
+from audiomask.evaluation.token_filling import TokenFilling
 from audiomask.networks.spectrogram.continuation import join, middle, separator
 from audiomask.networks.spectrogram.features import BandSpectrum, compress, reference
 from audiomask.networks.spectrogram.interpolation import interpolate
@@ -40,9 +44,15 @@ from audiomask.networks.spectrogram.interpolation import interpolate
 _WINDOWS, _BATCH = 16, 8
 #: lowest level that counts, in dB of the loudest band
 _FLOOR_DB = -80.0
-_MODEL, _LINEAR, _HELD = "model", "interpolated", "last frame held"
-_SYSTEMS = (_MODEL, _LINEAR, _HELD)
+_MODEL, _LINEAR, _HELD, _TOKENS = "model", "interpolated", "last frame held", "tokens"
 _OTHER, _SAME = "another song", "the same song"
+
+
+class _Window(NamedTuple):
+    """A window of a song: audio [window * hop] and power [window, bands]."""
+
+    audio: Tensor
+    power: Tensor
 
 
 class _Halves(NamedTuple):
@@ -79,6 +89,9 @@ class SpectrogramEvaluator(Evaluator):
         self.config = self.model.config
         self.spectrum = BandSpectrum(self.config)
         self.draw = torch.Generator().manual_seed(seed)
+        fits = self.model.magnitudes is not None and TokenFilling.fits(engine, self.config)
+        self.tokens = TokenFilling(engine, self.config) if fits else None
+        self.systems = (_MODEL, _LINEAR, _HELD, *([_TOKENS] if fits else []))
         longest = self.config.window // 3
         self.spans = [span for span in SPANS if span <= longest]
         self.rows: list[dict[str, Any]] = []
@@ -101,35 +114,40 @@ class SpectrogramEvaluator(Evaluator):
             for length in self.spans:
                 self.rows.append({"song": song.name, "span": length} | self.fill(windows, length))
         half = self.config.window // 2
-        self.halves[song.name] = [_Halves(window[:half], window[half:]) for window in windows]
+        self.halves[song.name] = [_Halves(power[:half], power[half:]) for _, power in windows]
         return None
 
-    def windows(self, song: Song) -> list[Tensor]:
-        """Windows that are evenly spread over a song and not silent, power [window, bands]."""
+    def windows(self, song: Song) -> list[_Window]:
+        """Windows that are evenly spread over a song and not silent."""
         rate, hop, size = self.config.sample_rate, self.config.hop_length, self.config.window
         mono = song.mixture.mean(dim=0, keepdim=True)
         source = ResampledSource(MemorySource(mono, song.sample_rate), rate)
         number = min(source.frames // (size * hop), _WINDOWS)
         step = source.frames // max(number, 1)
         parts = [source.read(n * step, n * step + size * hop)[0] for n in range(number)]
-        return [self.spectrum(part) for part in parts if level(part) >= SILENCE]
+        return [_Window(part, self.spectrum(part)) for part in parts if level(part) >= SILENCE]
 
     @torch.no_grad()
-    def fill(self, windows: list[Tensor], length: int) -> dict[str, float]:
+    def fill(self, windows: list[_Window], length: int) -> dict[str, float]:
         """Distances of every system in hidden spans of a length, means over windows."""
         config = self.config
         hidden = torch.stack([sample_spans(config.window, length, self.draw) for _ in windows])
-        power = torch.stack(windows)
+        power = torch.stack([window.power for window in windows])
         # the level is that of what is known
-        true = compress(power, reference(power, ~hidden), config.exponent)
+        top = reference(power, ~hidden)
+        true = compress(power, top, config.exponent)
         held = torch.stack([hold(*pair) for pair in zip(true, hidden, strict=True)])
         linear = interpolate(true, hidden)
         device = self.engine.device
         chunks = zip(torch.split(true, _BATCH), torch.split(hidden, _BATCH), strict=True)
         filled = [self.model.fill(a.to(device), b.to(device)).cpu() for a, b in chunks]
         found: dict[str, float] = {}
-        made = (torch.cat(filled), linear, held)
-        for name, values in zip(_SYSTEMS, made, strict=True):
+        made = [torch.cat(filled), linear, held]
+        if self.tokens is not None:
+            audio = [self.tokens.fill(w.audio, h) for w, h in zip(windows, hidden, strict=True)]
+            decoded = torch.stack([self.spectrum(one) for one in audio])
+            made.append(compress(decoded, top, config.exponent))
+        for name, values in zip(self.systems, made, strict=True):
             found[name] = float((values - true).abs()[hidden].mean())
             decibels = self.decibels(values) - self.decibels(true)
             found[f"{name}_db"] = float(decibels.abs()[hidden].mean())
@@ -164,6 +182,9 @@ class SpectrogramEvaluator(Evaluator):
             probes = Probes(self.engine, self.model, self.seed, self.shown)
             data["probes"] = probes.measure(self.notes, self.cache)
             tables += probes.tables(data["probes"])
+            abx = ABX(probes)
+            data["abx"] = abx.measure(self.notes, self.cache)
+            tables.append(abx.table(data["abx"]))
         return Report(data, tables, notes)
 
     def by_span(self) -> dict[str, dict[str, Any]]:
@@ -173,7 +194,7 @@ class SpectrogramEvaluator(Evaluator):
             rows = [row for row in self.rows if row["span"] == length]
             entry: dict[str, Any] = {
                 key: summarize([row[key] for row in rows])
-                for name in _SYSTEMS
+                for name in self.systems
                 for key in (name, f"{name}_db")
             }
             entry["under_interpolated"] = 1 - entry[_MODEL].mean / entry[_LINEAR].mean
@@ -183,13 +204,13 @@ class SpectrogramEvaluator(Evaluator):
     def _span_tables(self, spans: dict[str, dict[str, Any]]) -> list[Table]:
         """Means over songs: of magnitudes and of levels."""
         seconds = self.config.hop_length / self.config.sample_rate
-        headings = ("hidden", *_SYSTEMS)
+        headings = ("hidden", *self.systems)
         magnitudes, levels = [], []
         for length, entry in spans.items():
             name = f"{length} frames, {int(length) * seconds * 1000:.0f} ms"
-            cells = [f"{entry[system].mean:.4f}" for system in _SYSTEMS]
+            cells = [f"{entry[system].mean:.4f}" for system in self.systems]
             magnitudes.append([name, *cells, f"{entry['under_interpolated']:.1%}"])
-            levels.append([name, *(f"{entry[f'{system}_db'].mean:.2f}" for system in _SYSTEMS)])
+            levels.append([name, *(f"{entry[f'{system}_db'].mean:.2f}" for system in self.systems)])
         return [
             Table(
                 f"Hidden spans: L1 distance of magnitudes to the power {self.config.exponent:g}",

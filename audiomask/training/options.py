@@ -143,9 +143,9 @@ class TrainOptions:
         ),
     ]
     out: Annotated[Path, _run("--out -o", "Folder of the checkpoint.", "DIR", required=False)]
-    vqvae: Annotated[
-        Path | None, _data("--vqvae", "VQ-VAE whose tokens the mlm learns.", "DIR")
-    ] = None
+    vqvae: Annotated[Path | None, _data("--vqvae", "VQ-VAE whose tokens are learned.", "DIR")] = (
+        None
+    )
     init: Annotated[
         Path | None, _data("--init", "Checkpoint to start from; 'bundled': audiomask's own.", "DIR")
     ] = None

@@ -92,3 +92,23 @@ def test_libraries_are_held_out(dense: Path, bank: Path, tmp_path: Path) -> None
 def test_a_bank_of_few_pitches_has_no_chords(bank: Path) -> None:
     with pytest.raises(DataError, match="no library plays all notes from 48 to 66"):
         NoteExamples([bank / "piano" / "upright"], RATE, 2_000)
+
+
+def test_triples_differ_in_what_is_asked(dense: Path) -> None:
+    examples = NoteExamples(libraries(dense), RATE, 9_000)
+    for a, b, x in examples.family_triples(5, 0):
+        found = {peaks(sound, range(LOWEST, 84))[0] for sound in (a, b, x)}
+        assert len(found) == 1
+    for a, b, x in examples.chord_triples(5, 0):
+        chords = [sorted(peaks(sound, range(ROOT, ROOT + 19))) for sound in (a, b, x)]
+        assert chords[0] == chords[2] != chords[1]
+    again = [triple.b for triple in examples.chord_triples(5, 0)]
+    assert torch.equal(again[-1], b)
+
+
+def test_triples_take_several_libraries(dense: Path) -> None:
+    one = NoteExamples(libraries(dense)[:1], RATE, 9_000)
+    with pytest.raises(DataError, match="two families"):
+        next(one.family_triples(1, 0))
+    with pytest.raises(DataError, match="two libraries"):
+        next(one.chord_triples(1, 0))

@@ -15,6 +15,7 @@ from tiny_spectrogram import GRID, SMALL
 
 from audiomask.checkpoint import save_checkpoint
 from audiomask.engine import Engine
+from audiomask.evaluation import abx
 from audiomask.evaluation import probes as module
 from audiomask.evaluation.options import EvaluateOptions
 from audiomask.evaluation.report import as_json
@@ -66,14 +67,15 @@ def test_distances_are_those_of_hidden_frames(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evaluator = SpectrogramEvaluator(engine_of(tmp_path))
-    (window,) = evaluator.windows(song(seconds=1.0))
+    (found_window,) = evaluator.windows(song(seconds=1.0))
+    window = found_window.power
     assert window.shape == (48, 16)
     hidden = torch.zeros(48, dtype=torch.bool)
     hidden[20:24] = True
     monkeypatch.setattr(
         "audiomask.evaluation.spectrogram.sample_spans", lambda *given: hidden.clone()
     )
-    found = evaluator.fill([window], 4)
+    found = evaluator.fill([found_window], 4)
     exponent = evaluator.config.exponent
     true = compress(window, reference(window, ~hidden), exponent)
     with torch.no_grad():
@@ -157,6 +159,46 @@ def test_probes_of_held_out_libraries(
     # the model's own layer is not that of its random twin
     pitch = found["accuracy"]["pitch"]
     assert pitch["layer 1"] != pitch["random weights"]
+
+
+def test_hidden_spans_are_also_filled_by_tokens(tiny: Path, tmp_path: Path) -> None:
+    engine_of(tmp_path / "spectrogram", **GRID)
+    for kind in ("vqvae", "mlm"):
+        (tmp_path / kind).symlink_to(tiny / kind)
+    evaluator = SpectrogramEvaluator(Engine(tmp_path, "cpu"))
+    draw = torch.Generator().manual_seed(0)
+    noise = Song("noise", 0.1 * torch.randn(2, 60_000, generator=draw), {}, 44_100)
+    assert evaluator.add(noise) is None
+    report = evaluator.finish()
+    assert report.tables[0].headings[1:-1] == ("model", "interpolated", "last frame held", "tokens")
+    row = report.data["spans"]["4"]
+    assert 0 < row["tokens"].mean < 1
+    assert row["tokens"].mean != row["model"].mean
+
+
+def test_triples_of_notes_are_judged(
+    notes: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(abx, "TRIPLES", 30)
+    monkeypatch.setattr(module, "LEARNED", 30)
+    monkeypatch.setattr(module, "MEASURED", 10)
+    torch.manual_seed(7)
+    model = build_spectrogram("default", SMALL | GRID | {"bands": 64})
+    model.semantic_clusters.centers.normal_()
+    save(tmp_path, "spectrogram", model)
+    (tmp_path / "vqvae").symlink_to(tiny / "vqvae")
+    evaluator = SpectrogramEvaluator(Engine(tmp_path, "cpu"), notes=notes, shown=False)
+    evaluator.add(Song("noise", 0.1 * torch.randn(1, 60_000), {}, 44_100))
+    report = evaluator.finish()
+    found = report.data["abx"]
+    tokens = ["VQ-VAE, tokens of level 1", "semantic tokens"]
+    systems = ["mel", "MFCC", "VQ-VAE", "random weights", "layer 1", "layer 2", *tokens]
+    assert list(found) == ["family", "chord"]
+    assert all(list(scores) == systems for scores in found.values())
+    # all instruments of this bank are alike, so that families are guessed and chords are heard
+    assert found["chord"]["mel"] > 0.9
+    assert 0.2 < found["family"]["mel"] < 0.8
+    assert report.tables[-1].title.startswith("ABX")
 
 
 def test_the_command_measures_and_knows_notes(

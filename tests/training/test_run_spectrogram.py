@@ -1,6 +1,7 @@
 """Whole runs of the spectrogram model: presets, resumption, and clusters of its own layer."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from run_settings import SPECTROGRAM
 from safetensors.torch import load_file
 
 from audiomask.checkpoint import load_checkpoint, restore
-from audiomask.errors import CheckpointError, ConfigError
+from audiomask.errors import AudiomaskError, CheckpointError, ConfigError
 from audiomask.networks.spectrogram import PRESETS
 from audiomask.training.options import TrainOptions
 from audiomask.training.run import train_kind
@@ -110,6 +111,36 @@ def test_a_layer_is_of_a_checkpoint(options: Callable[..., TrainOptions]) -> Non
     run = options("a", overrides=SPECTROGRAM | {"targets": "layer"})
     with pytest.raises(ConfigError, match="targets is layer; name the checkpoint"):
         train_kind("spectrogram", run)
+
+
+def test_targets_are_codes_of_a_vqvae(
+    options: Callable[..., TrainOptions], tiny: Path, tmp_path: Path
+) -> None:
+    given = {"overrides": SPECTROGRAM | {"targets": "vqvae", "clusters": "32"}, "preset": "hubert"}
+    named = options("a", steps=4, max_time=1e-9, vqvae=tiny / "vqvae", **given)
+    assert train_kind("spectrogram", named) < 4
+    found = load_checkpoint(named.out, "spectrogram")
+    assert found.tensors["clusters.weight"].shape == (32, 8)
+    assert not any(name.startswith("target_clusters") for name in found.tensors)
+    # the VQ-VAE is copied, so that the run goes on without it
+    copy, origin = load_checkpoint(named.out / TEACHER), load_checkpoint(tiny / "vqvae")
+    assert copy.fingerprint == origin.fingerprint
+    assert train_kind("spectrogram", options("a", steps=4, resume=True, **given)) == 4
+
+
+def test_a_vqvae_that_does_not_fit_is_refused(
+    options: Callable[..., TrainOptions], tiny: Path
+) -> None:
+    vqvae = tiny / "vqvae"
+    wrong = {
+        "it has 32 codes: --set clusters=32": {"targets": "vqvae"},
+        "do not make frames of 1000": {"targets": "vqvae", "clusters": "32", "hop_length": "1000"},
+        "add --set targets=vqvae": {},
+    }
+    for number, (told, settings) in enumerate(wrong.items()):
+        run = options(f"{number}", overrides=SPECTROGRAM | settings, vqvae=vqvae)
+        with pytest.raises(AudiomaskError, match=told.replace("it has", "VQ-VAE has")):
+            train_kind("spectrogram", run)
 
 
 def test_semantic_clusters_are_found_when_a_run_ends(options: Callable[..., TrainOptions]) -> None:

@@ -51,8 +51,8 @@ class SpectrogramConfig:
             interpolation between the frames around them.
         magnitude_weight: of the L1 distance of magnitudes; 0 for no such head.
         targets: clusters to predict in hidden frames: k-means of MFCC, or of a layer of the
-            checkpoint that training starts from.
-        clusters: number of clusters.
+            checkpoint that training starts from; or a VQ-VAE's codes of level 1.
+        clusters: number of clusters, or of these codes.
         target_layer: the layer whose clusters are ``targets`` and semantic tokens.
         semantic_clusters: number of semantic tokens, which are clusters of ``target_layer``.
         cluster_weight: of the cross-entropy of clusters.
@@ -91,7 +91,7 @@ class SpectrogramConfig:
     head: Literal["share", "magnitudes"] = "share"
     base: Literal["none", "interpolated"] = "interpolated"
     magnitude_weight: float = 10.0
-    targets: Literal["none", "mfcc", "layer"] = "mfcc"
+    targets: Literal["none", "mfcc", "layer", "vqvae"] = "mfcc"
     clusters: int = 128
     target_layer: int = 4
     semantic_clusters: int = 512
@@ -161,7 +161,7 @@ class SpectrogramConfig:
                 if getattr(self, name) != wanted:
                     raise ConfigError(f"{name} is {getattr(self, name)}; a share needs {wanted}")
         if not self.magnitude_weight and self.targets == "none":
-            raise ConfigError("targets is none; without magnitude_weight it must be mfcc or layer")
+            raise ConfigError("targets is none; without magnitude_weight it must be another")
         if self.adversary_weight and not self.magnitude_weight:
             raise ConfigError("adversary_weight is set; it needs magnitude_weight")
 

@@ -34,7 +34,8 @@ class SpectrogramModel(nn.Module):
 
     Attributes:
         magnitudes, clusters, continuation, adversary: heads; None where the objective has none.
-        target_clusters: those that are predicted; None where the objective has none.
+        target_clusters: those that are predicted; None where the objective has none, or where they
+            are a VQ-VAE's codes.
         semantic_clusters: of a layer, found when training ends.
 
     Args:
@@ -68,6 +69,7 @@ class SpectrogramModel(nn.Module):
         self.target_clusters: Clusters | None = None
         if config.targets != "none":
             self.clusters = nn.Linear(dim, config.clusters)
+        if config.targets in ("mfcc", "layer"):
             width = dim if config.targets == "layer" else 3 * min(COEFFICIENTS, config.bands)
             self.target_clusters = Clusters(config.clusters, width)
         if config.continuation_prob:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,31 +13,28 @@ from torch import Tensor, nn
 from audiomask.checkpoint import (
     CONFIG_FILE,
     Checkpoint,
+    bundled_folder,
     load_checkpoint,
     load_weights,
     restore,
     save_checkpoint,
 )
 from audiomask.data.augmentation import Augmentation
-from audiomask.data.excerpt import Excerpt, generator
 from audiomask.data.interleave import BatchBuilder, InterleavedDataset
-from audiomask.errors import ConfigError
+from audiomask.errors import ConfigError, UsageError
 from audiomask.networks.layers.transformer import TransformerLayer
 from audiomask.networks.masks.config import STEMS
 from audiomask.networks.spectrogram.config import SpectrogramConfig
-from audiomask.networks.spectrogram.continuation import join, middle, separator
-from audiomask.networks.spectrogram.features import BandSpectrum, compress, mfcc, reference
+from audiomask.networks.spectrogram.features import mfcc
 from audiomask.networks.spectrogram.losses import cluster_loss, continuation_loss, magnitude_loss
-from audiomask.networks.spectrogram.masking import VISIBLE, mask, sample_fates
 from audiomask.networks.spectrogram.model import SpectrogramModel
 from audiomask.runtime import distributed
 from audiomask.training.batches import BatchSource, batch_source, to_device
 from audiomask.training.config import TrainConfig
+from audiomask.training.masked_windows import WINDOWS, SpectrogramBatch, Windows
 from audiomask.training.run_setup import RunSetup
 from audiomask.training.task import Task
 
-#: windows that are cut from an excerpt
-_WINDOWS = 2
 #: excerpts that clusters are found in
 EXAMPLES = 64
 #: folder, below the run's, of the checkpoint whose layer is predicted
@@ -51,93 +48,12 @@ _HEADS = (
 _CLUSTERED = ("clusters.", "target_clusters.", "semantic_clusters.")
 
 
-class SpectrogramBatch(NamedTuple):
-    """Masked windows.
-
-    Attributes:
-        inputs: what the model gets, [B, F, bands].
-        target: the true magnitudes, [B, F, bands].
-        hidden: bool [B, F, bands], the parts to predict.
-        truth: int64 [B], whether the second half is the continuation of the first: 1 yes, 0 no,
-            -1 for windows in one piece.
-    """
-
-    inputs: Tensor
-    target: Tensor
-    hidden: Tensor
-    truth: Tensor
-
-
-class Windows:
-    """Makes masked windows of excerpts, and pairs of halves.
-
-    Args:
-        config: of the model to be trained.
-        seed: with an item's index, decides everything that is random.
-    """
-
-    def __init__(self, config: SpectrogramConfig, seed: int = 0) -> None:
-        self.config, self.seed = config, seed
-        self._spectrum = BandSpectrum(config)
-
-    def sample(self, index: int) -> Tensor:
-        """The seed of an excerpt's windows."""
-        return torch.randint(1 << 32, (), generator=generator(self.seed, index))
-
-    def __call__(self, excerpts: Excerpt, sampled: Tensor) -> SpectrogramBatch:
-        """``_WINDOWS`` windows of each of the excerpts [B, …], with their seeds ``sampled`` [B]."""
-        powers = [self._spectrum(mixture.mean(dim=0)) for mixture in excerpts.mixture]
-        made = []
-        for number, seed in enumerate(sampled.tolist()):
-            draw = torch.Generator().manual_seed(seed)
-            other = powers[(number + 1) % len(powers)]
-            made += [self.window(powers[number], other, at, draw) for at in range(_WINDOWS)]
-        return SpectrogramBatch(*map(torch.stack, zip(*made, strict=True)))
-
-    def window(
-        self, power: Tensor, other: Tensor, at: int, draw: torch.Generator
-    ) -> SpectrogramBatch:
-        """One window, without a batch dimension.
-
-        Args:
-            power: of the excerpt, [_WINDOWS * window, bands].
-            other: of another song's excerpt; of the same where a batch has only one.
-            at: number of the window.
-            draw: decides all that is random.
-        """
-        config, size = self.config, self.config.window
-        own = power[at * size : (at + 1) * size]
-        pair, false, song, place = torch.rand(4, generator=draw).tolist()
-        truth = -1
-        if pair < config.continuation_prob:
-            half = size // 2
-            second = own[half:]
-            truth = int(false < 0.5)
-            if not truth:
-                # elsewhere in the same song is one of the excerpt's other windows
-                elsewhere = power.roll(-(at + 1) * size, dims=0)[: (_WINDOWS - 1) * size]
-                found = other if song < config.other_song else elsewhere
-                start = int(place * (len(found) - half + 1))
-                second = found[start : start + half]
-            own = join(own[:half], second)
-        fates = sample_fates(size, config, draw)
-        span = middle(config)
-        if truth >= 0:
-            fates[span] = VISIBLE
-        visible = fates == VISIBLE
-        target = compress(own, reference(own, visible.to(own.device)), config.exponent)
-        inputs, hidden = mask(target, fates, config, draw)
-        if truth >= 0:
-            inputs[span] = separator(config).to(inputs.device)
-            hidden[span] = False
-        return SpectrogramBatch(inputs, target, hidden, torch.tensor(truth, device=own.device))
-
-
 class SpectrogramTask(Task):
     """Predict what is hidden of windows: magnitudes, clusters, and whether halves belong together.
 
-    Where the clusters are of a layer, they are those of the checkpoint that the run started from,
-    of which a copy lies in the run's folder.
+    Where the clusters are of a layer, they are those of the checkpoint that the run started from;
+    where they are a VQ-VAE's codes, it is the one named or the bundled one. A copy of either lies
+    in the run's folder.
     """
 
     kind = "spectrogram"
@@ -149,7 +65,7 @@ class SpectrogramTask(Task):
     @classmethod
     def samples(cls, config: Any) -> int:
         """The samples of an excerpt's windows."""
-        length: int = _WINDOWS * config.window * config.hop_length
+        length: int = WINDOWS * config.window * config.hop_length
         return length
 
     @classmethod
@@ -181,15 +97,29 @@ class SpectrogramTask(Task):
         excerpts: InterleavedDataset,
         builder: BatchBuilder,
     ) -> None:
-        """Open the checkpoint whose layer is predicted, and find the clusters of a new run.
+        """Open the checkpoint whose layer or codes are predicted; find the clusters of a new run.
 
         Raises:
-            ConfigError: the clusters are of a layer, and no checkpoint is named.
+            ConfigError: the clusters are of a layer, and no checkpoint is named; they are a
+                VQ-VAE's codes, and it does not fit.
+            UsageError: a VQ-VAE is named that nothing is learned from.
             CheckpointError: the copy of that checkpoint cannot be written, or read again.
         """
         config, resume = self.model.config, setup.options.resume
+        if setup.options.vqvae is not None and config.targets != "vqvae":
+            raise UsageError("--vqvae is whose codes are predicted: add --set targets=vqvae")
         if config.targets == "layer":
-            self._open_teacher(setup, init)
+            if init is None and not resume:
+                raise ConfigError(
+                    "targets is layer; name the checkpoint whose layer it is with --init"
+                )
+            self.teacher = self._open_teacher(setup, init)
+        if config.targets == "vqvae":
+            place = setup.options.vqvae or bundled_folder() / "vqvae"
+            vqvae = self._open_teacher(setup, None if resume else load_checkpoint(place, "vqvae"))
+            _check_codes(config, vqvae.config)
+            assert isinstance(builder, Windows)
+            builder.vqvae = vqvae
         clusters = self.model.target_clusters
         if clusters is None or clusters.found or resume:
             return
@@ -219,19 +149,22 @@ class SpectrogramTask(Task):
                 place, self.kind, found.preset, found.config, model.state_dict(), found.notes
             )
 
-    def _open_teacher(self, setup: RunSetup, init: Checkpoint | None) -> None:
-        """Copy the checkpoint that a new run starts from into its folder, and open the copy."""
+    def _open_teacher(self, setup: RunSetup, found: Checkpoint | None) -> Any:
+        """The model of a checkpoint, of which a new run's folder gets a copy.
+
+        Args:
+            setup: of the run.
+            found: the checkpoint; None in a run that is resumed, which reads its copy.
+        """
         folder = setup.options.out / TEACHER
-        if not setup.options.resume:
-            if init is None:
-                raise ConfigError(
-                    "targets is layer; name the checkpoint whose layer it is with --init"
-                )
+        if found is not None:
             with distributed.main_process_first():
                 if distributed.rank() == 0:
-                    save_checkpoint(folder, self.kind, init.preset, init.config, init.tensors)
-        teacher = restore(load_checkpoint(folder, self.kind))
-        self.teacher = teacher.to(next(self.model.parameters()).device).eval()
+                    kind, preset = found.kind, found.preset
+                    save_checkpoint(folder, kind, preset, found.config, found.tensors)
+        kind = "vqvae" if self.model.config.targets == "vqvae" else self.kind
+        teacher = restore(load_checkpoint(folder, kind))
+        return teacher.to(next(self.model.parameters()).device).eval()
 
     def batches(self, seed: int) -> Windows:
         """The batch builder."""
@@ -269,7 +202,9 @@ class SpectrogramTask(Task):
                 filled = torch.where(batch.hidden, predicted, batch.target)
                 terms["adversary"] = model.adversary(filled, batch.target, frames)
         if config.targets != "none":
-            labels = model.target_clusters(self.features(batch.target))
+            labels = batch.codes
+            if model.target_clusters is not None:
+                labels = model.target_clusters(self.features(batch.target))
             counted = frames if config.loss_on == "hidden" else torch.ones_like(frames)
             terms["cluster"] = cluster_loss(model.predict_clusters(hidden), labels, counted)
         if config.continuation_prob:
@@ -277,3 +212,17 @@ class SpectrogramTask(Task):
             terms["continuation"] = continuation_loss(logits, batch.truth)
         weighted = [getattr(config, f"{name}_weight") * value for name, value in terms.items()]
         return torch.stack(weighted).sum(), {n: value.detach() for n, value in terms.items()}
+
+
+def _check_codes(config: SpectrogramConfig, vqvae: Any) -> None:
+    """Raise ConfigError where a VQ-VAE's configuration is not one whose codes are predicted."""
+    if config.clusters != vqvae.codebook_size:
+        raise ConfigError(
+            f"clusters is {config.clusters}; the VQ-VAE has {vqvae.codebook_size} codes: "
+            f"--set clusters={vqvae.codebook_size}"
+        )
+    if config.sample_rate != vqvae.sample_rate or config.hop_length % vqvae.hop_length:
+        raise ConfigError(
+            f"targets is vqvae; its frames of {vqvae.hop_length} samples at {vqvae.sample_rate} Hz "
+            f"do not make frames of {config.hop_length} at {config.sample_rate} Hz"
+        )

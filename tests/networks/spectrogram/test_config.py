@@ -34,12 +34,12 @@ from audiomask.networks.spectrogram import PRESETS, SpectrogramConfig, build_spe
         ({"separator": 7}, "separator is 7; it must be even, and 144 at most with twice the blank"),
         ({"blank": 70}, "separator is 8; it must be even, and 144 at most with twice the blank"),
         ({"head": "mask"}, "head is 'mask'; it must be share or magnitudes"),
-        ({"targets": ["mfcc"]}, "targets is ['mfcc']; it must be none or mfcc or layer"),
+        ({"targets": ["mfcc"]}, "targets is ['mfcc']; it must be none or mfcc or layer or vqvae"),
         ({"mask_value": "zeros"}, "mask_value is zeros; a share needs ones"),
         ({"replacement": "frames"}, "replacement is frames; a share needs noise"),
         (
             {"targets": "none", "magnitude_weight": 0},
-            "targets is none; without magnitude_weight it must be mfcc or layer",
+            "targets is none; without magnitude_weight it must be another",
         ),
         (
             {"adversary_weight": 1, "magnitude_weight": 0},
