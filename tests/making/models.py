@@ -77,7 +77,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fingerprint = save(folder, "vqvae", vqvae)
     small = {"dim": 16, "heads": 2, "layers": 1, "bands": 16, "stems": ("guitar", "bass")}
     same = {"hop_length": 512, "sample_rate": 44100, "window": 48}
-    mlm = build_mlm("default", codes | small | same, vqvae.codebooks())
+    mlm = build_mlm("default", codes | small | same | {"draft": False}, vqvae.codebooks())
     save(folder, "mlm", mlm, vqvae=fingerprint)
     save(folder, "masks", build_masks("default", small | {"channels": (4, 6), "window": 24}))
     save(folder, "spectrogram", build_spectrogram("default", SMALL | GRID))
