@@ -58,7 +58,7 @@ class EdgeExtendedSource:
 
     def read(self, start: int, stop: int) -> Tensor:
         """Samples [start, stop) as float32 [C, stop - start]; zeros outside."""
-        samples = self.source.read(start, stop)
+        samples = self.source.read(start, stop).clone()
         for at, part in (
             (self.gap.start, self.before),
             (self.gap.stop - self.after.shape[1], self.after),

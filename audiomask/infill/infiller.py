@@ -241,7 +241,7 @@ class Infiller:
         start, stop = inner.start - fades[0], inner.stop + fades[1]
         filled = ResampledSource(placed, source.sample_rate).read(start, stop)
         filled = match_level(filled, Gap(start, stop), source, gap, others)
-        there = source.read(start, stop)
+        there = source.read(start, stop).clone()
         # 0 * NaN would be NaN
         there[:, fades[0] : fades[0] + inner.length] = 0
         share = envelope(stop - start, *fades)

@@ -278,6 +278,16 @@ def test_what_the_gap_holds_does_not_matter(vqvae: AnyVQVAE, mlm: MaskedLM) -> N
     assert torch.equal(one, two)
 
 
+@pytest.mark.parametrize("method", InfillMethod)
+def test_the_samples_in_memory_stay_as_they_are(
+    vqvae: AnyVQVAE, mlm: MaskedLM, method: InfillMethod
+) -> None:
+    audio, gap = 0.1 * noise(2, 60_000), Gap(20_000, 30_000)
+    before = audio.clone()
+    fill(infiller(vqvae, mlm, method=method), audio, [gap])
+    assert torch.equal(audio, before)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("rate", [8000, 48000])
 def test_other_rates(vqvae: AnyVQVAE, mlm: MaskedLM, rate: int) -> None:
