@@ -99,7 +99,7 @@ class ExtendedSource:
         samples = self.source.read(start - before, stop - before)
         if self.again and stop > self.length:
             first = max(start, self.length)
-            after = self.source.read(first - self.length, stop - self.length)
+            after = self.source.read(first - self.length, stop - self.length).clone()
             after[:, max(self.frames - first, 0) :] = 0
             samples = torch.cat((samples[:, : first - start], after), dim=1)
         for patch in self._made:
