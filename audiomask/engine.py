@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
@@ -36,6 +37,8 @@ from audiomask.separation.settings import Quality, SeparationMethod
 from audiomask.separation.stems import stem_names
 from audiomask.separation.tokens import TokenSeparator, WienerSeparator
 from audiomask.tokens import SEMANTIC, SEPARATE, Tokens
+
+logger = logging.getLogger(__name__)
 
 
 class Engine:
@@ -268,17 +271,27 @@ class Engine:
     ) -> Separator:
         """The separator of a method, its models loaded.
 
+        A language model that reads drafts gets those of the masks in its folder; where there are
+        none, it separates without, and a warning says so.
+
         Raises:
             UsageError: there is no such quality.
-            CheckpointError: a model is missing; a language model that was trained on drafts needs
-                masks as well.
+            CheckpointError: a model is missing.
         """
         if method == SeparationMethod.mask:
             if quality not in tuple(Quality):
                 raise UsageError(f"no quality '{quality}' (there are: {', '.join(Quality)})")
             return MaskSeparator(self.masks, self.device, Quality(quality), log)
         separator = TokenSeparator if method == SeparationMethod.tokens else WienerSeparator
-        drafts = MaskSeparator(self.masks, self.device) if self.mlm.config.draft else None
+        drafts = None
+        if self.mlm.config.draft and "masks" in self.library.kinds:
+            drafts = MaskSeparator(self.masks, self.device)
+        elif self.mlm.config.draft:
+            logger.warning(
+                "%s: has no mask U-Net ('audiomask train masks' makes one), whose estimates the "
+                "language model reads as drafts; it goes without",
+                self.library.folder,
+            )
         return separator(self.vqvae, self.mlm, self.device, self._batches, drafts)
 
     def infill(
