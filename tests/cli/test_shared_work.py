@@ -136,7 +136,9 @@ def test_each_file_is_done_once(
     assert FILES - killed <= counts.total() <= FILES
     assert all(lines for lines in done[killed:]), "one run did everything"
     if name == "separate":
-        assert {outputs.count(", ") for lines in done for _, outputs in lines} == {2}
+        # what was killed may have left a song with some of its stems
+        parts = [outputs.count(", ") < 2 for lines in done for _, outputs in lines]
+        assert sum(parts) <= killed
     for text, lines in zip(told[killed:], done[killed:], strict=True):
         last = text.splitlines()[-1]
         parts = {kind: int(n) for n, kind in re.findall(r"(\d+) (skipped|left|failed)", text)}

@@ -24,7 +24,8 @@ SETTINGS = {
     # levels are dropped, codes re-seeded and codebooks moved by what all processes saw
     "vqvae": f"{VQVAE} code_dim=4 log_every=1 warmup=3",
     "paper": "blocks=6 channels=4 codebook_size=8 code_dim=4 log_every=1 warmup=3",
-    "mlm": MLM,
+    # a share of so few rows would be rounded up in every process
+    "mlm": f"{MLM} separated=1",
     # what gets no gradient must not be waited for
     "mlm without stems": f"{MLM} separated=0",
     # means and variances are those of all processes' batches
