@@ -156,7 +156,7 @@ def test_read_back_it_gives_the_same_settings(
         ({"schedule": TrainConfig(100, 8, learning_rate=1.0)},
          "learning_rate is 1.0, and was 0.0005 when the run began"),
         ({"model": dataclasses.replace(MLM, stems=("guitar", "bass"))},
-         "stems is guitar, bass, and was guitar, piano, bass, drums when the run began"),
+         "stems is guitar, bass, and was guitar, piano, bass, drums, vocals when the run began"),
         ({"augmentation": Augmentation(pitch_tempo_prob=1.0)},
          "pitch_tempo_prob is 1.0, and was 0.25 when the run began"),
         ({"data": (Path("midi"),)}, "data is midi, and was notes, midi when the run began"),
