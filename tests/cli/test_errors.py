@@ -31,7 +31,7 @@ import pytest
         (["train", "vqvae", "--data", ".", "--out", "run", "--set", "layers"], "key=value"),
         (["train", "vqvae", "--data", ".", "--out", "run", "--vqvae", "."], "mlm"),
         (["train", "masks", "--data", ".", "--out", "run", "--preset", "paper"], "default"),
-        (["train", "wave", "--data", ".", "--out", "run"], "vqvae, mlm, masks"),
+        (["train", "kazoo", "--data", ".", "--out", "run"], "vqvae, mlm, masks"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(run, wav, listing, arguments, words):
