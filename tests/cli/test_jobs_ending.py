@@ -106,7 +106,7 @@ def test_a_long_search_for_gaps_ends_with_the_others(invoke, folder, monkeypatch
     folder("a", "b")
     searching = threading.Event()
 
-    def find(self, source):
+    def find(self, source, seek):
         if source.name == "in/b.wav":
             searching.wait(timeout=20)
             raise CheckpointError("m: is broken")
