@@ -15,13 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from audiomask.networks.wave.logistic import expected_bits, log_probability
-from audiomask.networks.wave.mulaw import LEVELS, decode
+from audiomask.networks.wave.mulaw import LEVELS, QUIETEST, decode
 from audiomask.networks.wave.predictors import Predictor
 
 #: samples over which the size of residuals is measured, and multiples of it that are scales
 _SPANS, _MULTIPLES = (16, 64, 256), (0.3, 0.55, 1.0)
-#: least size of a residual, about half a step between levels; samples that weights are judged by
-_QUIET, _JUDGED = 8e-5, 128
+#: samples that weights are judged by
+_JUDGED = 128
 #: the predictor of ``linear``, and the samples after which it is estimated anew
 _LINEAR, _BLOCK = Predictor(32, 2048), 128
 #: observations that the next shorter context counts as
@@ -143,7 +143,7 @@ def code_costs(levels: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
         predicted: as samples, [W, T].
     """
     error = (decode(levels) - predicted).abs().double()
-    scales = [_mean_before(error, span).clamp_min(_QUIET).log() for span in _SPANS]
+    scales = [_mean_before(error, span).clamp_min(QUIETEST).log() for span in _SPANS]
     widths = torch.tensor([math.log(multiple) for multiple in _MULTIPLES])
     log_scales = (torch.stack(scales, dim=-1).float()[..., None] + widths).flatten(-2)
     alone = [

@@ -47,7 +47,7 @@ from audiomask.evaluation.options import Split
 from audiomask.evaluation.report import SPREAD, Summary, as_json, summarize
 from audiomask.evaluation.separation import ALONE
 from audiomask.evaluation.songs import Choice, Song, find_songs
-from audiomask.networks.masks.config import STEMS
+from audiomask.networks.stems import STEMS
 from audiomask.runtime.device import choose_device
 from audiomask.training.tasks.masks import MasksTask
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audiomask.errors import ConfigError
+from audiomask.networks.stems import STEMS
 
-STEMS = ("guitar", "piano", "bass", "drums", "vocals")
 #: longest window of the spectrum, in hops, as memory grows with it
 _MOST_HOPS = 64
 #: longest window of frames, as the time of attention grows with its square

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audiomask.errors import ConfigError
+from audiomask.networks.stems import STEMS
 
-#: the stems with tokens of their own, by default
-STEMS = ("guitar", "piano", "bass", "drums", "vocals")
 #: sizes that may be 0
 _OPTIONAL_SIZES = ("stem_layers", "kernel", "bands", "head_rank")
 #: frames of the longest window: attention takes quadratic time

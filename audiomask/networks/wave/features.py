@@ -9,13 +9,11 @@ import torch
 from torch import Tensor
 
 from audiomask.networks.wave.config import WaveConfig
-from audiomask.networks.wave.mulaw import step_at
+from audiomask.networks.wave.mulaw import QUIETEST, step_at
 from audiomask.networks.wave.predictors import Predictor, gather
 
 #: samples that a level is measured over, and those of the faster measure of residuals
 _LEVEL, _FAST = 2048, 16
-#: least level and least residual: half of the smallest step between levels
-_QUIET = 8e-5
 
 
 class PatchFeatures(NamedTuple):
@@ -56,11 +54,11 @@ def patch_features(samples: Tensor, patches: Tensor, config: WaveConfig) -> Patc
     starts = patches * size
     own = gather(samples, starts, history, size).flatten(0, 1)
     level = gather(samples, starts, _LEVEL, 0).flatten(0, 1).square().mean(dim=-1)
-    level = level.sqrt().clamp_min(_QUIET)[:, None]
+    level = level.sqrt().clamp_min(QUIETEST)[:, None]
     past, means, scales, fast = [torch.asinh(own / level)], [], [], []
     for predicted in _predictions(samples, starts, config):
         error = own - predicted
-        usual = error[:, :history].abs().mean(dim=-1, keepdim=True).clamp_min(_QUIET)
+        usual = error[:, :history].abs().mean(dim=-1, keepdim=True).clamp_min(QUIETEST)
         past.append(torch.asinh(error / usual))
         means.append(predicted[:, history:])
         sums = torch.nn.functional.pad(error.abs().double().cumsum(dim=-1), (1, 0))
@@ -68,8 +66,8 @@ def patch_features(samples: Tensor, patches: Tensor, config: WaveConfig) -> Patc
         scales.append((until - sums[:, :size]) / history)
         fast.append((until - sums[:, history - _FAST : history - _FAST + size]) / _FAST)
     mean = torch.stack(means, dim=-1)
-    slow = torch.stack(scales, dim=-1).float().clamp_min(_QUIET)
-    quick = torch.stack(fast, dim=-1).float().clamp_min(_QUIET)
+    slow = torch.stack(scales, dim=-1).float().clamp_min(QUIETEST)
+    quick = torch.stack(fast, dim=-1).float().clamp_min(QUIETEST)
     main = slow[..., :1]
     # the distance between two levels at the prediction: about what is known of past samples
     step = step_at(mean[..., :1])

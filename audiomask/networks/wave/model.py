@@ -20,12 +20,10 @@ from audiomask.networks.layers.causal import CausalTransformer
 from audiomask.networks.wave.config import STRIDES, WaveConfig
 from audiomask.networks.wave.features import PatchFeatures, number_of, patch_features
 from audiomask.networks.wave.logistic import expected_bits, log_probability
-from audiomask.networks.wave.mulaw import decode
+from audiomask.networks.wave.mulaw import QUIETEST, decode
 
 #: channels of the encoder, and its convolutions' widths as multiples of their strides
 _CHANNELS, _WIDTH = (32, 64, 128), 2
-#: least level of a patch
-_QUIET = 8e-5
 #: patches decoded at once; more are decoded in turns, without keeping what backward can make anew
 AT_ONCE = 64
 #: scales of a prediction's components at the beginning, in multiples of the residuals' usual size
@@ -50,7 +48,7 @@ class _PatchEncoder(nn.Module):
 
     def forward(self, patches: Tensor) -> Tensor:
         """[M, S] to [M, dim]."""
-        level = patches.square().mean(dim=-1, keepdim=True).sqrt().clamp_min(_QUIET)
+        level = patches.square().mean(dim=-1, keepdim=True).sqrt().clamp_min(QUIETEST)
         shape = self.layers((patches / level)[:, None]).flatten(1)
         made: Tensor = self.linear(torch.cat([shape, level.log().to(shape.dtype) / 2], dim=-1))
         return made

@@ -15,6 +15,8 @@ from torch import Tensor
 LEVELS, _MU = 256, 255
 #: the level of a sample that is 0
 SILENCE = 128
+#: about half of the smallest step between levels: nothing smaller is heard of samples
+QUIETEST = 8e-5
 #: beyond any sample, for the outer edges of the outermost cells
 _FAR = 1e3
 

@@ -23,11 +23,11 @@ from audiomask.data.augmentation import Augmentation
 from audiomask.data.interleave import BatchBuilder, InterleavedDataset
 from audiomask.errors import ConfigError, UsageError
 from audiomask.networks.layers.transformer import TransformerLayer
-from audiomask.networks.masks.config import STEMS
 from audiomask.networks.spectrogram.config import SpectrogramConfig
 from audiomask.networks.spectrogram.features import mfcc
 from audiomask.networks.spectrogram.losses import cluster_loss, continuation_loss, magnitude_loss
 from audiomask.networks.spectrogram.model import SpectrogramModel
+from audiomask.networks.stems import STEMS
 from audiomask.runtime import distributed
 from audiomask.training.batches import BatchSource, batch_source, to_device
 from audiomask.training.config import TrainConfig

@@ -12,7 +12,7 @@ from audiomask.checkpoint import Checkpoint
 from audiomask.data.excerpt import Excerpt, generator
 from audiomask.data.interleave import BatchBuilder, InterleavedDataset
 from audiomask.networks.layers.convnext import ConvNeXtBlock
-from audiomask.networks.masks.config import STEMS
+from audiomask.networks.stems import STEMS
 from audiomask.networks.vqvae.model import VQVAE
 from audiomask.runtime import distributed
 from audiomask.training.batches import batch_source

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from audiomask.data.augmentation import Augmentation
 from audiomask.data.excerpt import Excerpt, generator
 from audiomask.networks.layers.causal import CausalLayer
-from audiomask.networks.masks.config import STEMS
+from audiomask.networks.stems import STEMS
 from audiomask.networks.wave import AnyWave
 from audiomask.networks.wave.config import PaperConfig, WaveConfig
 from audiomask.networks.wave.model import DecoderLayer

@@ -6,7 +6,8 @@ import pytest
 
 from audiomask.errors import ConfigError
 from audiomask.networks.masks import build_masks
-from audiomask.networks.masks.config import LONGEST, STEMS, MasksConfig
+from audiomask.networks.masks.config import LONGEST, MasksConfig
+from audiomask.networks.stems import STEMS
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import torch
 
 from audiomask.errors import ConfigError
 from audiomask.networks.mlm import build_mlm
-from audiomask.networks.mlm.config import STEMS
+from audiomask.networks.stems import STEMS
 
 VQVAE = {
     "levels": 4,
