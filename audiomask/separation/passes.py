@@ -40,7 +40,7 @@ PASSES = {
     ),
 }
 #: overlap of windows, as a share of a window
-OVERLAPS = {Quality.fast: 1 / 24, Quality.normal: 1 / 6, Quality.best: 1 / 4}
+OVERLAPS = {Quality.fast: 1 / 24, Quality.normal: 1 / 10, Quality.best: 1 / 4}
 
 
 class PassReader:
