@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,7 +13,7 @@ from audiomask.networks.wave.mulaw import QUIETEST, step_at
 from audiomask.networks.wave.predictors import Predictor, gather
 
 #: samples that a level is measured over, and those of the faster measure of residuals
-_LEVEL, _FAST = 2048, 16
+LEVEL, FAST = 2048, 16
 
 
 class PatchFeatures(NamedTuple):
@@ -53,7 +53,7 @@ def patch_features(samples: Tensor, patches: Tensor, config: WaveConfig) -> Patc
     size, history = config.patch, config.history
     starts = patches * size
     own = gather(samples, starts, history, size).flatten(0, 1)
-    level = gather(samples, starts, _LEVEL, 0).flatten(0, 1).square().mean(dim=-1)
+    level = gather(samples, starts, LEVEL, 0).flatten(0, 1).square().mean(dim=-1)
     level = level.sqrt().clamp_min(QUIETEST)[:, None]
     past, means, scales, fast = [torch.asinh(own / level)], [], [], []
     for predicted in _predictions(samples, starts, config):
@@ -64,25 +64,44 @@ def patch_features(samples: Tensor, patches: Tensor, config: WaveConfig) -> Patc
         sums = torch.nn.functional.pad(error.abs().double().cumsum(dim=-1), (1, 0))
         until = sums[:, history:-1]
         scales.append((until - sums[:, :size]) / history)
-        fast.append((until - sums[:, history - _FAST : history - _FAST + size]) / _FAST)
-    mean = torch.stack(means, dim=-1)
-    slow = torch.stack(scales, dim=-1).float().clamp_min(QUIETEST)
-    quick = torch.stack(fast, dim=-1).float().clamp_min(QUIETEST)
-    main = slow[..., :1]
+        fast.append((until - sums[:, history - FAST : history - FAST + size]) / FAST)
+    past_all = torch.stack(past, dim=1)[..., :-1]
+    return assemble(past_all, means, scales, fast, level)
+
+
+def assemble(
+    past: Tensor,
+    means: Sequence[Tensor],
+    slow: Sequence[Tensor],
+    fast: Sequence[Tensor],
+    level: Tensor,
+) -> PatchFeatures:
+    """Features of samples from their predictions and the predictors' errors so far.
+
+    Args:
+        past: as in the features.
+        means: of each predictor, [M, S].
+        slow, fast: the means of each predictor's absolute errors on the last ``history`` samples,
+            and on the last few, [M, S].
+        level: of each patch, [M, 1].
+    """
+    mean = torch.stack(list(means), dim=-1)
+    usual = torch.stack(list(slow), dim=-1).float().clamp_min(QUIETEST)
+    quick = torch.stack(list(fast), dim=-1).float().clamp_min(QUIETEST)
+    main = usual[..., :1]
     # the distance between two levels at the prediction: about what is known of past samples
     step = step_at(mean[..., :1])
     numbers = [
         torch.asinh((mean[..., 1:] - mean[..., :1]) / main),
-        (quick / slow).log(),
-        (slow[..., 1:] / main).log(),
+        (quick / usual).log(),
+        (usual[..., 1:] / main).log(),
         (step / main).log(),
         torch.asinh(mean[..., :1] / level[..., None]),
         (main / level[..., None]).log(),
         main.log() / 4 + 1.5,
         level.log()[..., None].expand_as(main) / 4 + 0.75,
     ]
-    past_all = torch.stack(past, dim=1)[..., :-1]
-    return PatchFeatures(past_all, torch.cat(numbers, dim=-1), mean, slow.log())
+    return PatchFeatures(past, torch.cat(numbers, dim=-1), mean, usual.log())
 
 
 def _predictions(samples: Tensor, starts: Tensor, config: WaveConfig) -> Iterator[Tensor]:

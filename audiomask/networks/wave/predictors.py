@@ -57,6 +57,12 @@ class Predictor(NamedTuple):
             length: samples of a block.
         """
         weights = self.coefficients(samples, starts)
+        return self.apply(weights, samples, starts, before, length)
+
+    def apply(
+        self, weights: Tensor, samples: Tensor, starts: Tensor, before: int, length: int
+    ) -> Tensor:
+        """Predictions as ``predict`` makes them, by known coefficients [B, N, order]."""
         past = gather(samples, starts - 1, before + self.order - 1, length)
         # a product of spectra is a convolution, as long as its end does not meet its beginning
         size = 1 << (past.shape[-1] - 1).bit_length()
