@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from audiomask.audio.source import AudioSource, ResampledSource
@@ -30,16 +29,13 @@ from audiomask.networks.vqvae.phase_reconstruction import griffin_lim
 #: known frames a side that are synthesized with the gap's
 _NEAR = 8
 #: the most, in dB, that what is carried on is raised; noise makes up for the rest
-_RAISED = 12.0
+_RAISED = 30.0
 #: rounds in which the gains of overlapping bands are found, and the largest, of power; iterations
 #: of Griffin-Lim
-_ROUNDS, _MOST_GAIN, _ITERATIONS = 3, 1e6, 4
+_ROUNDS, _MOST_GAIN, _ITERATIONS = 3, 1e6, 10
 #: seconds a side in which the filling sets in, and their largest share of the gap: linear
 #: prediction is truest there
 _EDGE, _EDGE_SHARE = 0.01, 1 / 4
-#: frames of known sound that a rehearsal needs, as a multiple of its own; bands a side that its
-#: errors are averaged over, and the largest correction in dB
-_REHEARSED, _TONE, _MOST = 2, 32, 6.0
 #: power that is none
 _NOTHING = 1e-20
 
@@ -161,9 +157,8 @@ class SpectrogramFiller:
             first, last = int(portion[0]), int(portion[-1]) + 1
             low = max(min(first - (window - (last - first)) // 2, total - window), 0)
             view = slice(low, min(low + window, total))
-            span = slice(first - low, last - low)
-            made = self._fill_window(power[:, view], unknown[view])[:, span]
-            power[:, first:last] = made * self._corrections(power[:, view], unknown[view], span)
+            made = self._fill_window(power[:, view], unknown[view])
+            power[:, first:last] = made[:, first - low : last - low]
             unknown[first:last] = False
         return len(portions)
 
@@ -176,33 +171,6 @@ class SpectrogramFiller:
         # the reference of silence is not zero
         heard = (power * ~hidden[:, None]).amax(dim=(1, 2), keepdim=True) > 0
         return expand(filled.cpu().float(), top, exponent) * heard
-
-    def _corrections(self, power: Tensor, unknown: Tensor, span: slice) -> Tensor:
-        """By how much what is predicted here is too quiet or too loud, as a gain [C, 1, bands].
-
-        A rehearsal: spans as long as the gap's are hidden in the known sound on both sides, and
-        what is predicted of them is compared with what is there. What is likeliest of a magnitude
-        is less than the mean of its power, by an amount that depends on the sound.
-
-        Args:
-            power: of a window, [C, F, bands].
-            unknown: its frames that are not known, bool [F].
-            span: those that are asked for.
-        """
-        length, hidden = span.stop - span.start, unknown.clone()
-        for low, high in ((0, span.start), (span.stop, len(unknown))):
-            start = (low + high - length) // 2
-            place = slice(start, start + length)
-            if high - low >= _REHEARSED * length and not bool(unknown[place].any()):
-                hidden[place] = True
-        tried = hidden & ~unknown
-        if not bool(tried.any()):
-            return torch.ones(len(power), 1, power.shape[2])
-        made = self._fill_window(power, hidden)[:, tried].sum(dim=1)
-        true = power[:, tried].sum(dim=1)
-        errors = ((true + _NOTHING) / (made + _NOTHING)).log10()
-        errors = F.avg_pool1d(errors, 2 * _TONE + 1, 1, _TONE, count_include_pad=False)
-        return 10 ** errors.clamp(-_MOST / 10, _MOST / 10)[:, None]
 
     def _synthesize(self, power: Tensor, around: _Surroundings, gap: Gap) -> Tensor:
         """What the predicted powers change of the sound, [C, F * hop]; zeros outside the gap.
