@@ -16,12 +16,14 @@ from audiomask.codec.semantic import semantic_tokens
 from audiomask.codec.tokenizer import detokenize, tokenize
 from audiomask.errors import CheckpointError, TokensError, UsageError
 from audiomask.infill.by_stem import StemInfiller
+from audiomask.infill.choice import kinds_needed
 from audiomask.infill.detection.surprise import Surprise, WaveCosts, find_surprises
 from audiomask.infill.extension import ExtendedSource, Extension
 from audiomask.infill.extension_plan import fill_extension
 from audiomask.infill.gaps import Gap
 from audiomask.infill.infiller import Filling, Infiller
 from audiomask.infill.settings import InfillSettings
+from audiomask.infill.spectrogram import SpectrogramFiller
 from audiomask.networks.masks import MaskUNet
 from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.spectrogram.model import SpectrogramModel
@@ -311,14 +313,39 @@ class Engine:
 
         Raises:
             AudiomaskError: the gaps are the whole recording.
+            CheckpointError: a model is missing.
         """
         if gaps:
             chosen = InfillSettings() if settings is None else settings
-            infiller = Infiller(self.vqvae, self.mlm, self.device, chosen, self._batches)
+            infiller = self.open_infiller(chosen)
             if chosen.by_stem:
                 infiller = StemInfiller(infiller, self._split)
             with device_errors(self.device):
                 yield from infiller.fill(source, gaps, other)
+
+    def open_infiller(self, settings: InfillSettings) -> Infiller:
+        """What fills gaps as these settings say, its models loaded.
+
+        Raises:
+            CheckpointError: a model is missing, or the spectrogram model predicts no magnitudes.
+        """
+        kinds = kinds_needed(settings)
+        vqvae, mlm = (self.vqvae, self.mlm) if "mlm" in kinds else (None, None)
+        filler = None
+        if "spectrogram" in kinds:
+            if "spectrogram" not in self.kinds:
+                raise CheckpointError(
+                    f"{self.library.folder}: has no spectrogram model, which this method needs: "
+                    "train one (audiomask train spectrogram --out DIR/spectrogram) and name its "
+                    "folder (--model DIR)"
+                )
+            if self.spectrogram.magnitudes is None:
+                raise CheckpointError(
+                    f"{self.library.folder_of('spectrogram')}: predicts no magnitudes "
+                    "(magnitude_weight is 0); train one that does to fill gaps with"
+                )
+            filler = SpectrogramFiller(self.spectrogram, self.device)
+        return Infiller(vqvae, mlm, self.device, settings, self._batches, filler)
 
     def _split(self, source: AudioSource) -> dict[str, Tensor]:
         """All stems of a recording, and its residual, in memory: [C, T] each."""
@@ -364,8 +391,8 @@ class Engine:
 
         Raises:
             AudiomaskError: the recording is too short.
+            CheckpointError: a model is missing.
         """
-        chosen = InfillSettings() if settings is None else settings
-        infiller = Infiller(self.vqvae, self.mlm, self.device, chosen, self._batches)
+        infiller = self.open_infiller(InfillSettings() if settings is None else settings)
         with device_errors(self.device):
             yield from fill_extension(infiller, ExtendedSource(source, extension), other)

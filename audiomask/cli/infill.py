@@ -129,7 +129,8 @@ def infill(
         InfillMethod,
         typer.Option(
             "--method",
-            help="Tokens, autoregression, a passage of the recording, or what suits the gap.",
+            help="Tokens, autoregression, a passage of the recording, a spectrogram model's "
+            "magnitudes, or what suits the gap.",
         ),
     ] = InfillMethod.auto,
     steps: Annotated[

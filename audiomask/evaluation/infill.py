@@ -101,7 +101,9 @@ class InfillEvaluator(Evaluator):
             _SILENT: lambda audio, gap, rate: silence(audio, gap),
         }
         self.rows: list[dict[str, Any]] = []
-        _ = engine.mlm  # a missing one is an error before any song is read
+        engine.open_infiller(
+            settings.filling
+        )  # a missing model is an error before any song is read
 
     @classmethod
     def open(cls, engine: Engine, options: EvaluateOptions) -> Self:

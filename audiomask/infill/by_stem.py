@@ -37,7 +37,12 @@ class StemInfiller(Infiller):
 
     def __init__(self, infiller: Infiller, split: _Split) -> None:
         super().__init__(
-            infiller.vqvae, infiller.mlm, infiller.device, infiller.settings, infiller.batches
+            infiller.vqvae,
+            infiller.mlm,
+            infiller.device,
+            infiller.settings,
+            infiller.batches,
+            infiller.spectrogram,
         )
         self.split = split
 

@@ -13,6 +13,17 @@ from audiomask.infill.views import ChannelView, like
 
 #: seconds of the longest gap that autoregressive models fill better than anything else
 AR_SECONDS = 0.12
+#: seconds, from and to, of gaps that "auto" has the spectrogram model fill where no passage
+#: matches: none, as long as no trained model is measured to be better than tokens
+SPECTROGRAM_SECONDS = (0.0, 0.0)
+
+
+def kinds_needed(settings: InfillSettings) -> tuple[str, ...]:
+    """The kinds of models that fillings of these settings may take."""
+    if settings.method == InfillMethod.spectrogram:
+        return ("spectrogram",)
+    tried = settings.seeks_passages and SPECTROGRAM_SECONDS[1] > 0
+    return ("vqvae", "mlm", *(["spectrogram"] if tried else []))
 
 
 @dataclass(frozen=True)
@@ -20,7 +31,7 @@ class Choice:
     """How a gap is to be filled.
 
     Attributes:
-        method: "ar", "passage" or "tokens".
+        method: "ar", "passage", "tokens" or "spectrogram".
         passages: the best passages found, the best first; none where they were not looked for.
         passage: the one to take, if the method is "passage".
         origin: the recording that it is in, with the gap's channels alone.
@@ -64,7 +75,7 @@ class MethodChooser:
     def choose(self, gap: Gap) -> Choice:
         """How to fill one of the gaps."""
         method = InfillMethod(self.settings.method)
-        if method in (InfillMethod.ar, InfillMethod.tokens):
+        if method not in (InfillMethod.auto, InfillMethod.passage):
             return Choice(method)
         automatic = method == InfillMethod.auto
         if automatic and gap.length <= AR_SECONDS * self.source.sample_rate:
@@ -74,11 +85,17 @@ class MethodChooser:
         if automatic:  # the others are offered after those that match
             found.sort(key=lambda passage: not passage.matches)
         if not found or (automatic and not found[0].matches):
-            return Choice(InfillMethod.tokens)
+            return Choice(self._generator(gap))
         chosen = found[min(self.settings.choice, len(found)) - 1]
         origin = finder.other if chosen.foreign else finder.source
         offered = max(self.settings.candidates, self.settings.choice)
         return Choice(InfillMethod.passage, tuple(found[:offered]), chosen, origin)
+
+    def _generator(self, gap: Gap) -> InfillMethod:
+        """What makes the sound of a gap that no passage matches."""
+        low, high = SPECTROGRAM_SECONDS
+        fits = low < gap.length / self.source.sample_rate <= high
+        return InfillMethod.spectrogram if fits else InfillMethod.tokens
 
     def _finder(self, channels: tuple[int, ...]) -> PassageFinder:
         """The finder for some channels; it keeps what it has computed of the recording."""

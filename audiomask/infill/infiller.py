@@ -2,7 +2,8 @@
 
 Short gaps are interpolated by autoregressive models. Longer ones get a passage of the recording
 whose surroundings are like theirs. Where none matches, the masked language model predicts tokens,
-which are decoded in phase with the sound on both sides and brought to its level.
+which are decoded in phase with the sound on both sides and brought to its level; or the spectrogram
+model predicts magnitudes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from audiomask.infill.leveling import limit_peaks, match_level, peak_ceiling, re
 from audiomask.infill.passages import Passage
 from audiomask.infill.settings import InfillMethod, InfillSettings
 from audiomask.infill.short_gaps import fill_short
+from audiomask.infill.spectrogram import SpectrogramFiller
 from audiomask.infill.splice import Patch, crossfade_bounds, sorted_by_start
 from audiomask.infill.transplant import transplant
 from audiomask.infill.views import ChannelView, without_dc
@@ -61,7 +63,7 @@ class Filling(Patch):
 
     Attributes:
         gap: the gap.
-        method: "ar", "passage", "tokens", "ar+tokens" or "stems".
+        method: "ar", "passage", "tokens", "ar+tokens", "spectrogram" or "stems".
         passes: windows of the model that were needed: several for a gap longer than half a window.
         passage: what the gap was filled with, if with a passage.
         passages: the best passages found, the best first, as many as the settings ask for.
@@ -82,24 +84,26 @@ class Infiller:
     """Fills gaps of recordings.
 
     Args:
-        vqvae, mlm: models in evaluation mode, on ``device``.
+        vqvae, mlm: models in evaluation mode, on ``device``; None where no gap is filled with
+            tokens.
         device: where they are.
         settings: how gaps are filled.
         batches: batch sizes that the device is known to hold, if any.
+        spectrogram: fills gaps with a spectrogram model; None where no gap is filled so.
     """
 
     def __init__(
         self,
-        vqvae: AnyVQVAE,
-        mlm: MaskedLM,
+        vqvae: AnyVQVAE | None,
+        mlm: MaskedLM | None,
         device: torch.device,
         settings: InfillSettings,
         batches: AdaptiveBatches | None = None,
+        spectrogram: SpectrogramFiller | None = None,
     ) -> None:
         self.vqvae, self.mlm, self.device = vqvae, mlm, device
-        self.settings = settings
+        self.settings, self.spectrogram = settings, spectrogram
         self.batches = batches or AdaptiveBatches(device)
-        self.rate, self.hop = vqvae.config.sample_rate, vqvae.config.hop_length
 
     def fill(
         self, source: AudioSource, gaps: Sequence[Gap], other: AudioSource | None = None
@@ -180,6 +184,8 @@ class Infiller:
                 # what is extrapolated so far has died away
                 samples = match_level(samples, gap, source, gap, gaps, faded=True)
             return Filling(gap.start, samples, gap, InfillMethod.ar, channels=gap.channels)
+        if choice.method == InfillMethod.spectrogram:
+            return self._fill_with_spectrogram(source, gap, gaps)
         if choice.passage is None:
             return self._fill_with_tokens(source, gap, gaps, fades)
         foreign = choice.passage.foreign
@@ -196,6 +202,14 @@ class Infiller:
             channels=gap.channels,
         )
 
+    def _fill_with_spectrogram(self, source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> Filling:
+        """The filling of a gap by predicted magnitudes; by linear prediction where none are."""
+        assert self.spectrogram is not None
+        samples, passes = self.spectrogram.fill(source, gap, gaps)
+        samples = match_level(samples, gap, source, gap, gaps, faded=not passes)
+        method = InfillMethod.spectrogram if passes else InfillMethod.ar
+        return Filling(gap.start, samples, gap, method, max(passes, 1), channels=gap.channels)
+
     def _fill_with_tokens(
         self, source: AudioSource, gap: Gap, gaps: Sequence[Gap], fades: tuple[int, int]
     ) -> Filling:
@@ -205,6 +219,9 @@ class Infiller:
         autoregressive and the crossfades lie in the gap; except on a side with too little sound to
         extrapolate.
         """
+        assert self.vqvae is not None
+        assert self.mlm is not None
+        vqvae, rate, hop = self.vqvae, self.vqvae.config.sample_rate, self.vqvae.config.hop_length
         uncertain, inner, method = gap, gap, str(InfillMethod.tokens)
         others = gaps
         if self.settings.seeks_passages or not any(fades):
@@ -212,32 +229,30 @@ class Infiller:
             uncertain, inner, method = source.uncertain_span, source.inner, AR_AND_TOKENS
             fades = (inner.start - gap.start or fades[0], gap.stop - inner.stop or fades[1])
         gaps = [uncertain if other == gap else other for other in gaps]
-        context = GapContext.around(
-            source, uncertain, gaps, self.vqvae.config, self.mlm.config.window
-        )
+        context = GapContext.around(source, uncertain, gaps, vqvae.config, self.mlm.config.window)
         samples = context.samples.to(self.device)
 
         def compute(start: int, stop: int) -> Tensor:
-            return self.vqvae.encode(samples[start:stop])
+            return vqvae.encode(samples[start:stop])
 
         with torch.inference_mode():
             codes = torch.cat(self.batches.map("channels", 0, len(samples), compute))
-            vectors = self.vqvae.vectors(codes)
+            vectors = vqvae.vectors(codes)
         # copies: inference tensors cannot be changed outside inference mode
         codes, vectors = codes[:, : self.mlm.config.levels].clone(), vectors.clone()
-        passes = self._predict_gap_tokens(codes, vectors, context, gap)
+        passes = self._predict_gap_tokens(self.mlm, codes, vectors, context, gap)
         weight = context.weight(inner, fades).to(self.device)
-        near = context.near(self.vqvae.config.reach + _CONTEXT_FRAMES)
-        span = slice(near.start * self.hop, near.stop * self.hop)
+        near = context.near(vqvae.config.reach + _CONTEXT_FRAMES)
+        span = slice(near.start * hop, near.stop * hop)
         with torch.inference_mode():
-            made = self.vqvae.inpaint(
+            made = vqvae.inpaint(
                 vectors[:, near],
                 samples[:, span],
                 weight[span],
                 context.first - near.start,
                 context.last - near.start,
             ).cpu()
-        placed = OffsetSource(made, self.rate, context.offset + span.start)
+        placed = OffsetSource(made, rate, context.offset + span.start)
         start, stop = inner.start - fades[0], inner.stop + fades[1]
         filled = ResampledSource(placed, source.sample_rate).read(start, stop)
         filled = match_level(filled, Gap(start, stop), source, gap, others)
@@ -250,7 +265,7 @@ class Infiller:
         return Filling(start, samples, gap, method, passes, channels=gap.channels)
 
     def _predict_gap_tokens(
-        self, codes: Tensor, vectors: Tensor, context: GapContext, gap: Gap
+        self, mlm: MaskedLM, codes: Tensor, vectors: Tensor, context: GapContext, gap: Gap
     ) -> int:
         """Fill a gap's codes and vectors in place; returns the number of windows.
 
@@ -258,12 +273,13 @@ class Infiller:
         unknown frames masked. All candidates are one batch.
 
         Args:
+            mlm: predicts them.
             codes: [C, levels, F].
             vectors: code vectors [C, F, D].
             context: the frames' context.
             gap: the gap; its start and the seed decide the random numbers.
         """
-        window, channels = self.mlm.config.window, codes.shape[0]
+        window, channels = mlm.config.window, codes.shape[0]
         candidates = self.settings.candidates
         # at temperature 0 no level is sampled: all get expected vectors
         sampled_levels = None if self.settings.temperature else 0
@@ -276,10 +292,10 @@ class Infiller:
             view = slice(low, low + window)
             inside = torch.zeros_like(unknown[view])
             inside[first - low : last - low] = True
-            ids = torch.where(unknown[view], self.mlm.vocabulary.mask, codes[..., view])
+            ids = torch.where(unknown[view], mlm.vocabulary.mask, codes[..., view])
             rows = candidates * channels
             filled = iterative_decode(
-                self.mlm,
+                mlm,
                 ids.repeat(candidates, 1, 1),
                 inside.expand(rows, -1),
                 self.settings.steps,

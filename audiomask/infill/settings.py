@@ -19,6 +19,7 @@ class InfillMethod(StrEnum):
     tokens = "tokens"
     ar = "ar"
     passage = "passage"
+    spectrogram = "spectrogram"
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,10 @@ class InfillSettings:
 
     Attributes:
         method: "ar" for autoregressive interpolation; "passage" for the passage of the recording
-            whose surroundings match best; "tokens" for tokens of the masked language model; "auto"
-            for "ar" in short gaps, and in long ones a passage where one matches, and tokens with
-            autoregressive edges elsewhere.
+            whose surroundings match best; "tokens" for tokens of the masked language model;
+            "spectrogram" for magnitudes of the spectrogram model; "auto" for "ar" in short gaps,
+            and in long ones a passage where one matches, and tokens with autoregressive edges
+            elsewhere.
         steps: passes over the first level's tokens, when tokens are sampled.
         temperature: of the sampling. At 0 tokens are not sampled: expected code vectors are taken
             in one pass, nearer to the original than any sample, and smoother.

@@ -35,11 +35,13 @@ def noise(channels: int = 1, seconds: float = 2.0, name: str = "noise") -> Song:
 class Half:
     """An engine that knows the song, and fills gaps with half of it."""
 
-    mlm = None
-
     def __init__(self, song: Song) -> None:
         self.song = song
         self.asked: list[InfillSettings] = []
+        self.opened: list[InfillSettings] = []
+
+    def open_infiller(self, settings: InfillSettings) -> None:
+        self.opened.append(settings)
 
     def infill(
         self, source: AudioSource, gaps: Sequence[Gap], settings: InfillSettings

@@ -1,6 +1,12 @@
-"""Settings of tiny spectrogram models, of every preset."""
+"""Tiny spectrogram models: settings for every preset, and one that fills gaps."""
 
+from functools import cache
 from typing import Any
+
+import torch
+
+from audiomask.infill.spectrogram import SpectrogramFiller
+from audiomask.networks.spectrogram import build_spectrogram
 
 #: a model of a few frames and bands
 SMALL: dict[str, Any] = {
@@ -27,3 +33,11 @@ GRID: dict[str, Any] = {
     "hop_length": 1024,
     "window": 24,
 }
+
+
+@cache
+def tiny_filler(bands: int = 64, window: int = 48) -> SpectrogramFiller:
+    """Fills gaps with interpolated magnitudes: so the default begins, before it has learned."""
+    torch.manual_seed(0)
+    settings = SMALL | GRID | {"bands": bands, "window": window}
+    return SpectrogramFiller(build_spectrogram("default", settings).eval(), torch.device("cpu"))
