@@ -24,11 +24,13 @@ from audiomask.infill.gaps import Gap
 from audiomask.infill.infiller import Filling, Infiller
 from audiomask.infill.settings import InfillSettings
 from audiomask.infill.spectrogram import SpectrogramFiller
+from audiomask.infill.wave import WaveFiller
 from audiomask.networks.masks import MaskUNet
 from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.spectrogram.model import SpectrogramModel
 from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.networks.wave import AnyWave
+from audiomask.networks.wave.model import WaveModel
 from audiomask.networks.wave.paper import PaperWave
 from audiomask.runtime.device import choose_device
 from audiomask.runtime.memory import AdaptiveBatches, device_errors
@@ -327,7 +329,8 @@ class Engine:
         """What fills gaps as these settings say, its models loaded.
 
         Raises:
-            CheckpointError: a model is missing, or the spectrogram model predicts no magnitudes.
+            CheckpointError: a model is missing, the spectrogram model predicts no magnitudes, or
+                the raw-audio model only one sample a window.
         """
         kinds = kinds_needed(settings)
         vqvae, mlm = (self.vqvae, self.mlm) if "mlm" in kinds else (None, None)
@@ -345,7 +348,37 @@ class Engine:
                     "(magnitude_weight is 0); train one that does to fill gaps with"
                 )
             filler = SpectrogramFiller(self.spectrogram, self.device)
-        return Infiller(vqvae, mlm, self.device, settings, self._batches, filler)
+        drawn = None
+        if "wave" in kinds:
+            drawn = WaveFiller(
+                self.sample_model("--method wave"),
+                self.device,
+                settings.temperature,
+                settings.seed,
+            )
+        return Infiller(vqvae, mlm, self.device, settings, self._batches, filler, drawn)
+
+    def sample_model(self, purpose: str) -> WaveModel:
+        """The raw-audio model, which has to predict every sample.
+
+        Args:
+            purpose: that it is needed for, in the error.
+
+        Raises:
+            CheckpointError: there is none, or it predicts one sample a window.
+        """
+        if "wave" not in self.kinds:
+            raise CheckpointError(
+                f"{self.library.folder}: has no raw-audio model, which {purpose} "
+                "needs: train one (audiomask train wave) and name it with --wave DIR"
+            )
+        model = self.wave
+        if isinstance(model, PaperWave):
+            raise CheckpointError(
+                f"{self.library.folder_of('wave')}: is of the preset 'paper', which predicts one "
+                "sample a window; this needs one of the preset 'default'"
+            )
+        return model
 
     def _split(self, source: AudioSource) -> dict[str, Tensor]:
         """All stems of a recording, and its residual, in memory: [C, T] each."""
@@ -362,12 +395,7 @@ class Engine:
         Raises:
             CheckpointError: there is no raw-audio model, or it predicts one sample a window.
         """
-        model = self.wave
-        if isinstance(model, PaperWave):
-            raise CheckpointError(
-                f"{self.library.folder_of('wave')}: is of the preset 'paper', which predicts one "
-                "sample a window; this needs one of the preset 'default'"
-            )
+        model = self.sample_model("--detect-kind surprise")
         with device_errors(self.device):
             return find_surprises(source, WaveCosts(model, self.device), channels)
 

@@ -16,7 +16,7 @@ from audiomask.cli.jobs import run_jobs
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job
 from audiomask.cli.sample_format import report_input
-from audiomask.errors import CheckpointError, UsageError
+from audiomask.errors import UsageError
 from audiomask.infill.settings import BY_STEM, InfillMethod, InfillSettings
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class FillPlan(NamedTuple):
         options: that give the gaps.
         settings: how they are filled.
         other: another recording that passages may come from.
-        wave: folder of the raw-audio model; that of ``--model`` when None.
+        wave: folder of the raw-audio model that finds surprises; that of ``--model`` when None.
     """
 
     options: GapOptions
@@ -42,8 +42,9 @@ class FillPlan(NamedTuple):
     def check(self, inputs: Sequence[Input]) -> None:
         """Raise UsageError for options that the method does not use, or another recording amiss."""
         settings, other = self.settings, self.other
-        if self.wave is not None and not self.options.seeks_surprises:
-            raise UsageError("--wave is for --detect-kind surprise: add it")
+        draws = settings.method == InfillMethod.wave
+        if self.wave is not None and not (self.options.seeks_surprises or draws):
+            raise UsageError("--wave is for --detect-kind surprise and --method wave: add one")
         if settings.candidates > 1 and settings.temperature == 0 and not settings.seeks_passages:
             raise UsageError(
                 "--candidates chooses from drawn fillings: add a --temperature above 0"
@@ -54,8 +55,10 @@ class FillPlan(NamedTuple):
                     f"{option} is about passages, and --method {settings.method} uses none: "
                     "add --method passage"
                 )
-        if settings.by_stem and settings.method == InfillMethod.ar:
-            raise UsageError("--by-stem is about tokens and passages: --method ar needs no stems")
+        if settings.by_stem and settings.method in (InfillMethod.ar, InfillMethod.wave):
+            raise UsageError(
+                f"--by-stem is about tokens and passages: --method {settings.method} needs no stems"
+            )
         if other is None:
             return
         if settings.by_stem:
@@ -72,16 +75,12 @@ class FillPlan(NamedTuple):
         """What finds surprises, if they are looked for.
 
         Raises:
-            CheckpointError: there is no raw-audio model.
+            CheckpointError: there is no raw-audio model, or it is the paper's.
         """
         if not self.options.seeks_surprises:
             return None
         engine = replace(common, model=self.wave or common.model).open_engine()
-        if "wave" not in engine.kinds:
-            raise CheckpointError(
-                f"{engine.library.folder}: has no raw-audio model, which --detect-kind surprise "
-                "needs: train one (audiomask train wave) and name it with --wave DIR"
-            )
+        engine.sample_model("--detect-kind surprise")
         return engine.find_surprises
 
     def open_other(self, stack: ExitStack, meter: Meter) -> "AudioFile | None":

@@ -1,6 +1,7 @@
 """``audiomask infill``: fill gaps in recordings."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +24,7 @@ from audiomask.cli.sample_format import (
 )
 from audiomask.errors import UsageError
 from audiomask.infill.gaps import MAX_GAP, MIN_GAP
-from audiomask.infill.settings import InfillMethod, InfillSettings
+from audiomask.infill.settings import InfillMethod, InfillSettings, usual_temperature
 
 if TYPE_CHECKING:
     pass
@@ -104,7 +105,8 @@ def infill(
         typer.Option(
             "--wave",
             metavar="DIR",
-            help="Raw-audio model for --detect-kind surprise (default: that of --model).",
+            help="Raw-audio model for --detect-kind surprise and --method wave (default: that of "
+            "--model).",
         ),
     ] = None,
     min_gap: Annotated[
@@ -130,21 +132,22 @@ def infill(
         typer.Option(
             "--method",
             help="Tokens, autoregression, a passage of the recording, a spectrogram model's "
-            "magnitudes, or what suits the gap.",
+            "magnitudes, a raw-audio model's samples, or what suits the gap.",
         ),
     ] = InfillMethod.auto,
     steps: Annotated[
         int, typer.Option("--steps", metavar="N", min=1, help="Rounds in which tokens are drawn.")
     ] = _USUAL.steps,
     temperature: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--temperature",
             metavar="T",
             min=0.0,
-            help="Of drawing tokens; 0 draws none: what is to be expected, nearest to the truth.",
+            help="Of drawing tokens (default 0, which draws none: what is to be expected, nearest "
+            "to the truth), or samples (default 1).",
         ),
-    ] = _USUAL.temperature,
+    ] = None,
     candidates: Annotated[
         int,
         typer.Option(
@@ -207,7 +210,7 @@ def infill(
             "--detect": detect,
             "--detect-kind": detect_kind,
             "--labels": labels,
-            "--wave": wave,
+            "--wave": wave if method != InfillMethod.wave else None,
             "--by-stem": by_stem,
             "--page": common.page,
         }
@@ -218,7 +221,10 @@ def infill(
     options = GapOptions(
         gap or (), gaps, middle, detect, detect_kind or (), min_gap, max_gap, channel or ()
     )
-    settings = InfillSettings(method.value, steps, temperature, candidates, choice, seed, by_stem)
+    warmth = usual_temperature(method) if temperature is None else temperature
+    settings = InfillSettings(method.value, steps, warmth, candidates, choice, seed, by_stem)
+    if method == InfillMethod.wave and wave is not None:
+        common = replace(common, model=wave)
     found = collect_inputs(inputs, _is_unfilled, output_folder(output))
     plan = FillPlan(options, settings, other, wave)
     plan.check(found.items)

@@ -43,7 +43,7 @@ from audiomask.evaluation.report import SPREAD, Report, Table, summarize
 from audiomask.evaluation.songs import Song
 from audiomask.infill.gaps import Gap
 from audiomask.infill.infiller import FADE
-from audiomask.infill.settings import InfillSettings
+from audiomask.infill.settings import InfillSettings, usual_temperature
 from audiomask.infill.splice import Patch
 
 #: seconds of audio on each side of a gap, in addition to what ``repeat`` copies
@@ -101,9 +101,8 @@ class InfillEvaluator(Evaluator):
             _SILENT: lambda audio, gap, rate: silence(audio, gap),
         }
         self.rows: list[dict[str, Any]] = []
-        engine.open_infiller(
-            settings.filling
-        )  # a missing model is an error before any song is read
+        # a missing model is an error before any song is read
+        engine.open_infiller(settings.filling)
 
     @classmethod
     def open(cls, engine: Engine, options: EvaluateOptions) -> Self:
@@ -111,7 +110,9 @@ class InfillEvaluator(Evaluator):
         filling = given(
             method=options.method,
             steps=options.steps,
-            temperature=options.temperature,
+            temperature=usual_temperature(options.method or "auto")
+            if options.temperature is None
+            else options.temperature,
             candidates=options.candidates,
         )
         lengths = tuple(dict.fromkeys(options.gap_length)) or GAP_LENGTHS

@@ -22,6 +22,8 @@ def kinds_needed(settings: InfillSettings) -> tuple[str, ...]:
     """The kinds of models that fillings of these settings may take."""
     if settings.method == InfillMethod.spectrogram:
         return ("spectrogram",)
+    if settings.method == InfillMethod.wave:
+        return ("wave",)
     tried = settings.seeks_passages and SPECTROGRAM_SECONDS[1] > 0
     return ("vqvae", "mlm", *(["spectrogram"] if tried else []))
 
@@ -31,7 +33,7 @@ class Choice:
     """How a gap is to be filled.
 
     Attributes:
-        method: "ar", "passage", "tokens" or "spectrogram".
+        method: any but "auto".
         passages: the best passages found, the best first; none where they were not looked for.
         passage: the one to take, if the method is "passage".
         origin: the recording that it is in, with the gap's channels alone.

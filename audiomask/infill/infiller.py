@@ -3,7 +3,7 @@
 Short gaps are interpolated by autoregressive models. Longer ones get a passage of the recording
 whose surroundings are like theirs. Where none matches, the masked language model predicts tokens,
 which are decoded in phase with the sound on both sides and brought to its level; or the spectrogram
-model predicts magnitudes.
+model predicts magnitudes, or the raw-audio model draws samples.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from audiomask.infill.spectrogram import SpectrogramFiller
 from audiomask.infill.splice import Patch, crossfade_bounds, sorted_by_start
 from audiomask.infill.transplant import transplant
 from audiomask.infill.views import ChannelView, without_dc
+from audiomask.infill.wave import WaveFiller
 from audiomask.networks.mlm.decoding import PerRecordingNoise, iterative_decode
 from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.vqvae import AnyVQVAE
@@ -63,7 +64,7 @@ class Filling(Patch):
 
     Attributes:
         gap: the gap.
-        method: "ar", "passage", "tokens", "ar+tokens", "spectrogram" or "stems".
+        method: "ar", "passage", "tokens", "ar+tokens", "spectrogram", "wave" or "stems".
         passes: windows of the model that were needed: several for a gap longer than half a window.
         passage: what the gap was filled with, if with a passage.
         passages: the best passages found, the best first, as many as the settings ask for.
@@ -89,7 +90,8 @@ class Infiller:
         device: where they are.
         settings: how gaps are filled.
         batches: batch sizes that the device is known to hold, if any.
-        spectrogram: fills gaps with a spectrogram model; None where no gap is filled so.
+        spectrogram, wave: fill gaps with a spectrogram model, and with a raw-audio model; None
+            where no gap is filled so.
     """
 
     def __init__(
@@ -100,9 +102,10 @@ class Infiller:
         settings: InfillSettings,
         batches: AdaptiveBatches | None = None,
         spectrogram: SpectrogramFiller | None = None,
+        wave: WaveFiller | None = None,
     ) -> None:
         self.vqvae, self.mlm, self.device = vqvae, mlm, device
-        self.settings, self.spectrogram = settings, spectrogram
+        self.settings, self.spectrogram, self.wave = settings, spectrogram, wave
         self.batches = batches or AdaptiveBatches(device)
 
     def fill(
@@ -186,6 +189,12 @@ class Infiller:
             return Filling(gap.start, samples, gap, InfillMethod.ar, channels=gap.channels)
         if choice.method == InfillMethod.spectrogram:
             return self._fill_with_spectrogram(source, gap, gaps)
+        if choice.method == InfillMethod.wave:
+            assert self.wave is not None
+            samples = self.wave.fill(source, gap, gaps)
+            # what is drawn may die away
+            samples = match_level(samples, gap, source, gap, gaps, faded=True)
+            return Filling(gap.start, samples, gap, InfillMethod.wave, channels=gap.channels)
         if choice.passage is None:
             return self._fill_with_tokens(source, gap, gaps, fades)
         foreign = choice.passage.foreign

@@ -20,6 +20,12 @@ class InfillMethod(StrEnum):
     ar = "ar"
     passage = "passage"
     spectrogram = "spectrogram"
+    wave = "wave"
+
+
+def usual_temperature(method: InfillMethod | str) -> float:
+    """The temperature where none is asked for: samples have to be drawn, tokens do not."""
+    return 1.0 if method == InfillMethod.wave else 0.0
 
 
 @dataclass(frozen=True)
@@ -29,12 +35,13 @@ class InfillSettings:
     Attributes:
         method: "ar" for autoregressive interpolation; "passage" for the passage of the recording
             whose surroundings match best; "tokens" for tokens of the masked language model;
-            "spectrogram" for magnitudes of the spectrogram model; "auto" for "ar" in short gaps,
-            and in long ones a passage where one matches, and tokens with autoregressive edges
-            elsewhere.
+            "spectrogram" for magnitudes of the spectrogram model; "wave" for samples that the
+            raw-audio model draws; "auto" for "ar" in short gaps, and in long ones a passage where
+            one matches, and tokens with autoregressive edges elsewhere.
         steps: passes over the first level's tokens, when tokens are sampled.
         temperature: of the sampling. At 0 tokens are not sampled: expected code vectors are taken
-            in one pass, nearer to the original than any sample, and smoother.
+            in one pass, nearer to the original than any sample, and smoother. Of "wave" each sample
+            is then the likeliest, and the sound dies away.
         candidates: fillings sampled for each gap, of which the likeliest is kept; of passages, how
             many are told.
         choice: which passage is taken: 1 for the best, 2 for the next.

@@ -232,7 +232,7 @@ def test_options_reach_the_engine(invoke, wav, engine, monkeypatch):
 
 def test_help_names_the_defaults(call):
     words = " ".join(call("infill", "--help").out.decode().split())
-    assert "--method <auto|tokens|ar|passage|spectrogram>" in words
+    assert "--method <auto|tokens|ar|passage|spectrogram|wave>" in words
     assert f"[default: {InfillSettings().method}]" in words
     assert "--detect-kind KIND Find silence, stuck, nan, dropout, click, clipped or all" in words
     assert "--report FILE" in words

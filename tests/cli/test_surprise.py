@@ -90,4 +90,6 @@ def test_it_needs_a_raw_audio_model_that_predicts_every_sample(call, tiny, click
     assert "is of the preset 'paper', which predicts one sample a window" in done.err
     done = call("infill", clicked, "--wave", tiny / "wave", "--dry-run")
     assert done.status == 2
-    assert done.error_line().endswith("--wave is for --detect-kind surprise: add it")
+    assert done.error_line().endswith(
+        "--wave is for --detect-kind surprise and --method wave: add one"
+    )
