@@ -22,6 +22,7 @@ from audiomask.infill.extension import ExtendedSource, Extension
 from audiomask.infill.extension_plan import fill_extension
 from audiomask.infill.gaps import Gap
 from audiomask.infill.infiller import Filling, Infiller
+from audiomask.infill.ranking import ContinuationRanker
 from audiomask.infill.settings import InfillSettings
 from audiomask.infill.spectrogram import SpectrogramFiller
 from audiomask.networks.masks import MaskUNet
@@ -326,6 +327,8 @@ class Engine:
     def open_infiller(self, settings: InfillSettings) -> Infiller:
         """What fills gaps as these settings say, its models loaded.
 
+        Where several fillings are drawn, a spectrogram model in the folder chooses among them.
+
         Raises:
             CheckpointError: a model is missing, or the spectrogram model predicts no magnitudes.
         """
@@ -345,7 +348,12 @@ class Engine:
                     "(magnitude_weight is 0); train one that does to fill gaps with"
                 )
             filler = SpectrogramFiller(self.spectrogram, self.device)
-        return Infiller(vqvae, mlm, self.device, settings, self._batches, filler)
+        ranks = mlm is not None and settings.draws_several and "spectrogram" in self.kinds
+        ranking = None
+        # some presets have no head that tells continuations
+        if ranks and self.spectrogram.continuation is not None:
+            ranking = ContinuationRanker(self.spectrogram, self.device)
+        return Infiller(vqvae, mlm, self.device, settings, self._batches, filler, ranking)
 
     def _split(self, source: AudioSource) -> dict[str, Tensor]:
         """All stems of a recording, and its residual, in memory: [C, T] each."""
