@@ -22,6 +22,7 @@ from audiomask.infill.extension import ExtendedSource, Extension
 from audiomask.infill.extension_plan import fill_extension
 from audiomask.infill.gaps import Gap
 from audiomask.infill.infiller import Filling, Infiller
+from audiomask.infill.ranking import ContinuationRanker
 from audiomask.infill.settings import InfillSettings
 from audiomask.infill.spectrogram import SpectrogramFiller
 from audiomask.infill.wave import WaveFiller
@@ -328,6 +329,8 @@ class Engine:
     def open_infiller(self, settings: InfillSettings) -> Infiller:
         """What fills gaps as these settings say, its models loaded.
 
+        Where several fillings are drawn, a spectrogram model in the folder chooses among them.
+
         Raises:
             CheckpointError: a model is missing, the spectrogram model predicts no magnitudes, or
                 the raw-audio model only one sample a window.
@@ -356,7 +359,12 @@ class Engine:
                 settings.temperature,
                 settings.seed,
             )
-        return Infiller(vqvae, mlm, self.device, settings, self._batches, filler, drawn)
+        ranks = mlm is not None and settings.draws_several and "spectrogram" in self.kinds
+        ranking = None
+        # some presets have no head that tells continuations
+        if ranks and self.spectrogram.continuation is not None:
+            ranking = ContinuationRanker(self.spectrogram, self.device)
+        return Infiller(vqvae, mlm, self.device, settings, self._batches, filler, ranking, drawn)
 
     def sample_model(self, purpose: str) -> WaveModel:
         """The raw-audio model, which has to predict every sample.

@@ -36,7 +36,7 @@ from audiomask.evaluation.ranking import auc
 from audiomask.evaluation.report import Report, Table, summarize
 from audiomask.evaluation.songs import Song
 from audiomask.evaluation.token_filling import TokenFilling
-from audiomask.networks.spectrogram.continuation import join, middle, separator
+from audiomask.networks.spectrogram.continuation import join, middle, pair_inputs
 from audiomask.networks.spectrogram.features import BandSpectrum, compress, reference
 from audiomask.networks.spectrogram.interpolation import interpolate
 
@@ -248,15 +248,11 @@ class SpectrogramEvaluator(Evaluator):
 
     def _scores(self, pairs: list[_Halves]) -> dict[str, list[float]]:
         """The model's and the baseline's scores of pairs."""
-        config, span = self.config, middle(self.config)
-        between = separator(config)
+        span = middle(self.config)
         found: dict[str, list[float]] = {"model": [], "cosine": []}
         for start in range(0, len(pairs), _BATCH):
             power = torch.stack([join(*pair) for pair in pairs[start : start + _BATCH]])
-            known = torch.ones(power.shape[:2], dtype=torch.bool)
-            known[:, span] = False
-            features = compress(power, reference(power, known), config.exponent)
-            features[:, span] = between
+            features = pair_inputs(power, self.config)
             first = features[:, : span.start].mean(dim=1)
             second = features[:, span.stop :].mean(dim=1)
             found["cosine"] += F.cosine_similarity(first, second).tolist()

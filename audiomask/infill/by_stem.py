@@ -43,6 +43,7 @@ class StemInfiller(Infiller):
             infiller.settings,
             infiller.batches,
             infiller.spectrogram,
+            infiller.ranking,
         )
         self.split = split
 

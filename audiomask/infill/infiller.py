@@ -20,9 +20,11 @@ from audiomask.errors import AudiomaskError
 from audiomask.infill.choice import AR_SECONDS, Choice, MethodChooser
 from audiomask.infill.context import GapContext, OffsetSource, envelope
 from audiomask.infill.edges import EdgeExtendedSource
+from audiomask.infill.gap_tokens import predict_gap_tokens
 from audiomask.infill.gaps import Gap
 from audiomask.infill.leveling import limit_peaks, match_level, peak_ceiling, relative_level
 from audiomask.infill.passages import Passage
+from audiomask.infill.ranking import ContinuationRanker
 from audiomask.infill.settings import InfillMethod, InfillSettings
 from audiomask.infill.short_gaps import fill_short
 from audiomask.infill.spectrogram import SpectrogramFiller
@@ -30,7 +32,6 @@ from audiomask.infill.splice import Patch, crossfade_bounds, sorted_by_start
 from audiomask.infill.transplant import transplant
 from audiomask.infill.views import ChannelView, without_dc
 from audiomask.infill.wave import WaveFiller
-from audiomask.networks.mlm.decoding import PerRecordingNoise, iterative_decode
 from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.runtime.memory import AdaptiveBatches
@@ -92,6 +93,7 @@ class Infiller:
         batches: batch sizes that the device is known to hold, if any.
         spectrogram, wave: fill gaps with a spectrogram model, and with a raw-audio model; None
             where no gap is filled so.
+        ranking: chooses among drawn fillings where it can; the likeliest is taken when None.
     """
 
     def __init__(
@@ -102,10 +104,12 @@ class Infiller:
         settings: InfillSettings,
         batches: AdaptiveBatches | None = None,
         spectrogram: SpectrogramFiller | None = None,
+        ranking: ContinuationRanker | None = None,
         wave: WaveFiller | None = None,
     ) -> None:
         self.vqvae, self.mlm, self.device = vqvae, mlm, device
-        self.settings, self.spectrogram, self.wave = settings, spectrogram, wave
+        self.settings, self.spectrogram = settings, spectrogram
+        self.ranking, self.wave = ranking, wave
         self.batches = batches or AdaptiveBatches(device)
 
     def fill(
@@ -247,74 +251,39 @@ class Infiller:
         with torch.inference_mode():
             codes = torch.cat(self.batches.map("channels", 0, len(samples), compute))
             vectors = vqvae.vectors(codes)
+        ranking = self.ranking if self.settings.draws_several else None
+        if ranking is not None and not ranking.fits(source, gap, others):
+            ranking = None
+        number = 1 if ranking is None else self.settings.candidates
         # copies: inference tensors cannot be changed outside inference mode
-        codes, vectors = codes[:, : self.mlm.config.levels].clone(), vectors.clone()
-        passes = self._predict_gap_tokens(self.mlm, codes, vectors, context, gap)
+        codes = codes[:, : self.mlm.config.levels].repeat(number, 1, 1)
+        vectors = vectors.repeat(number, 1, 1)
+        passes = predict_gap_tokens(self.mlm, self.settings, codes, vectors, context, gap)
         weight = context.weight(inner, fades).to(self.device)
         near = context.near(vqvae.config.reach + _CONTEXT_FRAMES)
         span = slice(near.start * hop, near.stop * hop)
-        with torch.inference_mode():
-            made = vqvae.inpaint(
-                vectors[:, near],
-                samples[:, span],
-                weight[span],
-                context.first - near.start,
-                context.last - near.start,
-            ).cpu()
-        placed = OffsetSource(made, rate, context.offset + span.start)
         start, stop = inner.start - fades[0], inner.stop + fades[1]
-        filled = ResampledSource(placed, source.sample_rate).read(start, stop)
-        filled = match_level(filled, Gap(start, stop), source, gap, others)
         there = source.read(start, stop).clone()
         # 0 * NaN would be NaN
         there[:, fades[0] : fades[0] + inner.length] = 0
         share = envelope(stop - start, *fades)
-        # equal-power crossfade: the noise of both sides is uncorrelated
-        samples = share * there + (1 - share.square()).sqrt() * filled
-        return Filling(start, samples, gap, method, passes, channels=gap.channels)
-
-    def _predict_gap_tokens(
-        self, mlm: MaskedLM, codes: Tensor, vectors: Tensor, context: GapContext, gap: Gap
-    ) -> int:
-        """Fill a gap's codes and vectors in place; returns the number of windows.
-
-        A gap of more than half the model's window is filled in parts from left to right, other
-        unknown frames masked. All candidates are one batch.
-
-        Args:
-            mlm: predicts them.
-            codes: [C, levels, F].
-            vectors: code vectors [C, F, D].
-            context: the frames' context.
-            gap: the gap; its start and the seed decide the random numbers.
-        """
-        window, channels = mlm.config.window, codes.shape[0]
-        candidates = self.settings.candidates
-        # at temperature 0 no level is sampled: all get expected vectors
-        sampled_levels = None if self.settings.temperature else 0
-        generator = torch.Generator().manual_seed((self.settings.seed << 20) ^ gap.start)
-        unknown = context.unknown.to(codes.device)
-        portions = torch.split(torch.arange(context.first, context.last), max(window // 2, 1))
-        for portion in portions:
-            first, last = int(portion[0]), int(portion[-1]) + 1
-            low = max(min(first - (window - (last - first)) // 2, len(unknown) - window), 0)
-            view = slice(low, low + window)
-            inside = torch.zeros_like(unknown[view])
-            inside[first - low : last - low] = True
-            ids = torch.where(unknown[view], mlm.vocabulary.mask, codes[..., view])
-            rows = candidates * channels
-            filled = iterative_decode(
-                mlm,
-                ids.repeat(candidates, 1, 1),
-                inside.expand(rows, -1),
-                self.settings.steps,
-                self.settings.temperature,
-                PerRecordingNoise([(generator, rows, channels)]),
-                sampled_levels,
-            )
-            best = int(filled.score.view(candidates, channels).mean(dim=1).argmax())
-            chosen = slice(best * channels, (best + 1) * channels)
-            codes[..., first:last] = filled.ids[chosen, :, first - low : last - low]
-            vectors[:, first:last] = filled.vectors[chosen, first - low : last - low]
-            unknown[first:last] = False
-        return len(portions)
+        fillings = []
+        for drawn in torch.split(vectors, len(samples)):
+            with torch.inference_mode():
+                made = vqvae.inpaint(
+                    drawn[:, near],
+                    samples[:, span],
+                    weight[span],
+                    context.first - near.start,
+                    context.last - near.start,
+                ).cpu()
+            placed = OffsetSource(made, rate, context.offset + span.start)
+            filled = ResampledSource(placed, source.sample_rate).read(start, stop)
+            filled = match_level(filled, Gap(start, stop), source, gap, others)
+            # equal-power crossfade: the noise of both sides is uncorrelated
+            mixed = share * there + (1 - share.square()).sqrt() * filled
+            fillings.append(Filling(start, mixed, gap, method, passes, channels=gap.channels))
+        if ranking is None:
+            return fillings[0]
+        scores = ranking.scores(source, gap, others, fillings)
+        return fillings[scores.index(max(scores))]

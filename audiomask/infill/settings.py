@@ -42,8 +42,8 @@ class InfillSettings:
         temperature: of the sampling. At 0 tokens are not sampled: expected code vectors are taken
             in one pass, nearer to the original than any sample, and smoother. Of "wave" each sample
             is then the likeliest, and the sound dies away.
-        candidates: fillings sampled for each gap, of which the likeliest is kept; of passages, how
-            many are told.
+        candidates: fillings sampled for each gap, of which the best is kept; of passages, how many
+            are told.
         choice: which passage is taken: 1 for the best, 2 for the next.
         seed: same seed, same machine, same filling.
         by_stem: whether the surroundings are separated and every stem is filled by itself; not in
@@ -65,6 +65,11 @@ class InfillSettings:
     def seeks_passages(self) -> bool:
         """Whether gaps may be filled with passages."""
         return self.method in (InfillMethod.auto, InfillMethod.passage)
+
+    @property
+    def draws_several(self) -> bool:
+        """Whether there are several fillings with tokens to choose from."""
+        return self.candidates > 1 and self.temperature > 0
 
     def __post_init__(self) -> None:
         if self.method not in tuple(InfillMethod):

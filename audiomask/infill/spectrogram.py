@@ -21,7 +21,7 @@ from audiomask.audio.spectra import band_weights, centered, frame_spectra, hann
 from audiomask.infill.context import OffsetSource, envelope, fill_with_mirror
 from audiomask.infill.gaps import Gap
 from audiomask.infill.short_gaps import fill_short
-from audiomask.infill.views import read_known
+from audiomask.infill.views import BridgedSource
 from audiomask.networks.spectrogram.features import BandSpectrum, compress, expand, reference
 from audiomask.networks.spectrogram.model import SpectrogramModel
 from audiomask.networks.vqvae.phase_reconstruction import griffin_lim
@@ -100,7 +100,7 @@ class SpectrogramFiller:
             gaps: all gaps of the recording, none of which is read as sound.
         """
         carried = fill_short(source, gap, gaps)
-        around = self._surroundings(_Bridged(source, gap, gaps, carried), gap, gaps)
+        around = self._surroundings(BridgedSource(source, gap, gaps, carried), gap, gaps)
         power = torch.stack([self.spectrum(channel) for channel in around.audio])
         passes = self._predict(power, around)
         if not passes:
@@ -113,7 +113,7 @@ class SpectrogramFiller:
         weight = 1 - envelope(gap.length, edge, edge)
         return _SpectrogramFilling(carried + weight * change, passes)
 
-    def _surroundings(self, bridged: _Bridged, gap: Gap, gaps: Sequence[Gap]) -> _Surroundings:
+    def _surroundings(self, bridged: BridgedSource, gap: Gap, gaps: Sequence[Gap]) -> _Surroundings:
         """The sound that the model hears around a gap."""
         config = self.config
         audio, hop = ResampledSource(bridged, config.sample_rate), config.hop_length
@@ -221,29 +221,3 @@ class SpectrogramFiller:
     def _bins(self, bands: Tensor) -> Tensor:
         """Values of bands [..., F, bands] interpolated onto bins [..., F, bins]."""
         return bands @ self.weights.T
-
-
-class _Bridged:
-    """A recording with samples in one gap, and silence in the others.
-
-    Args:
-        source: the recording.
-        gap: the gap.
-        gaps: all its gaps.
-        samples: of the gap, [C, gap.length].
-    """
-
-    def __init__(self, source: AudioSource, gap: Gap, gaps: Sequence[Gap], samples: Tensor) -> None:
-        self.source, self.gap, self.samples = source, gap, samples
-        self.gaps = list(gaps)
-        self.sample_rate, self.channels = source.sample_rate, source.channels
-        self.frames = source.frames
-
-    def read(self, start: int, stop: int) -> Tensor:
-        """Samples [start, stop) as float32 [C, stop - start]; zeros outside."""
-        audio, _ = read_known(self.source, start, stop, self.gaps)
-        first, last = max(self.gap.start, start), min(self.gap.stop, stop)
-        if first < last:
-            part = self.samples[:, first - self.gap.start : last - self.gap.start]
-            audio[:, first - start : last - start] = part
-        return audio

@@ -177,3 +177,29 @@ class _MeanSource:
         """Samples [start, stop) as float32 [C, stop - start]; zeros outside."""
         mean = self.source.read(start, stop).mean(dim=0, keepdim=True)
         return mean.expand(self.channels, -1).clone()
+
+
+class BridgedSource:
+    """A recording with samples in one gap, and silence in the others.
+
+    Args:
+        source: the recording.
+        gap: the gap.
+        gaps: all its gaps.
+        samples: of the gap, [C, gap.length].
+    """
+
+    def __init__(self, source: AudioSource, gap: Gap, gaps: Sequence[Gap], samples: Tensor) -> None:
+        self.source, self.gap, self.samples = source, gap, samples
+        self.gaps = list(gaps)
+        self.sample_rate, self.channels = source.sample_rate, source.channels
+        self.frames = source.frames
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Samples [start, stop) as float32 [C, stop - start]; zeros outside."""
+        audio, _ = read_known(self.source, start, stop, self.gaps)
+        first, last = max(self.gap.start, start), min(self.gap.stop, stop)
+        if first < last:
+            part = self.samples[:, first - self.gap.start : last - self.gap.start]
+            audio[:, first - start : last - start] = part
+        return audio

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from rich.console import Console
 
 from audiomask.checkpoint import (
     Checkpoint,
     bundled_folder,
     load_checkpoint,
+    read_config,
     restore,
 )
 from audiomask.data.places import name_of
@@ -46,14 +48,15 @@ def train_kind(name: str, options: TrainOptions) -> int:
     with processes(options.device) as device:
         prepare(options)
         required = {other: _open_required(options, other, device) for other in kind.requires}
-        init = _starting_point(options, name)
+        init = _starting_point(options, task_class)
+        same = init is not None and init.kind == name
         for other, found in required.items():
-            if init is not None and init.requires.get(other) != found.fingerprint:
+            if init is not None and same and init.requires.get(other) != found.fingerprint:
                 title = KINDS[other].title
                 raise CheckpointError(
                     f"{init.folder}: was trained with another {title}; name that one with --{other}"
                 )
-        preset, base = (options.preset, {}) if init is None else (init.preset, init.config)
+        preset, base = (init.preset, init.config) if init and same else (options.preset, {})
         fixed = task_class.fixed(required)
         settings = task_class.defaults(required) | base | fixed
         config, train_config, augmentation = resolve(
@@ -66,7 +69,9 @@ def train_kind(name: str, options: TrainOptions) -> int:
         torch.manual_seed(options.seed)
         model = task_class.build(kind, preset, config, required)
         if init is not None:
-            task_class.load_init(model, init)
+            taken = task_class.load_init(model, init)
+            if taken and not options.quiet and distributed.rank() == 0:
+                Console(stderr=True).print(taken, highlight=False, soft_wrap=True)
         sources = survey(options)
         setup = RunSetup(
             options,
@@ -109,18 +114,19 @@ def _open_required(options: TrainOptions, kind: str, device: torch.device) -> Re
     return Required(found.fingerprint, restore(found).to(device).eval())
 
 
-def _starting_point(options: TrainOptions, kind: str) -> Checkpoint | None:
+def _starting_point(options: TrainOptions, task: type[Task]) -> Checkpoint | None:
     """The checkpoint that ``--init`` names, if there is one.
 
     Raises:
-        CheckpointError: it cannot be read, or is of another kind.
+        CheckpointError: it cannot be read, or is of a kind that the task does not start from.
     """
     if options.init is None:
         return None
     named = options.init
     if named == BUNDLED and not named.is_dir():
-        named = bundled_folder() / kind
-    return load_checkpoint(named, kind)
+        named = bundled_folder() / task.kind
+    found = read_config(named)["kind"]
+    return load_checkpoint(named, found if found in task.starts_from else task.kind)
 
 
 def _carry_out(

@@ -50,6 +50,8 @@ class Task(ABC):
     augmentation: ClassVar[Augmentation] = Augmentation()
     #: whether it needs data with stems
     needs_stems: ClassVar[bool] = True
+    #: other kinds whose checkpoints a run may start from, with what they have in common
+    starts_from: ClassVar[tuple[str, ...]] = ()
     #: whether recordings without stems are learned from beside it
     takes_recordings: ClassVar[bool] = False
 
@@ -117,13 +119,17 @@ class Task(ABC):
         """The builder of batches for ``loss`` of excerpts."""
 
     @classmethod
-    def load_init(cls, model: Any, init: Checkpoint) -> None:
+    def load_init(cls, model: Any, init: Checkpoint) -> str | None:
         """Put the weights of the checkpoint that a run starts from into its model.
+
+        Returns:
+            What was taken, in a line, of a checkpoint of another kind.
 
         Raises:
             CheckpointError: they do not fit.
         """
         load_weights(model, init)
+        return None
 
     def start(
         self,

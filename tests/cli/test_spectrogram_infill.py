@@ -105,3 +105,23 @@ def test_it_is_measured(call, tiny, tmp_path, song):
     report = json.loads(done.out)
     assert report["method"] == "spectrogram"
     assert report["gaps"]["100"]["audiomask"]["mel_distance"]["mean"] < 1
+
+
+def test_it_chooses_among_drawn_fillings(call, tiny, song, tmp_path):
+    drawn = ("--gap", "0.8:1.0", "--method", "tokens", "--temperature", 1, "--steps", 2)
+    folder = tmp_path / "models"
+    shutil.copytree(tiny, folder, ignore=shutil.ignore_patterns("spectrogram"))
+    made = {}
+    for name, model, number in (
+        ("ranked", tiny, 4), ("again", tiny, 4), ("likeliest", folder, 4), ("first", folder, 1),
+    ):  # fmt: skip
+        options = ("--model", model, "--candidates", number, "-o", f"{name}.wav")
+        done = call("infill", song, *drawn, *options)
+        assert done.status == 0, done.err
+        made[name] = soundfile.read(f"{name}.wav", dtype="int16")[0]
+    assert np.array_equal(made["ranked"], made["again"])
+    outside = np.ones(len(made["first"]), bool)
+    outside[round(0.78 * RATE) : round(1.02 * RATE)] = False
+    before = soundfile.read(song, dtype="int16")[0]
+    for audio in made.values():
+        assert np.array_equal(audio[outside], before[outside])

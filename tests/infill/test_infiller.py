@@ -12,6 +12,7 @@ from torch import Tensor
 
 from audiomask.audio.source import MemorySource
 from audiomask.errors import AudiomaskError, UsageError
+from audiomask.infill import gap_tokens
 from audiomask.infill import infiller as module
 from audiomask.infill.choice import AR_SECONDS
 from audiomask.infill.gaps import Gap, merge_gaps
@@ -157,13 +158,13 @@ def test_the_candidates_go_through_the_model_together(
     vqvae: AnyVQVAE, mlm: MaskedLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    real = module.iterative_decode
+    real = gap_tokens.iterative_decode
 
     def counted(model: MaskedLM, ids: Tensor, *rest: object) -> Decoded:
         sizes.append(len(ids))
         return real(model, ids, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "iterative_decode", counted)
+    monkeypatch.setattr(gap_tokens, "iterative_decode", counted)
     maker = infiller(vqvae, mlm, method=InfillMethod.tokens, temperature=1.0, candidates=3)
     fill(maker, 0.1 * noise(2, 120_000), [Gap(10_000, 16_000), Gap(40_000, 46_000)])
     assert sizes == [6, 6]

@@ -41,6 +41,28 @@ def test_partials_go_on_in_phase() -> None:
     assert decibels(true) - decibels(made.samples - true) > 15
 
 
+def test_the_frames_that_gaps_touch_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    filler, seen = tiny_filler(), []
+    real = filler.model.fill
+
+    def keep(features: Tensor, hidden: Tensor) -> Tensor:
+        seen.append(hidden.clone())
+        return real(features, hidden)
+
+    monkeypatch.setattr(filler.model, "fill", keep)
+    # spectra of 4 frames' length reach a frame and a half beyond their own
+    gap, other = Gap(60 * 1024, 65 * 1024), Gap(75 * 1024, 75 * 1024 + 1)
+    source = MemorySource(0.1 * noise(2, 120 * 1024), RATE)
+    filler.fill(source, gap, [gap, other])
+    (hidden,) = seen
+    assert hidden.shape == (2, filler.config.window)
+    # the middle of the gap's frames 58 to 66 is that of the window
+    expected = torch.zeros(48, dtype=torch.bool)
+    expected[58 - 38 : 67 - 38] = True
+    expected[73 - 38 : 77 - 38] = True
+    assert torch.equal(hidden, expected.expand(2, -1))
+
+
 @pytest.mark.parametrize("change", [-9.0, 6.0])
 def test_bands_are_as_loud_as_predicted(change: float, monkeypatch: pytest.MonkeyPatch) -> None:
     audio, gap = 0.05 * noise(1, 4 * RATE), Gap(2 * RATE, 2 * RATE + RATE // 3)

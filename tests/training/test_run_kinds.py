@@ -1,18 +1,19 @@
 """Whole runs of every kind: from options to checkpoints that belong together and work."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from run_settings import MASKS, MLM, PAPER, VQVAE
+from run_settings import MASKS, MLM, PAPER, SPECTROGRAM, VQVAE
 from safetensors.torch import load_file
 
 from audiomask.audio.source import MemorySource
 from audiomask.checkpoint import load_checkpoint, load_weights, restore
 from audiomask.engine import Engine
-from audiomask.errors import ConfigError
+from audiomask.errors import CheckpointError, ConfigError
 from audiomask.infill.gaps import Gap
 from audiomask.infill.settings import InfillSettings
 from audiomask.networks.masks.config import MasksConfig
@@ -173,3 +174,56 @@ def test_masks_are_gone_on_from(options: Callable[..., TrainOptions]) -> None:
     assert found.config == expected.config
     for name in ("scores.weight", "down.0.0.norm.weight"):
         torch.testing.assert_close(found.tensors[name], expected.tensors[name], rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("preset", "tensors"), [("default", 24), ("mockingjay", 20), ("audio-albert", 20)]
+)
+def test_masks_start_from_layers_of_a_spectrogram_model(
+    options: Callable[..., TrainOptions],
+    capsys: pytest.CaptureFixture[str],
+    preset: str,
+    tensors: int,
+) -> None:
+    first = options("spectrogram", preset=preset, overrides=SPECTROGRAM, steps=1)
+    train_kind("spectrogram", first)
+    overrides = MASKS | {"learning_rate": "0", "layers": "3"}
+    second = replace(options("masks", init=first.out, overrides=overrides, steps=1), quiet=False)
+    assert train_kind("masks", second) == 1
+    lines = capsys.readouterr().err.splitlines()
+    told = [line for line in lines if "start the transformer" in line]
+    assert told == [
+        f"{first.out}: layers 1 to 2 of 2 start the transformer of the mask U-Net "
+        f"({tensors} of its 36 tensors); all else is random"
+    ]
+    before, found = load_checkpoint(first.out), load_checkpoint(second.out, "masks")
+    assert (found.preset, found.config["dim"], found.requires) == ("default", 8, {})
+    stored = 1 if before.config["share_layers"] else 2
+    for number in range(2):
+        for name in ("attention.qkv.weight", "expand.weight", "feed_norm.bias"):
+            value = before.tensors[f"transformer.layers.{number % stored}.{name}"]
+            now = found.tensors[f"transformer.layers.{number}.{name}"]
+            torch.testing.assert_close(now, value, rtol=0, atol=1e-3)
+    # the third layer, which the spectrogram model has not, is its own
+    third, second_layer = (
+        found.tensors[f"transformer.layers.{number}.expand.weight"] for number in (2, 1)
+    )
+    assert not torch.allclose(third, second_layer, atol=1e-2)
+
+
+def test_a_spectrogram_model_of_another_size_is_refused(
+    options: Callable[..., TrainOptions],
+) -> None:
+    first = options("spectrogram", overrides=SPECTROGRAM, steps=1)
+    train_kind("spectrogram", first)
+    for name, change in (("dim", "16"), ("heads", "4")):
+        second = options(name, init=first.out, overrides=MASKS | {name: change})
+        with pytest.raises(CheckpointError, match=r"nothing of this spectrogram model fits: its l"):
+            train_kind("masks", second)
+        assert not (second.out / "config.json").exists()
+    second = options("none", init=first.out, overrides=MASKS | {"layers": "0"})
+    with pytest.raises(CheckpointError, match="has no layers to start from it"):
+        train_kind("masks", second)
+    # and no other kind takes from it
+    with pytest.raises(CheckpointError, match="is a checkpoint of kind spectrogram, not vqvae"):
+        train_kind("vqvae", options("vqvae", init=first.out, overrides=VQVAE))

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from audiomask.networks.spectrogram.config import SpectrogramConfig
+from audiomask.networks.spectrogram.features import compress, reference
 from audiomask.networks.spectrogram.masking import mask_value
 
 #: bands over which the tone is averaged, as a share of all; largest change of it, in dB
@@ -76,3 +77,21 @@ def join(first: Tensor, second: Tensor) -> Tensor:
         power [window, bands].
     """
     return torch.cat([first, match(second, first)])
+
+
+def pair_inputs(power: Tensor, config: SpectrogramConfig) -> Tensor:
+    """What the model gets of joined halves: magnitudes, with separator and blanks in the middle.
+
+    Args:
+        power: of ``join``, [B, window, bands].
+        config: of the model.
+
+    Returns:
+        [B, window, bands].
+    """
+    span = middle(config)
+    known = torch.ones(power.shape[:2], dtype=torch.bool, device=power.device)
+    known[:, span] = False
+    features = compress(power, reference(power, known), config.exponent)
+    features[:, span] = separator(config).to(features.device)
+    return features

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -11,11 +11,15 @@ from torch import Tensor, nn
 
 from audiomask.audio.bands import Bands, as_parts
 from audiomask.audio.spectra import band_weights, centered, frame_spectra
+from audiomask.checkpoint import Checkpoint, load_weights, restore
 from audiomask.data.augmentation import Augmentation
 from audiomask.data.excerpt import Excerpt, generator
+from audiomask.errors import CheckpointError
 from audiomask.networks.layers.transformer import TransformerLayer
 from audiomask.networks.masks.config import MasksConfig
 from audiomask.networks.masks.losses import active, mask_loss
+from audiomask.networks.masks.unet import MaskUNet
+from audiomask.networks.spectrogram.model import SpectrogramModel
 from audiomask.training.config import TrainConfig
 from audiomask.training.task import Task
 
@@ -113,6 +117,7 @@ class MasksTask(Task):
     """Training of the mask U-Net."""
 
     kind = "masks"
+    starts_from = ("spectrogram",)
     train_config = TrainConfig(steps=20_000, batch_size=8, optimizer="muon", learning_rate=3e-3)
     augmentation = Augmentation(random_mixing=0.8, stem_dropout=0.3, mashup=0.4, incoherent=0.4)
 
@@ -127,6 +132,21 @@ class MasksTask(Task):
         """The channels of the model's masks."""
         number: int = config.audio_channels
         return number
+
+    @classmethod
+    def load_init(cls, model: Any, init: Checkpoint) -> str | None:
+        """Load a checkpoint's weights; of a spectrogram model, those of the transformer's layers.
+
+        Returns:
+            Which layers were taken of a spectrogram model.
+
+        Raises:
+            CheckpointError: the weights do not fit; nothing of a spectrogram model does.
+        """
+        if init.kind == cls.kind:
+            load_weights(model, init)
+            return None
+        return _take_layers(model, init)
 
     def batches(self, seed: int) -> BandSums:
         """The batch builder."""
@@ -146,3 +166,40 @@ class MasksTask(Task):
             terms["activity"] = F.binary_cross_entropy_with_logits(activity.float(), plays.float())
         loss = torch.stack([WEIGHTS[name] * value for name, value in terms.items()]).sum()
         return loss, {name: value.detach() for name, value in terms.items()}
+
+
+def _take_layers(model: MaskUNet, init: Checkpoint) -> str:
+    """Start the transformer from a spectrogram model's first layers; returns what was taken.
+
+    Tensors that it lacks, such as convolutions of a preset without them, or that differ in size,
+    stay random.
+
+    Raises:
+        CheckpointError: it is malformed; its width or heads are others, so that nothing fits.
+    """
+    config, trained = model.config, cast(SpectrogramModel, restore(init))
+    dim, heads = trained.config.dim, trained.config.heads
+    # heads of another size have weights of the same shape that mean something else
+    if (dim, heads) != (config.dim, config.heads):
+        raise CheckpointError(
+            f"{init.folder}: nothing of this spectrogram model fits: its layers have a width of "
+            f"{dim} and {heads} heads, the mask U-Net's {config.dim} and {config.heads} "
+            f"(--set dim={dim} --set heads={heads})"
+        )
+    number = min(config.layers, trained.config.layers)
+    if not number:
+        raise CheckpointError(f"{init.folder}: this mask U-Net has no layers to start from it")
+    count = 0
+    for place in range(number):
+        # layers that share their weights are one
+        theirs = trained.transformer.layers[place % len(trained.transformer.layers)].state_dict()
+        layer = model.transformer.layers[place]
+        own = layer.state_dict()
+        fits = {n: v for n, v in theirs.items() if n in own and own[n].shape == v.shape}
+        layer.load_state_dict(own | fits)
+        count += len(fits)
+    total = len(model.transformer.state_dict())
+    return (
+        f"{init.folder}: layers 1 to {number} of {trained.config.layers} start the transformer of "
+        f"the mask U-Net ({count} of its {total} tensors); all else is random"
+    )
