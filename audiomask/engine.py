@@ -22,7 +22,8 @@ from audiomask.infill.extension import ExtendedSource, Extension
 from audiomask.infill.extension_plan import fill_extension
 from audiomask.infill.gaps import Gap
 from audiomask.infill.infiller import Filling, Infiller
-from audiomask.infill.ranking import ContinuationRanker
+from audiomask.infill.joins import JoinRanker
+from audiomask.infill.ranking import ContinuationRanker, Ranker, RankSum
 from audiomask.infill.settings import InfillSettings
 from audiomask.infill.spectrogram import SpectrogramFiller
 from audiomask.infill.wave import WaveFiller
@@ -329,7 +330,8 @@ class Engine:
     def open_infiller(self, settings: InfillSettings) -> Infiller:
         """What fills gaps as these settings say, its models loaded.
 
-        Where several fillings are drawn, a spectrogram model in the folder chooses among them.
+        Where several fillings are drawn, a spectrogram model and a raw-audio model in the folder
+        choose among them.
 
         Raises:
             CheckpointError: a model is missing, the spectrogram model predicts no magnitudes, or
@@ -359,12 +361,19 @@ class Engine:
                 settings.temperature,
                 settings.seed,
             )
-        ranks = mlm is not None and settings.draws_several and "spectrogram" in self.kinds
-        ranking = None
-        # some presets have no head that tells continuations
-        if ranks and self.spectrogram.continuation is not None:
-            ranking = ContinuationRanker(self.spectrogram, self.device)
+        draws = mlm is not None or drawn is not None
+        ranking = self._open_ranking() if draws and settings.draws_several else None
         return Infiller(vqvae, mlm, self.device, settings, self._batches, filler, ranking, drawn)
+
+    def _open_ranking(self) -> Ranker | None:
+        """What chooses among drawn fillings: each model in the folder that can tell."""
+        found: list[Ranker] = []
+        # some presets have no head that tells continuations
+        if "spectrogram" in self.kinds and self.spectrogram.continuation is not None:
+            found.append(ContinuationRanker(self.spectrogram, self.device))
+        if "wave" in self.kinds and isinstance(self.wave, WaveModel):
+            found.append(JoinRanker(self.wave, self.device))
+        return RankSum(found) if found else None
 
     def sample_model(self, purpose: str) -> WaveModel:
         """The raw-audio model, which has to predict every sample.

@@ -24,7 +24,7 @@ from audiomask.infill.gap_tokens import predict_gap_tokens
 from audiomask.infill.gaps import Gap
 from audiomask.infill.leveling import limit_peaks, match_level, peak_ceiling, relative_level
 from audiomask.infill.passages import Passage
-from audiomask.infill.ranking import ContinuationRanker
+from audiomask.infill.ranking import Ranker
 from audiomask.infill.settings import InfillMethod, InfillSettings
 from audiomask.infill.short_gaps import fill_short
 from audiomask.infill.spectrogram import SpectrogramFiller
@@ -104,7 +104,7 @@ class Infiller:
         settings: InfillSettings,
         batches: AdaptiveBatches | None = None,
         spectrogram: SpectrogramFiller | None = None,
-        ranking: ContinuationRanker | None = None,
+        ranking: Ranker | None = None,
         wave: WaveFiller | None = None,
     ) -> None:
         self.vqvae, self.mlm, self.device = vqvae, mlm, device
@@ -194,11 +194,7 @@ class Infiller:
         if choice.method == InfillMethod.spectrogram:
             return self._fill_with_spectrogram(source, gap, gaps)
         if choice.method == InfillMethod.wave:
-            assert self.wave is not None
-            samples = self.wave.fill(source, gap, gaps)
-            # what is drawn may die away
-            samples = match_level(samples, gap, source, gap, gaps, faded=True)
-            return Filling(gap.start, samples, gap, InfillMethod.wave, channels=gap.channels)
+            return self._fill_with_samples(source, gap, gaps)
         if choice.passage is None:
             return self._fill_with_tokens(source, gap, gaps, fades)
         foreign = choice.passage.foreign
@@ -222,6 +218,40 @@ class Infiller:
         samples = match_level(samples, gap, source, gap, gaps, faded=not passes)
         method = InfillMethod.spectrogram if passes else InfillMethod.ar
         return Filling(gap.start, samples, gap, method, max(passes, 1), channels=gap.channels)
+
+    def _fill_with_samples(self, source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> Filling:
+        """The filling of a gap by drawn samples, the best of several if they are asked for."""
+        assert self.wave is not None
+        ranking = self._ranking(source, gap, gaps)
+        fillings = []
+        for number in range(1 if ranking is None else self.settings.candidates):
+            samples = self.wave.fill(source, gap, gaps, number)
+            # what is drawn may die away
+            samples = match_level(samples, gap, source, gap, gaps, faded=True)
+            fillings.append(
+                Filling(gap.start, samples, gap, InfillMethod.wave, channels=gap.channels)
+            )
+        return self._best(ranking, source, gap, gaps, fillings)
+
+    def _ranking(self, source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> Ranker | None:
+        """What chooses among several fillings of a gap; None where nothing can, or there is one."""
+        if not self.settings.draws_several or self.ranking is None:
+            return None
+        return self.ranking if self.ranking.fits(source, gap, gaps) else None
+
+    def _best(
+        self,
+        ranking: Ranker | None,
+        source: AudioSource,
+        gap: Gap,
+        gaps: Sequence[Gap],
+        fillings: Sequence[Filling],
+    ) -> Filling:
+        """The filling that a ranking finds best; the only one without a ranking."""
+        if ranking is None:
+            return fillings[0]
+        scores = ranking.scores(source, gap, gaps, fillings)
+        return fillings[scores.index(max(scores))]
 
     def _fill_with_tokens(
         self, source: AudioSource, gap: Gap, gaps: Sequence[Gap], fades: tuple[int, int]
@@ -251,9 +281,7 @@ class Infiller:
         with torch.inference_mode():
             codes = torch.cat(self.batches.map("channels", 0, len(samples), compute))
             vectors = vqvae.vectors(codes)
-        ranking = self.ranking if self.settings.draws_several else None
-        if ranking is not None and not ranking.fits(source, gap, others):
-            ranking = None
+        ranking = self._ranking(source, gap, others)
         number = 1 if ranking is None else self.settings.candidates
         # copies: inference tensors cannot be changed outside inference mode
         codes = codes[:, : self.mlm.config.levels].repeat(number, 1, 1)
@@ -283,7 +311,4 @@ class Infiller:
             # equal-power crossfade: the noise of both sides is uncorrelated
             mixed = share * there + (1 - share.square()).sqrt() * filled
             fillings.append(Filling(start, mixed, gap, method, passes, channels=gap.channels))
-        if ranking is None:
-            return fillings[0]
-        scores = ranking.scores(source, gap, others, fillings)
-        return fillings[scores.index(max(scores))]
+        return self._best(ranking, source, gap, others, fillings)

@@ -1,5 +1,7 @@
 """Ranking of drawn fillings: which goes on from what was before, and leads to what follows?
 
+Several models may tell; their orders are added up.
+
 The spectrogram model was trained to tell whether the second half of a window is the continuation of
 its first, from which it is divided by a separator and hidden frames. Its windows are laid so that
 the hidden frames are known ones just beside the gap, and the filling is heard whole.
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -21,6 +24,50 @@ from audiomask.infill.views import BridgedSource
 from audiomask.networks.spectrogram.continuation import join, pair_inputs
 from audiomask.networks.spectrogram.features import BandSpectrum
 from audiomask.networks.spectrogram.model import SpectrogramModel
+
+
+class Ranker(Protocol):
+    """Scores fillings of a gap."""
+
+    def fits(self, source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> bool:
+        """Whether it can tell fillings of a gap apart."""
+
+    def scores(
+        self, source: AudioSource, gap: Gap, gaps: Sequence[Gap], fillings: Sequence[Patch]
+    ) -> list[float]:
+        """Of each filling, the greater the better; see ``ContinuationRanker.scores``."""
+
+
+class RankSum:
+    """Scores fillings by the sum of their places in the orders of several rankers.
+
+    Args:
+        rankers: one at least.
+    """
+
+    def __init__(self, rankers: Sequence[Ranker]) -> None:
+        self.rankers = list(rankers)
+
+    def fits(self, source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> bool:
+        """Whether any ranker can tell."""
+        return any(ranker.fits(source, gap, gaps) for ranker in self.rankers)
+
+    def scores(
+        self, source: AudioSource, gap: Gap, gaps: Sequence[Gap], fillings: Sequence[Patch]
+    ) -> list[float]:
+        """How many fillings each is better than, in all rankers that can tell together.
+
+        Of fillings that would be equal, the first ranker's better one has a little more.
+        """
+        total = [0.0] * len(fillings)
+        weight = 1.0 + 1.0 / (len(self.rankers) * len(fillings) + 1)
+        for ranker in self.rankers:
+            if ranker.fits(source, gap, gaps):
+                scores = ranker.scores(source, gap, gaps, fillings)
+                for number, score in enumerate(scores):
+                    total[number] += weight * sum(other < score for other in scores)
+                weight = 1.0
+        return total
 
 
 class ContinuationRanker:

@@ -49,15 +49,18 @@ class WaveFiller:
         self.temperature, self.seed = temperature, seed
         self.rate = model.config.sample_rate
 
-    def fill(self, source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> Tensor:
+    def fill(
+        self, source: AudioSource, gap: Gap, gaps: Sequence[Gap], candidate: int = 0
+    ) -> Tensor:
         """Samples [C, gap.length] for a gap, zeros where there is no sound on either side.
 
         Args:
             source: the recording; the gap's samples are ignored.
             gap: the gap.
             gaps: all gaps of the recording, none of which is read as sound.
+            candidate: number of the filling, of several with the same seed.
         """
-        draw = torch.Generator().manual_seed((self.seed << 20) ^ gap.start)
+        draw = torch.Generator().manual_seed((1009 * self.seed + candidate << 20) ^ gap.start)
         edged = EdgeExtendedSource(source, gap, gaps)
         known = _Known(edged, [other for other in gaps if other != gap])
         low, high = neighbours(gap, gaps, source.frames)

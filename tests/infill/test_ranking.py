@@ -187,7 +187,10 @@ def test_the_engine_ranks_where_its_folder_has_the_model(tiny: Path, tmp_path: P
         InfillSettings(method="spectrogram", temperature=1.0, candidates=2),
     ):
         assert Engine(tiny, "cpu").open_infiller(other).ranking is None
-    shutil.copytree(tiny, tmp_path / "models")
+    # a raw-audio model ranks as well, alone or beside it
+    drawn_samples = InfillSettings("wave", temperature=1.0, candidates=2)
+    assert Engine(tiny, "cpu").open_infiller(drawn_samples).ranking is not None
+    shutil.copytree(tiny, tmp_path / "models", ignore=shutil.ignore_patterns("wave"))
     other_head = build_spectrogram("mockingjay", SMALL | GRID)
     folder = tmp_path / "models" / "spectrogram"
     save_checkpoint(
