@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from audiomask.checkpoint import (
+    CONFIG_FILE,
     Checkpoint,
     bundled_folder,
     load_checkpoint,
     restore,
 )
 from audiomask.data.places import name_of
-from audiomask.errors import CheckpointError
+from audiomask.errors import CheckpointError, UsageError
 from audiomask.kinds import KINDS, kind_of
 from audiomask.kinds import resolve as resolve_path
 from audiomask.runtime import distributed
@@ -45,7 +47,8 @@ def train_kind(name: str, options: TrainOptions) -> int:
     task_class: type[Task] = resolve_path(kind.task)
     with processes(options.device) as device:
         prepare(options)
-        required = {other: _open_required(options, other, device) for other in kind.requires}
+        names = kind.required_by(options.stage)
+        required = {other: _open_required(options, other, device) for other in names}
         init = _starting_point(options, name)
         for other, found in required.items():
             if init is not None and init.requires.get(other) != found.fingerprint:
@@ -56,6 +59,8 @@ def train_kind(name: str, options: TrainOptions) -> int:
         preset, base = (options.preset, {}) if init is None else (init.preset, init.config)
         fixed = task_class.fixed(required)
         settings = task_class.defaults(required) | base | fixed
+        if kind.stages:
+            settings["stage"] = options.stage
         config, train_config, augmentation = resolve(
             options,
             kind.network(preset, settings).config,
@@ -102,10 +107,13 @@ def _open_required(options: TrainOptions, kind: str, device: torch.device) -> Re
     """The checkpoint of a kind that the run's model is trained with: the one named, or bundled.
 
     Raises:
+        UsageError: none is named, and none is bundled.
         CheckpointError: there is none, or it is broken.
     """
-    named = getattr(options, kind)
-    found = load_checkpoint(named or bundled_folder() / kind, kind)
+    named: Path = getattr(options, kind) or bundled_folder() / kind
+    if getattr(options, kind) is None and not (named / CONFIG_FILE).is_file():
+        raise UsageError(f"no {KINDS[kind].title} comes with audiomask: name one with --{kind}")
+    found = load_checkpoint(named, kind)
     return Required(found.fingerprint, restore(found).to(device).eval())
 
 
@@ -119,8 +127,12 @@ def _starting_point(options: TrainOptions, kind: str) -> Checkpoint | None:
         return None
     named = options.init
     if named == BUNDLED and not named.is_dir():
-        named = bundled_folder() / kind
-    return load_checkpoint(named, kind)
+        named = bundled_folder() / (kind if options.stage is None else f"{kind}-{options.stage}")
+    found = load_checkpoint(named, kind)
+    if options.stage is not None and found.config.get("stage") != options.stage:
+        stage = found.config.get("stage")
+        raise CheckpointError(f"{named}: is the stage {stage}; the run is of {options.stage}")
+    return found
 
 
 def _carry_out(
