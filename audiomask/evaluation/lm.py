@@ -6,6 +6,9 @@ of the sound, so bits of semantic tokens plus bits of acoustic ones given these 
 of the acoustic tokens, if not their shortest one: where the sum is less than what the stage
 acoustic takes for the same levels, the plan has paid for itself. Beside them stand unigram and
 bigram, counted on other songs.
+
+Where the data has single notes, bands are rendered of them as they are written and with something
+wrong (see ``minimal_pairs``), and the share is told in which a system finds the true one likelier.
 """
 
 from __future__ import annotations
@@ -19,13 +22,20 @@ import torch
 from torch import Tensor
 
 from audiomask.audio.source import MemorySource
+from audiomask.data import DEFAULT_SAMPLE_RATE
+from audiomask.data.interleave import InterleavedDataset
+from audiomask.data.layouts import recognize
+from audiomask.data.open import open_data
+from audiomask.data.tracks import TEST
 from audiomask.engine import Engine
-from audiomask.errors import AudiomaskError, CheckpointError
+from audiomask.errors import AudiomaskError, CheckpointError, UsageError
 from audiomask.evaluation.bigram import Bigram, fit
 from audiomask.evaluation.bootstrap import interval
 from audiomask.evaluation.evaluator import SILENT, Evaluator
 from audiomask.evaluation.metrics import SILENCE, level
-from audiomask.evaluation.options import EvaluateOptions
+from audiomask.evaluation.minimal_pairs import DRUMS, LONGEST, minimal_pairs
+from audiomask.evaluation.minimal_pairs import KINDS as KINDS_OF_PAIRS
+from audiomask.evaluation.options import EvaluateOptions, Split
 from audiomask.evaluation.report import Report, Table, summarize
 from audiomask.evaluation.songs import Song, SongRef
 from audiomask.kinds import KINDS
@@ -35,6 +45,10 @@ from audiomask.runtime.console import track
 
 #: most spans of a song
 _SPANS = 8
+#: pairs of each kind
+_PAIRS = 20
+#: seconds of a pair after what is coded: a beat that is missing, and what tokens look ahead
+_AFTER = LONGEST + 0.5
 _STAGES = tuple(KINDS["lm"].stages)
 _SEMANTIC, _COARSE, _FINE, _ACOUSTIC = _STAGES
 #: coarse levels by way of semantic tokens, whose bits are counted
@@ -75,11 +89,13 @@ class LMEvaluator(Evaluator):
         CheckpointError: there is no stage.
     """
 
-    options = ("fit",)
+    options = ("fit", "pairs")
     fits = True
 
     def __init__(self, engine: Engine, shown: bool = True) -> None:
         self.engine, self.shown = engine, shown
+        self.bands: InterleavedDataset | None = None
+        self.pairs, self.seed = 0, 0
         names = [stage for stage in _STAGES if f"lm-{stage}" in engine.kinds]
         if not names:
             raise CheckpointError(
@@ -95,7 +111,20 @@ class LMEvaluator(Evaluator):
     @classmethod
     def open(cls, engine: Engine, options: EvaluateOptions) -> Self:
         """The evaluator that the options ask for."""
-        return cls(engine, not options.quiet)
+        made = cls(engine, not options.quiet)
+        made.pairs = _PAIRS if options.pairs is None else options.pairs
+        made.seed = options.seed
+        split = None if options.split == Split.all else options.split.value
+        sources = [recognize(folder).as_test(split) for folder in options.data]
+        bands = [source for source in sources if any(source.band(TEST))]
+        if any(source.has_instruments for source in bands):
+            samples = round((2 * made.span + _AFTER) * DEFAULT_SAMPLE_RATE)
+            made.bands = open_data(
+                bands, (DRUMS,), samples, options.seed, split=TEST, cache=options.cache
+            )
+        elif options.pairs is not None:
+            raise UsageError("--pairs are rendered from single notes: add --data NOTES")
+        return made
 
     def fit(self, refs: Sequence[SongRef], origin: str) -> None:
         """Count unigram and bigram on songs; those that cannot be read are left out with a warning.
@@ -135,13 +164,17 @@ class LMEvaluator(Evaluator):
         number = min(int(length / half) - 1, _SPANS)
         room = length - 2 * half
         starts = [half + room * n / max(number - 1, 1) for n in range(number)]
-        row: dict[str, Any] = {"song": song.name, "spans": number}
-        for stage, model in self.stages.items():
-            row |= self._code(stage, model.config, tokens, starts)
-        if _SEMANTIC in row and _COARSE in row:
-            row[_WITH_PLAN] = row[_SEMANTIC] + row[_COARSE]
-        self.rows.append(row)
+        self.rows.append({"song": song.name, "spans": number} | self._code_all(tokens, starts))
         return None
+
+    def _code_all(self, tokens: _SongTokens, starts: Sequence[float]) -> dict[str, float]:
+        """Bits a second of spans that begin at ``starts``, in seconds, by every system."""
+        found: dict[str, float] = {}
+        for stage, model in self.stages.items():
+            found |= self._code(stage, model.config, tokens, starts)
+        if _SEMANTIC in found and _COARSE in found:
+            found[_WITH_PLAN] = found[_SEMANTIC] + found[_COARSE]
+        return found
 
     @property
     def span(self) -> float:
@@ -223,7 +256,39 @@ class LMEvaluator(Evaluator):
         notes = [f"spans of {self.span:.1f} s after as much sound or more"]
         if self.counted:
             notes.append(f"unigram and bigram: counted on {self.origin}")
-        return Report(data, [table], notes)
+        tables = [table]
+        if self.bands is not None and self.pairs:
+            data["pairs"] = self.by_pair(self.bands)
+            tables.append(_pair_table(data["pairs"]))
+        return Report(data, tables, notes)
+
+    def by_pair(self, bands: InterleavedDataset) -> dict[str, dict[str, Any]]:
+        """In how many pairs of each kind each system finds the true one likelier."""
+        found: dict[str, dict[str, Any]] = {}
+        span = self.span
+        for kind in KINDS_OF_PAIRS:
+            # the change is in the first half of what is coded
+            made = minimal_pairs(bands, kind, self.pairs, span, 1.5 * span, self.seed)
+            hits: dict[str, list[float]] = {}
+            for pair in track(made, f"pairs: {kind}", self.shown):
+                true, false = (self._code_sound(audio, bands.sample_rate) for audio in pair)
+                for name in (_ACOUSTIC, _WITH_PLAN, _SEMANTIC):
+                    if name in true:
+                        better = true[name] < false[name]
+                        tie = true[name] == false[name]
+                        hits.setdefault(name, []).append(0.5 if tie else float(better))
+            systems = {
+                name: {"share": sum(row) / len(row), "interval": interval(row)}
+                for name, row in hits.items()
+            }
+            number = len(next(iter(hits.values()), []))
+            found[kind] = {"pairs": number, "systems": systems}
+        return found
+
+    def _code_sound(self, audio: Tensor, rate: int) -> dict[str, float]:
+        """Bits a second of the span of audio [T] after as much sound, by every system."""
+        song = Song("pair", audio[None], {}, rate)
+        return self._code_all(_SongTokens(self.engine, song, self.configs), [self.span])
 
     def by_system(self) -> dict[str, dict[str, Any]]:
         """Bits a second of every system, and how they differ from the stage acoustic's."""
@@ -242,3 +307,21 @@ class LMEvaluator(Evaluator):
                 "interval": interval(change) if change else None,
             }
         return found
+
+
+def _pair_table(found: dict[str, dict[str, Any]]) -> Table:
+    """The shares of pairs, a row a system."""
+    names = dict.fromkeys(name for entry in found.values() for name in entry["systems"])
+    lines = []
+    for name in names:
+        cells = []
+        for entry in found.values():
+            system = entry["systems"].get(name)
+            if system is None:
+                cells.append("")
+                continue
+            lower, upper = system["interval"]
+            cells.append(f"{system['share']:.0%} ({lower:.0%} … {upper:.0%})")
+        lines.append([name, *cells])
+    headings = ["system", *(f"{kind}, {entry['pairs']} pairs" for kind, entry in found.items())]
+    return Table("The true one of a pair is likelier (95 %)", headings, lines)

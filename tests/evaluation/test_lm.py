@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from audiomask.engine import Engine
-from audiomask.errors import CheckpointError
+from audiomask.errors import CheckpointError, UsageError
 from audiomask.evaluation.lm import LMEvaluator
 from audiomask.evaluation.options import EvaluateOptions, Split
 from audiomask.evaluation.report import as_json
@@ -81,6 +81,53 @@ def test_baselines_are_counted_on_other_songs(
         for name in ("unigram", "bigram"):
             assert report.data["systems"][f"{stage} {name}"]["bits"].mean > 0
     assert "unigram and bigram: counted on 2 songs" in " ".join(report.notes)
+
+
+def test_pairs_are_of_the_bands_among_the_data(
+    engine: Engine, bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LMEvaluator, "span", 2.0)
+    options = EvaluateOptions("lm", (bank,), Split.all, pairs=3, quiet=True)
+    evaluator = LMEvaluator.open(engine, options)
+    told: list[float] = []
+
+    def code(tokens: object, starts: list[float]) -> dict[str, float]:
+        # the true one comes first, and costs less in the last pair of each kind alone
+        told.append(starts[0])
+        cost = len(told) % 2 + (3 if len(told) % 6 == 0 else 0)
+        return {"acoustic": float(cost), "semantic": 1.0}
+
+    monkeypatch.setattr(evaluator, "_code_all", code)
+    assert evaluator.bands is not None
+    found = evaluator.by_pair(evaluator.bands)
+    assert set(told) == {evaluator.span}
+    for kind in ("note", "chord", "beat"):
+        assert found[kind]["pairs"] == 3
+        systems = found[kind]["systems"]
+        assert systems["acoustic"]["share"] == pytest.approx(1 / 3)
+        assert systems["semantic"]["share"] == 0.5
+
+
+def test_a_whole_evaluation_of_a_note_bank(engine: Engine, bank: Path) -> None:
+    options = EvaluateOptions("lm", (bank,), Split.all, 2, seconds=1.0, pairs=1, quiet=True)
+    evaluation = Evaluation(options, engine)
+    for ref in evaluation.refs:
+        evaluation.measure(ref)
+    report = evaluation.report()
+    assert list(report.data["pairs"]) == ["note", "chord", "beat"]
+    assert report.tables[1].headings[1] == "note, 1 pairs"
+    assert [row[0] for row in report.tables[1].rows] == [
+        *("acoustic", "semantic + coarse", "semantic"),
+    ]
+
+
+def test_pairs_take_single_notes(
+    engine: Engine, tmp_path: Path, sound: Callable[..., Path]
+) -> None:
+    sound(tmp_path / "music/one.wav", 1.5, level=0.2)
+    options = EvaluateOptions("lm", (tmp_path / "music",), Split.all, pairs=3)
+    with pytest.raises(UsageError, match="--pairs are rendered from single notes"):
+        LMEvaluator.open(engine, options)
 
 
 def test_songs_that_are_too_short_or_silent_are_left_out(engine: Engine) -> None:
