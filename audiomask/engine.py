@@ -14,14 +14,16 @@ from audiomask.audio.source import AudioSource
 from audiomask.checkpoint import CheckpointLibrary, ModelLoader, bundled_folder, read_config
 from audiomask.codec.semantic import semantic_tokens
 from audiomask.codec.tokenizer import detokenize, tokenize
-from audiomask.errors import CheckpointError, TokensError, UsageError
+from audiomask.errors import CheckpointError, ConfigError, TokensError, UsageError
 from audiomask.infill.by_stem import StemInfiller
+from audiomask.infill.continuation import Continuer, Stages
 from audiomask.infill.detection.surprise import Surprise, WaveCosts, find_surprises
 from audiomask.infill.extension import ExtendedSource, Extension
 from audiomask.infill.extension_plan import fill_extension
 from audiomask.infill.gaps import Gap
 from audiomask.infill.infiller import Filling, Infiller
-from audiomask.infill.settings import InfillSettings
+from audiomask.infill.settings import InfillMethod, InfillSettings
+from audiomask.networks.lm.model import TokenLM
 from audiomask.networks.masks import MaskUNet
 from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.spectrogram.model import SpectrogramModel
@@ -364,8 +366,51 @@ class Engine:
 
         Raises:
             AudiomaskError: the recording is too short.
+            CheckpointError: the method is "lm", and a stage of the language model is missing.
+            UsageError: the method is "lm", and more than the end is to be extended.
         """
         chosen = InfillSettings() if settings is None else settings
-        infiller = Infiller(self.vqvae, self.mlm, self.device, chosen, self._batches)
+        if chosen.method == InfillMethod.lm:
+            if extension.before or extension.loop:
+                raise UsageError(
+                    "--method lm goes forwards alone: it takes neither --before nor --loop"
+                )
+            infiller: Infiller = self._open_continuer(chosen)
+        else:
+            infiller = Infiller(self.vqvae, self.mlm, self.device, chosen, self._batches)
         with device_errors(self.device):
             yield from fill_extension(infiller, ExtendedSource(source, extension), other)
+
+    def _open_continuer(self, settings: InfillSettings) -> Continuer:
+        """What continues recordings by the language model, with a plan where there is one.
+
+        Raises:
+            CheckpointError: a stage is missing, or the stages do not fit together.
+        """
+        kinds, folder = self.kinds, self.library.folder
+        planned = {"lm-semantic", "lm-coarse"} <= set(kinds)
+        if not planned and "lm-acoustic" not in kinds:
+            raise CheckpointError(
+                f"{folder}: has no lm-semantic and lm-coarse, which --method lm needs: train them "
+                "(audiomask train lm)"
+            )
+        if not {"lm-fine", "mlm"} & set(kinds):
+            raise CheckpointError(
+                f"{folder}: has neither lm-fine nor mlm, one of which --method lm needs for fine "
+                "levels"
+            )
+
+        def stage(name: str) -> TokenLM:
+            return cast(TokenLM, self.load(f"lm-{name}"))
+
+        try:
+            stages = Stages(
+                stage("coarse" if planned else "acoustic"),
+                stage("semantic") if planned else None,
+                self.spectrogram if planned else None,
+                stage("fine") if "lm-fine" in kinds else None,
+            )
+        except ConfigError as error:
+            raise CheckpointError(f"{folder}: {error}") from error
+        mlm = None if stages.fine is not None else self.mlm
+        return Continuer(stages, self.vqvae, mlm, self.device, settings, self._batches)

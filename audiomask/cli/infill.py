@@ -23,7 +23,7 @@ from audiomask.cli.sample_format import (
 )
 from audiomask.errors import UsageError
 from audiomask.infill.gaps import MAX_GAP, MIN_GAP
-from audiomask.infill.settings import InfillMethod, InfillSettings
+from audiomask.infill.settings import LM_TEMPERATURE, InfillMethod, InfillSettings
 
 if TYPE_CHECKING:
     pass
@@ -129,21 +129,32 @@ def infill(
         InfillMethod,
         typer.Option(
             "--method",
-            help="Tokens, autoregression, a passage of the recording, or what suits the gap.",
+            help="Tokens, autoregression, a passage of the recording, or what suits the gap; with "
+            "--after: lm, a language model.",
         ),
     ] = InfillMethod.auto,
     steps: Annotated[
         int, typer.Option("--steps", metavar="N", min=1, help="Rounds in which tokens are drawn.")
     ] = _USUAL.steps,
     temperature: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--temperature",
             metavar="T",
             min=0.0,
-            help="Of drawing tokens; 0 draws none: what is to be expected, nearest to the truth.",
+            help="Of drawing tokens; 0 draws none: what is to be expected, nearest to the truth "
+            "(default: 0; with --method lm 1).",
         ),
-    ] = _USUAL.temperature,
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            "--top-p",
+            metavar="P",
+            help="With --method lm: draw from the likeliest tokens of this probability together "
+            f"(default: {_USUAL.top_p:g}).",
+        ),
+    ] = None,
     candidates: Annotated[
         int,
         typer.Option(
@@ -211,13 +222,29 @@ def infill(
             "--page": common.page,
         }
         extend.check(name for name, value in named.items() if value)
+    if method == InfillMethod.lm:
+        extend.check_continued(candidates)
     check_page(common.page, output)
     if common.page and dry_run:
         raise UsageError("--page plays what was filled: remove --dry-run")
     options = GapOptions(
         gap or (), gaps, middle, detect, detect_kind or (), min_gap, max_gap, channel or ()
     )
-    settings = InfillSettings(method.value, steps, temperature, candidates, choice, seed, by_stem)
+    continues = method == InfillMethod.lm
+    if top_p is not None and not continues:
+        raise UsageError("--top-p is about --method lm: add it")
+    if temperature is None:
+        temperature = LM_TEMPERATURE if continues else _USUAL.temperature
+    settings = InfillSettings(
+        method.value,
+        steps,
+        temperature,
+        candidates,
+        choice,
+        seed,
+        by_stem,
+        _USUAL.top_p if top_p is None else top_p,
+    )
     found = collect_inputs(inputs, _is_unfilled, output_folder(output))
     plan = FillPlan(options, settings, other, wave)
     plan.check(found.items)

@@ -20,7 +20,7 @@ class Choice:
     """How a gap is to be filled.
 
     Attributes:
-        method: "ar", "passage" or "tokens".
+        method: "ar", "passage", "tokens" or "lm".
         passages: the best passages found, the best first; none where they were not looked for.
         passage: the one to take, if the method is "passage".
         origin: the recording that it is in, with the gap's channels alone.
@@ -64,7 +64,7 @@ class MethodChooser:
     def choose(self, gap: Gap) -> Choice:
         """How to fill one of the gaps."""
         method = InfillMethod(self.settings.method)
-        if method in (InfillMethod.ar, InfillMethod.tokens):
+        if method in (InfillMethod.ar, InfillMethod.tokens, InfillMethod.lm):
             return Choice(method)
         automatic = method == InfillMethod.auto
         if automatic and gap.length <= AR_SECONDS * self.source.sample_rate:

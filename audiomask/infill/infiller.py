@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from audiomask.audio.source import AudioSource, ResampledSource
-from audiomask.errors import AudiomaskError
+from audiomask.errors import AudiomaskError, UsageError
 from audiomask.infill.choice import AR_SECONDS, Choice, MethodChooser
 from audiomask.infill.context import GapContext, OffsetSource, envelope
 from audiomask.infill.edges import EdgeExtendedSource
@@ -61,7 +61,7 @@ class Filling(Patch):
 
     Attributes:
         gap: the gap.
-        method: "ar", "passage", "tokens", "ar+tokens" or "stems".
+        method: "ar", "passage", "tokens", "ar+tokens", "lm" or "stems".
         passes: windows of the model that were needed: several for a gap longer than half a window.
         passage: what the gap was filled with, if with a passage.
         passages: the best passages found, the best first, as many as the settings ask for.
@@ -82,7 +82,7 @@ class Infiller:
     """Fills gaps of recordings.
 
     Args:
-        vqvae, mlm: models in evaluation mode, on ``device``.
+        vqvae, mlm: models in evaluation mode, on ``device``. Without an MLM there are no tokens.
         device: where they are.
         settings: how gaps are filled.
         batches: batch sizes that the device is known to hold, if any.
@@ -91,13 +91,16 @@ class Infiller:
     def __init__(
         self,
         vqvae: AnyVQVAE,
-        mlm: MaskedLM,
+        mlm: MaskedLM | None,
         device: torch.device,
         settings: InfillSettings,
         batches: AdaptiveBatches | None = None,
     ) -> None:
         self.vqvae, self.mlm, self.device = vqvae, mlm, device
         self.settings = settings
+        config = vqvae.config if mlm is None else mlm.config
+        #: of tokens that are predicted, and frames beside a gap that are read for it
+        self.levels, self.reach = config.levels, 0 if mlm is None else mlm.config.window // 2
         self.batches = batches or AdaptiveBatches(device)
         self.rate, self.hop = vqvae.config.sample_rate, vqvae.config.hop_length
 
@@ -116,7 +119,10 @@ class Infiller:
 
         Raises:
             AudiomaskError: the gaps leave nothing of a channel.
+            UsageError: the method is "lm", which fills no gaps.
         """
+        if self.settings.method == InfillMethod.lm:
+            raise UsageError("--method lm continues recordings, and fills no gaps: add --after")
         channels = source.channels
         for channel in range(channels):
             holes = [gap.length for gap in gaps if channel in gap.channel_numbers(channels)]
@@ -212,9 +218,7 @@ class Infiller:
             uncertain, inner, method = source.uncertain_span, source.inner, AR_AND_TOKENS
             fades = (inner.start - gap.start or fades[0], gap.stop - inner.stop or fades[1])
         gaps = [uncertain if other == gap else other for other in gaps]
-        context = GapContext.around(
-            source, uncertain, gaps, self.vqvae.config, self.mlm.config.window
-        )
+        context = GapContext.around(source, uncertain, gaps, self.vqvae.config, 2 * self.reach)
         samples = context.samples.to(self.device)
 
         def compute(start: int, stop: int) -> Tensor:
@@ -224,7 +228,7 @@ class Infiller:
             codes = torch.cat(self.batches.map("channels", 0, len(samples), compute))
             vectors = self.vqvae.vectors(codes)
         # copies: inference tensors cannot be changed outside inference mode
-        codes, vectors = codes[:, : self.mlm.config.levels].clone(), vectors.clone()
+        codes, vectors = codes[:, : self.levels].clone(), vectors.clone()
         passes = self._predict_gap_tokens(codes, vectors, context, gap)
         weight = context.weight(inner, fades).to(self.device)
         near = context.near(self.vqvae.config.reach + _CONTEXT_FRAMES)
@@ -240,7 +244,7 @@ class Infiller:
         placed = OffsetSource(made, self.rate, context.offset + span.start)
         start, stop = inner.start - fades[0], inner.stop + fades[1]
         filled = ResampledSource(placed, source.sample_rate).read(start, stop)
-        filled = match_level(filled, Gap(start, stop), source, gap, others)
+        filled = self._match_level(filled, Gap(start, stop), source, gap, others)
         there = source.read(start, stop).clone()
         # 0 * NaN would be NaN
         there[:, fades[0] : fades[0] + inner.length] = 0
@@ -248,6 +252,12 @@ class Infiller:
         # equal-power crossfade: the noise of both sides is uncorrelated
         samples = share * there + (1 - share.square()).sqrt() * filled
         return Filling(start, samples, gap, method, passes, channels=gap.channels)
+
+    def _match_level(
+        self, made: Tensor, span: Gap, source: AudioSource, gap: Gap, gaps: Sequence[Gap]
+    ) -> Tensor:
+        """What was decoded, at the level of its surroundings: see ``leveling.match_level``."""
+        return match_level(made, span, source, gap, gaps)
 
     def _predict_gap_tokens(
         self, codes: Tensor, vectors: Tensor, context: GapContext, gap: Gap
@@ -263,6 +273,7 @@ class Infiller:
             context: the frames' context.
             gap: the gap; its start and the seed decide the random numbers.
         """
+        assert self.mlm is not None
         window, channels = self.mlm.config.window, codes.shape[0]
         candidates = self.settings.candidates
         # at temperature 0 no level is sampled: all get expected vectors

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from audiomask.errors import UsageError
 
+#: the temperature of the language model where none is asked for: a continuation is drawn
+LM_TEMPERATURE = 1.0
 #: the method of a filling that was made stem by stem
 BY_STEM = "stems"
 
@@ -19,6 +21,7 @@ class InfillMethod(StrEnum):
     tokens = "tokens"
     ar = "ar"
     passage = "passage"
+    lm = "lm"
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class InfillSettings:
         method: "ar" for autoregressive interpolation; "passage" for the passage of the recording
             whose surroundings match best; "tokens" for tokens of the masked language model; "auto"
             for "ar" in short gaps, and in long ones a passage where one matches, and tokens with
-            autoregressive edges elsewhere.
+            autoregressive edges elsewhere; "lm" for tokens of the language model, which continues
+            recordings and fills no gaps.
         steps: passes over the first level's tokens, when tokens are sampled.
         temperature: of the sampling. At 0 tokens are not sampled: expected code vectors are taken
             in one pass, nearer to the original than any sample, and smoother.
@@ -39,6 +43,8 @@ class InfillSettings:
         seed: same seed, same machine, same filling.
         by_stem: whether the surroundings are separated and every stem is filled by itself; not in
             gaps that "ar" fills, nor those that "auto" finds a passage for.
+        top_p: the language model draws from the likeliest tokens that have this share of the
+            probability together.
 
     Raises:
         UsageError: a value out of range.
@@ -51,6 +57,7 @@ class InfillSettings:
     choice: int = 1
     seed: int = 0
     by_stem: bool = False
+    top_p: float = 0.95
 
     @property
     def seeks_passages(self) -> bool:
@@ -65,3 +72,5 @@ class InfillSettings:
             raise UsageError("a gap takes one step, one candidate and one choice at least")
         if not 0 <= self.temperature < math.inf:
             raise UsageError(f"a temperature of {self.temperature:g}: it must be 0 or more")
+        if not 0 < self.top_p <= 1:
+            raise UsageError(f"a top-p of {self.top_p:g}: it must be more than 0 and at most 1")

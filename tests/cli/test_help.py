@@ -52,7 +52,7 @@ def test_module_is_the_command():
         (
             "infill",
             "-o --gap --gaps --detect --detect-kind --min-gap --middle --method --steps "
-            "--temperature --candidates --seed --report --dry-run --jobs --overwrite",
+            "--temperature --top-p --candidates --seed --report --dry-run --jobs --overwrite",
         ),
         (
             "separate",
