@@ -16,24 +16,18 @@ from audiomask.codec.semantic import semantic_tokens
 from audiomask.codec.tokenizer import detokenize, tokenize
 from audiomask.errors import CheckpointError, TokensError, UsageError
 from audiomask.infill.by_stem import StemInfiller
-from audiomask.infill.choice import kinds_needed
 from audiomask.infill.detection.surprise import Surprise, WaveCosts, find_surprises
 from audiomask.infill.extension import ExtendedSource, Extension
 from audiomask.infill.extension_plan import fill_extension
 from audiomask.infill.gaps import Gap
 from audiomask.infill.infiller import Filling, Infiller
-from audiomask.infill.joins import JoinRanker
-from audiomask.infill.ranking import ContinuationRanker, Ranker, RankSum
-from audiomask.infill.settings import InfillSettings
-from audiomask.infill.spectrogram import SpectrogramFiller
-from audiomask.infill.wave import WaveFiller
+from audiomask.infill.opening import open_infiller, sample_model
+from audiomask.infill.settings import InfillMethod, InfillSettings
 from audiomask.networks.masks import MaskUNet
 from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.spectrogram.model import SpectrogramModel
 from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.networks.wave import AnyWave
-from audiomask.networks.wave.model import WaveModel
-from audiomask.networks.wave.paper import PaperWave
 from audiomask.runtime.device import choose_device
 from audiomask.runtime.memory import AdaptiveBatches, device_errors
 from audiomask.separation.activity import ActivityLog
@@ -337,65 +331,12 @@ class Engine:
             CheckpointError: a model is missing, the spectrogram model predicts no magnitudes, or
                 the raw-audio model only one sample a window.
         """
-        kinds = kinds_needed(settings)
-        vqvae, mlm = (self.vqvae, self.mlm) if "mlm" in kinds else (None, None)
-        filler = None
-        if "spectrogram" in kinds:
-            if "spectrogram" not in self.kinds:
-                raise CheckpointError(
-                    f"{self.library.folder}: has no spectrogram model, which this method needs: "
-                    "train one (audiomask train spectrogram --out DIR/spectrogram) and name its "
-                    "folder (--model DIR)"
-                )
-            if self.spectrogram.magnitudes is None:
-                raise CheckpointError(
-                    f"{self.library.folder_of('spectrogram')}: predicts no magnitudes "
-                    "(magnitude_weight is 0); train one that does to fill gaps with"
-                )
-            filler = SpectrogramFiller(self.spectrogram, self.device)
-        drawn = None
-        if "wave" in kinds:
-            drawn = WaveFiller(
-                self.sample_model("--method wave"),
-                self.device,
-                settings.temperature,
-                settings.seed,
-            )
-        draws = mlm is not None or drawn is not None
-        ranking = self._open_ranking() if draws and settings.draws_several else None
-        return Infiller(vqvae, mlm, self.device, settings, self._batches, filler, ranking, drawn)
+        return open_infiller(self, settings, self._batches)
 
-    def _open_ranking(self) -> Ranker | None:
-        """What chooses among drawn fillings: each model in the folder that can tell."""
-        found: list[Ranker] = []
-        # some presets have no head that tells continuations
-        if "spectrogram" in self.kinds and self.spectrogram.continuation is not None:
-            found.append(ContinuationRanker(self.spectrogram, self.device))
-        if "wave" in self.kinds and isinstance(self.wave, WaveModel):
-            found.append(JoinRanker(self.wave, self.device))
-        return RankSum(found) if found else None
-
-    def sample_model(self, purpose: str) -> WaveModel:
-        """The raw-audio model, which has to predict every sample.
-
-        Args:
-            purpose: that it is needed for, in the error.
-
-        Raises:
-            CheckpointError: there is none, or it predicts one sample a window.
-        """
-        if "wave" not in self.kinds:
-            raise CheckpointError(
-                f"{self.library.folder}: has no raw-audio model, which {purpose} "
-                "needs: train one (audiomask train wave) and name it with --wave DIR"
-            )
-        model = self.wave
-        if isinstance(model, PaperWave):
-            raise CheckpointError(
-                f"{self.library.folder_of('wave')}: is of the preset 'paper', which predicts one "
-                "sample a window; this needs one of the preset 'default'"
-            )
-        return model
+    @property
+    def folder(self) -> Path:
+        """Where the checkpoints are."""
+        return self.library.folder
 
     def _split(self, source: AudioSource) -> dict[str, Tensor]:
         """All stems of a recording, and its residual, in memory: [C, T] each."""
@@ -412,7 +353,7 @@ class Engine:
         Raises:
             CheckpointError: there is no raw-audio model, or it predicts one sample a window.
         """
-        model = self.sample_model("--detect-kind surprise")
+        model = sample_model(self, "--detect-kind surprise")
         with device_errors(self.device):
             return find_surprises(source, WaveCosts(model, self.device), channels)
 
@@ -437,7 +378,13 @@ class Engine:
         Raises:
             AudiomaskError: the recording is too short.
             CheckpointError: a model is missing.
+            UsageError: the method is "lm", and more than the end is to be extended.
         """
-        infiller = self.open_infiller(InfillSettings() if settings is None else settings)
+        chosen = InfillSettings() if settings is None else settings
+        if chosen.method == InfillMethod.lm and (extension.before or extension.loop):
+            raise UsageError(
+                "--method lm goes forwards alone: it takes neither --before nor --loop"
+            )
+        infiller = self.open_infiller(chosen)
         with device_errors(self.device):
             yield from fill_extension(infiller, ExtendedSource(source, extension), other)

@@ -4,12 +4,15 @@ An entry names the parts of a kind by import path, so that this file imports non
 command line reads the registry without torch, and every package may use it without an import that
 points upwards. A new kind is one entry here and its own files: a network, a training task, an
 evaluator.
+
+A kind may have stages: models that are trained one by one and work together. A stage's checkpoint
+has a name of its own, KIND-STAGE, and lies in a folder of that name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
@@ -26,6 +29,8 @@ class Kind:
         presets: names of sizes and recipes; the first is the default.
         requires: kinds whose outputs it is trained on. It needs the very checkpoint of each that
             it was trained with.
+        stages: the kinds that each of its stages requires, by stage; empty for a kind without. The
+            network's ``config.stage`` is the stage.
         learns_from: kinds whose checkpoints it may be trained on, and does not need afterwards.
         build: ``module:function`` that builds the network of a preset and settings, with random
             weights; the network's ``config`` is a dataclass.
@@ -44,8 +49,18 @@ class Kind:
     evaluator: str
     presets: tuple[str, ...] = ("default",)
     requires: tuple[str, ...] = ()
+    stages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     learns_from: tuple[str, ...] = ()
     check: str | None = None
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        """The names of its checkpoints: its own, or one of each stage."""
+        return tuple(f"{self.name}-{stage}" for stage in self.stages) or (self.name,)
+
+    def required_by(self, stage: str | None) -> tuple[str, ...]:
+        """The kinds that a stage requires; those that the kind requires where it has no stages."""
+        return self.stages[stage] if stage and self.stages else self.requires
 
     def network(self, preset: str, settings: Mapping[str, Any]) -> Any:
         """The network of a preset with some settings changed, its weights random.
@@ -119,8 +134,34 @@ KINDS = {
             evaluator="audiomask.evaluation.wave:WaveEvaluator",
             presets=("default", "paper"),
         ),
+        Kind(
+            name="lm",
+            title="language model",
+            build="audiomask.networks.lm:build_lm",
+            configs=("audiomask.networks.lm.config:LMConfig",),
+            task="audiomask.training.tasks.lm:LMTask",
+            evaluator="audiomask.evaluation.lm:LMEvaluator",
+            requires=("vqvae", "spectrogram"),
+            stages={
+                "semantic": ("spectrogram",),
+                "coarse": ("vqvae", "spectrogram"),
+                "fine": ("vqvae",),
+                # coarse without semantic tokens, to be compared with
+                "acoustic": ("vqvae",),
+            },
+            check="audiomask.networks.lm:check_required",
+        ),
     )
 }
+
+
+def checkpoints() -> dict[str, tuple[Kind, str | None]]:
+    """Kind and stage, if it has one, of every checkpoint, by its name, in the registry's order."""
+    return {
+        name: (kind, stage)
+        for kind in KINDS.values()
+        for name, stage in zip(kind.checkpoints, kind.stages or (None,), strict=True)
+    }
 
 
 def kind_of(name: str) -> Kind:

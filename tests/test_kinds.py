@@ -12,7 +12,7 @@ import torch
 
 from audiomask.errors import ConfigError, UsageError
 from audiomask.evaluation.evaluator import Evaluator
-from audiomask.kinds import KINDS, Kind, kind_of, resolve
+from audiomask.kinds import KINDS, Kind, checkpoints, kind_of, resolve
 from audiomask.training.task import Task
 
 #: settings without a default, by kind
@@ -23,7 +23,16 @@ NEEDED = {
         "code_dim": 4,
         "hop_length": 512,
         "sample_rate": 44_100,
-    }
+    },
+    "lm": {
+        "stage": "coarse",
+        "codebook_size": 8,
+        "levels": 4,
+        "hop_length": 512,
+        "sample_rate": 44_100,
+        "clusters": 8,
+        "semantic_hop": 2048,
+    },
 }
 PRESETS = [(kind, preset) for kind in KINDS.values() for preset in kind.presets]
 
@@ -42,7 +51,7 @@ def test_every_kind_is_found_by_its_name(kind: Kind) -> None:
 def test_an_unknown_kind_is_named_with_the_known_ones() -> None:
     with pytest.raises(UsageError) as caught:
         kind_of("opera")
-    known = "vqvae, mlm, masks, spectrogram, wave"
+    known = "vqvae, mlm, masks, spectrogram, wave, lm"
     assert str(caught.value) == f"no kind of model 'opera' (there are: {known})"
 
 
@@ -64,6 +73,18 @@ def test_what_is_required_comes_before(kind: Kind) -> None:
     order = list(KINDS)
     assert all(order.index(other) < order.index(kind.name) for other in kind.requires)
     assert kind.check is None or kind.requires
+
+
+def test_the_stages_of_a_kind_require_what_it_does(kind: Kind) -> None:
+    assert set().union(*kind.stages.values()) == (set(kind.requires) if kind.stages else set())
+    names = kind.checkpoints
+    assert names == (
+        tuple(f"{kind.name}-{s}" for s in kind.stages) if kind.stages else (kind.name,)
+    )
+    assert all(checkpoints()[name][0] is kind for name in names)
+    assert kind.required_by(next(iter(kind.stages), None)) == next(
+        iter(kind.stages.values()), kind.requires
+    )
 
 
 def test_the_first_preset_is_the_default(kind: Kind) -> None:

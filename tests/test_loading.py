@@ -316,7 +316,7 @@ def test_an_unknown_kind_is_refused_with_the_known_ones(tiny: Path, tmp_path: Pa
     change(folder, kind="opera")
     with pytest.raises(CheckpointError) as caught:
         _ = Engine(folder, "cpu").kinds
-    known = "vqvae, mlm, masks, spectrogram, wave"
+    known = "vqvae, mlm, masks, spectrogram, wave, lm"
     assert str(caught.value) == f"{folder}: no kind of model 'opera' (there are: {known})"
     with pytest.raises(UsageError, match="no kind of model 'opera'"):
         Engine(tiny, "cpu").load("opera")
@@ -325,7 +325,8 @@ def test_an_unknown_kind_is_refused_with_the_known_ones(tiny: Path, tmp_path: Pa
 def test_a_folder_without_checkpoints_is_refused_with_what_it_might_hold(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         _ = Engine(tmp_path, "cpu").kinds
-    known = "vqvae, mlm, masks, spectrogram, wave"
+    stages = "lm-semantic, lm-coarse, lm-fine, lm-acoustic"
+    known = f"vqvae, mlm, masks, spectrogram, wave, {stages}"
     assert str(caught.value) == (
         f"{tmp_path}: not a checkpoint, nor a folder with checkpoints ({known})"
     )

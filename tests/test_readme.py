@@ -106,6 +106,8 @@ def test_commands(block: str, reader: Path) -> None:
         command = re.sub(r"--max-time (9m|1h)", "--max-time 1s --set warmup=1", command)
         command = command.replace("--keep-tokens 1000", "--keep-tokens 8")
         command = command.replace("evaluate mlm", "evaluate mlm --rounds 1 --limit 2")
+        command = command.replace("evaluate lm", "evaluate lm --pairs 1 --limit 2")
+        command = re.sub(r"(train lm .*)", r"\1 --batch-size 2", command)
         run(command, reader)
 
 

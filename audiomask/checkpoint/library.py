@@ -8,13 +8,13 @@ from pathlib import Path
 
 from audiomask.checkpoint.store import CONFIG_FILE, bundled_folder, fingerprint_of, read_config
 from audiomask.errors import CheckpointError
-from audiomask.kinds import KINDS
+from audiomask.kinds import KINDS, checkpoints
 
 
 class CheckpointLibrary:
     """The checkpoints of a folder, by kind, and those that they require.
 
-    Nothing is read before it is asked for.
+    Nothing is read before it is asked for. A stage of a kind counts as a kind, KIND-STAGE.
 
     Args:
         folder: holds checkpoints, each in a folder of its kind's name, or is one checkpoint.
@@ -32,14 +32,18 @@ class CheckpointLibrary:
         """
         folder = self.folder
         if (folder / CONFIG_FILE).exists():
-            kind = read_config(folder)["kind"]
+            entries = read_config(folder)
+            kind = entries["kind"]
             if kind not in KINDS:
                 known = ", ".join(KINDS)
                 raise CheckpointError(f"{folder}: no kind of model '{kind}' (there are: {known})")
+            if KINDS[kind].stages:
+                kind = f"{kind}-{entries['config'].get('stage')}"
             return {kind: folder}
-        found = {kind: folder / kind for kind in KINDS if (folder / kind / CONFIG_FILE).exists()}
+        names = checkpoints()
+        found = {kind: folder / kind for kind in names if (folder / kind / CONFIG_FILE).exists()}
         if not found:
-            kinds = ", ".join(KINDS)
+            kinds = ", ".join(names)
             raise CheckpointError(
                 f"{folder}: not a checkpoint, nor a folder with checkpoints ({kinds})"
             )
@@ -53,7 +57,7 @@ class CheckpointLibrary:
             CheckpointError: the folder has no checkpoint.
         """
         found = list(self.own)
-        for kind in KINDS:
+        for kind in checkpoints():
             with suppress(CheckpointError):
                 if kind not in self.own and self._find(kind) is not None:
                     found.append(kind)

@@ -11,7 +11,7 @@ from torch import nn
 from audiomask.checkpoint.library import CheckpointLibrary
 from audiomask.checkpoint.store import Checkpoint, load_checkpoint, restore
 from audiomask.errors import CheckpointError, ConfigError
-from audiomask.kinds import KINDS, Kind, kind_of, resolve
+from audiomask.kinds import KINDS, Kind, checkpoints, kind_of, resolve
 from audiomask.runtime.memory import device_errors
 
 
@@ -30,7 +30,7 @@ class ModelLoader:
         self._fingerprints: dict[str, str] = {}
 
     def load(self, kind: str) -> nn.Module:
-        """The model of a kind, in evaluation mode on the device; read once.
+        """The model of a kind, or KIND-STAGE, in evaluation mode on the device; read once.
 
         A checkpoint that it requires must have the fingerprint of the one it was trained with.
 
@@ -39,15 +39,20 @@ class ModelLoader:
         """
         with self._lock:
             if kind not in self._models:
-                entry = kind_of(kind)
-                checkpoint = load_checkpoint(self.library.folder_of(kind), kind)
+                known = checkpoints()
+                entry, stage = known[kind] if kind in known else (kind_of(kind), None)
+                checkpoint = load_checkpoint(self.library.folder_of(kind), entry.name)
+                if stage is not None and checkpoint.config.get("stage") != stage:
+                    found = checkpoint.config.get("stage")
+                    raise CheckpointError(f"{checkpoint.folder}: is the stage {found}, not {stage}")
                 self._models[kind] = self._restore(entry, checkpoint)
                 self._fingerprints[kind] = checkpoint.fingerprint
             return self._models[kind]
 
     def _restore(self, entry: Kind, checkpoint: Checkpoint) -> nn.Module:
         """The model of a checkpoint, once that is known to fit those that it requires."""
-        for other in entry.requires:
+        requires = entry.required_by(checkpoint.config.get("stage"))
+        for other in requires:
             fingerprint = checkpoint.requires.get(other)
             if fingerprint is None:
                 raise CheckpointError(
@@ -62,7 +67,7 @@ class ModelLoader:
                 )
         model = restore(checkpoint).eval()
         if entry.check is not None:
-            required = {other: self.load(other).config for other in entry.requires}
+            required = {other: self.load(other).config for other in requires}
             try:
                 resolve(entry.check)(model.config, required)
             except ConfigError as error:

@@ -70,6 +70,15 @@ class ExtendOptions(NamedTuple):
         if self.loop and self.before is not None:
             raise UsageError("--loop takes no --before: --after adds a bridge to the beginning")
 
+    def check_continued(self) -> None:
+        """Raise UsageError for what a language model does not do."""
+        if self.after is None:
+            raise UsageError("--method lm continues recordings: add --after SECONDS")
+        if self.before is not None or self.loop:
+            raise UsageError(
+                "--method lm goes forwards alone: it takes neither --before nor --loop"
+            )
+
     def extension(self, source: "AudioFile") -> "Extension":
         """The extension of a recording.
 

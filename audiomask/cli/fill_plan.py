@@ -79,8 +79,10 @@ class FillPlan(NamedTuple):
         """
         if not self.options.seeks_surprises:
             return None
+        from audiomask.infill.opening import sample_model
+
         engine = replace(common, model=self.wave or common.model).open_engine()
-        engine.sample_model("--detect-kind surprise")
+        sample_model(engine, "--detect-kind surprise")
         return engine.find_surprises
 
     def open_other(self, stack: ExitStack, meter: Meter) -> "AudioFile | None":

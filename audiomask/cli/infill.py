@@ -132,7 +132,8 @@ def infill(
         typer.Option(
             "--method",
             help="Tokens, autoregression, a passage of the recording, a spectrogram model's "
-            "magnitudes, a raw-audio model's samples, or what suits the gap.",
+            "magnitudes, a raw-audio model's samples, or what suits the gap; with --after: lm, a "
+            "language model.",
         ),
     ] = InfillMethod.auto,
     steps: Annotated[
@@ -144,8 +145,17 @@ def infill(
             "--temperature",
             metavar="T",
             min=0.0,
-            help="Of drawing tokens (default 0, which draws none: what is to be expected, nearest "
-            "to the truth), or samples (default 1).",
+            help="Of drawing tokens; 0 draws none: what is to be expected, nearest to the truth "
+            "(default: 0; with --method lm and wave 1).",
+        ),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            "--top-p",
+            metavar="P",
+            help="With --method lm: draw from the likeliest tokens of this probability together "
+            f"(default: {_USUAL.top_p:g}).",
         ),
     ] = None,
     candidates: Annotated[
@@ -216,14 +226,26 @@ def infill(
             "--page": common.page,
         }
         extend.check(name for name, value in named.items() if value)
+    if method == InfillMethod.lm:
+        extend.check_continued()
     check_page(common.page, output)
     if common.page and dry_run:
         raise UsageError("--page plays what was filled: remove --dry-run")
     options = GapOptions(
         gap or (), gaps, middle, detect, detect_kind or (), min_gap, max_gap, channel or ()
     )
-    warmth = usual_temperature(method) if temperature is None else temperature
-    settings = InfillSettings(method.value, steps, warmth, candidates, choice, seed, by_stem)
+    if top_p is not None and method != InfillMethod.lm:
+        raise UsageError("--top-p is about --method lm: add it")
+    settings = InfillSettings(
+        method.value,
+        steps,
+        usual_temperature(method) if temperature is None else temperature,
+        candidates,
+        choice,
+        seed,
+        by_stem,
+        _USUAL.top_p if top_p is None else top_p,
+    )
     if method == InfillMethod.wave and wave is not None:
         common = replace(common, model=wave)
     found = collect_inputs(inputs, _is_unfilled, output_folder(output))

@@ -1,7 +1,7 @@
 """``audiomask train``: train a model of any kind from a folder."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,11 +30,11 @@ def train(
         ),
     ] = None,
 ) -> int:
-    """Train a model: a VQ-VAE, masked language model, mask U-Net, spectrogram or raw-audio model.
+    """Train a model, such as a VQ-VAE, a masked language model or a mask U-Net, from a folder.
 
     --data takes Slakh2100, MUSDB18-HQ, folders of stems or of songs with stems, a note bank or
-    SoundFonts (bands are made of them, after MIDI files in a further --data), or, for a VQ-VAE, a
-    spectrogram or a raw-audio model, any folder of recordings; a table says what was found.
+    SoundFonts (bands are made of them, after MIDI files in a further --data), or, for all but mlm
+    and masks, any folder of recordings; a table says what was found.
 
     A --config file holds the options below by their long names (data = ["notes"], steps = 1000)
     and, in tables [model], [schedule] and [augmentation], what --set changes. The run.toml that
@@ -93,7 +93,7 @@ def _chosen(kind: str, config: Path | None, given: Mapping[str, Any]) -> dict[st
     if not chosen.get("data"):
         raise UsageError("nothing to learn from: add --data DIR, or 'data' to a --config file")
     for file in files:
-        for name in ("vqvae", "init"):
+        for name in ("vqvae", "spectrogram", "init"):
             begun = name == "init" and chosen.get("resume")
             if name in file.origin and not begun and not chosen.get(name):
                 raise UsageError(
@@ -120,12 +120,14 @@ def _check(kind: Kind, options: TrainOptions, given: Mapping[str, Any]) -> None:
     for place in options.data:
         if isinstance(place, Path) and not place.is_dir():
             raise UsageError(f"{name('data')} {place} is not a folder")
-    learners = [k.name for k in KINDS.values() if "vqvae" in (*k.requires, *k.learns_from)]
-    if options.vqvae is not None and kind.name not in learners:
-        owners = " or ".join(f"'train {learner}'" for learner in learners)
-        raise UsageError(
-            f"{name('vqvae')} belongs to {owners}; --init names a checkpoint to start from"
-        )
+    _check_stage(kind, options, name)
+    for other in ("vqvae", "spectrogram"):
+        learners = [k.name for k in KINDS.values() if other in (*k.requires, *k.learns_from)]
+        if getattr(options, other) is not None and kind.name not in learners:
+            owners = " or ".join(f"'train {learner}'" for learner in learners)
+            raise UsageError(
+                f"{name(other)} belongs to {owners}; --init names a checkpoint to start from"
+            )
     if options.preset not in kind.presets:
         owners = ", ".join(k.name for k in KINDS.values() if options.preset in k.presets) or "none"
         raise UsageError(
@@ -141,7 +143,8 @@ def _check(kind: Kind, options: TrainOptions, given: Mapping[str, Any]) -> None:
     if options.resume and options.init is not None:
         raise UsageError("--resume and --init exclude each other")
     init = None if options.init == BUNDLED else options.init
-    for field, checkpoint in (("init", init), ("vqvae", options.vqvae)):
+    places = {"init": init, "vqvae": options.vqvae, "spectrogram": options.spectrogram}
+    for field, checkpoint in places.items():
         if checkpoint is not None and not checkpoint.is_dir():
             raise UsageError(f"{name(field)} {checkpoint} is not a folder")
     if options.pack is not None and (options.resume or options.dry_run):
@@ -154,3 +157,27 @@ def _check(kind: Kind, options: TrainOptions, given: Mapping[str, Any]) -> None:
         raise UsageError(
             f"{name('out')} {out} holds a checkpoint: --resume its run or name another folder"
         )
+
+
+def _check_stage(kind: Kind, options: TrainOptions, name: Callable[[str], str]) -> None:
+    """Raise UsageError for a stage that the kind does not have, or checkpoints it does not read.
+
+    Args:
+        kind: what is trained.
+        options: the run.
+        name: tells the name of an option where it was set.
+    """
+    known = ", ".join(kind.stages)
+    if options.stage is None:
+        if kind.stages and options.pack is None:
+            raise UsageError(f"'train {kind.name}' trains one stage at a time: add --stage {known}")
+        return
+    if not kind.stages:
+        owners = " or ".join(f"'train {k.name}'" for k in KINDS.values() if k.stages)
+        raise UsageError(f"{name('stage')} belongs to {owners}")
+    if options.stage not in kind.stages:
+        raise UsageError(f"{name('stage')} {options.stage}: 'train {kind.name}' has {known}")
+    for other in kind.requires:
+        if getattr(options, other) is not None and other not in kind.stages[options.stage]:
+            readers = " or ".join(s for s, needed in kind.stages.items() if other in needed)
+            raise UsageError(f"{name(other)} is read by the stages {readers}, not {options.stage}")

@@ -37,14 +37,16 @@ GAP_LENGTHS = (20.0, 50.0, 100.0, 250.0, 500.0, 1000.0)
 #: the options that only some evaluators take
 SPECIAL = (
     "levels", "opinion", "fit", "rounds", "gap_length", "gaps_per_file", "method", "steps",
-    "temperature", "candidates", "notes",
+    "temperature", "candidates", "notes", "pairs",
 )  # fmt: skip
 
 
 _data = partial(Option, "What to measure on")
 _vqvae = partial(Option, "vqvae")
 _mlm = partial(Option, "mlm")
+_counted = partial(Option, "mlm and lm")
 _infill = partial(Option, "infill")
+_lm = partial(Option, "lm")
 _spectrogram = partial(Option, "spectrogram")
 _either = partial(Option, "infill, separate and masks")
 
@@ -78,12 +80,16 @@ class EvaluateOptions:
     ] = False
     fit: Annotated[
         tuple[Path, ...],
-        _mlm("--fit", "Count unigram and bigram on this folder of data; repeatable.", "DIR"),
+        _counted("--fit", "Count unigram and bigram on this folder of data; repeatable.", "DIR"),
     ] = ()
     rounds: Annotated[int | None, _mlm("--rounds", "Maskings of every window (4).", "N", 1)] = None
     notes: Annotated[
         Path | None,
         _spectrogram("--notes", "Note bank for linear probes of pitch, family and chord.", "DIR"),
+    ] = None
+    pairs: Annotated[
+        int | None,
+        _lm("--pairs", "Minimal pairs of each kind, of a note bank among --data (20).", "N", 0),
     ] = None
     gap_length: Annotated[
         tuple[float, ...],

@@ -22,8 +22,8 @@ from audiomask.infill.views import like
 #: seconds of sound that a passage must hold at least, its largest share of the recording, and the
 #: seconds that are asked for of a short recording too
 _LEAST_PASSAGE, _PASSAGE_SHARE, _SHORTEST_PASSAGE = 10.0, 0.25, 0.2
-#: seconds of the longest part: of passages, and of what is generated
-_PASSAGE_PART, _GENERATED_PART = 60.0, 10.0
+#: seconds of the longest part: of passages, of what is generated, and of what is continued
+_PASSAGE_PART, _GENERATED_PART, CONTINUED_PART = 60.0, 10.0, 30.0
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,8 @@ def _plan_room(
                 continue
             length = min(length, start.playable - used, round(_PASSAGE_PART * rate))
         elif start.choice.method != InfillMethod.ar:
-            length = min(length, round(_GENERATED_PART * rate))
+            continued = start.choice.method == InfillMethod.lm
+            length = min(length, round((CONTINUED_PART if continued else _GENERATED_PART) * rate))
         if ends.after:
             gap = Gap(room.start + made, room.start + made + length)
             rest = (gap.stop, room.stop)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from audiomask.audio.source import AudioSource, ResampledSource
-from audiomask.errors import AudiomaskError
+from audiomask.errors import AudiomaskError, UsageError
 from audiomask.infill.choice import AR_SECONDS, Choice, MethodChooser
 from audiomask.infill.context import GapContext, OffsetSource, envelope
 from audiomask.infill.edges import EdgeExtendedSource
@@ -65,7 +65,7 @@ class Filling(Patch):
 
     Attributes:
         gap: the gap.
-        method: "ar", "passage", "tokens", "ar+tokens", "spectrogram", "wave" or "stems".
+        method: "ar", "passage", "tokens", "ar+tokens", "spectrogram", "wave", "lm" or "stems".
         passes: windows of the model that were needed: several for a gap longer than half a window.
         passage: what the gap was filled with, if with a passage.
         passages: the best passages found, the best first, as many as the settings ask for.
@@ -127,7 +127,10 @@ class Infiller:
 
         Raises:
             AudiomaskError: the gaps leave nothing of a channel.
+            UsageError: the method is "lm", which fills no gaps.
         """
+        if self.settings.method == InfillMethod.lm:
+            raise UsageError("--method lm continues recordings, and fills no gaps: add --after")
         channels = source.channels
         for channel in range(channels):
             holes = [gap.length for gap in gaps if channel in gap.channel_numbers(channels)]
@@ -263,7 +266,6 @@ class Infiller:
         extrapolate.
         """
         assert self.vqvae is not None
-        assert self.mlm is not None
         vqvae, rate, hop = self.vqvae, self.vqvae.config.sample_rate, self.vqvae.config.hop_length
         uncertain, inner, method = gap, gap, str(InfillMethod.tokens)
         others = gaps
@@ -272,7 +274,7 @@ class Infiller:
             uncertain, inner, method = source.uncertain_span, source.inner, AR_AND_TOKENS
             fades = (inner.start - gap.start or fades[0], gap.stop - inner.stop or fades[1])
         gaps = [uncertain if other == gap else other for other in gaps]
-        context = GapContext.around(source, uncertain, gaps, vqvae.config, self.mlm.config.window)
+        context = GapContext.around(source, uncertain, gaps, vqvae.config, 2 * self.reach)
         samples = context.samples.to(self.device)
 
         def compute(start: int, stop: int) -> Tensor:
@@ -284,9 +286,9 @@ class Infiller:
         ranking = self._ranking(source, gap, others)
         number = 1 if ranking is None else self.settings.candidates
         # copies: inference tensors cannot be changed outside inference mode
-        codes = codes[:, : self.mlm.config.levels].repeat(number, 1, 1)
+        codes = codes[:, : self.levels].repeat(number, 1, 1)
         vectors = vectors.repeat(number, 1, 1)
-        passes = predict_gap_tokens(self.mlm, self.settings, codes, vectors, context, gap)
+        passes = self._predict_gap_tokens(codes, vectors, context, gap)
         weight = context.weight(inner, fades).to(self.device)
         near = context.near(vqvae.config.reach + _CONTEXT_FRAMES)
         span = slice(near.start * hop, near.stop * hop)
@@ -307,8 +309,33 @@ class Infiller:
                 ).cpu()
             placed = OffsetSource(made, rate, context.offset + span.start)
             filled = ResampledSource(placed, source.sample_rate).read(start, stop)
-            filled = match_level(filled, Gap(start, stop), source, gap, others)
+            filled = self._match_level(filled, Gap(start, stop), source, gap, others)
             # equal-power crossfade: the noise of both sides is uncorrelated
             mixed = share * there + (1 - share.square()).sqrt() * filled
             fillings.append(Filling(start, mixed, gap, method, passes, channels=gap.channels))
         return self._best(ranking, source, gap, others, fillings)
+
+    @property
+    def levels(self) -> int:
+        """Levels of tokens that are predicted."""
+        assert self.mlm is not None
+        return self.mlm.config.levels
+
+    @property
+    def reach(self) -> int:
+        """Frames on each side of a gap that are read to predict its tokens."""
+        assert self.mlm is not None
+        return self.mlm.config.window // 2
+
+    def _match_level(
+        self, made: Tensor, span: Gap, source: AudioSource, gap: Gap, gaps: Sequence[Gap]
+    ) -> Tensor:
+        """What was decoded, at the level of its surroundings: see ``leveling.match_level``."""
+        return match_level(made, span, source, gap, gaps)
+
+    def _predict_gap_tokens(
+        self, codes: Tensor, vectors: Tensor, context: GapContext, gap: Gap
+    ) -> int:
+        """Fill a gap's codes and vectors in place: see ``gap_tokens.predict_gap_tokens``."""
+        assert self.mlm is not None
+        return predict_gap_tokens(self.mlm, self.settings, codes, vectors, context, gap)

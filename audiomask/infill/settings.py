@@ -21,11 +21,12 @@ class InfillMethod(StrEnum):
     passage = "passage"
     spectrogram = "spectrogram"
     wave = "wave"
+    lm = "lm"
 
 
 def usual_temperature(method: InfillMethod | str) -> float:
-    """The temperature where none is asked for: samples have to be drawn, tokens do not."""
-    return 1.0 if method == InfillMethod.wave else 0.0
+    """The temperature where none is asked for: what is written in order has to be drawn."""
+    return 1.0 if method in (InfillMethod.wave, InfillMethod.lm) else 0.0
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class InfillSettings:
             whose surroundings match best; "tokens" for tokens of the masked language model;
             "spectrogram" for magnitudes of the spectrogram model; "wave" for samples that the
             raw-audio model draws; "auto" for "ar" in short gaps, and in long ones a passage where
-            one matches, and tokens with autoregressive edges elsewhere.
+            one matches, and tokens with autoregressive edges elsewhere; "lm" for tokens of the
+            language model, which continues recordings and fills no gaps.
         steps: passes over the first level's tokens, when tokens are sampled.
         temperature: of the sampling. At 0 tokens are not sampled: expected code vectors are taken
             in one pass, nearer to the original than any sample, and smoother. Of "wave" each sample
@@ -48,6 +50,8 @@ class InfillSettings:
         seed: same seed, same machine, same filling.
         by_stem: whether the surroundings are separated and every stem is filled by itself; not in
             gaps that "ar" fills, nor those that "auto" finds a passage for.
+        top_p: the language model draws from the likeliest tokens that have this share of the
+            probability together.
 
     Raises:
         UsageError: a value out of range.
@@ -60,6 +64,7 @@ class InfillSettings:
     choice: int = 1
     seed: int = 0
     by_stem: bool = False
+    top_p: float = 0.95
 
     @property
     def seeks_passages(self) -> bool:
@@ -68,7 +73,7 @@ class InfillSettings:
 
     @property
     def draws_several(self) -> bool:
-        """Whether there are several fillings with tokens to choose from."""
+        """Whether there are several drawn fillings to choose from."""
         return self.candidates > 1 and self.temperature > 0
 
     def __post_init__(self) -> None:
@@ -79,3 +84,5 @@ class InfillSettings:
             raise UsageError("a gap takes one step, one candidate and one choice at least")
         if not 0 <= self.temperature < math.inf:
             raise UsageError(f"a temperature of {self.temperature:g}: it must be 0 or more")
+        if not 0 < self.top_p <= 1:
+            raise UsageError(f"a top-p of {self.top_p:g}: it must be more than 0 and at most 1")

@@ -91,6 +91,8 @@ _recipe = partial(Option, "Settings")
 _speed = partial(Option, "Speed and memory")
 #: the presets of every kind, in words
 _PRESETS = "; ".join(f"{kind.name}: {', '.join(kind.presets)}" for kind in KINDS.values())
+#: the stages of every kind that has some, in words
+_STAGES = "; ".join(f"{k.name}: {', '.join(k.stages)}" for k in KINDS.values() if k.stages)
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class TrainOptions:
         data: folders of data, and addresses of shards.
         out: folder of the checkpoint and of all other files of the run.
         preset: the model's sizes and recipe, one of its kind's.
+        stage: the one of its kind's stages to train; None for a kind without stages.
         steps: of the optimizer since the run began, with all its resumptions. The learning rate
             falls over them.
         max_time: seconds until this call stops and saves. Without ``steps`` the learning rate
@@ -120,6 +123,7 @@ class TrainOptions:
         tensorboard: write TensorBoard's files as well.
         init: checkpoint to start from; ``BUNDLED`` for the one that comes with audiomask.
         vqvae: VQ-VAE whose tokens the model learns.
+        spectrogram: spectrogram model whose semantic tokens the model learns.
         cache: folder of decoded notes, rendered SoundFonts and tokens, to be reused.
         keep_tokens: number of excerpts whose tokens are computed once and kept in ``cache``.
         dry_run: write a preview of the data below ``out``, and train nothing.
@@ -146,6 +150,10 @@ class TrainOptions:
     vqvae: Annotated[Path | None, _data("--vqvae", "VQ-VAE whose tokens are learned.", "DIR")] = (
         None
     )
+    spectrogram: Annotated[
+        Path | None,
+        _data("--spectrogram", "Spectrogram model whose semantic tokens are learned.", "DIR"),
+    ] = None
     init: Annotated[
         Path | None, _data("--init", "Checkpoint to start from; 'bundled': audiomask's own.", "DIR")
     ] = None
@@ -209,6 +217,10 @@ class TrainOptions:
         str,
         _recipe("--preset", f"Sizes and recipe of the model: {_PRESETS}.", "NAME", recorded=True),
     ] = "default"
+    stage: Annotated[
+        str | None,
+        _recipe("--stage", f"The stage to train: {_STAGES}.", "NAME", recorded=True),
+    ] = None
     overrides: Annotated[
         Mapping[str, str],
         _recipe("--set", "Change one setting; repeatable.", "KEY=VALUE", parse=str),

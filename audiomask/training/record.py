@@ -30,7 +30,7 @@ _FREE = {name for name, option in options_of(TrainOptions).items() if option.fre
     "total_seconds", "validate_items", "log_every",
 }  # fmt: skip
 #: entries of [origin] that must not change
-_ORIGIN = ("kind", "data", "vqvae_fingerprint")
+_ORIGIN = ("kind", "data", "vqvae_fingerprint", "spectrogram_fingerprint")
 
 
 def describe(
@@ -62,7 +62,9 @@ def describe(
     if train_config.total_seconds is not None and options.steps is None:
         chosen["steps"] = None  # limited by time, and so is the run when it is resumed
     chosen |= found or {}
-    places = {"vqvae": options.vqvae, "init": options.init}
+    places = {
+        "vqvae": options.vqvae, "spectrogram": options.spectrogram, "init": options.init,
+    }  # fmt: skip
     came: dict[str, Any] = {
         "kind": kind,
         "version": __version__,

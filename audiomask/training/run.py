@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 
 from audiomask.checkpoint import (
+    CONFIG_FILE,
     Checkpoint,
     bundled_folder,
     load_checkpoint,
@@ -17,7 +19,7 @@ from audiomask.checkpoint import (
     restore,
 )
 from audiomask.data.places import name_of
-from audiomask.errors import CheckpointError
+from audiomask.errors import CheckpointError, UsageError
 from audiomask.kinds import KINDS, kind_of
 from audiomask.kinds import resolve as resolve_path
 from audiomask.runtime import distributed
@@ -47,7 +49,8 @@ def train_kind(name: str, options: TrainOptions) -> int:
     task_class: type[Task] = resolve_path(kind.task)
     with processes(options.device) as device:
         prepare(options)
-        required = {other: _open_required(options, other, device) for other in kind.requires}
+        names = kind.required_by(options.stage)
+        required = {other: _open_required(options, other, device) for other in names}
         init = _starting_point(options, task_class)
         same = init is not None and init.kind == name
         for other, found in required.items():
@@ -59,6 +62,8 @@ def train_kind(name: str, options: TrainOptions) -> int:
         preset, base = (init.preset, init.config) if init and same else (options.preset, {})
         fixed = task_class.fixed(required)
         settings = task_class.defaults(required) | base | fixed
+        if kind.stages:
+            settings["stage"] = options.stage
         config, train_config, augmentation = resolve(
             options,
             kind.network(preset, settings).config,
@@ -107,10 +112,13 @@ def _open_required(options: TrainOptions, kind: str, device: torch.device) -> Re
     """The checkpoint of a kind that the run's model is trained with: the one named, or bundled.
 
     Raises:
+        UsageError: none is named, and none is bundled.
         CheckpointError: there is none, or it is broken.
     """
-    named = getattr(options, kind)
-    found = load_checkpoint(named or bundled_folder() / kind, kind)
+    named: Path = getattr(options, kind) or bundled_folder() / kind
+    if getattr(options, kind) is None and not (named / CONFIG_FILE).is_file():
+        raise UsageError(f"no {KINDS[kind].title} comes with audiomask: name one with --{kind}")
+    found = load_checkpoint(named, kind)
     return Required(found.fingerprint, restore(found).to(device).eval())
 
 
@@ -124,9 +132,14 @@ def _starting_point(options: TrainOptions, task: type[Task]) -> Checkpoint | Non
         return None
     named = options.init
     if named == BUNDLED and not named.is_dir():
-        named = bundled_folder() / task.kind
-    found = read_config(named)["kind"]
-    return load_checkpoint(named, found if found in task.starts_from else task.kind)
+        suffix = "" if options.stage is None else f"-{options.stage}"
+        named = bundled_folder() / f"{task.kind}{suffix}"
+    kind = read_config(named)["kind"]
+    found = load_checkpoint(named, kind if kind in task.starts_from else task.kind)
+    if options.stage is not None and found.config.get("stage") != options.stage:
+        stage = found.config.get("stage")
+        raise CheckpointError(f"{named}: is the stage {stage}; the run is of {options.stage}")
+    return found
 
 
 def _carry_out(

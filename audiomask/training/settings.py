@@ -67,8 +67,8 @@ def resolve(
         own = getattr(model, key)
         if found["model"].get(key, own) != own:
             raise ConfigError(
-                f"{source[key]}{key} is {found['model'][key]}, but {own} in the VQ-VAE: leave it "
-                "out, or name another --vqvae"
+                f"{source[key]}{key} is {found['model'][key]}, but {own} in the checkpoint whose "
+                "tokens are learned: leave it out, or name another"
             )
     return (
         _replaced(model, found["model"], source),

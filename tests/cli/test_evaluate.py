@@ -143,7 +143,11 @@ def test_a_broken_song_is_named_and_the_others_are_measured(run, data, tiny, tmp
         (["vqvae", "--data", "nowhere"], 2, "--data nowhere"),
         (["vqvae"], 2, "--data"),
         (["opus", "--data", "music"], 2, "opus"),
-        (["opus", "--data", "music"], 2, "there are: vqvae, mlm, masks, spectrogram, wave, infill"),
+        (
+            ["opus", "--data", "music"],
+            2,
+            "there are: vqvae, mlm, masks, spectrogram, wave, lm, infill",
+        ),
         (["mlm", "--data", "music", "--split", "rest"], 2, "rest"),
         (["mlm", "--data", "music", "--gap-length", "20"], 2, "evaluate infill"),
         (["separate", "--data", "music", "--method", "ar"], 2, "mask, wiener, tokens"),

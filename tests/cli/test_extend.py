@@ -155,3 +155,48 @@ def test_too_short(invoke, wav):
     done = invoke("infill", "song.wav", "--after", 1)
     assert done.status == 1
     assert "too short" in done.error_line()
+
+
+def test_a_language_model_continues(call, wav, continuing):
+    wav("song.wav", 1.0)
+    true, rate = soundfile.read("song.wav", dtype="int16")
+    run = ("infill", "song.wav", "--after", 0.5, "--method", "lm", "--model", continuing)
+    found = []
+    for number, more in enumerate(((), ("--seed", 0), ("--seed", 1), ("--top-p", 0.3))):
+        done = call(*run, *more, "-o", f"{number}.wav", "--report", f"{number}.jsonl", "-v")
+        assert done.status == 0, done.err
+        after, _ = soundfile.read(f"{number}.wav", dtype="int16")
+        assert len(after) == len(true) + rate // 2
+        assert np.array_equal(after[: len(true)], true)
+        found.append(after[len(true) :])
+        assert json.loads(Path(f"{number}.jsonl").read_text())["method"] == "lm"
+    assert np.array_equal(found[0], found[1])
+    assert not np.array_equal(found[0], found[2])
+    assert not np.array_equal(found[0], found[3])
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--method", "lm"), "--method lm continues recordings: add --after SECONDS"),
+        (("--method", "lm", "--before", 1), "--method lm continues recordings: add --after"),
+        (("--method", "lm", "--after", 1, "--before", 1), "it takes neither --before nor --loop"),
+        (("--method", "lm", "--after", 1, "--loop"), "it takes neither --before nor --loop"),
+        (("--method", "lm", "--after", 1, "--top-p", 0), "a top-p of 0: it must be more than 0"),
+        (("--after", 1, "--top-p", 0.5), "--top-p is about --method lm: add it"),
+    ],
+)
+def test_what_a_language_model_does_not_do(call, wav, tiny, words, told):
+    wav("song.wav", 0.5)
+    done = call("infill", "song.wav", *words, "--model", tiny)
+    assert done.status == 2
+    assert told in done.error_line()
+
+
+def test_a_language_model_that_is_missing_is_one_line(call, wav, tiny):
+    wav("song.wav", 0.5)
+    done = call("infill", "song.wav", "--after", 1, "--method", "lm", "--model", tiny)
+    assert done.status == 1
+    assert "has no lm-semantic and lm-coarse" in done.err
+    assert not Path("song.infilled.wav").exists()
+    assert call("infill", "song.wav", "--after", 1, "--method", "lm", "--dry-run").status == 0

@@ -52,7 +52,7 @@ def test_module_is_the_command():
         (
             "infill",
             "-o --gap --gaps --detect --detect-kind --min-gap --middle --method --steps "
-            "--temperature --candidates --seed --report --dry-run --jobs --overwrite",
+            "--temperature --top-p --candidates --seed --report --dry-run --jobs --overwrite",
         ),
         (
             "separate",
@@ -66,9 +66,9 @@ def test_module_is_the_command():
         (
             "train",
             "--data --out --preset --steps --max-time --resume --precision --workers "
-            "--batch-size --seed --save-every --init --vqvae --set --device --threads "
-            "--config --accumulate --compile --shard --tensorboard --validate-every --pack "
-            "--cache --keep-tokens --dry-run",
+            "--batch-size --seed --save-every --init --vqvae --spectrogram --stage --set --device "
+            "--threads --config --accumulate --compile --shard --tensorboard --validate-every "
+            "--pack --cache --keep-tokens --dry-run",
         ),
     ],
 )

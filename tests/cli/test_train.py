@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -147,17 +148,19 @@ def test_kept_tokens_need_a_place_and_an_mlm(invoke, runs, folders):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_with_each_of_its_presets(invoke, runs, folders, kind):
-    for preset in KINDS[kind].presets:
-        done = invoke("train", kind, "--data", "d", "--out", "run", "--preset", preset)
+    given = ("--data", "d", "--out", "run")
+    for preset, stage in product(KINDS[kind].presets, KINDS[kind].stages or (None,)):
+        chosen = () if stage is None else ("--stage", stage)
+        done = invoke("train", kind, *given, "--preset", preset, *chosen)
         assert done.status == 0, done.err
-        expected = TrainOptions(data=(Path("d"),), out=Path("run"), preset=preset)
+        expected = TrainOptions(data=(Path("d"),), out=Path("run"), preset=preset, stage=stage)
         assert runs.pop() == (kind, expected)
 
 
 def test_a_kind_that_nobody_knows_is_one_line(invoke, runs, folders):
     done = invoke("train", "opera", "--data", "d", "--out", "run")
     assert done.status == 2
-    known = "vqvae, mlm, masks, spectrogram, wave"
+    known = "vqvae, mlm, masks, spectrogram, wave, lm"
     assert f"no kind of model 'opera' (there are: {known})" in done.error_line()
     assert not runs
 
@@ -189,6 +192,29 @@ def test_a_preset_of_other_kinds_is_one_line(invoke, runs, folders, kind, preset
         assert done.status == 2
         assert f"error: {where} {preset} is not of 'train {kind}', {told}" in done.error_line()
     assert not runs
+
+
+def test_a_stage_is_named_for_what_has_some(invoke, runs, folders):
+    given = ("--data", "d", "--out", "run")
+    known = "semantic, coarse, fine, acoustic"
+    for words, told in (
+        (("lm",), f"'train lm' trains one stage at a time: add --stage {known}"),
+        (("lm", "--stage", "corse"), f"--stage corse: 'train lm' has {known}"),
+        (("mlm", "--stage", "coarse"), "--stage belongs to 'train lm'"),
+        (
+            ("lm", "--stage", "semantic", "--vqvae", "v"),
+            "--vqvae is read by the stages coarse or fine or acoustic, not semantic",
+        ),
+        (("mlm", "--spectrogram", "v"), "--spectrogram belongs to 'train lm'"),
+    ):
+        done = invoke("train", *words, *given)
+        assert done.status == 2
+        assert told in done.error_line()
+    assert not runs
+    write(folders, "stage = 'coarse'\n", "a.toml")
+    for named in (("--stage", "coarse"), ("--config", "a.toml")):
+        assert invoke("train", "lm", *named, "--spectrogram", "v", *given).status == 0
+        assert runs.pop()[1].stage == "coarse"
 
 
 def test_one_level_is_for_a_vqvae(invoke, runs, folders):

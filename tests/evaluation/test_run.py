@@ -24,7 +24,7 @@ from audiomask.evaluation.options import (
 from audiomask.evaluation.report import as_json
 from audiomask.evaluation.run import Evaluation, choose_songs, evenly
 from audiomask.evaluation.songs import Choice, SongRef
-from audiomask.kinds import KINDS
+from audiomask.kinds import checkpoints
 
 
 def names(refs: list[SongRef]) -> list[str]:
@@ -40,8 +40,9 @@ def measured(evaluation: Evaluation) -> dict[str, object]:
 
 @pytest.mark.parametrize("job", jobs())
 def test_every_job_tells_what_it_takes_to_repeat_it(
-    job: str, song: Callable[..., Path], engine: Engine, tmp_path: Path
+    job: str, song: Callable[..., Path], continuing: Path, tmp_path: Path
 ) -> None:
+    engine = Engine(continuing, "cpu")
     for number, name in enumerate(("train/a", "train/b", "test/c")):
         song(f"data/{name}", guitar=number, bass=number + 1)
     options = EvaluateOptions(
@@ -58,7 +59,7 @@ def test_every_job_tells_what_it_takes_to_repeat_it(
     assert found["songs"] == ["test/c"]
     assert (found["split"], found["seconds"], found["seed"]) == ("test", 1.0, 5)
     assert (found["failed"], found["left_out"]) == ([], {})
-    prints = {kind: read_config(engine.library.folder / kind)["sha256"][:16] for kind in KINDS}
+    prints = {kind: read_config(continuing / kind)["sha256"][:16] for kind in checkpoints()}
     assert found["checkpoints"] == prints
 
 
@@ -199,7 +200,8 @@ def test_spread() -> None:
 
 
 def test_every_kind_and_every_task_is_measured() -> None:
-    assert jobs() == ("vqvae", "mlm", "masks", "spectrogram", "wave", "infill", "separate")
+    kinds = ("vqvae", "mlm", "masks", "spectrogram", "wave", "lm")
+    assert jobs() == (*kinds, "infill", "separate")
     for job in jobs():
         assert issubclass(evaluator_of(job), Evaluator)
     assert evaluator_of("masks") is evaluator_of("separate")

@@ -25,6 +25,9 @@ from audiomask.networks.vqvae import AnyVQVAE
 CPU = torch.device("cpu")
 RATE = 44100
 
+#: a language model continues recordings instead
+FILLS_GAPS = [one for one in InfillMethod if one not in (InfillMethod.lm, InfillMethod.wave)]
+
 
 def infiller(vqvae: AnyVQVAE, mlm: MaskedLM, **options: object) -> Infiller:
     chosen = InfillSettings(**({"steps": 2} | options))  # type: ignore[arg-type]
@@ -45,7 +48,7 @@ def as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 @settings(max_examples=25)
 @given(
     st.data(),
-    st.sampled_from(InfillMethod),
+    st.sampled_from(FILLS_GAPS),
     st.sampled_from([0.0, 1.0]),
     st.sampled_from([RATE, 16_000]),
 )
@@ -282,7 +285,7 @@ def test_what_the_gap_holds_does_not_matter(vqvae: AnyVQVAE, mlm: MaskedLM) -> N
     assert torch.equal(one, two)
 
 
-@pytest.mark.parametrize("method", InfillMethod)
+@pytest.mark.parametrize("method", FILLS_GAPS)
 def test_the_samples_in_memory_stay_as_they_are(
     vqvae: AnyVQVAE, mlm: MaskedLM, method: InfillMethod
 ) -> None:

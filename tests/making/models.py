@@ -1,16 +1,20 @@
 """Tiny models with random weights: inference must be right whatever a model has learned."""
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tiny_lm import settings as lm_settings
 from tiny_spectrogram import GRID, SMALL
 from tiny_wave import SMALL as WAVE
 
-from audiomask.checkpoint import CONFIG_FILE, save_checkpoint
+from audiomask.checkpoint import CONFIG_FILE, load_checkpoint, save_checkpoint
+from audiomask.kinds import KINDS
+from audiomask.networks.lm import build_lm
 from audiomask.networks.masks import MaskUNet, build_masks
 from audiomask.networks.mlm import MaskedLM, build_mlm
 from audiomask.networks.spectrogram import build_spectrogram
@@ -85,10 +89,38 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def save(folder: Path, kind: str, model: Any, **requires: str) -> str:
-    """Write a model of the default preset into a folder's folder of its kind."""
+@pytest.fixture(scope="session")
+def continuing(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny checkpoints, every stage of the language model, and semantic clusters."""
+    folder = tmp_path_factory.mktemp("continuing")
+    for kind in ("vqvae", "mlm", "masks", "wave"):
+        shutil.copytree(tiny / kind, folder / kind)
+    torch.manual_seed(0)
+    spectrogram = build_spectrogram("default", SMALL | GRID)
+    spectrogram.semantic_clusters.find(torch.randn(40, SMALL["dim"]))
+    prints = {
+        "vqvae": load_checkpoint(tiny / "vqvae").fingerprint,
+        "spectrogram": save(folder, "spectrogram", spectrogram),
+    }
+    for stage, required in KINDS["lm"].stages.items():
+        model = build_lm("default", lm_settings(stage))
+        save(folder, "lm", model, f"lm-{stage}", **{kind: prints[kind] for kind in required})
+    return folder
+
+
+@pytest.fixture
+def clustered(continuing: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny tokenizers, the spectrogram model with semantic clusters."""
+    for kind in ("vqvae", "spectrogram"):
+        shutil.copytree(continuing / kind, tmp_path / "tokenizers" / kind)
+    return tmp_path / "tokenizers"
+
+
+def save(folder: Path, kind: str, model: Any, name: str = "", **requires: str) -> str:
+    """Write a model of the default preset into a folder's folder of its kind, or of a name."""
     config, weights = asdict(model.config), model.state_dict()
-    return save_checkpoint(folder / kind, kind, "default", config, weights, requires=requires)
+    place = folder / (name or kind)
+    return save_checkpoint(place, kind, "default", config, weights, requires=requires)
 
 
 def edit_config(folder: Path, **entries: Any) -> None:

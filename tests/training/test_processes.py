@@ -33,6 +33,8 @@ SETTINGS = {
     # other songs are those of a process's own batch
     "spectrogram": f"{SMALL} stft_size=2048 hop_length=1024 window=24 target_layer=1 clusters=4 "
     "semantic_clusters=6 shortest_span=2 longest_span=4 separator=2 blank=1 other_song=0",
+    # steps are forgotten by what all processes drew
+    "lm": "dim=8 heads=2 layers=1 window=40 log_every=1 warmup=3",
     "wave": "window=4096 targets=3 orders=4,20 spans=256,512 blocks=128,512 refine_order=4 "
     "refine_span=64 dim=8 heads=2 layers=1 decoder_dim=8 decoder_hidden=8 log_every=1 warmup=3",
 }
@@ -50,6 +52,8 @@ def train(kind: str, data: Path, out: Path, batch: int, processes: int = 1, *mor
     command += ["--steps", "6", "--device", "cpu", "--threads", "1", "--precision", "fp32", *more]
     if kind == "paper":
         command += ["--preset", "paper"]
+    if kind == "lm":
+        command += ["--stage", "acoustic"]
     for setting in SETTINGS[kind].split():
         command += ["--set", setting]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -106,7 +106,7 @@ def test_what_is_wrong_in_a_file_is_named(tables: dict[str, Any], reason: str) -
 def test_settings_that_another_checkpoint_decides() -> None:
     fixed = ("codebook_size", "levels")
     assert resolved({"model": {"levels": 4}}, fixed=fixed)[0] == VQVAEConfig()
-    with pytest.raises(ConfigError, match=r"^a.toml: levels is 3, but 4 in the VQ-VAE"):
+    with pytest.raises(ConfigError, match=r"^a.toml: levels is 3, but 4 in the checkpoint"):
         resolved({"model": {"levels": 3}}, fixed=fixed)
     with pytest.raises(ConfigError, match="--set: codebook_size is 8, but 1024"):
         resolved(overrides={"codebook_size": "8"}, fixed=fixed)

@@ -60,6 +60,7 @@ def iterative_decode(
     temperature: float,
     noise: PerRecordingNoise,
     sampled_levels: int | None = None,
+    known_levels: int = 0,
 ) -> Decoded:
     """Fill a gap level by level, coarse to fine, each level in passes.
 
@@ -75,6 +76,8 @@ def iterative_decode(
         temperature: of the sampling in the first pass; 0 takes the likeliest code.
         noise: random numbers for sampling.
         sampled_levels: how many levels are sampled, coarse first; all when None.
+        known_levels: how many of these are known in the gap, too (as in SoundStorm, Borsos et al.
+            2023, once the coarse levels are there).
 
     Raises:
         ValueError: ``steps`` is less than one.
@@ -84,9 +87,10 @@ def iterative_decode(
     levels = ids.shape[1]
     sampled_levels = levels if sampled_levels is None else min(sampled_levels, levels)
     vocabulary = model.vocabulary
-    ids = torch.where(unknown[:, None], vocabulary.mask, ids)
+    hidden_levels = torch.arange(levels, device=ids.device)[:, None] >= known_levels
+    ids = torch.where(unknown[:, None] & hidden_levels, vocabulary.mask, ids)
     score = torch.zeros(len(ids), device=ids.device)
-    for level in range(sampled_levels):
+    for level in range(known_levels, sampled_levels):
         passes = steps if level == 0 else max(1, steps // 4)
         for number in range(passes):
             masked = (ids[:, level] == vocabulary.mask) & unknown

@@ -196,3 +196,17 @@ def test_levels_that_are_not_drawn_are_what_is_to_be_expected(model, drawn: int)
     for level in range(drawn, 2):
         assert torch.equal(filled.ids[:, level][unknown], best[:, level][unknown])
     assert torch.equal(filled.ids[..., :8], ids[..., :8])
+
+
+def test_levels_that_are_known_stay_in_the_gap(watched) -> None:
+    model, passes = watched
+    ids = torch.randint(12, (1, 2, 20))
+    unknown = torch.zeros(1, 20, dtype=torch.bool)
+    unknown[:, 5:15] = True
+    found = iterative_decode(model, ids, unknown, 8, 1.0, noise(1), known_levels=1)
+    assert torch.equal(found.ids[:, 0], ids[:, 0])
+    assert torch.equal(found.ids[:, 1, :5], ids[:, 1, :5])
+    assert (found.ids < 12).all()
+    assert len(passes) == 2, "a quarter of the steps, for the one level"
+    assert torch.equal(passes[0][:, 0], ids[:, 0])
+    assert (passes[0][0, 1, 5:15] == MASK).all()
