@@ -218,8 +218,11 @@ class Infiller:
         """The filling of a gap by predicted magnitudes; by linear prediction where none are."""
         assert self.spectrogram is not None
         samples, passes = self.spectrogram.fill(source, gap, gaps)
-        samples = match_level(samples, gap, source, gap, gaps, faded=not passes)
-        method = InfillMethod.spectrogram if passes else InfillMethod.ar
+        method = InfillMethod.spectrogram
+        if not passes:
+            # what is extrapolated dies away, while the level is part of what is predicted
+            method = InfillMethod.ar
+            samples = match_level(samples, gap, source, gap, gaps, faded=True)
         return Filling(gap.start, samples, gap, method, max(passes, 1), channels=gap.channels)
 
     def _fill_with_samples(self, source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> Filling:
