@@ -107,7 +107,12 @@ def test_commands(block: str, reader: Path) -> None:
         command = command.replace("--keep-tokens 1000", "--keep-tokens 8")
         command = command.replace("evaluate mlm", "evaluate mlm --rounds 1 --limit 2")
         command = command.replace("evaluate lm", "evaluate lm --pairs 1 --limit 2")
-        command = re.sub(r"(train lm .*)", r"\1 --batch-size 2", command)
+        # six models are trained in one block: small ones
+        small = "--set dim=24 --set heads=2 --batch-size 2"
+        command = re.sub(r"(train lm .*)", rf"\1 {small}", command)
+        if "train lm" in BLOCKS[block]:
+            small += " --set window=48 --set longest_span=16"
+            command = re.sub(r"(train spectrogram .*)", rf"\1 {small}", command)
         run(command, reader)
 
 
