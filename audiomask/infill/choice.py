@@ -19,13 +19,20 @@ SPECTROGRAM_SECONDS = (0.0, 0.0)
 
 
 def kinds_needed(settings: InfillSettings) -> tuple[str, ...]:
-    """The kinds of models that fillings of these settings may take."""
+    """The kinds of models that fillings of these settings cannot do without."""
     if settings.method == InfillMethod.spectrogram:
         return ("spectrogram",)
     if settings.method == InfillMethod.wave:
         return ("wave",)
-    tried = settings.seeks_passages and SPECTROGRAM_SECONDS[1] > 0
-    return ("vqvae", "mlm", *(["spectrogram"] if tried else []))
+    return ("vqvae", "mlm")
+
+
+def tries_spectrogram(settings: InfillSettings) -> bool:
+    """Whether some gaps are filled by a spectrogram model where there is one.
+
+    Not where tokens are to be drawn: it draws nothing.
+    """
+    return settings.seeks_passages and settings.temperature == 0 and SPECTROGRAM_SECONDS[1] > 0
 
 
 @dataclass(frozen=True)
@@ -94,9 +101,11 @@ class MethodChooser:
         return Choice(InfillMethod.passage, tuple(found[:offered]), chosen, origin)
 
     def _generator(self, gap: Gap) -> InfillMethod:
-        """What makes the sound of a gap that no passage matches."""
+        """What makes the sound of a gap that no passage matches, given all models."""
         low, high = SPECTROGRAM_SECONDS
-        fits = low < gap.length / self.source.sample_rate <= high
+        fits = (
+            tries_spectrogram(self.settings) and low < gap.length / self.source.sample_rate <= high
+        )
         return InfillMethod.spectrogram if fits else InfillMethod.tokens
 
     def _finder(self, channels: tuple[int, ...]) -> PassageFinder:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 
 from audiomask.errors import CheckpointError, ConfigError
-from audiomask.infill.choice import kinds_needed
+from audiomask.infill.choice import kinds_needed, tries_spectrogram
 from audiomask.infill.continuation import Continuer, Stages
 from audiomask.infill.infiller import Infiller
 from audiomask.infill.joins import JoinRanker
@@ -58,6 +58,9 @@ def open_infiller(models: _Models, settings: InfillSettings, batches: AdaptiveBa
     spectrogram = wave = None
     if "spectrogram" in kinds:
         spectrogram = SpectrogramFiller(_magnitude_model(models), device)
+    elif tries_spectrogram(settings) and "spectrogram" in models.kinds:
+        found = models.load("spectrogram")
+        spectrogram = None if found.magnitudes is None else SpectrogramFiller(found, device)
     if "wave" in kinds:
         model = sample_model(models, "--method wave")
         wave = WaveFiller(model, device, settings.temperature, settings.seed)

@@ -109,7 +109,9 @@ def test_going_on_from_a_checkpoint(stage_options: Run) -> None:
         train_kind("lm", wrong)
 
 
-def test_what_does_not_fit_is_refused(stage_options: Run, tiny: Path, clustered: Path) -> None:
+def test_what_does_not_fit_is_refused(
+    stage_options: Run, tiny: Path, clustered: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wrong: dict[str, tuple[str, dict[str, object]]] = {
         "has no semantic clusters": ("semantic", {"spectrogram": tiny / "spectrogram"}),
         "coarse_levels is 2; the VQ-VAE has 2": ("fine", {"coarse_levels": "2"}),
@@ -122,5 +124,6 @@ def test_what_does_not_fit_is_refused(stage_options: Run, tiny: Path, clustered:
             more = {"overrides": STAGES[stage] | more}  # type: ignore[dict-item]
         with pytest.raises(AudiomaskError, match=told):
             train_kind("lm", stage_options(stage, f"{number}", **more))
+    monkeypatch.setattr("audiomask.training.run.bundled_folder", lambda: tiny / "none")
     with pytest.raises(UsageError, match="no spectrogram model comes with audiomask"):
         train_kind("lm", stage_options("semantic", "none", spectrogram=None))
