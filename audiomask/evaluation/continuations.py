@@ -31,7 +31,7 @@ from audiomask.infill.extension import Extension
 from audiomask.infill.settings import InfillMethod, InfillSettings, usual_temperature
 
 #: most and fewest seconds of a prompt, and seconds of a continuation
-_PROMPT, _LEAST, _AFTER = 15.0, 4.0, 8.0
+PROMPT, LEAST, AFTER = 15.0, 4.0, 8.0
 #: decibels within which a continuation is as loud as its prompt
 _AS_LOUD = 3.0
 #: names of what continues a song
@@ -39,8 +39,8 @@ WITH_PLAN, WITHOUT_PLAN = "with a plan", "without a plan"
 LAST_BAR, TRUE = "last bar repeated", "true continuation"
 #: what the tables' headings mean
 LEGEND = (
-    "ahead: agrees more with its own prompt than with another song's, 50 % by chance; level: median "
-    "against the prompt; clipped: samples of all songs; fade: last second against the first, median"
+    "ahead: agrees more with its own prompt than with another song's, 50 % by chance; clipped: "
+    "samples of all songs; fade: the last second against the first; dB are medians"
 )
 
 
@@ -119,9 +119,9 @@ class Continuations:
     def add(self, song: Song) -> None:
         """Continue a song, where there is room for one more and it is long enough, and sounds."""
         rate = song.sample_rate
-        after = round(_AFTER * rate)
-        length = min(round(_PROMPT * rate), song.mixture.shape[1] - after)
-        if len(self.songs) == self.number or length < round(_LEAST * rate):
+        after = round(AFTER * rate)
+        length = min(round(PROMPT * rate), song.mixture.shape[1] - after)
+        if len(self.songs) == self.number or length < round(LEAST * rate):
             return
         prompt, true = song.mixture[:, :length], song.mixture[:, length : length + after]
         if min(level(prompt), level(true)) < SILENCE:
@@ -136,7 +136,7 @@ class Continuations:
 
     def _continue(self, prompt: Tensor, rate: int, settings: InfillSettings) -> Tensor:
         """What the models make after a prompt [C, T]: [C, n]."""
-        extension = Extension(after=round(_AFTER * rate))
+        extension = Extension(after=round(AFTER * rate))
         fillings = self.engine.extend(MemorySource(prompt, rate), extension, settings)
         return torch.cat([filling.samples for filling in fillings], dim=1)
 
@@ -148,7 +148,7 @@ class Continuations:
         ]
         systems = {name: _summary([row[name] for row in rows]) for name in rows[0]}
         songs = [song.song for song in self.songs]
-        return {"seconds": _AFTER, "songs": songs, "systems": systems, "rows": rows}
+        return {"seconds": AFTER, "songs": songs, "systems": systems, "rows": rows}
 
     def _compare(self, number: int, system: str) -> dict[str, float]:
         """A song's continuation by a system: agreement with its prompt and others, loudness."""
