@@ -38,7 +38,7 @@ _AS_LOUD = 3.0
 WITH_PLAN, WITHOUT_PLAN = "with a plan", "without a plan"
 LAST_BAR, TRUE = "last bar repeated", "true continuation"
 #: what the tables' headings mean
-LEGEND = (
+_LEGEND = (
     "ahead: agrees more with its own prompt than with another song's, 50 % by chance; clipped: "
     "samples of all songs; fade: the last second against the first; dB are medians"
 )
@@ -147,8 +147,21 @@ class Continuations:
             for number, song in enumerate(self.songs)
         ]
         systems = {name: _summary([row[name] for row in rows]) for name in rows[0]}
-        songs = [song.song for song in self.songs]
-        return {"seconds": AFTER, "songs": songs, "systems": systems, "rows": rows}
+        changes = {
+            trait: [row[WITH_PLAN][trait] - row[WITHOUT_PLAN][trait] for row in rows]
+            for trait in _Traits._fields
+            if {WITH_PLAN, WITHOUT_PLAN} <= set(systems)
+        }
+        return {
+            "seconds": AFTER,
+            "songs": [song.song for song in self.songs],
+            "systems": systems,
+            "change": {
+                trait: {"mean": float(np.mean(change)), "interval": interval(change)}
+                for trait, change in changes.items()
+            },
+            "rows": rows,
+        }
 
     def _compare(self, number: int, system: str) -> dict[str, float]:
         """A song's continuation by a system: agreement with its prompt and others, loudness."""
@@ -189,6 +202,16 @@ def _summary(rows: list[dict[str, float]]) -> dict[str, Any]:
     for name in [name for name in found if name.endswith("ahead")]:
         found[f"{name} interval"] = interval([row[name] for row in rows])
     return found
+
+
+def remarks(measured: dict[str, Any]) -> list[str]:
+    """What a plan changes, where it can be told, and what the headings of the tables mean."""
+    changes = []
+    for trait, change in measured["change"].items():
+        lower, upper = change["interval"]
+        changes.append(f"{trait} {change['mean']:+.2f} ({lower:+.2f} … {upper:+.2f})")
+    found = [f"with a plan less without, song by song (95 %): {', '.join(changes)}"]
+    return [*(found if changes else []), _LEGEND]
 
 
 def tables(measured: dict[str, Any]) -> list[Table]:

@@ -31,10 +31,9 @@ from audiomask.data.open import open_data
 from audiomask.data.tracks import TEST
 from audiomask.engine import Engine
 from audiomask.errors import AudiomaskError, CheckpointError, UsageError
+from audiomask.evaluation import continuations
 from audiomask.evaluation.bigram import Bigram, fit
 from audiomask.evaluation.bootstrap import interval
-from audiomask.evaluation.continuations import LEGEND, Continuations
-from audiomask.evaluation.continuations import tables as continuation_tables
 from audiomask.evaluation.evaluator import SILENT, Evaluator
 from audiomask.evaluation.metrics import SILENCE, level
 from audiomask.evaluation.minimal_pairs import DRUMS, LONGEST, minimal_pairs
@@ -100,7 +99,7 @@ class LMEvaluator(Evaluator):
         self.engine, self.shown = engine, shown
         self.bands: InterleavedDataset | None = None
         self.pairs, self.seed = 0, 0
-        self.continuations: Continuations | None = None
+        self.continuations: continuations.Continuations | None = None
         self.remarks: list[str] = []
         names = [stage for stage in _STAGES if f"lm-{stage}" in engine.kinds]
         if not names:
@@ -133,7 +132,7 @@ class LMEvaluator(Evaluator):
         number = _CONTINUED if options.continuations is None else options.continuations
         if number:
             try:
-                made.continuations = Continuations(engine, number, options.seed)
+                made.continuations = continuations.Continuations(engine, number, options.seed)
             except CheckpointError as error:
                 if options.continuations is not None:
                     raise
@@ -279,8 +278,8 @@ class LMEvaluator(Evaluator):
             tables.append(_pair_table(data["pairs"]))
         if self.continuations is not None and self.continuations.songs:
             data["continuations"] = self.continuations.measured()
-            tables += continuation_tables(data["continuations"])
-            notes.append(LEGEND)
+            tables += continuations.tables(data["continuations"])
+            notes += continuations.remarks(data["continuations"])
         elif self.continuations is not None:
             notes.append("no song is continued: all are too short, or silent")
         return Report(data, tables, notes + self.remarks)

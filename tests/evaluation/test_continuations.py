@@ -22,6 +22,7 @@ from audiomask.evaluation.continuations import (
     WITH_PLAN,
     WITHOUT_PLAN,
     Continuations,
+    remarks,
     repeat_bar,
     tables,
 )
@@ -98,6 +99,11 @@ def test_what_goes_on_alike_is_told_from_what_does_not(
     assert other["as loud"].mean == 0
     assert other["clipped"].least > 0
     assert other["fade"].most < -10
+    for trait, change in found["change"].items():
+        rows = [row[WITH_PLAN][trait] - row[WITHOUT_PLAN][trait] for row in found["rows"]]
+        assert change["mean"] == pytest.approx(sum(rows) / 2)
+        assert 0 < change["interval"][0] <= change["mean"] <= change["interval"][1]
+    assert remarks(found)[0].startswith("with a plan less without, song by song (95 %): key +")
     assert len(json.loads(as_json(found))["rows"]) == 2
     agreeing, loud = tables(found)
     assert [row[3] for row in agreeing.rows][:2] == ["100% (100% … 100%)", "0% (0% … 0%)"]
@@ -153,6 +159,7 @@ def test_the_last_bar_is_four_beats_again_and_again() -> None:
     assert torch.equal(repeat_bar(sound[:, :RATE], RATE, 2 * RATE), sound[:, :RATE].repeat(1, 2))
 
 
+@pytest.mark.usefixtures("short")
 @pytest.mark.parametrize(
     ("without", "left"),
     [
@@ -171,4 +178,10 @@ def test_what_is_there_is_measured(
         with pytest.raises(CheckpointError, match="which --method lm needs"):
             Continuations(engine, 1)
     else:
-        assert list(Continuations(engine, 1).systems) == left
+        continuations = Continuations(engine, 1)
+        assert list(continuations.systems) == left
+        continuations.add(SONGS[0])
+        found = continuations.measured()
+        assert list(found["systems"]) == [*left, LAST_BAR, TRUE]
+        # there is nothing to compare a plan with
+        assert len(remarks(found)) == 1
