@@ -106,7 +106,9 @@ def test_commands(block: str, reader: Path) -> None:
         command = re.sub(r"--max-time (9m|1h)", "--max-time 1s --set warmup=1", command)
         command = command.replace("--keep-tokens 1000", "--keep-tokens 8")
         command = command.replace("evaluate mlm", "evaluate mlm --rounds 1 --limit 2")
-        command = command.replace("evaluate lm", "evaluate lm --pairs 1 --limit 2")
+        command = command.replace(
+            "evaluate lm", "evaluate lm --pairs 1 --limit 2 --continuations 1"
+        )
         # six models are trained in one block: small ones
         small = "--set dim=24 --set heads=2 --batch-size 2"
         command = re.sub(r"(train lm .*)", rf"\1 {small}", command)

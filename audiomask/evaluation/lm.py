@@ -9,6 +9,8 @@ bigram, counted on other songs.
 
 Where the data has single notes, bands are rendered of them as they are written and with something
 wrong (see ``minimal_pairs``), and the share is told in which a system finds the true one likelier.
+
+Some songs are continued, and what is made is compared with its prompt (see ``continuations``).
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from audiomask.data.open import open_data
 from audiomask.data.tracks import TEST
 from audiomask.engine import Engine
 from audiomask.errors import AudiomaskError, CheckpointError, UsageError
+from audiomask.evaluation import continuations
 from audiomask.evaluation.bigram import Bigram, fit
 from audiomask.evaluation.bootstrap import interval
 from audiomask.evaluation.evaluator import SILENT, Evaluator
@@ -45,8 +48,8 @@ from audiomask.runtime.console import track
 
 #: most spans of a song
 _SPANS = 8
-#: pairs of each kind
-_PAIRS = 20
+#: pairs of each kind, and songs that are continued
+_PAIRS, _CONTINUED = 20, 8
 #: seconds of a pair after what is coded: a beat that is missing, and what tokens look ahead
 _AFTER = LONGEST + 0.5
 _STAGES = tuple(KINDS["lm"].stages)
@@ -89,13 +92,15 @@ class LMEvaluator(Evaluator):
         CheckpointError: there is no stage.
     """
 
-    options = ("fit", "pairs")
+    options = ("fit", "pairs", "continuations")
     fits = True
 
     def __init__(self, engine: Engine, shown: bool = True) -> None:
         self.engine, self.shown = engine, shown
         self.bands: InterleavedDataset | None = None
         self.pairs, self.seed = 0, 0
+        self.continuations: continuations.Continuations | None = None
+        self.remarks: list[str] = []
         names = [stage for stage in _STAGES if f"lm-{stage}" in engine.kinds]
         if not names:
             raise CheckpointError(
@@ -124,6 +129,14 @@ class LMEvaluator(Evaluator):
             )
         elif options.pairs is not None:
             raise UsageError("--pairs are rendered from single notes: add --data NOTES")
+        number = _CONTINUED if options.continuations is None else options.continuations
+        if number:
+            try:
+                made.continuations = continuations.Continuations(engine, number, options.seed)
+            except CheckpointError as error:
+                if options.continuations is not None:
+                    raise
+                made.remarks.append(f"no song is continued: {error}")
         return made
 
     def fit(self, refs: Sequence[SongRef], origin: str) -> None:
@@ -164,7 +177,10 @@ class LMEvaluator(Evaluator):
         number = min(int(length / half) - 1, _SPANS)
         room = length - 2 * half
         starts = [half + room * n / max(number - 1, 1) for n in range(number)]
-        self.rows.append({"song": song.name, "spans": number} | self._code_all(tokens, starts))
+        row = {"song": song.name, "spans": number} | self._code_all(tokens, starts)
+        if self.continuations is not None:
+            self.continuations.add(song)
+        self.rows.append(row)
         return None
 
     def _code_all(self, tokens: _SongTokens, starts: Sequence[float]) -> dict[str, float]:
@@ -260,7 +276,13 @@ class LMEvaluator(Evaluator):
         if self.bands is not None and self.pairs:
             data["pairs"] = self.by_pair(self.bands)
             tables.append(_pair_table(data["pairs"]))
-        return Report(data, tables, notes)
+        if self.continuations is not None and self.continuations.songs:
+            data["continuations"] = self.continuations.measured()
+            tables += continuations.tables(data["continuations"])
+            notes += continuations.remarks(data["continuations"])
+        elif self.continuations is not None:
+            notes.append("no song is continued: all are too short, or silent")
+        return Report(data, tables, notes + self.remarks)
 
     def by_pair(self, bands: InterleavedDataset) -> dict[str, dict[str, Any]]:
         """In how many pairs of each kind each system finds the true one likelier."""

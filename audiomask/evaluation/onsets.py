@@ -43,6 +43,19 @@ def _spectral_flux(audio: Tensor, sample_rate: int, compression: float = 0) -> t
     return F.pad(rises, (1, 1)), sample_rate / hop
 
 
+def onset_strength(audio: Tensor, sample_rate: int) -> tuple[Tensor, float]:
+    """The spectral flux of compressed magnitudes, frame by frame.
+
+    Args:
+        audio: [C, T].
+        sample_rate: samples a second.
+
+    Returns:
+        [F], and the frames a second.
+    """
+    return _spectral_flux(audio, sample_rate, _COMPRESSION)
+
+
 def onsets(audio: Tensor, sample_rate: int) -> list[float]:
     """The times of onsets in seconds: local maxima of the spectral flux above its average.
 
@@ -50,7 +63,7 @@ def onsets(audio: Tensor, sample_rate: int) -> list[float]:
         audio: [C, T].
         sample_rate: samples a second.
     """
-    flux, frames = _spectral_flux(audio, sample_rate, _COMPRESSION)
+    flux, frames = onset_strength(audio, sample_rate)
     near, wide = (round(seconds * frames) for seconds in (_PEAK, _AVERAGE))
     row = flux[None, None]
     largest = F.max_pool1d(row, 2 * near + 1, 1, near)[0, 0]

@@ -37,7 +37,7 @@ GAP_LENGTHS = (20.0, 50.0, 100.0, 250.0, 500.0, 1000.0)
 #: the options that only some evaluators take
 SPECIAL = (
     "levels", "opinion", "fit", "rounds", "gap_length", "gaps_per_file", "method", "steps",
-    "temperature", "candidates", "notes", "pairs",
+    "temperature", "candidates", "notes", "pairs", "continuations",
 )  # fmt: skip
 
 
@@ -90,6 +90,9 @@ class EvaluateOptions:
     pairs: Annotated[
         int | None,
         _lm("--pairs", "Minimal pairs of each kind, of a note bank among --data (20).", "N", 0),
+    ] = None
+    continuations: Annotated[
+        int | None, _lm("--continuations", "Songs that are continued; 0 for none (8).", "N", 0)
     ] = None
     gap_length: Annotated[
         tuple[float, ...],

@@ -139,8 +139,10 @@ def _open_continuer(
         CheckpointError: a stage is missing, or the stages do not fit together.
     """
     kinds, folder = set(models.kinds), models.folder
-    planned = {"lm-semantic", "lm-coarse"} <= kinds
+    planned = settings.plan and {"lm-semantic", "lm-coarse"} <= kinds
     if not planned and "lm-acoustic" not in kinds:
+        if not settings.plan:
+            raise CheckpointError(f"{folder}: has no lm-acoustic, which goes on without a plan")
         raise CheckpointError(
             f"{folder}: has no lm-semantic and lm-coarse, which --method lm needs: train them "
             "(audiomask train lm)"

@@ -52,6 +52,8 @@ class InfillSettings:
             gaps that "ar" fills, nor those that "auto" finds a passage for.
         top_p: the language model draws from the likeliest tokens that have this share of the
             probability together.
+        plan: whether the language model plans by semantic tokens; without, its stage acoustic
+            continues alone, which is to compare with.
 
     Raises:
         UsageError: a value out of range.
@@ -65,6 +67,7 @@ class InfillSettings:
     seed: int = 0
     by_stem: bool = False
     top_p: float = 0.95
+    plan: bool = True
 
     @property
     def seeks_passages(self) -> bool:

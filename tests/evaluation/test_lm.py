@@ -11,6 +11,7 @@ import torch
 
 from audiomask.engine import Engine
 from audiomask.errors import CheckpointError, UsageError
+from audiomask.evaluation import continuations
 from audiomask.evaluation.lm import LMEvaluator
 from audiomask.evaluation.options import EvaluateOptions, Split
 from audiomask.evaluation.report import as_json
@@ -128,6 +129,48 @@ def test_pairs_take_single_notes(
     options = EvaluateOptions("lm", (tmp_path / "music",), Split.all, pairs=3)
     with pytest.raises(UsageError, match="--pairs are rendered from single notes"):
         LMEvaluator.open(engine, options)
+
+
+def test_songs_are_continued(
+    engine: Engine,
+    tmp_path: Path,
+    sound: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, seconds in (("PROMPT", 0.7), ("LEAST", 0.5), ("AFTER", 0.5)):
+        monkeypatch.setattr(continuations, name, seconds)
+    for number in range(4):
+        sound(tmp_path / f"music/{number}.wav", 1.5, level=0.2)
+    found = {}
+    for asked in (None, 1, 0):
+        folder = (tmp_path / "music",)
+        options = EvaluateOptions("lm", folder, Split.all, continuations=asked, quiet=True)
+        evaluation = Evaluation(options, engine)
+        for ref in evaluation.refs:
+            evaluation.measure(ref)
+        found[asked] = evaluation.report()
+    songs = {
+        asked: report.data.get("continuations", {}).get("songs") for asked, report in found.items()
+    }
+    assert songs == {None: ["0", "2"], 1: ["0"], 0: None}
+    assert [len(report.tables) for report in found.values()] == [3, 3, 1]
+    assert "50 % by chance" in " ".join(found[1].notes)
+    assert not any("no song is continued" in note for note in found[0].notes)
+
+
+def test_why_no_song_is_continued_is_told(engine: Engine, continuing: Path, tmp_path: Path) -> None:
+    def notes(engine: Engine, asked: int | None) -> str:
+        options = EvaluateOptions("lm", (), continuations=asked, quiet=True)
+        evaluator = LMEvaluator.open(engine, options)
+        assert evaluator.add(song()) is None
+        return " ".join(evaluator.finish().notes)
+
+    assert "no song is continued: all are too short, or silent" in notes(engine, None)
+    shutil.copytree(continuing, tmp_path / "some", ignore=shutil.ignore_patterns("lm-fine", "mlm"))
+    lacking = Engine(tmp_path / "some", "cpu")
+    assert "has neither lm-fine nor mlm" in notes(lacking, None)
+    with pytest.raises(CheckpointError, match="has neither lm-fine nor mlm"):
+        notes(lacking, 3)
 
 
 def test_songs_that_are_too_short_or_silent_are_left_out(engine: Engine) -> None:

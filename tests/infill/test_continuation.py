@@ -142,6 +142,20 @@ def test_stages_that_are_missing_are_done_without(
     assert made.square().mean() > 0
 
 
+def test_without_a_plan_the_stage_acoustic_goes_on(
+    engine: Engine, continuing: Path, tmp_path: Path
+) -> None:
+    alone, unplanned = tmp_path / "alone", InfillSettings("lm", temperature=1.0, plan=False)
+    ignore = shutil.ignore_patterns("lm-semantic", "lm-coarse")
+    shutil.copytree(continuing, alone, ignore=ignore)
+    made = continued(engine, music(), RATE // 2, chosen=unplanned)
+    assert torch.equal(made, continued(Engine(alone, "cpu"), music(), RATE // 2))
+    assert not torch.equal(made, continued(engine, music(), RATE // 2))
+    shutil.rmtree(alone / "lm-acoustic")
+    with pytest.raises(CheckpointError, match="has no lm-acoustic, which goes on without a plan"):
+        continued(Engine(alone, "cpu"), music(), RATE // 2, chosen=unplanned)
+
+
 def test_what_is_needed_is_named(continuing: Path, tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="has no lm-semantic and lm-coarse, which --method"):
         continued(Engine(tiny, "cpu"), music(), RATE)
