@@ -190,14 +190,20 @@ def test_the_same_again() -> None:
     assert torch.equal(first, again)
 
 
-def test_it_is_no_part_of_auto_until_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = InfillSettings()
-    chooser = MethodChooser(MemorySource(0.1 * noise(1, 2 * RATE), RATE), [SECOND], settings)
-    assert chooser.choose(SECOND).method == InfillMethod.tokens
-    assert kinds_needed(settings) == ("vqvae", "mlm")
-    monkeypatch.setattr(choice, "SPECTROGRAM_SECONDS", (0.12, 0.5))
-    assert chooser.choose(SECOND).method == InfillMethod.spectrogram
-    assert kinds_needed(settings) == ("vqvae", "mlm", "spectrogram")
-    assert kinds_needed(InfillSettings(method="tokens")) == ("vqvae", "mlm")
+def test_auto_fills_gaps_of_some_lengths_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = MemorySource(0.1 * noise(1, 3 * RATE), RATE)
+    longer = Gap(RATE, 2 * RATE)
+
+    def chosen(gap: Gap, settings: InfillSettings) -> InfillMethod:
+        return MethodChooser(source, [gap], settings).choose(gap).method
+
+    assert chosen(SECOND, InfillSettings()) == InfillMethod.spectrogram
+    assert chosen(longer, InfillSettings()) == InfillMethod.tokens
+    # tokens that are to be drawn are drawn
+    assert chosen(SECOND, InfillSettings(temperature=1.0)) == InfillMethod.tokens
+    assert chosen(SECOND, InfillSettings(method="tokens")) == InfillMethod.tokens
+    # auto can do without the model
+    assert kinds_needed(InfillSettings()) == ("vqvae", "mlm")
+    chooser = MethodChooser(source, [SECOND], InfillSettings())
     monkeypatch.setattr(choice, "SPECTROGRAM_SECONDS", (0.12, 0.15))
     assert chooser.choose(SECOND).method == InfillMethod.tokens
