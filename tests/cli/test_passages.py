@@ -76,7 +76,7 @@ def test_a_dry_run_tells_it_without_a_model(call, recordings, listing):
     assert "song.infilled.wav" not in listing()
     # what does not repeat itself has no match
     assert call("infill", "short.wav", *GAP, "--dry-run").status == 0
-    assert told()[0]["method"] == "tokens"
+    assert told()[0]["method"] == "spectrogram"
 
 
 def test_passages_of_another_take(call, tiny, recordings):

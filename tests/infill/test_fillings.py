@@ -8,7 +8,7 @@ from signals import noise
 from torch import Tensor
 
 from audiomask.audio.source import MemorySource
-from audiomask.infill import infiller as module
+from audiomask.infill import gap_tokens
 from audiomask.infill.gaps import Gap
 from audiomask.infill.infiller import AR_AND_TOKENS, Filling, Infiller
 from audiomask.infill.settings import InfillMethod, InfillSettings
@@ -76,7 +76,7 @@ def test_the_likeliest_candidate_is_kept(
 ) -> None:
     seen: list[Decoded] = []
     used: list[Tensor] = []
-    real, between = module.iterative_decode, vqvae.inpaint
+    real, between = gap_tokens.iterative_decode, vqvae.inpaint
 
     def filled_too(*arguments: object) -> Decoded:
         seen.append(real(*arguments))  # type: ignore[arg-type]
@@ -86,7 +86,7 @@ def test_the_likeliest_candidate_is_kept(
         used.append(vectors)
         return between(vectors, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "iterative_decode", filled_too)
+    monkeypatch.setattr(gap_tokens, "iterative_decode", filled_too)
     monkeypatch.setattr(vqvae, "inpaint", between_too)
     options = {"method": InfillMethod.tokens, "temperature": 1.0, "candidates": 4}
     fill(infiller(vqvae, mlm, **options), 0.1 * noise(2, 40_000), [Gap(10_000, 20_000)])

@@ -14,7 +14,7 @@ from audiomask.audio.source import MemorySource
 from audiomask.errors import AudiomaskError, UsageError
 from audiomask.infill import gap_tokens
 from audiomask.infill import infiller as module
-from audiomask.infill.choice import AR_SECONDS
+from audiomask.infill.choice import AR_SECONDS, SPECTROGRAM_SECONDS
 from audiomask.infill.gaps import Gap, merge_gaps
 from audiomask.infill.infiller import AR_AND_TOKENS, FADE, Filling, Infiller
 from audiomask.infill.settings import InfillMethod, InfillSettings
@@ -91,8 +91,11 @@ def test_fillings_keep_to_the_gaps_and_their_crossfades(
         elif method != InfillMethod.auto:
             assert filling.method == method
         else:
-            assert filling.method == (
-                InfillMethod.ar if gap.length <= AR_SECONDS * rate else AR_AND_TOKENS
+            heard = AR_AND_TOKENS if temperature_now else InfillMethod.spectrogram
+            within = AR_SECONDS * rate < gap.length <= SPECTROGRAM_SECONDS[1] * rate
+            longer = (heard, InfillMethod.ar) if within else (AR_AND_TOKENS,)
+            assert filling.method in (
+                (InfillMethod.ar,) if gap.length <= AR_SECONDS * rate else longer
             )
 
 
@@ -125,14 +128,17 @@ def test_edges_are_what_goes_on_from_the_sides(
     gap = Gap(20_000, 40_000)
     holed = audio.clone()
     holed[:, gap.start : gap.stop] = 0
-    made = fill(infiller(vqvae, mlm), holed, [gap])[0]
+    maker = infiller(vqvae, mlm)
+    # tokens take its place
+    maker.spectrogram = None
+    made = fill(maker, holed, [gap])[0]
     true = audio[:, gap.start : gap.stop]
     for edge in (slice(0, 300), slice(-300, None)):
         error = (made.samples[:, edge] - true[:, edge]).square().mean()
         assert float(error / true.square().mean()) < 0.05
     assert (made.start, made.stop) == (gap.start, gap.stop)
     # where there is too little sound for an edge, a crossfade outside the gap stands in
-    early = fill(infiller(vqvae, mlm), holed[:, gap.start - 500 :], [Gap(500, 20_500)])[0]
+    early = fill(maker, holed[:, gap.start - 500 :], [Gap(500, 20_500)])[0]
     assert (early.start, early.stop) == (500 - round(FADE * RATE), 20_500)
     # none of it without them
     plain = fill(infiller(vqvae, mlm, method=InfillMethod.tokens), holed, [gap])[0]
@@ -146,7 +152,8 @@ def test_edges_are_what_goes_on_from_the_sides(
         (40, True, InfillMethod.ar),
         (110, True, InfillMethod.ar),
         (110, False, InfillMethod.ar),
-        (130, False, AR_AND_TOKENS),
+        (130, False, InfillMethod.spectrogram),
+        (550, False, AR_AND_TOKENS),
     ],
 )
 def test_the_method_suits_the_length_whatever_the_sound(
