@@ -22,7 +22,7 @@ from audiomask.infill.extension_plan import fill_extension
 from audiomask.infill.gaps import Gap
 from audiomask.infill.infiller import Filling, Infiller
 from audiomask.infill.opening import open_infiller, sample_model
-from audiomask.infill.settings import InfillMethod, InfillSettings
+from audiomask.infill.settings import FORWARDS_ALONE, InfillMethod, InfillSettings
 from audiomask.networks.masks import MaskUNet
 from audiomask.networks.mlm.model import MaskedLM
 from audiomask.networks.spectrogram.model import SpectrogramModel
@@ -382,9 +382,7 @@ class Engine:
         """
         chosen = InfillSettings() if settings is None else settings
         if chosen.method == InfillMethod.lm and (extension.before or extension.loop):
-            raise UsageError(
-                "--method lm goes forwards alone: it takes neither --before nor --loop"
-            )
+            raise UsageError(FORWARDS_ALONE)
         infiller = self.open_infiller(chosen)
         with device_errors(self.device):
             yield from fill_extension(infiller, ExtendedSource(source, extension), other)

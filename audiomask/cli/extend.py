@@ -17,6 +17,7 @@ from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job
 from audiomask.cli.sample_format import report_input
 from audiomask.errors import UsageError
+from audiomask.infill.settings import FORWARDS_ALONE
 
 if TYPE_CHECKING:
     from audiomask.audio.files import AudioFile
@@ -75,9 +76,7 @@ class ExtendOptions(NamedTuple):
         if self.after is None:
             raise UsageError("--method lm continues recordings: add --after SECONDS")
         if self.before is not None or self.loop:
-            raise UsageError(
-                "--method lm goes forwards alone: it takes neither --before nor --loop"
-            )
+            raise UsageError(FORWARDS_ALONE)
 
     def extension(self, source: "AudioFile") -> "Extension":
         """The extension of a recording.
@@ -170,6 +169,7 @@ def show_extensions(
     from audiomask.infill.extension_plan import plan_extension
 
     check_report(report, jobs, common, resumable=False)
+    spectrogram = plan.has_spectrogram(common)
     table = GapTable([job.input.label for job in jobs], str(plan.other))
 
     def work(job: Job, meter: Meter) -> None:
@@ -183,7 +183,8 @@ def show_extensions(
             found = _left(view)
             _warn_of_silence(job.input.label, view)
             if not found:
-                parts = plan_extension(view, plan.settings, plan.open_other(stack, meter))
+                other = plan.open_other(stack, meter)
+                parts = plan_extension(view, plan.settings, other, spectrogram)
                 found = [_told(part, view) for part in parts]
             meter.advance(seconds)
             table.add(job.input.label, source, found, before)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,7 +16,7 @@ from audiomask.cli.jobs import run_jobs
 from audiomask.cli.options import Common
 from audiomask.cli.outputs import Job
 from audiomask.cli.sample_format import report_input
-from audiomask.errors import UsageError
+from audiomask.errors import CheckpointError, UsageError
 from audiomask.infill.settings import BY_STEM, InfillMethod, InfillSettings
 
 if TYPE_CHECKING:
@@ -55,10 +55,6 @@ class FillPlan(NamedTuple):
                     f"{option} is about passages, and --method {settings.method} uses none: "
                     "add --method passage"
                 )
-        if settings.by_stem and settings.method in (InfillMethod.ar, InfillMethod.wave):
-            raise UsageError(
-                f"--by-stem is about tokens and passages: --method {settings.method} needs no stems"
-            )
         if other is None:
             return
         if settings.by_stem:
@@ -85,6 +81,15 @@ class FillPlan(NamedTuple):
         sample_model(engine, "--detect-kind surprise")
         return engine.find_surprises
 
+    @staticmethod
+    def has_spectrogram(common: Common) -> bool:
+        """Whether there is a spectrogram model. A dry run needs none, nor any other model."""
+        from audiomask.checkpoint import CheckpointLibrary, bundled_folder
+
+        with suppress(CheckpointError):
+            return "spectrogram" in CheckpointLibrary(common.model or bundled_folder()).kinds
+        return False
+
     def open_other(self, stack: ExitStack, meter: Meter) -> "AudioFile | None":
         """The other recording, open as long as the stack."""
         from audiomask.audio.files import AudioFile
@@ -110,6 +115,7 @@ def show_gaps(
     check_report(report, jobs, common, resumable=False)
     check_report(labels, jobs, common, resumable=False, option="--labels")
     seek = plan.open_seek(common)
+    spectrogram = plan.has_spectrogram(common)
     table = GapTable([job.input.label for job in jobs], str(plan.other))
 
     def work(job: Job, meter: Meter) -> None:
@@ -121,7 +127,7 @@ def show_gaps(
             found = plan.options.find(source, seek)
             other = plan.open_other(stack, meter)
             gaps = [one.gap for one in found if not one.left]
-            chooser = MethodChooser(source, gaps, plan.settings, other)
+            chooser = MethodChooser(source, gaps, plan.settings, other, spectrogram)
             found = [
                 one if one.left else _told(one, chooser.choose(one.gap), plan.settings)
                 for one in found

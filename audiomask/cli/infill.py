@@ -164,8 +164,8 @@ def infill(
             "--candidates",
             metavar="N",
             min=1,
-            help="Fillings drawn to choose from, by a spectrogram model if there is one; of "
-            "passages, how many --report offers.",
+            help="Fillings drawn to choose from, by a spectrogram and a raw-audio model if there "
+            "are any; of passages, how many --report offers.",
         ),
     ] = _USUAL.candidates,
     choice: Annotated[

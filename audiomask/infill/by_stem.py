@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from audiomask.audio.source import AudioSource, MemorySource
-from audiomask.infill.choice import Choice, MethodChooser
+from audiomask.infill.choice import Choice
 from audiomask.infill.gaps import Gap
 from audiomask.infill.infiller import Filling, Infiller, StemFilling
 from audiomask.infill.leveling import limit_peaks, match_level, peak_ceiling, relative_level
@@ -78,7 +78,7 @@ class StemInfiller(Infiller):
         first, last = hole.start, hole.stop
         for name, sound in self._playing(near, source.sample_rate, hole, inside):
             stem = MemorySource(sound, source.sample_rate)
-            chosen = MethodChooser(stem, inside, self.settings).choose(hole)
+            chosen = self.chooser(stem, inside).choose(hole)
             filling = super().fill_gap(stem, hole, inside, fades, chosen)
             part = sound[:, start:stop].clone()
             part[:, filling.start - start : filling.stop - start] = filling.samples

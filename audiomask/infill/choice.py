@@ -69,6 +69,7 @@ class MethodChooser:
         gaps: all its gaps.
         settings: of the infill.
         other: another recording that passages may come from.
+        spectrogram: whether there is a spectrogram model that "auto" may choose.
     """
 
     def __init__(
@@ -77,12 +78,19 @@ class MethodChooser:
         gaps: Sequence[Gap],
         settings: InfillSettings,
         other: AudioSource | None = None,
+        spectrogram: bool = False,
     ) -> None:
         self.source, self.gaps, self.settings, self.other = source, list(gaps), settings, other
+        self.spectrogram = spectrogram and tries_spectrogram(settings)
         self._finders: dict[tuple[int, ...], PassageFinder] = {}
 
-    def choose(self, gap: Gap) -> Choice:
-        """How to fill one of the gaps."""
+    def choose(self, gap: Gap, whole: Gap | None = None) -> Choice:
+        """How to fill one of the gaps.
+
+        Args:
+            gap: the gap, or as much of it as a passage has to fill.
+            whole: the gap where that is a part of it.
+        """
         method = InfillMethod(self.settings.method)
         if method not in (InfillMethod.auto, InfillMethod.passage):
             return Choice(method)
@@ -94,19 +102,17 @@ class MethodChooser:
         if automatic:  # the others are offered after those that match
             found.sort(key=lambda passage: not passage.matches)
         if not found or (automatic and not found[0].matches):
-            return Choice(self._generator(gap))
+            return Choice(self._generator(whole or gap))
         chosen = found[min(self.settings.choice, len(found)) - 1]
         origin = finder.other if chosen.foreign else finder.source
         offered = max(self.settings.candidates, self.settings.choice)
         return Choice(InfillMethod.passage, tuple(found[:offered]), chosen, origin)
 
     def _generator(self, gap: Gap) -> InfillMethod:
-        """What makes the sound of a gap that no passage matches, given all models."""
+        """What makes the sound of a gap that no passage matches."""
         low, high = SPECTROGRAM_SECONDS
-        fits = (
-            tries_spectrogram(self.settings) and low < gap.length / self.source.sample_rate <= high
-        )
-        return InfillMethod.spectrogram if fits else InfillMethod.tokens
+        fits = low < gap.length / self.source.sample_rate <= high
+        return InfillMethod.spectrogram if self.spectrogram and fits else InfillMethod.tokens
 
     def _finder(self, channels: tuple[int, ...]) -> PassageFinder:
         """The finder for some channels; it keeps what it has computed of the recording."""

@@ -42,7 +42,10 @@ class Part:
 
 
 def plan_extension(
-    view: ExtendedSource, settings: InfillSettings, other: AudioSource | None = None
+    view: ExtendedSource,
+    settings: InfillSettings,
+    other: AudioSource | None = None,
+    spectrogram: bool = False,
 ) -> Iterator[Part]:
     """The parts of an extension, in the order in which they are made. No model is needed.
 
@@ -50,6 +53,7 @@ def plan_extension(
         view: the recording and the room.
         settings: how the room is filled.
         other: another recording that passages may come from.
+        spectrogram: whether there is a spectrogram model that "auto" may choose.
 
     Yields:
         Those before the recording from right to left, then those after it from left to right.
@@ -60,13 +64,13 @@ def plan_extension(
     view.extension.check(view.source)
     other = None if other is None else like(other, view.source)
     if view.extension.loop:
-        chooser = MethodChooser(view, view.rooms, settings, other)
+        chooser = MethodChooser(view, view.rooms, settings, other, spectrogram)
         for gap in view.rooms:
             yield Part(gap, _within_once(chooser.choose(gap), view), tuple(view.rooms))
         return
     for room in view.rooms:
         others = [one for one in view.rooms if one != room]
-        yield from _plan_room(view, room, others, settings, other)
+        yield from _plan_room(room, _Ends(view, room, others, settings, other, spectrogram))
 
 
 def _within_once(choice: Choice, view: ExtendedSource) -> Choice:
@@ -84,16 +88,9 @@ def _within_once(choice: Choice, view: ExtendedSource) -> Choice:
     return replace(choice, passages=passages, passage=chosen)
 
 
-def _plan_room(
-    view: ExtendedSource,
-    room: Gap,
-    others: Sequence[Gap],
-    settings: InfillSettings,
-    other: AudioSource | None,
-) -> Iterator[Part]:
+def _plan_room(room: Gap, ends: _Ends) -> Iterator[Part]:
     """The parts of the room on one side, from the recording outwards."""
-    rate = view.sample_rate
-    ends = _Ends(view, room, others, settings, other)
+    rate, others = ends.view.sample_rate, ends.others
     start, made, used = ends.choose(foreign=False), 0, 0
     while made < room.length:
         length = room.length - made
@@ -156,6 +153,7 @@ class _Ends:
         others: the room on the other side, if any.
         settings: how it is filled.
         other: another recording.
+        spectrogram: whether there is a spectrogram model.
     """
 
     def __init__(
@@ -165,9 +163,10 @@ class _Ends:
         others: Sequence[Gap],
         settings: InfillSettings,
         other: AudioSource | None,
+        spectrogram: bool,
     ) -> None:
         self.view, self.room, self.others = view, room, others
-        self.settings, self.other = settings, other
+        self.settings, self.other, self.spectrogram = settings, other, spectrogram
         self.after = room.start > 0
         self._found: dict[bool, _Start] = {}
 
@@ -180,7 +179,7 @@ class _Ends:
     def _of_own(self) -> _Start:
         gap = self._gap(self.room, self.view.source.frames)
         unknown = sorted([*self.others, self.room])
-        choice = MethodChooser(self.view, unknown, self.settings, self.other).choose(gap)
+        choice = self._choose(self.view, unknown, gap, self.room, self.other)
         passage = choice.passage
         if passage is None:
             return _Start(choice)
@@ -195,13 +194,25 @@ class _Ends:
         room = Extension(after=length) if self.after else Extension(before=length)
         view = ExtendedSource(self.other, room)
         gap = self._gap(view.rooms[0], self.other.frames)
-        choice = MethodChooser(view, view.rooms, self.settings).choose(gap)
+        choice = self._choose(view, view.rooms, gap, view.rooms[0])
         if choice.passage is None:
             return _Start(choice)
         start = choice.passage.start - room.before
         passage = replace(choice.passage, start=start, foreign=True)
         choice = Choice(choice.method, (passage,), passage, self.other)
         return self._start(choice, start, gap.length, 0, self.other.frames)
+
+    def _choose(
+        self,
+        view: ExtendedSource,
+        unknown: Sequence[Gap],
+        gap: Gap,
+        room: Gap,
+        other: AudioSource | None = None,
+    ) -> Choice:
+        """How the first part of a room in a view is filled."""
+        chooser = MethodChooser(view, unknown, self.settings, other, self.spectrogram)
+        return chooser.choose(gap, room)
 
     def _gap(self, room: Gap, frames: int) -> Gap:
         """The part of a room that a passage must fill at least."""
@@ -234,7 +245,8 @@ def fill_extension(
         AudiomaskError: the recording is too short.
     """
     before: list[Filling] = []
-    for part in plan_extension(view, infiller.settings, other):
+    there = infiller.spectrogram is not None
+    for part in plan_extension(view, infiller.settings, other, there):
         leads_in = part.gap.stop <= view.extension.before
         if not leads_in:
             yield from reversed(before)

@@ -91,8 +91,8 @@ class Infiller:
         device: where they are.
         settings: how gaps are filled.
         batches: batch sizes that the device is known to hold, if any.
-        spectrogram: fills gaps with a spectrogram model; tokens take its place when None.
-        wave: fills gaps with a raw-audio model; None where no gap is filled so.
+        spectrogram, wave: fill gaps with a spectrogram model, and with a raw-audio model; None
+            where no gap is filled so.
         ranking: chooses among drawn fillings where it can; the likeliest is taken when None.
     """
 
@@ -141,13 +141,19 @@ class Infiller:
                     f"the whole {whole} is one gap{where}: there is no sound around it"
                 )
         fades = crossfade_bounds(gaps, source.frames, round(FADE * source.sample_rate), channels)
-        chooser = MethodChooser(source, gaps, self.settings, other)
+        chooser = self.chooser(source, gaps, other)
         made = (
             self.fill_gap(source, gap, gaps, f, chooser.choose(gap))
             for gap, f in zip(gaps, fades, strict=True)
         )
         starts = [gap.start - left for gap, (left, _) in zip(gaps, fades, strict=True)]
         return sorted_by_start(made, starts)
+
+    def chooser(
+        self, source: AudioSource, gaps: Sequence[Gap], other: AudioSource | None = None
+    ) -> MethodChooser:
+        """What chooses how a recording's gaps are filled, by the models that are here."""
+        return MethodChooser(source, gaps, self.settings, other, self.spectrogram is not None)
 
     def fill_gap(
         self,
@@ -194,8 +200,8 @@ class Infiller:
                 # what is extrapolated so far has died away
                 samples = match_level(samples, gap, source, gap, gaps, faded=True)
             return Filling(gap.start, samples, gap, InfillMethod.ar, channels=gap.channels)
-        if choice.method == InfillMethod.spectrogram and self.spectrogram is not None:
-            return self._fill_with_spectrogram(self.spectrogram, source, gap, gaps)
+        if choice.method == InfillMethod.spectrogram:
+            return self._fill_with_spectrogram(source, gap, gaps)
         if choice.method == InfillMethod.wave:
             return self._fill_with_samples(source, gap, gaps)
         if choice.passage is None:
@@ -214,11 +220,10 @@ class Infiller:
             channels=gap.channels,
         )
 
-    def _fill_with_spectrogram(
-        self, filler: SpectrogramFiller, source: AudioSource, gap: Gap, gaps: Sequence[Gap]
-    ) -> Filling:
+    def _fill_with_spectrogram(self, source: AudioSource, gap: Gap, gaps: Sequence[Gap]) -> Filling:
         """The filling of a gap by predicted magnitudes; by linear prediction where none are."""
-        samples, passes = filler.fill(source, gap, gaps)
+        assert self.spectrogram is not None
+        samples, passes = self.spectrogram.fill(source, gap, gaps)
         method = InfillMethod.spectrogram
         if not passes:
             # what is extrapolated dies away, while the level is part of what is predicted

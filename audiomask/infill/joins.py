@@ -14,19 +14,16 @@ import torch
 from torch import Tensor
 
 from audiomask.audio.source import AudioSource, ResampledSource
+from audiomask.infill.detection.surprise import CONTEXT
 from audiomask.infill.edges import neighbours
 from audiomask.infill.gaps import Gap
 from audiomask.infill.splice import Patch
 from audiomask.infill.views import BridgedSource
 from audiomask.networks.wave.model import WaveModel
-from audiomask.networks.wave.mulaw import encode
+from audiomask.networks.wave.mulaw import encode, full_scale
 
 #: patches beside a join whose bits count: 64 ms
 _BESIDE = 2
-#: samples of sound that the model hears before them
-_CONTEXT = 65_536
-#: least peak that is brought to full scale
-_SILENT = 1e-4
 
 
 class JoinRanker:
@@ -81,10 +78,10 @@ class JoinRanker:
             first, last = math.floor(place.start * scale), math.ceil(place.stop * scale)
             if right:
                 end = last + beside
-                heard.append(audio.read(end - _CONTEXT - beside, end).mean(dim=0))
+                heard.append(audio.read(end - CONTEXT - beside, end).mean(dim=0))
             if left:
                 start = first - beside
-                heard.append(audio.read(start, start + beside + _CONTEXT).mean(dim=0).flip(0))
+                heard.append(audio.read(start, start + beside + CONTEXT).mean(dim=0).flip(0))
         bits = self._bits(torch.stack(heard)).view(len(fillings), -1)
         return [-float(one) for one in bits.mean(dim=1)]
 
@@ -92,7 +89,7 @@ class JoinRanker:
         """The mean bits [B] of the last samples of sounds [B, T], one recording's."""
         unit = self.unit
         kept = audio[:, audio.shape[1] % unit :]
-        levels = encode(kept / kept.abs().amax().clamp_min(_SILENT)).to(self.device)
+        levels = encode(kept / full_scale(kept.flatten())).to(self.device)
         patches = torch.arange(levels.shape[1] // unit - _BESIDE, levels.shape[1] // unit)
         found = self.model.bits(levels, patches.to(self.device).expand(len(levels), -1))
         return found.mean(dim=(1, 2)).cpu()

@@ -10,6 +10,8 @@ from audiomask.errors import UsageError
 
 #: the method of a filling that was made stem by stem
 BY_STEM = "stems"
+#: why a language model's continuation is of the end alone
+FORWARDS_ALONE = "--method lm goes forwards alone: it takes neither --before nor --loop"
 
 
 class InfillMethod(StrEnum):
@@ -87,5 +89,9 @@ class InfillSettings:
             raise UsageError("a gap takes one step, one candidate and one choice at least")
         if not 0 <= self.temperature < math.inf:
             raise UsageError(f"a temperature of {self.temperature:g}: it must be 0 or more")
+        if self.by_stem and self.method in (InfillMethod.ar, InfillMethod.wave):
+            raise UsageError(
+                f"--by-stem is about tokens and passages: --method {self.method} needs no stems"
+            )
         if not 0 < self.top_p <= 1:
             raise UsageError(f"a top-p of {self.top_p:g}: it must be more than 0 and at most 1")

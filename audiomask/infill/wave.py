@@ -20,6 +20,7 @@ from audiomask.infill.gaps import Gap
 from audiomask.infill.views import read_known
 from audiomask.networks.wave.generation import generate
 from audiomask.networks.wave.model import WaveModel
+from audiomask.networks.wave.mulaw import full_scale
 
 #: samples at the model's rate that are drawn beyond a gap, so that resampling has both sides
 _BEYOND = 64
@@ -28,8 +29,6 @@ _BEYOND = 64
 _EDGE, _MEETING, _MEETING_SHARE = 0.01, 0.1, 1 / 4
 #: seconds of sound that are enough to go on from
 _ENOUGH = 0.05
-#: least peak that is brought to full scale
-_SILENT = 1e-4
 
 
 class WaveFiller:
@@ -52,7 +51,9 @@ class WaveFiller:
     def fill(
         self, source: AudioSource, gap: Gap, gaps: Sequence[Gap], candidate: int = 0
     ) -> Tensor:
-        """Samples [C, gap.length] for a gap, zeros where there is no sound on either side.
+        """Samples [C, gap.length] for a gap.
+
+        A side with less than 50 ms of sound is gone on from only where the other has no more.
 
         Args:
             source: the recording; the gap's samples are ignored.
@@ -64,16 +65,15 @@ class WaveFiller:
         edged = EdgeExtendedSource(source, gap, gaps)
         known = _Known(edged, [other for other in gaps if other != gap])
         low, high = neighbours(gap, gaps, source.frames)
-        enough = round(_ENOUGH * source.sample_rate)
+        left, right = gap.start - low, high - gap.stop
+        enough = min(round(_ENOUGH * source.sample_rate), max(left, right))
         made = []
-        if gap.start - low >= enough:
+        if left >= enough:
             made.append(self._continue(known, gap, low, draw))
-        if high - gap.stop >= enough:
+        if right >= enough:
             view = _Reversed(known)
             mirrored = Gap(view.frames - gap.stop, view.frames - gap.start)
             made.append(self._continue(view, mirrored, view.frames - high, draw).flip(1))
-        if not made:
-            return torch.zeros(source.channels, gap.length)
         filled = made[0] if len(made) == 1 else _meet(made[0], made[1], source.sample_rate)
         # linear prediction is full-band, and fits where both sides end
         edge = round(_EDGE * source.sample_rate)
@@ -88,10 +88,11 @@ class WaveFiller:
         scale = self.rate / source.sample_rate
         audio = ResampledSource(source, self.rate)
         at, end = math.floor(gap.start * scale), math.ceil(gap.stop * scale) + _BEYOND
-        first = max(at - self.model.config.window, math.ceil(low * scale))
+        # a sample at the least, whatever is known
+        first = min(max(at - self.model.config.window, math.ceil(low * scale)), at - 1)
         past = _to_mid_and_side(audio.read(first, at))
         # a recording's peak is 1 for the model; the side's is its own
-        peak = past.abs().amax(dim=1, keepdim=True).clamp_min(_SILENT)
+        peak = full_scale(past)
         scaled = (past / peak).to(self.device)
         drawn = generate(self.model, scaled, end - at, self.temperature, draw).cpu() * peak
         sound = _to_mid_and_side(torch.cat([past, drawn], dim=1))

@@ -77,6 +77,9 @@ def test_a_dry_run_tells_it_without_a_model(call, recordings, listing):
     # what does not repeat itself has no match
     assert call("infill", "short.wav", *GAP, "--dry-run").status == 0
     assert told()[0]["method"] == "spectrogram"
+    # without a spectrogram model there are tokens
+    assert call("infill", "short.wav", *GAP, "--dry-run", "--model", "none").status == 0
+    assert told()[0]["method"] == "tokens"
 
 
 def test_passages_of_another_take(call, tiny, recordings):

@@ -200,3 +200,12 @@ def test_ends_that_are_silent() -> None:
 def test_too_short_to_be_extended() -> None:
     with pytest.raises(AudiomaskError, match=r"0\.050 s"):
         plan(noise(1, 400), after=10)
+
+
+@pytest.mark.parametrize(("seconds", "method"), [(0.3, "spectrogram"), (3.0, "tokens")])
+def test_the_whole_room_decides_what_generates_it(seconds: float, method: str) -> None:
+    # a quarter of so short a recording is what a passage would have to fill
+    audio = 0.1 * noise(1, RATE)
+    view = view_of(audio, Extension(after=round(seconds * RATE)))
+    parts = list(plan_extension(view, InfillSettings(), spectrogram=True))
+    assert [part.choice.method for part in parts] == [method]

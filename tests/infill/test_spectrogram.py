@@ -195,7 +195,7 @@ def test_auto_fills_gaps_of_some_lengths_with_it(monkeypatch: pytest.MonkeyPatch
     longer = Gap(RATE, 2 * RATE)
 
     def chosen(gap: Gap, settings: InfillSettings) -> InfillMethod:
-        return MethodChooser(source, [gap], settings).choose(gap).method
+        return MethodChooser(source, [gap], settings, None, True).choose(gap).method
 
     assert chosen(SECOND, InfillSettings()) == InfillMethod.spectrogram
     assert chosen(longer, InfillSettings()) == InfillMethod.tokens
@@ -204,6 +204,9 @@ def test_auto_fills_gaps_of_some_lengths_with_it(monkeypatch: pytest.MonkeyPatch
     assert chosen(SECOND, InfillSettings(method="tokens")) == InfillMethod.tokens
     # auto can do without the model
     assert kinds_needed(InfillSettings()) == ("vqvae", "mlm")
-    chooser = MethodChooser(source, [SECOND], InfillSettings())
+    # where there is none, tokens are chosen, by a dry run as well
+    without = MethodChooser(source, [SECOND], InfillSettings())
+    assert without.choose(SECOND).method == InfillMethod.tokens
+    chooser = MethodChooser(source, [SECOND], InfillSettings(), None, True)
     monkeypatch.setattr(choice, "SPECTROGRAM_SECONDS", (0.12, 0.15))
     assert chooser.choose(SECOND).method == InfillMethod.tokens

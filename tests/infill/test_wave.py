@@ -100,8 +100,11 @@ def test_the_seed_and_the_place_decide() -> None:
     assert not torch.equal(one, other)
 
 
-def test_without_sound_beside_it_nothing_is_made() -> None:
+@pytest.mark.parametrize("known", [Gap(12_000, 12_500), Gap(12_000, 12_001)])
+def test_however_little_is_known_it_is_gone_on_from(known: Gap) -> None:
     audio = torch.zeros(1, RATE)
-    gaps = [Gap(0, 11_000), Gap(11_500, RATE)]
-    made = filler().fill(MemorySource(audio, RATE), gaps[0], gaps)
-    assert not made.any()
+    audio[:, known.start : known.stop] = stereo(1.0)[:1, : known.length] + 0.1
+    gaps = [Gap(known.start - 300, known.start), Gap(known.stop, RATE)]
+    made = filler().fill(MemorySource(audio, RATE), gaps[1], [Gap(0, known.start), gaps[1]])
+    assert made.isfinite().all()
+    assert made[:, :300].any()

@@ -26,7 +26,7 @@ from torch import Tensor
 from audiomask.audio.source import AudioSource, ResampledSource
 from audiomask.infill.gaps import Gap
 from audiomask.networks.wave.model import WaveModel
-from audiomask.networks.wave.mulaw import encode
+from audiomask.networks.wave.mulaw import SILENT, encode
 
 _Scores = npt.NDArray[np.float32]
 
@@ -56,8 +56,6 @@ _JOIN, _WIDER = 16, 2
 _SHORTEST, _LONGEST, _BESIDE = 48, 1.0, 0.02
 #: how far its samples may be from each other, as a share of the deviation of the sound beside it
 _STILL = 0.1
-#: peak below which a recording is silent
-_SILENT = 1e-4
 
 
 class SampleCosts(Protocol):
@@ -154,7 +152,7 @@ class _Channel:
 
     def read(self, start: int, stop: int) -> Tensor:
         """Samples [start, stop), [stop - start]."""
-        return self.source.read(start, stop)[0] / max(self.peak, _SILENT)
+        return self.source.read(start, stop)[0] / max(self.peak, SILENT)
 
 
 def usual_bits(events: Sequence[Event], seconds: float) -> float:
@@ -173,7 +171,7 @@ def usual_bits(events: Sequence[Event], seconds: float) -> float:
 def _events(row: _Channel, costs: SampleCosts) -> list[Event]:
     """Places of a channel that are unlikely from both sides, in order."""
     found: list[Event] = []
-    if row.peak < _SILENT:
+    if row.peak < SILENT:
         return found
     for start in range(0, row.frames, BLOCK):
         stop = min(start + BLOCK, row.frames)

@@ -17,8 +17,15 @@ LEVELS, _MU = 256, 255
 SILENCE = 128
 #: about half of the smallest step between levels: nothing smaller is heard of samples
 QUIETEST = 8e-5
+#: least peak that is brought to full scale, as one below it is that of silence
+SILENT = 1e-4
 #: beyond any sample, for the outer edges of the outermost cells
 _FAR = 1e3
+
+
+def full_scale(audio: Tensor) -> Tensor:
+    """The peak of each sound [..., T], [..., 1], by which it is divided to be at full scale."""
+    return audio.abs().amax(dim=-1, keepdim=True).clamp_min(SILENT)
 
 
 def encode(audio: Tensor) -> Tensor:

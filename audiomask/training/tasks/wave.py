@@ -16,7 +16,7 @@ from audiomask.networks.stems import STEMS
 from audiomask.networks.wave import AnyWave
 from audiomask.networks.wave.config import PaperConfig, WaveConfig
 from audiomask.networks.wave.model import DecoderLayer
-from audiomask.networks.wave.mulaw import encode
+from audiomask.networks.wave.mulaw import encode, full_scale
 from audiomask.networks.wave.paper import PaperWave
 from audiomask.training.config import TrainConfig
 from audiomask.training.task import Task
@@ -26,8 +26,6 @@ _LOWERED_DB = 12.0
 #: share of the patches that are predicted from contexts of all lengths alike, on a logarithmic
 #: scale, so that short ones are learned as well; the others lie anywhere in a window
 _SHORT_SHARE = 0.5
-#: least peak that is brought to full scale
-_SILENT = 1e-4
 
 
 class WaveBatch(NamedTuple):
@@ -72,7 +70,7 @@ class Windows:
     def window(self, audio: Tensor, draw: torch.Generator) -> WaveBatch:
         """One window of audio [T], without a batch dimension."""
         gain = 10 ** (-_LOWERED_DB / 20 * float(torch.rand((), generator=draw)) ** 2)
-        levels = encode(audio * (gain / audio.abs().amax().clamp_min(_SILENT)))
+        levels = encode(audio * (gain / full_scale(audio)))
         # a recording that is shorter than a window has silence after it
         sounding = int(audio.nonzero()[-1]) + 1 if audio.any() else len(audio)
         if isinstance(self.config, PaperConfig):
