@@ -87,7 +87,7 @@ def linear_costs(levels: Tensor, targets: int) -> tuple[Tensor, Tensor]:
     samples = decode(levels)
     first = max(levels.shape[1] - targets - 4 * _JUDGED, 0)
     starts = torch.arange(first, levels.shape[1], _BLOCK).expand(len(levels), -1)
-    predicted = _LINEAR.predict(samples, starts, 0, _BLOCK).flatten(1)
+    predicted = _LINEAR.predict(samples, starts, _BLOCK).flatten(1)
     length = levels.shape[1] - first
     bits, expected = code_costs(levels[:, first:], predicted[:, :length])
     return bits[:, -targets:], expected[:, -targets:]

@@ -120,9 +120,10 @@ class WaveEvaluator(Evaluator):
                 ends = range(context, context + self.targets, _PAPER_STEP)
                 found += [self.model.bits(window[:, end - context : end + 1]) for end in ends]
             else:
-                patches = torch.arange(window.shape[1] // self.config.patch, device=self.device)
-                last = patches[-(self.targets // self.config.patch) :]
-                found.append(self.model.bits(window, last[None]).mean()[None])
+                number = self.targets // self.config.patch
+                first = window.shape[1] // self.config.patch - number
+                begin = torch.tensor([[first]], device=self.device)
+                found.append(self.model.bits(window, begin, number).mean()[None])
         return float(torch.cat(found).mean())
 
     def finish(self) -> Report:

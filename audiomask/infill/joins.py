@@ -90,6 +90,7 @@ class JoinRanker:
         unit = self.unit
         kept = audio[:, audio.shape[1] % unit :]
         levels = encode(kept / full_scale(kept.flatten())).to(self.device)
-        patches = torch.arange(levels.shape[1] // unit - _BESIDE, levels.shape[1] // unit)
-        found = self.model.bits(levels, patches.to(self.device).expand(len(levels), -1))
+        first = levels.shape[1] // unit - _BESIDE
+        begin = torch.full((len(levels), 1), first, device=self.device)
+        found = self.model.bits(levels, begin, _BESIDE)
         return found.mean(dim=(1, 2)).cpu()

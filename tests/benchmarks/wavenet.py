@@ -37,7 +37,6 @@ class WaveNetConfig:
     sample_rate: int = 16_000
     window: int = 16_384
     patch: int = 512
-    targets: int = 1
     stacks: int = 3
     layers: int = 10
     channels: int = 80
@@ -48,6 +47,16 @@ class WaveNetConfig:
     def reach(self) -> int:
         """Past samples that a prediction depends on."""
         return self.stacks * (2**self.layers - 1) + 1
+
+    @property
+    def run(self) -> int:
+        """Patches of a window whose samples have their whole receptive field."""
+        return self.window // self.patch + -self.reach // self.patch
+
+    @property
+    def targets(self) -> int:
+        """All of them are predicted in a step."""
+        return self.run
 
 
 SMALL = {"channels": 24, "skip": 64, "end": 128, "layers": 9, "stacks": 2}
@@ -85,10 +94,11 @@ class WaveNet(nn.Module):
         found: Tensor = self.head(total)
         return found
 
-    def bits(self, levels: Tensor, patches: Tensor) -> Tensor:
-        """Bits [B, N, patch] of a run of patches, the same in all windows [B, T]."""
+    def bits(self, levels: Tensor, begin: Tensor, number: int) -> Tensor:
+        """Bits [B, number, patch] of a run of patches, the same in all windows [B, T]."""
         size = self.config.patch
-        first, last = int(patches[0, 0]) * size, (int(patches[0, -1]) + 1) * size
+        first = int(begin[0, 0]) * size
+        last = first + number * size
         # silence before the window's beginning
         padded = F.pad(levels, (self.config.reach, 0), value=LEVELS // 2)
         given = padded[:, first : last + self.config.reach - 1]
@@ -112,9 +122,8 @@ class Runs(Windows):
         """A window of each of the excerpts."""
         config: Any = self.config
         levels = super().__call__(excerpts, sampled).levels
-        first = -(-config.reach // config.patch)
-        patches = torch.arange(first, config.window // config.patch).expand(len(levels), -1)
-        return WaveBatch(levels, patches)
+        first = config.window // config.patch - config.run
+        return WaveBatch(levels, torch.full((len(levels), 1), first))
 
 
 class WaveNetTask(WaveTask):

@@ -284,6 +284,8 @@ class WaveCosts:
     @torch.no_grad()
     def costs(self, levels: Tensor, first: int) -> tuple[Tensor, Tensor]:
         """Bits of the samples from ``first`` on, and those to be expected, [T - first] each."""
-        patches = torch.arange(first // self.unit, len(levels) // self.unit, device=self.device)
-        bits, expected = self.model.costs(levels[None].to(self.device), patches[None])
+        begin, number = first // self.unit, (len(levels) - first) // self.unit
+        bits, expected = self.model.costs(
+            levels[None].to(self.device), torch.tensor([[begin]], device=self.device), number
+        )
         return bits.flatten(), expected.flatten()

@@ -22,13 +22,16 @@ class WaveConfig:
         window: longest context, in samples.
         patch: samples of a patch.
         targets: patches of a window whose samples are predicted in a training step.
+        run: how many of them lie side by side.
         orders: of the linear predictors that adapt backwards, shortest first.
         spans: past samples that each of them is estimated from.
         blocks: samples after which each of them is estimated anew.
         refine_order, refine_span, refine_block: of the short predictor that predicts what each
             longer one leaves over.
+        combine_span, combine_block: past samples by which all predictions are weighted to make one
+            of them, and samples after which they are weighted anew.
         history: past samples that the decoder sees, with their residuals.
-        components: logistic distributions that are centered on each linear prediction.
+        components: logistic distributions that are centered on each prediction.
         dim, heads, layers: of the transformer over patches.
         decoder_dim, decoder_hidden, decoder_layers: of the decoder.
     """
@@ -37,12 +40,15 @@ class WaveConfig:
     window: int = 524_288
     patch: int = 512
     targets: int = 32
-    orders: tuple[int, ...] = (32, 256, 1024)
-    spans: tuple[int, ...] = (2048, 16_384, 65_536)
-    blocks: tuple[int, ...] = (128, 512, 512)
+    run: int = 16
+    orders: tuple[int, ...] = (32, 128, 256, 2048)
+    spans: tuple[int, ...] = (2048, 4096, 16_384, 131_072)
+    blocks: tuple[int, ...] = (128, 128, 512, 512)
     refine_order: int = 32
     refine_span: int = 1024
     refine_block: int = 64
+    combine_span: int = 512
+    combine_block: int = 32
     history: int = 64
     components: int = 4
     dim: int = 128
@@ -64,6 +70,10 @@ class WaveConfig:
             raise ConfigError(f"patch is {self.patch}; it must be a multiple of {unit}")
         if self.window % self.patch:
             raise ConfigError(f"window is {self.window}; it must be a multiple of the patch")
+        if self.targets % self.run or self.run > self.window // self.patch:
+            raise ConfigError(
+                f"run is {self.run}; it must divide targets ({self.targets}) and fit into a window"
+            )
         if not self.orders or len({len(self.orders), len(self.spans), len(self.blocks)}) > 1:
             raise ConfigError("orders, spans and blocks must be of the same number, 1 at least")
         estimates = [*zip(self.orders, self.spans, self.blocks, strict=True)]
@@ -73,8 +83,8 @@ class WaveConfig:
         ):
             if span < 2 * order:
                 raise ConfigError(f"a span is {span}; it must be at least twice the order {order}")
-            if self.patch % block:
-                raise ConfigError(f"a block is {block}; it must divide the patch {self.patch}")
+            _check_block(block, self.patch)
+        _check_block(self.combine_block, self.patch)
         _check_attention(self.dim, self.heads, self.layers)
         if self.decoder_layers > _MOST_LAYERS:
             raise ConfigError(
@@ -124,6 +134,12 @@ class PaperConfig:
         if not 0 < len(self.filters) <= _MOST_LAYERS:
             raise ConfigError(f"filters are {len(self.filters)}; 1 to {_MOST_LAYERS} are possible")
         _check_attention(self.dim, self.heads, self.layers)
+
+
+def _check_block(block: int, patch: int) -> None:
+    """Raise ConfigError for a block that does not divide a patch."""
+    if patch % block:
+        raise ConfigError(f"a block is {block}; it must divide the patch {patch}")
 
 
 def _check_attention(dim: int, heads: int, layers: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from audiomask.networks.wave.config import WaveConfig
 from audiomask.networks.wave.mulaw import QUIETEST, step_at
-from audiomask.networks.wave.predictors import Predictor, gather
+from audiomask.networks.wave.predictors import Predictor, combine, combining_weights, gather
 
 #: samples that a level is measured over, and those of the faster measure of residuals
 LEVEL, FAST = 2048, 16
@@ -23,7 +23,7 @@ class PatchFeatures(NamedTuple):
         past: normalized samples and residuals, [M, 1 + J, history + S - 1]: what each of the S
             samples of a patch sees is the ``history`` of them that end before it.
         numbers: others, [M, S, F].
-        means: linear predictions, [M, S, J].
+        means: predictions, of all predictors combined and of each, [M, S, J].
         log_scales: natural logarithms of the residuals' usual size, [M, S, J].
     """
 
@@ -33,30 +33,47 @@ class PatchFeatures(NamedTuple):
     log_scales: Tensor
 
 
+def lines_of(config: WaveConfig) -> int:
+    """How many predictions a sample has, J: of each predictor, and of all combined."""
+    return len(config.orders) + 1
+
+
 def number_of(config: WaveConfig) -> int:
     """How many ``numbers`` a sample has, F."""
-    return 3 * len(config.orders) + 3
+    return 3 * lines_of(config) + 3
 
 
 @torch.no_grad()
-def patch_features(samples: Tensor, patches: Tensor, config: WaveConfig) -> PatchFeatures:
-    """Features of some patches of windows.
+def patch_features(
+    samples: Tensor, first: Tensor, number: int, config: WaveConfig
+) -> PatchFeatures:
+    """Features of the patches of some runs, which lie side by side in windows.
 
     Args:
         samples: the windows, [B, T].
-        patches: int64 [B, N], numbers of patches.
+        first: int64 [B, R], first patches of the runs.
+        number: patches of a run.
         config: of the model.
 
     Returns:
-        M = B * N patches.
+        M = B * R * number patches, those of a run one after the other.
     """
     size, history = config.patch, config.history
-    starts = patches * size
-    own = gather(samples, starts, history, size).flatten(0, 1)
-    level = gather(samples, starts, LEVEL, 0).flatten(0, 1).square().mean(dim=-1)
+
+    def windows(run: Tensor) -> Tensor:
+        """Each patch of [B * R, before + number * size], and the ``history`` before it."""
+        last = number * size + history
+        return run[:, -last:].unfold(1, history + size, size).flatten(0, 1)
+
+    starts = first * size
+    own = windows(gather(samples, starts, history, number * size).flatten(0, 1))
+    begins = (starts[..., None] + torch.arange(number, device=first.device) * size).flatten(1)
+    level = gather(samples, begins, LEVEL, 0).flatten(0, 1).square().mean(dim=-1)
     level = level.sqrt().clamp_min(QUIETEST)[:, None]
     past, means, scales, fast = [torch.asinh(own / level)], [], [], []
-    for predicted in _predictions(samples, starts, config):
+    found = predict(samples, starts, number * size, config)
+    for line in (found.combined, *found.refined):
+        predicted = windows(line)
         error = own - predicted
         usual = error[:, :history].abs().mean(dim=-1, keepdim=True).clamp_min(QUIETEST)
         past.append(torch.asinh(error / usual))
@@ -104,36 +121,106 @@ def assemble(
     return PatchFeatures(past, torch.cat(numbers, dim=-1), mean, usual.log())
 
 
-def _predictions(samples: Tensor, starts: Tensor, config: WaveConfig) -> Iterator[Tensor]:
-    """Each predictor's predictions [M, history + S] of patches and of the samples before them.
+class Reach(NamedTuple):
+    """Samples before a run that are predicted as well, in whole patches.
 
-    What longer predictors leave over is predicted once more, by a short one that adapts faster.
+    Attributes:
+        lines: of the combined prediction, whose errors the decoder sees.
+        refined: of each predictor, from which the combination's weights are estimated.
+        far: of the long predictors, from which the short ones are estimated.
     """
-    size, history = config.patch, config.history
+
+    lines: int
+    refined: int
+    far: int
+
+    @classmethod
+    def of(cls, config: WaveConfig) -> Reach:
+        """Those that the configuration takes."""
+
+        def whole(samples: int) -> int:
+            return -(-samples // config.patch) * config.patch
+
+        lines = whole(config.history)
+        refined = whole(lines + config.combine_span)
+        return cls(lines, refined, whole(refined + config.refine_span + config.refine_order))
+
+
+class Predictions(NamedTuple):
+    """Predictions of runs, and of ``Reach`` samples before them, at the end of which a run is.
+
+    Attributes:
+        combined: of all predictors combined, [M, Reach.lines + length].
+        refined: of each predictor, a long one with its short one, [M, Reach.refined + length].
+        far: of each long predictor alone, [M, Reach.far + length].
+    """
+
+    combined: Tensor
+    refined: list[Tensor]
+    far: list[Tensor]
+
+
+def predict(samples: Tensor, starts: Tensor, length: int, config: WaveConfig) -> Predictions:
+    """The predictions of runs of samples.
+
+    A prediction depends on the samples before its block alone, and blocks are those of the patches,
+    so that it does not matter in which run a sample is.
+
+    Args:
+        samples: [B, T].
+        starts: int64 [B, R], first samples of the runs, each a patch's.
+        length: samples of a run, whole patches; 0 to predict what is before alone.
+        config: of the model.
+
+    Returns:
+        M = B * R runs.
+    """
+    reach = Reach.of(config)
+    # silence before the window, into which the runs reach
+    padded = torch.nn.functional.pad(samples, (reach.far, 0))
+    starts = starts + reach.far
     short = Predictor(config.refine_order, config.refine_span)
+    refined, alone = [], []
     for order, span, block in zip(config.orders, config.spans, config.blocks, strict=True):
         long = Predictor(order, span)
         if order <= short.order:
-            yield _predict(samples, starts, long, block, size, history)
+            refined.append(_by_blocks(padded, starts, long, block, reach.refined, length))
             continue
-        before = short.window + short.order + history
-        predicted = _predict(samples, starts, long, block, size, before)
-        left = gather(samples, starts, before, size).flatten(0, 1) - predicted
-        begins = torch.full_like(starts.reshape(-1, 1), before)
-        more = _predict(left, begins, short, config.refine_block, size, history)
-        yield predicted[:, before - history :] + more
+        far = _by_blocks(padded, starts, long, block, reach.far, length)
+        left = gather(padded, starts, reach.far, length).flatten(0, 1) - far
+        begin = torch.full_like(starts.reshape(-1, 1), reach.far)
+        more = _by_blocks(left, begin, short, config.refine_block, reach.refined, length)
+        alone.append(far)
+        refined.append(far[:, reach.far - reach.refined :] + more)
+    own = gather(padded, starts, reach.refined, length).flatten(0, 1)
+    every = [*refined, *(far[:, reach.far - reach.refined :] for far in alone)]
+    combined = _combine(own, torch.stack(every, dim=-1), reach, config)
+    return Predictions(combined, refined, alone)
 
 
-def _predict(
-    samples: Tensor, starts: Tensor, predictor: Predictor, block: int, size: int, before: int
+def _by_blocks(
+    signal: Tensor, starts: Tensor, predictor: Predictor, block: int, before: int, length: int
 ) -> Tensor:
-    """Predictions [M, before + size] of patches and of the samples before them.
-
-    A patch is predicted block by block; the samples before it by its first block's coefficients.
-    """
-    rows, number = starts.shape
-    offsets = torch.arange(0, size, block, device=starts.device)
+    """Predictions [B * R, before + length] around the beginnings of runs, estimated by blocks."""
+    offsets = torch.arange(-before, length, block, device=starts.device)
     blocks = (starts[..., None] + offsets).flatten(1)
-    found = predictor.predict(samples, blocks, before, block)
-    whole = found.view(rows * number, len(offsets), before + block)
-    return torch.cat([whole[:, 0, :before], whole[:, :, before:].flatten(1)], dim=-1)
+    return predictor.predict(signal, blocks, block).reshape(starts.numel(), -1)
+
+
+def _combine(own: Tensor, predicted: Tensor, reach: Reach, config: WaveConfig) -> Tensor:
+    """The combined predictions [M, Reach.lines + length] of samples [M, Reach.refined + length].
+
+    Args:
+        own: the samples.
+        predicted: all predictions of them, [M, Reach.refined + length, J].
+        reach: of the runs.
+        config: of the model.
+    """
+    span, block = config.combine_span, config.combine_block
+    first, number = reach.refined - reach.lines, own.shape[1] - reach.refined + reach.lines
+    # the samples that each block's weights are estimated from
+    past = predicted[:, first - span : -block].unfold(1, span, block).mT
+    known = own[:, first - span : -block].unfold(1, span, block)
+    weights = combining_weights(known, past)
+    blocks = predicted[:, first:].reshape(len(own), number // block, block, -1)
+    return combine(blocks, weights).flatten(1)

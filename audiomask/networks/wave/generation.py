@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from audiomask.networks.wave.config import WaveConfig
-from audiomask.networks.wave.features import FAST, LEVEL, assemble
+from audiomask.networks.wave.features import FAST, LEVEL, Reach, assemble, lines_of, predict
 from audiomask.networks.wave.model import WaveModel
 from audiomask.networks.wave.mulaw import QUIETEST, SILENCE, decode, encode
-from audiomask.networks.wave.predictors import Predictor
+from audiomask.networks.wave.predictors import Predictor, combine, combining_weights
 
 #: how near to 0 and 1 a drawn probability may be, as the logistic distribution has no ends
 _TAIL = 1e-5
@@ -28,86 +28,78 @@ class _Running:
 
     Args:
         predictor: how it is estimated.
+        block: samples after which it is estimated anew.
     """
 
-    def __init__(self, predictor: Predictor) -> None:
-        self.predictor = predictor
-        self._weights = self._reversed = torch.zeros(0)
+    def __init__(self, predictor: Predictor, block: int) -> None:
+        self.predictor, self.block = predictor, block
+        self._reversed = torch.zeros(0)
 
-    def estimate(self, signal: Tensor, at: int) -> None:
-        """Estimate the coefficients from signal [B, T] before ``at``."""
-        known = signal[:, max(at - self.predictor.window, 0) : at]
-        starts = torch.full((len(known), 1), known.shape[1], device=signal.device)
-        self._weights = self.predictor.coefficients(known, starts)
-        self._reversed = self._weights[:, 0].flip(-1)
-
-    def before(self, signal: Tensor, at: int, number: int) -> Tensor:
-        """Predictions [B, number] of the samples of a signal [B, T] that end before ``at``."""
-        known = signal[:, max(at - number - self.predictor.order, 0) : at]
-        starts = torch.full((len(known), 1), known.shape[1], device=signal.device)
-        return self.predictor.apply(self._weights, known, starts, number, 0)[:, 0]
-
-    def next(self, signal: Tensor, at: int) -> Tensor:
-        """The prediction [B] of the sample at ``at``, which has as many before it as the order."""
+    def next(self, signal: Tensor, at: int, place: int) -> Tensor:
+        """The prediction [B] of the sample at ``at`` of [B, T], number ``place`` of its patch."""
+        if place % self.block == 0:
+            known = signal[:, max(at - self.predictor.window, 0) : at]
+            starts = torch.full((len(known), 1), known.shape[1], device=signal.device)
+            self._reversed = self.predictor.coefficients(known, starts)[:, 0].flip(-1)
         found: Tensor = (signal[:, at - self.predictor.order : at] * self._reversed).sum(dim=-1)
         return found
 
 
-class _Line:
-    """One of the model's predictors, with the short one that predicts what it leaves over.
+class _Lines:
+    """The predictions of ``features.predict``, of one sample after the other.
 
     Args:
+        samples: [B, T], those before ``at`` and room for those to come, which is filled one by one.
+        at: the next sample, a patch's first.
         config: of the model.
-        number: of the predictor.
-        rows: B.
-        device: where the model is.
 
     Attributes:
-        errors: of the samples of a patch and of the ``history`` before it, [B, history + patch].
-        predicted: the newest prediction, [B].
+        predicted: of all combined, then of each predictor, [B, T] each; nothing before
+            ``at - Reach.lines``.
     """
 
-    def __init__(self, config: WaveConfig, number: int, rows: int, device: torch.device) -> None:
-        self.config, self.block = config, config.blocks[number]
-        self.long = _Running(Predictor(config.orders[number], config.spans[number]))
+    def __init__(self, samples: Tensor, at: int, config: WaveConfig) -> None:
+        self.config, self.samples = config, samples
+        reach = Reach.of(config)
+        starts = torch.full((len(samples), 1), at, device=samples.device)
+        found = predict(samples[:, :at], starts, 0, config)
+
+        def with_room(known: Tensor, extent: int) -> Tensor:
+            made = torch.zeros_like(samples)
+            made[:, at - extent : at] = known
+            return made
+
+        self._refined = [with_room(known, reach.refined) for known in found.refined]
+        self._far = [with_room(known, reach.far) for known in found.far]
+        self._left = [samples - far for far in self._far]
+        self.predicted = [with_room(found.combined, reach.lines), *self._refined]
+        long = zip(config.orders, config.spans, config.blocks, strict=True)
+        self._long = [_Running(Predictor(order, span), block) for order, span, block in long]
         short = Predictor(config.refine_order, config.refine_span)
-        self.short = _Running(short) if config.orders[number] > short.order else None
-        self.errors = torch.zeros(rows, config.history + config.patch, device=device)
-        # samples before a patch that the short predictor needs
-        self._reach = short.window + short.order + config.history
-        self._left = torch.zeros(rows, self._reach + config.patch, device=device)
-        self.predicted = self._far = torch.zeros(rows, device=device)
+        self._short = [_Running(short, config.refine_block) for _ in self._far]
+        self._weights = torch.zeros(0)
 
-    def begin(self, samples: Tensor, at: int) -> None:
-        """Begin a patch at sample ``at`` of [B, T]."""
-        history = self.config.history
-        self.long.estimate(samples, at)
-        if self.short is None:
-            past = samples[:, at - history : at]
-            self.errors[:, :history] = past - self.long.before(samples, at, history)
-            return
-        reach = self._reach
-        past = samples[:, at - reach : at]
-        self._left[:, :reach] = past - self.long.before(samples, at, reach)
-        self.short.estimate(self._left, reach)
-        more = self.short.before(self._left, reach, history)
-        self.errors[:, :history] = self._left[:, reach - history : reach] - more
-
-    def predict(self, samples: Tensor, at: int, place: int) -> None:
+    def predict(self, at: int, place: int) -> None:
         """Predict sample ``at``, which is number ``place`` of its patch."""
-        if place and place % self.block == 0:
-            self.long.estimate(samples, at)
-        self._far = self.predicted = self.long.next(samples, at)
-        if self.short is not None:
-            there = self._reach + place
-            if place and place % self.config.refine_block == 0:
-                self.short.estimate(self._left, there)
-            self.predicted = self._far + self.short.next(self._left, there)
+        number = 0
+        for line, long in zip(self._refined, self._long, strict=True):
+            line[:, at] = told = long.next(self.samples, at, place)
+            if long.predictor.order > self.config.refine_order:
+                self._far[number][:, at] = told
+                line[:, at] += self._short[number].next(self._left[number], at, place)
+                number += 1
+        every = [*self._refined, *self._far]
+        span = self.config.combine_span
+        if place % self.config.combine_block == 0:
+            past = torch.stack([line[:, at - span : at] for line in every], dim=-1)
+            self._weights = combining_weights(self.samples[:, at - span : at], past)
+        newest = torch.stack([line[:, at : at + 1] for line in every], dim=-1)
+        self.predicted[0][:, at] = combine(newest, self._weights)[:, 0]
 
-    def add(self, sample: Tensor, place: int) -> None:
-        """Take a sample [B] that was predicted."""
-        self.errors[:, self.config.history + place] = sample - self.predicted
-        self._left[:, self._reach + place] = sample - self._far
+    def add(self, at: int) -> None:
+        """Take the sample at ``at``, which was predicted."""
+        for left, far in zip(self._left, self._far, strict=True):
+            left[:, at] = self.samples[:, at] - far[:, at]
 
 
 class SampleGenerator:
@@ -125,17 +117,16 @@ class SampleGenerator:
         size = config.patch
         rows = len(past)
         # predictors see silence before the recording, and a window begins with a patch
-        self._first = max(*config.spans, config.refine_span) + LEVEL + 2 * config.history
+        longest = max(*config.spans, config.refine_span)
+        self._first = -(-(longest + Reach.of(config).far + LEVEL) // size) * size
         lead = -past.shape[1] % size
         self._at = self._first + lead + past.shape[1]
         self._samples = torch.zeros(rows, self._at + number, device=past.device)
         silence = past.new_full((rows, lead), SILENCE)
         known = decode(torch.cat([silence, past], dim=1))
         self._samples[:, self._first : self._at] = known
-        self._lines = [
-            _Line(config, number, rows, past.device) for number in range(len(config.orders))
-        ]
-        channels = 1 + len(config.orders)
+        self._lines = _Lines(self._samples, self._at, config)
+        channels = 1 + lines_of(config)
         self._past = torch.zeros(rows, channels, config.history + size, device=past.device)
         self._level = torch.zeros(rows, 1, device=past.device)
         self._usual = torch.zeros(rows, channels, device=past.device)
@@ -147,30 +138,34 @@ class SampleGenerator:
         """Logits, means and logarithms of scales of the next sample's components, [B, K] each."""
         if self._place == self.config.patch:
             self._begin_patch()
-        place, history = self._place, self.config.history
+        at, history = self._at, self.config.history
+        self._lines.predict(at, self._place)
         means, slow, fast = [], [], []
-        for line in self._lines:
-            line.predict(self._samples, self._at, place)
-            means.append(line.predicted[:, None])
-            errors = line.errors[:, place : place + history].abs()
+        known = self._samples[:, at - history : at]
+        for line in self._lines.predicted:
+            means.append(line[:, at : at + 1])
+            errors = (known - line[:, at - history : at]).abs()
             slow.append(errors.mean(dim=-1, keepdim=True))
             fast.append(errors[:, -FAST:].mean(dim=-1, keepdim=True))
-        past = self._past[..., place : place + history]
+        past = self._past[..., self._place : self._place + history]
         features = assemble(past, means, slow, fast, self._level)
         logits, centers, log_scales = self.model.decoder(features, self._context)
         return logits[:, 0], centers[:, 0], log_scales[:, 0]
 
     def add(self, levels: Tensor) -> None:
         """Take the next sample's level, int64 [B]."""
-        sample, there = decode(levels), self.config.history + self._place
-        self._samples[:, self._at] = sample
-        newest = [sample]
-        for line in self._lines:
-            line.add(sample, self._place)
-            newest.append(line.errors[:, there])
-        self._past[..., there] = torch.asinh(torch.stack(newest, dim=1) / self._usual)
+        at, there = self._at, self.config.history + self._place
+        self._samples[:, at] = decode(levels)
+        self._lines.add(at)
+        self._past[..., there] = self._newest(at, at + 1)[..., 0]
         self._at += 1
         self._place += 1
+
+    def _newest(self, start: int, stop: int) -> Tensor:
+        """Samples and errors of the predictions, as the decoder sees them, [B, 1 + J, T]."""
+        known = self._samples[:, start:stop]
+        errors = [known - line[:, start:stop] for line in self._lines.predicted]
+        return torch.asinh(torch.stack([known, *errors], dim=1) / self._usual[..., None])
 
     def _begin_patch(self) -> None:
         """Prepare what all samples of a patch share."""
@@ -180,15 +175,12 @@ class SampleGenerator:
         self._context = self.model.context(window)[:, -1]
         level = self._samples[:, at - LEVEL : at].square().mean(dim=-1, keepdim=True)
         self._level = level.sqrt().clamp_min(QUIETEST)
-        newest, usual = [self._samples[:, at - history : at]], [self._level]
-        for line in self._lines:
-            line.begin(self._samples, at)
-            errors = line.errors[:, :history]
-            newest.append(errors)
-            usual.append(errors.abs().mean(dim=-1, keepdim=True).clamp_min(QUIETEST))
+        known, usual = self._samples[:, at - history : at], [self._level]
+        for line in self._lines.predicted:
+            errors = (known - line[:, at - history : at]).abs()
+            usual.append(errors.mean(dim=-1, keepdim=True).clamp_min(QUIETEST))
         self._usual = torch.cat(usual, dim=-1)
-        scaled = torch.stack(newest, dim=1) / self._usual[..., None]
-        self._past[..., :history] = torch.asinh(scaled)
+        self._past[..., :history] = self._newest(at - history, at)
         self._place = 0
 
 

@@ -3,7 +3,7 @@
 The decoder sees the transformer's output for all earlier patches, the newest samples, and linear
 predictions that adapt backwards with their residuals. Its output is a mixture of logistic
 distributions around these predictions, so that training begins with what they know. It has no
-connections between samples but these inputs: any patches of a window can be predicted alone.
+connections between samples but these inputs: any run of patches can be predicted alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from audiomask.networks.layers.causal import CausalTransformer
 from audiomask.networks.wave.config import STRIDES, WaveConfig
-from audiomask.networks.wave.features import PatchFeatures, number_of, patch_features
+from audiomask.networks.wave.features import PatchFeatures, lines_of, number_of, patch_features
 from audiomask.networks.wave.logistic import expected_bits, log_probability
 from audiomask.networks.wave.mulaw import QUIETEST, decode
 
@@ -76,7 +76,7 @@ class _Decoder(nn.Module):
 
     def __init__(self, config: WaveConfig) -> None:
         super().__init__()
-        dim, self.number = config.decoder_dim, len(config.orders)
+        dim, self.number = config.decoder_dim, lines_of(config)
         self.components = config.components
         self.past = nn.Conv1d(1 + self.number, dim, config.history)
         self.numbers = nn.Linear(number_of(config) + config.dim, dim)
@@ -149,46 +149,52 @@ class WaveModel(nn.Module):
         known: Tensor = self.norm(self.transformer(tokens))
         return torch.cat([start, known.to(start.dtype)], dim=1)
 
-    def bits(self, levels: Tensor, patches: Tensor) -> Tensor:
-        """Bits of the samples of patches, each given all before it in the window.
+    def bits(self, levels: Tensor, first: Tensor, number: int) -> Tensor:
+        """Bits of the samples of runs of patches, each given all before it in the window.
 
         Args:
             levels: int64 [B, T], T a multiple of the patch.
-            patches: int64 [B, N], numbers of the patches.
+            first: int64 [B, R], first patches of the runs.
+            number: patches of a run.
 
         Returns:
-            [B, N, patch].
+            [B, R * number, patch].
         """
-        parts = [costs[0] for costs in self._costs(levels, patches, expected=False)]
+        parts = [costs[0] for costs in self._costs(levels, first, number, expected=False)]
         return torch.cat(parts, dim=1)
 
-    def costs(self, levels: Tensor, patches: Tensor) -> tuple[Tensor, Tensor]:
-        """Bits of the samples of patches, and about how many bits were to be expected.
+    def costs(self, levels: Tensor, first: Tensor, number: int) -> tuple[Tensor, Tensor]:
+        """Bits of the samples of runs of patches, and about how many bits were to be expected.
 
         Arguments and shapes are those of ``bits``.
         """
-        bits, expected = zip(*self._costs(levels, patches, expected=True), strict=True)
+        found = self._costs(levels, first, number, expected=True)
+        bits, expected = zip(*found, strict=True)
         return torch.cat(bits, dim=1), torch.cat(expected, dim=1)
 
-    def _costs(self, levels: Tensor, patches: Tensor, expected: bool) -> Iterator[Sequence[Tensor]]:
+    def _costs(
+        self, levels: Tensor, first: Tensor, number: int, expected: bool
+    ) -> Iterator[Sequence[Tensor]]:
         """Bits, and the expected ones if asked for, of some patches at a time."""
         samples, size = decode(levels), self.config.patch
         context = self.context(samples)
-        for chosen in torch.split(patches, AT_ONCE, dim=1):
-            rows = chosen[..., None].expand(-1, -1, context.shape[-1])
-            given = context.gather(1, rows).flatten(0, 1)
-            target = levels.view(len(levels), -1, size)
-            target = target.gather(1, chosen[..., None].expand(-1, -1, size)).flatten(0, 1)
-            features = patch_features(samples, chosen, self.config)
-            told = (target, given, features, expected)
-            if torch.is_grad_enabled() and patches.shape[1] > AT_ONCE:
+        target = levels.view(len(levels), -1, size)
+        for begin, length in _turns(first, number):
+            # numbers of the patches, run after run
+            chosen = begin[..., None] + torch.arange(length, device=begin.device)
+            chosen = chosen.flatten(1)[..., None]
+            given = context.gather(1, chosen.expand(-1, -1, context.shape[-1])).flatten(0, 1)
+            wanted = target.gather(1, chosen.expand(-1, -1, size)).flatten(0, 1)
+            features = patch_features(samples, begin, length, self.config)
+            told = (wanted, given, features, expected)
+            if torch.is_grad_enabled() and first.shape[1] * number > AT_ONCE:
                 # which imports the compiler, and that takes a second
                 from torch.utils.checkpoint import checkpoint
 
                 found = checkpoint(self._decode, *told, use_reentrant=False)
             else:
                 found = self._decode(*told)
-            yield [one.view(*chosen.shape, size) for one in found]
+            yield [one.view(*chosen.shape[:2], size) for one in found]
 
     def _decode(
         self, levels: Tensor, context: Tensor, features: Any, expected: bool
@@ -200,3 +206,10 @@ class WaveModel(nn.Module):
             if expected:
                 found.append(expected_bits(*mixture))
         return found
+
+
+def _turns(first: Tensor, number: int) -> Iterator[tuple[Tensor, int]]:
+    """First patches [B, R'] and numbers of patches of a few runs, or parts of one, at a time."""
+    for begin in torch.split(first, max(AT_ONCE // number, 1), dim=1):
+        for offset in range(0, number, AT_ONCE):
+            yield begin + offset, min(AT_ONCE, number - offset)

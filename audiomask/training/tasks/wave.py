@@ -23,7 +23,7 @@ from audiomask.training.task import Task
 
 #: an excerpt's peak is lowered by up to so many decibels, as its song's may be elsewhere
 _LOWERED_DB = 12.0
-#: share of the patches that are predicted from contexts of all lengths alike, on a logarithmic
+#: share of the runs that are predicted from contexts of all lengths alike, on a logarithmic
 #: scale, so that short ones are learned as well; the others lie anywhere in a window
 _SHORT_SHARE = 0.5
 
@@ -33,12 +33,12 @@ class WaveBatch(NamedTuple):
 
     Attributes:
         levels: int64 [B, T].
-        patches: int64 [B, N], numbers of the patches that are predicted; [B, 0] for the paper's
+        first: int64 [B, R], first patches of the runs that are predicted; [B, 0] for the paper's
             model, which predicts the last sample.
     """
 
     levels: Tensor
-    patches: Tensor
+    first: Tensor
 
 
 class Windows:
@@ -75,12 +75,14 @@ class Windows:
         sounding = int(audio.nonzero()[-1]) + 1 if audio.any() else len(audio)
         if isinstance(self.config, PaperConfig):
             return WaveBatch(levels.roll(len(audio) - sounding), torch.zeros(0, dtype=torch.int64))
-        number, targets = max(sounding // self.config.patch, 1), self.config.targets
-        kind, place = torch.rand(2, targets, generator=draw)
+        run = self.config.run
+        # places at which a run can begin
+        number = max(sounding // self.config.patch - run + 1, 1)
+        kind, place = torch.rand(2, self.config.targets // run, generator=draw)
         # place 0 of a logarithmic scale is the first patch
         short = torch.expm1(place * math.log1p(number))
-        patches = torch.where(kind < _SHORT_SHARE, short, place * number).long()
-        return WaveBatch(levels, patches.clamp_max(number - 1).to(levels.device))
+        first = torch.where(kind < _SHORT_SHARE, short, place * number).long()
+        return WaveBatch(levels, first.clamp_max(number - 1).to(levels.device))
 
 
 class WaveTask(Task):
@@ -117,4 +119,4 @@ class WaveTask(Task):
         """Bits a sample."""
         if isinstance(self.model, PaperWave):
             return self.model.bits(batch.levels).mean(), {}
-        return self.model.bits(batch.levels, batch.patches).mean(), {}
+        return self.model.bits(batch.levels, batch.first, self.model.config.run).mean(), {}

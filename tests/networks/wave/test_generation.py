@@ -18,12 +18,15 @@ SMALL = WaveConfig(
     window=4096,
     patch=128,
     targets=2,
+    run=1,
     orders=(8, 40),
     spans=(512, 1024),
     blocks=(64, 128),
     refine_order=8,
     refine_span=128,
     refine_block=32,
+    combine_span=64,
+    combine_block=16,
     history=16,
     components=2,
     dim=16,
@@ -65,9 +68,9 @@ def test_distributions_one_by_one_are_those_of_whole_patches(model: WaveModel, p
     rest = -(lead + past + 300) % SMALL.patch
     window = torch.nn.functional.pad(levels, (lead, rest), value=128)
     first = (lead + past) // SMALL.patch
-    patches = torch.arange(first, window.shape[1] // SMALL.patch).expand(2, -1)
+    number = window.shape[1] // SMALL.patch - first
     with torch.no_grad():
-        expected = model.bits(window, patches).flatten(1)[:, :300]
+        expected = model.bits(window, torch.full((2, 1), first), number).flatten(1)[:, :300]
     torch.testing.assert_close(torch.stack(bits, dim=1), expected, rtol=2e-3, atol=2e-3)
 
 

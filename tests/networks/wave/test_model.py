@@ -16,6 +16,8 @@ from audiomask.networks.wave.model import WaveModel
 from audiomask.networks.wave.mulaw import LEVELS, decode, encode
 
 SIZE, PATCHES = 512, 8
+#: a run that begins with the window
+START = torch.zeros(1, 1, dtype=torch.int64)
 
 
 def model_of(**settings: Any) -> WaveModel:
@@ -38,8 +40,7 @@ def sound(batch: int = 1, patches: int = PATCHES, seed: int = 0) -> Tensor:
 def mixture(model: WaveModel, levels: Tensor) -> Tensor:
     """The parameters of every sample's distribution, [T, 3K]."""
     samples = decode(levels)
-    every = torch.arange(levels.shape[1] // SIZE)[None]
-    features = patch_features(samples, every, model.config)
+    features = patch_features(samples, START, levels.shape[1] // SIZE, model.config)
     parts = model.decoder(features, model.context(samples)[0])
     return torch.cat(parts, dim=-1).flatten(0, 1)
 
@@ -71,22 +72,22 @@ def test_the_past_reaches_far() -> None:
 @torch.no_grad()
 def test_patches_are_predicted_alone_or_together() -> None:
     model, levels = model_of(), sound(2)
-    every = torch.arange(PATCHES).expand(2, -1)
-    whole = model.bits(levels, every)
+    whole = model.bits(levels, START.expand(2, -1), PATCHES)
     assert whole.shape == (2, PATCHES, SIZE)
-    chosen = torch.tensor([[5, 0], [7, 2]])
-    found = model.bits(levels, chosen)
-    for row, places in enumerate(chosen.tolist()):
-        assert torch.allclose(found[row], whole[row, places], atol=1e-3)
+    first = torch.tensor([[5, 0], [6, 2]])
+    found = model.bits(levels, first, 2)
+    for row, places in enumerate(first.tolist()):
+        chosen = [place + offset for place in places for offset in range(2)]
+        assert torch.allclose(found[row], whole[row, chosen], atol=1e-3)
 
 
 @torch.no_grad()
 def test_costs_are_the_bits_and_what_was_to_be_expected() -> None:
     torch.manual_seed(0)
     model, levels = WaveModel(WaveConfig(**SMALL)), sound(2)
-    chosen = torch.tensor([[4, 5, 6], [5, 6, 7]])
-    bits, expected = model.costs(levels, chosen)
-    assert torch.equal(bits, model.bits(levels, chosen))
+    first = torch.tensor([[4], [5]])
+    bits, expected = model.costs(levels, first, 3)
+    assert torch.equal(bits, model.bits(levels, first, 3))
     assert expected.shape == bits.shape
     # stationary noise costs what was to be expected, on average
     assert float((bits - expected).mean()) == pytest.approx(0, abs=0.8)
@@ -97,7 +98,7 @@ def test_turns_give_the_same_bits_and_gradients(monkeypatch: pytest.MonkeyPatch)
     for most in (PATCHES, 3):
         monkeypatch.setattr(module, "AT_ONCE", most)
         model = model_of()
-        bits = model.bits(sound(), torch.arange(PATCHES)[None])
+        bits = model.bits(sound(), START, PATCHES)
         torch.autograd.backward(bits.mean())
         gradients = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
         found.append((bits.detach(), gradients))
@@ -107,7 +108,7 @@ def test_turns_give_the_same_bits_and_gradients(monkeypatch: pytest.MonkeyPatch)
 
 def test_every_weight_learns() -> None:
     model = model_of()
-    bits = model.bits(sound(2), torch.tensor([[0, 3], [4, 7]]))
+    bits = model.bits(sound(2), torch.tensor([[0, 3], [4, 6]]), 2)
     torch.autograd.backward(bits.mean())
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
@@ -118,12 +119,12 @@ def test_every_weight_learns() -> None:
 def test_training_begins_with_what_the_linear_predictors_know() -> None:
     torch.manual_seed(0)
     model = WaveModel(WaveConfig(**SMALL))
-    bits = model.bits(sound(), torch.tensor([[4, 5, 6, 7]]))
+    bits = model.bits(sound(), torch.tensor([[4]]), 4)
     # noise of 0.1 has this many bits in steps of the levels there
     step = 0.3 * math.log(256) / 127.5
     expected = math.log2(0.1 * math.sqrt(2 * math.pi * math.e) / step)
     assert float(bits.mean()) == pytest.approx(expected, abs=0.6)
-    silent = model.bits(encode(torch.zeros(1, SIZE * PATCHES)), torch.tensor([[4, 5]]))
+    silent = model.bits(encode(torch.zeros(1, SIZE * PATCHES)), torch.tensor([[4]]), 2)
     assert float(silent.mean()) < 1
 
 
