@@ -35,7 +35,7 @@ SETTINGS = {
     "semantic_clusters=6 shortest_span=2 longest_span=4 separator=2 blank=1 other_song=0",
     # steps are forgotten by what all processes drew
     "lm": "dim=8 heads=2 layers=1 window=40 log_every=1 warmup=3",
-    "wave": "window=4096 targets=3 orders=4,20 spans=256,512 blocks=128,512 refine_order=4 "
+    "wave": "window=4096 targets=4 run=2 orders=4,20 spans=256,512 blocks=128,512 refine_order=4 "
     "refine_span=64 dim=8 heads=2 layers=1 decoder_dim=8 decoder_hidden=8 log_every=1 warmup=3",
 }
 
