@@ -16,8 +16,8 @@ SPECTROGRAM = {
     "shortest_span": "2", "longest_span": "4", "separator": "2", "blank": "1",
 }  # fmt: skip
 WAVE = {
-    "window": "4096", "targets": "4", "run": "2", "orders": "4,20", "spans": "256,512", "blocks": "128,512",
-    "refine_order": "4", "refine_span": "64", "history": "16", "components": "2", "dim": "8",
+    "window": "4096", "targets": "4", "run": "2", "orders": "4,20", "spans": "256,512",
+    "blocks": "128,512", "refine_order": "4", "refine_span": "64", "history": "16", "components": "2", "dim": "8",
     "heads": "2", "layers": "1", "decoder_dim": "8", "decoder_hidden": "8", "decoder_layers": "1",
 }  # fmt: skip
 WAVE_PAPER = {
