@@ -17,8 +17,9 @@ SPECTROGRAM = {
 }  # fmt: skip
 WAVE = {
     "window": "4096", "targets": "4", "run": "2", "orders": "4,20", "spans": "256,512",
-    "blocks": "128,512", "refine_order": "4", "refine_span": "64", "history": "16", "components": "2", "dim": "8",
-    "heads": "2", "layers": "1", "decoder_dim": "8", "decoder_hidden": "8", "decoder_layers": "1",
+    "blocks": "128,512", "refine_order": "4", "refine_span": "64", "history": "16",
+    "components": "2", "dim": "8", "heads": "2", "layers": "1", "decoder_dim": "8",
+    "decoder_hidden": "8", "decoder_layers": "1",
 }  # fmt: skip
 WAVE_PAPER = {
     "window": "800", "patch": "200", "filters": "4,4", "dim": "8", "heads": "2", "layers": "1",
