@@ -14,6 +14,7 @@ from audiomask.audio.spectra import band_weights, centered, frame_spectra
 from audiomask.checkpoint import Checkpoint, load_weights, restore
 from audiomask.data.augmentation import Augmentation
 from audiomask.data.excerpt import Excerpt, generator
+from audiomask.data.lossy import MP3_RATES, STRONGEST, through_mp3
 from audiomask.errors import CheckpointError
 from audiomask.networks.layers.transformer import TransformerLayer
 from audiomask.networks.masks.config import MasksConfig
@@ -27,6 +28,8 @@ from audiomask.training.task import Task
 WEIGHTS = {"amplitude": 1.0, "ratio": 0.1, "entropy": 0.3, "activity": 0.2}
 #: share of low-passed excerpts, and range of their cutoff, as shares of the Nyquist frequency
 LOWPASSED, CUTOFFS = 0.2, (0.45, 0.9)
+#: share of the others whose mixture goes through MP3
+MP3_PROB = 0.15
 
 
 class MasksBatch(NamedTuple):
@@ -61,27 +64,35 @@ class BandSums:
         self.bands: dict[torch.device, Bands] = {}
 
     def sample(self, index: int) -> Tensor:
-        """The cutoff of an excerpt's lowpass, as a share of the Nyquist frequency; 1 for none.
+        """What lossy codecs do to an excerpt: its lowpass's cutoff and its compression, [2].
 
-        Lossy codecs remove the highest frequencies as well.
+        The cutoff is a share of the Nyquist frequency, 1 for none. The compression is that of
+        ``through_mp3``, -1 for none.
         """
         chance, position = torch.rand(2, generator=generator(self.seed, index))
         low, high = CUTOFFS
-        return torch.where(chance < LOWPASSED, low + position * (high - low), 1.0)
+        cutoff = torch.where(chance < LOWPASSED, low + position * (high - low), 1.0)
+        coded = (cutoff == 1) & (chance > 1 - MP3_PROB * (1 - LOWPASSED))
+        coded &= self.config.sample_rate in MP3_RATES
+        return torch.stack([cutoff, torch.where(coded, position * STRONGEST, -1.0)])
 
     def __call__(self, excerpts: Excerpt, sampled: Tensor) -> MasksBatch:
-        """A batch of excerpts [B, …], with their cutoffs ``sampled`` [B]."""
+        """A batch of excerpts [B, …], with what codecs do to them, ``sampled`` [B, 2]."""
         # one at a time, to save memory
         pairs = zip(excerpts.stems, sampled.tolist(), strict=True)
-        sums = [self.band_sums(stems, cutoff) for stems, cutoff in pairs]
+        sums = [self.band_sums(stems, *lossy) for stems, lossy in pairs]
         return MasksBatch(*map(torch.stack, zip(*sums, strict=True)))
 
-    def band_sums(self, stems: Tensor, cutoff: float = 1.0) -> MasksBatch:
+    def band_sums(
+        self, stems: Tensor, cutoff: float = 1.0, compression: float = -1.0
+    ) -> MasksBatch:
         """The sums of one excerpt, without a batch dimension.
 
         Args:
             stems: [S + 1, C, T].
             cutoff: of the lowpass, as a share of the Nyquist frequency.
+            compression: of the mixture by MP3, from 0; below 0 for none. The stems stay as they
+                were before, so that masks learn to give these back as well as they can.
         """
         device = stems.device
         if device not in self.bands:
@@ -89,15 +100,19 @@ class BandSums:
         bands = self.bands[device]
         channels, size, hop = stems.shape[1], self.config.stft_size, self.config.hop_length
         audible = stems.abs().amax(dim=(1, 2)) > 0
-        parts = [
-            as_parts(frame_spectra(centered(stem, size, hop), size, hop)) for stem in stems[audible]
-        ]
-        for spectrum in parts:
-            spectrum[..., 2 * round(cutoff * (size // 2 + 1)) :] = 0
+
+        def spectrum(audio: Tensor) -> Tensor:
+            found = as_parts(frame_spectra(centered(audio, size, hop), size, hop))
+            found[..., 2 * round(cutoff * (size // 2 + 1)) :] = 0
+            return found
+
+        parts = [spectrum(stem) for stem in stems[audible]]
         frames = stems.shape[-1] // hop
         empty = stems.new_zeros(channels, bands.number, frames)
         # the STFT is linear
         mixture = torch.stack(parts).sum(dim=0) if parts else None
+        if compression >= 0 and mixture is not None:
+            mixture = spectrum(through_mp3(stems.sum(dim=0), self.config.sample_rate, compression))
 
         def products(one: Tensor, other: Tensor) -> Tensor:
             return torch.stack([bands.to_bands(a * b).T for a, b in zip(one, other, strict=True)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,7 @@ def test_a_batch_is_of_each_song_by_itself(channels: int) -> None:
     assert batch.stem_power.shape == batch.cross_power.shape == (5, 3, channels, 12, FRAMES)
     sums = BandSums(task.model.config)
     for index in range(5):
-        alone = sums.band_sums(songs.stems[index], float(sums.sample(index)))
+        alone = sums.band_sums(songs.stems[index], *sums.sample(index).tolist())
         assert all(torch.equal(part[index], own) for part, own in zip(batch, alone, strict=True))
 
 
@@ -87,7 +88,7 @@ def test_some_excerpts_lose_their_highest_frequencies() -> None:
     assert not torch.equal(
         sampled, torch.stack([BandSums(sums.config, 4).sample(n) for n in range(400)])
     )
-    cut = sampled[sampled < 1]
+    cut = sampled[:, 0][sampled[:, 0] < 1]
     assert len(cut) == pytest.approx(400 * module.LOWPASSED, abs=30)
     assert module.CUTOFFS[0] <= cut.min() < cut.max() <= module.CUTOFFS[1]
     noise = 0.1 * torch.randn(2, 2, FRAMES * HOP)
@@ -96,6 +97,27 @@ def test_some_excerpts_lose_their_highest_frequencies() -> None:
     for full, kept in zip(whole, low, strict=True):
         assert not kept[..., edge + 1 :, :].any()
         assert torch.equal(kept[..., : edge - 1, :], full[..., : edge - 1, :])
+
+
+def test_some_mixtures_go_through_mp3() -> None:
+    config = dataclasses.replace(masks_task().model.config, sample_rate=44_100)
+    sums = BandSums(config, seed=3)
+    cutoff, compression = torch.stack([sums.sample(index) for index in range(2000)]).unbind(dim=1)
+    coded = compression >= 0
+    assert int(coded.sum()) == pytest.approx(2000 * 0.8 * module.MP3_PROB, abs=45)
+    assert (compression[~coded] == -1).all()
+    assert (cutoff[coded] == 1).all()
+    assert float(compression.max()) <= module.STRONGEST
+    assert float(compression[coded].min()) < 0.2
+    assert (BandSums(masks_task().model.config, seed=3).sample(5)[1] == -1).all()
+    # most of it below the frequencies that codecs remove
+    stems = torch.nn.functional.avg_pool1d(torch.randn(2, 2, FRAMES * HOP), 9, 1, 4)
+    plain, lossy = sums.band_sums(stems), sums.band_sums(stems, 1.0, 0.2)
+    # the stems are those of before, the mixture is not quite their sum
+    assert torch.equal(plain.stem_power, lossy.stem_power)
+    share = lossy.cross_power.sum() / plain.cross_power.sum()
+    assert 0.9 < float(share) < 1.02
+    assert not torch.allclose(plain.mixture_power, lossy.mixture_power, rtol=1e-3)
 
 
 def test_an_excerpt_is_a_window_of_the_model() -> None:
