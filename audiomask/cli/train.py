@@ -33,8 +33,8 @@ def train(
     """Train a model, such as a VQ-VAE, a masked language model or a mask U-Net, from a folder.
 
     --data takes Slakh2100, MUSDB18-HQ, folders of stems or of songs with stems, a note bank or
-    SoundFonts (bands are made of them, after MIDI files in a further --data), or, for all but mlm
-    and masks, any folder of recordings; a table says what was found.
+    SoundFonts (bands are made of them, after MIDI files in a further --data), and any folder of
+    recordings, for mlm and masks beside one of these; a table says what was found.
 
     A --config file holds the options below by their long names (data = ["notes"], steps = 1000)
     and, in tables [model], [schedule] and [augmentation], what --set changes. The run.toml that

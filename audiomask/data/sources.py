@@ -164,7 +164,7 @@ class Source(ABC):
         """
         if not self.stems:
             raise DataError(
-                f"{self.where}: recordings alone, but the MLM learns to separate as well; give "
+                f"{self.where}: recordings alone, but the model learns to separate as well; give "
                 "it songs with stems or a note bank"
             )
         hidden = [stem for stem in stems if stem not in self.stems]

@@ -1,5 +1,7 @@
 """Whole runs of every kind: from options to checkpoints that belong together and work."""
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,17 +15,19 @@ from safetensors.torch import load_file
 from audiomask.audio.source import MemorySource
 from audiomask.checkpoint import load_checkpoint, load_weights, restore
 from audiomask.engine import Engine
-from audiomask.errors import CheckpointError, ConfigError
+from audiomask.errors import CheckpointError, ConfigError, UsageError
 from audiomask.infill.gaps import Gap
 from audiomask.infill.settings import InfillSettings
 from audiomask.networks.masks.config import MasksConfig
 from audiomask.networks.mlm import build_mlm
 from audiomask.networks.mlm.config import MLMConfig
 from audiomask.networks.vqvae.model import VQVAE as VQVAEModel
+from audiomask.training.band_sums import MasksBatch
 from audiomask.training.options import TrainOptions
 from audiomask.training.run import train_kind
 from audiomask.training.tasks import vqvae as module
-from audiomask.training.tasks.masks import MasksBatch, MasksTask
+from audiomask.training.tasks.masks import MasksTask
+from audiomask.training.teacher import TEACHER
 
 
 def test_a_vqvae_then_an_mlm_on_its_tokens(options: Callable[..., TrainOptions]) -> None:
@@ -174,6 +178,33 @@ def test_masks_are_gone_on_from(options: Callable[..., TrainOptions]) -> None:
     assert found.config == expected.config
     for name in ("scores.weight", "down.0.0.norm.weight"):
         torch.testing.assert_close(found.tensors[name], expected.tensors[name], rtol=0, atol=1e-3)
+
+
+def test_masks_learn_from_recordings_without_stems(
+    options: Callable[..., TrainOptions], sound: Callable[..., Path], tmp_path: Path
+) -> None:
+    first = options("first", overrides=MASKS)
+    train_kind("masks", first)
+    for name in range(3):
+        sound(tmp_path / f"records/train/{name}.wav", 1.0, level=0.2)
+
+    def run(name: str, **more: Any) -> TrainOptions:
+        made = options(name, steps=4, batch_size=6, **more)
+        return replace(made, data=(*first.data, tmp_path / "records"))
+
+    with pytest.raises(UsageError, match="records: recordings without stems are learned from"):
+        train_kind("masks", run("none", overrides=MASKS))
+    logged = {"log_every": "1"}
+    second = run("second", init=first.out, overrides=logged, max_time=1e-9)
+    assert train_kind("masks", second) < 4
+    copy, origin = (load_checkpoint(place) for place in (second.out / TEACHER, first.out))
+    assert copy.kind == "masks"
+    assert all(torch.equal(copy.tensors[name], value) for name, value in origin.tensors.items())
+    # it is what is read when the run is resumed
+    shutil.rmtree(first.out)
+    assert train_kind("masks", run("second", overrides=MASKS | logged, resume=True)) == 4
+    entries = [json.loads(line) for line in (second.out / "log.jsonl").read_text().splitlines()]
+    assert any("remix" in entry for entry in entries)
 
 
 @pytest.mark.parametrize(

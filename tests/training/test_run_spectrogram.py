@@ -15,7 +15,7 @@ from audiomask.networks.spectrogram import PRESETS
 from audiomask.training.options import TrainOptions
 from audiomask.training.run import train_kind
 from audiomask.training.tasks import spectrogram as module
-from audiomask.training.tasks.spectrogram import TEACHER
+from audiomask.training.teacher import TEACHER
 
 
 @pytest.fixture(autouse=True)

@@ -53,20 +53,44 @@ def mask_loss(
         a mask is near 0, so that stems which are often absent are learned.
     """
     error = band_errors(shares, mixture_power, stem_power, cross_power)
-    total = mixture_power.sum(dim=(1, 2, 3))[:, None].clamp_min(1e-9)
-    tiny = 1e-7 * total[..., None, None, None]
-    amplitude = (error + tiny).sqrt().sum(dim=(2, 3, 4)) / (
-        (mixture_power[:, None] + tiny).sqrt().sum(dim=(2, 3, 4))
-    )
-    target = stem_power.sum(dim=(2, 3, 4))
-    floor = torch.where(target > _PRESENT * total, _FLOOR, _ABSENT_FLOOR) * total
-    ratio = 10 * torch.log10((error.sum(dim=(2, 3, 4)) + floor) / (target + floor))
+    amplitude = amplitude_term(error, mixture_power)
+    ratio = ratio_term(error, stem_power, mixture_power)
     true_shares = stem_power / stem_power.sum(dim=1, keepdim=True).clamp_min(1e-12)
     nats = -(true_shares * shares.clamp_min(1e-8).log()).sum(dim=1)
     weight = mixture_power.sqrt()
     # row by row, so that the mean over several processes is that of one
     entropy = (weight * nats).sum(dim=(1, 2, 3)) / weight.sum(dim=(1, 2, 3)).clamp_min(1e-9)
     return {"amplitude": amplitude.mean(), "ratio": ratio.mean(), "entropy": entropy.mean()}
+
+
+def amplitude_term(error: Tensor, mixture_power: Tensor) -> Tensor:
+    """The amplitudes of errors [B, S, C, bands, F] over the mixture's, [B, S].
+
+    Args:
+        error: energies of errors.
+        mixture_power: [B, C, bands, F].
+    """
+    tiny = 1e-7 * _total(mixture_power)[..., None, None, None]
+    whole = (mixture_power[:, None] + tiny).sqrt().sum(dim=(2, 3, 4))
+    return (error + tiny).sqrt().sum(dim=(2, 3, 4)) / whole
+
+
+def ratio_term(error: Tensor, stem_power: Tensor, mixture_power: Tensor) -> Tensor:
+    """The negative signal-to-distortion ratios in dB, with their floors, [B, S].
+
+    Args:
+        error: energies of errors [B, S, C, bands, F].
+        stem_power: [B, S, C, bands, F].
+        mixture_power: [B, C, bands, F].
+    """
+    total, target = _total(mixture_power), stem_power.sum(dim=(2, 3, 4))
+    floor = torch.where(target > _PRESENT * total, _FLOOR, _ABSENT_FLOOR) * total
+    return 10 * torch.log10((error.sum(dim=(2, 3, 4)) + floor) / (target + floor))
+
+
+def _total(mixture_power: Tensor) -> Tensor:
+    """The energies of mixtures [B, C, bands, F], [B, 1]."""
+    return mixture_power.sum(dim=(1, 2, 3))[:, None].clamp_min(1e-9)
 
 
 def active(mixture_power: Tensor, stem_power: Tensor) -> Tensor:

@@ -3,135 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from audiomask.audio.bands import Bands, as_parts
-from audiomask.audio.spectra import band_weights, centered, frame_spectra
 from audiomask.checkpoint import Checkpoint, load_weights, restore
 from audiomask.data.augmentation import Augmentation
-from audiomask.data.excerpt import Excerpt, generator
-from audiomask.data.lossy import MP3_RATES, STRONGEST, through_mp3
-from audiomask.errors import CheckpointError
+from audiomask.data.interleave import BatchBuilder, InterleavedDataset
+from audiomask.errors import CheckpointError, UsageError
 from audiomask.networks.layers.transformer import TransformerLayer
-from audiomask.networks.masks.config import MasksConfig
 from audiomask.networks.masks.losses import active, mask_loss
+from audiomask.networks.masks.remixing import remix, remix_loss, shuffle
 from audiomask.networks.masks.unet import MaskUNet
 from audiomask.networks.spectrogram.model import SpectrogramModel
+from audiomask.training.band_sums import BandSums, MasksBatch, StemSums
 from audiomask.training.config import TrainConfig
+from audiomask.training.run_setup import RunSetup
 from audiomask.training.task import Task
+from audiomask.training.teacher import open_teacher
 
-#: weights of the loss's terms; their units are shares of the mixture's amplitude, dB, nats and nats
-WEIGHTS = {"amplitude": 1.0, "ratio": 0.1, "entropy": 0.3, "activity": 0.2}
-#: share of low-passed excerpts, and range of their cutoff, as shares of the Nyquist frequency
-LOWPASSED, CUTOFFS = 0.2, (0.45, 0.9)
-#: share of the others whose mixture goes through MP3
-MP3_PROB = 0.15
-
-
-class MasksBatch(NamedTuple):
-    """Powers and cross-spectra of mixtures and stems, summed over bands.
-
-    Attributes:
-        mixture_power: Σ|X|² in every band of every channel [B, C, bands, F].
-        channel_cross: Σ Re(L R*) of the mixture's channels [B, bands, F].
-        stem_power: Σ|S|² [B, S + 1, C, bands, F], the residual last.
-        cross_power: Σ Re(S X*) [B, S + 1, C, bands, F].
-    """
-
-    mixture_power: Tensor
-    channel_cross: Tensor
-    stem_power: Tensor
-    cross_power: Tensor
-
-
-class BandSums:
-    """Makes batches of excerpts.
-
-    Args:
-        config: of the model to be trained.
-        seed: with an item's index, decides its cutoff.
-    """
-
-    def __init__(self, config: MasksConfig, seed: int = 0) -> None:
-        self.config, self.seed = config, seed
-        nyquist = config.sample_rate / 2
-        bins = config.stft_size // 2 + 1
-        self.weights = band_weights(bins, nyquist, config.bands, nyquist)
-        self.bands: dict[torch.device, Bands] = {}
-
-    def sample(self, index: int) -> Tensor:
-        """What lossy codecs do to an excerpt: its lowpass's cutoff and its compression, [2].
-
-        The cutoff is a share of the Nyquist frequency, 1 for none. The compression is that of
-        ``through_mp3``, -1 for none.
-        """
-        chance, position = torch.rand(2, generator=generator(self.seed, index))
-        low, high = CUTOFFS
-        cutoff = torch.where(chance < LOWPASSED, low + position * (high - low), 1.0)
-        coded = (cutoff == 1) & (chance > 1 - MP3_PROB * (1 - LOWPASSED))
-        coded &= self.config.sample_rate in MP3_RATES
-        return torch.stack([cutoff, torch.where(coded, position * STRONGEST, -1.0)])
-
-    def __call__(self, excerpts: Excerpt, sampled: Tensor) -> MasksBatch:
-        """A batch of excerpts [B, …], with what codecs do to them, ``sampled`` [B, 2]."""
-        # one at a time, to save memory
-        pairs = zip(excerpts.stems, sampled.tolist(), strict=True)
-        sums = [self.band_sums(stems, *lossy) for stems, lossy in pairs]
-        return MasksBatch(*map(torch.stack, zip(*sums, strict=True)))
-
-    def band_sums(
-        self, stems: Tensor, cutoff: float = 1.0, compression: float = -1.0
-    ) -> MasksBatch:
-        """The sums of one excerpt, without a batch dimension.
-
-        Args:
-            stems: [S + 1, C, T].
-            cutoff: of the lowpass, as a share of the Nyquist frequency.
-            compression: of the mixture by MP3, from 0; below 0 for none. The stems stay as they
-                were before, so that masks learn to give these back as well as they can.
-        """
-        device = stems.device
-        if device not in self.bands:
-            self.bands[device] = Bands(self.weights.to(device))
-        bands = self.bands[device]
-        channels, size, hop = stems.shape[1], self.config.stft_size, self.config.hop_length
-        audible = stems.abs().amax(dim=(1, 2)) > 0
-
-        def spectrum(audio: Tensor) -> Tensor:
-            found = as_parts(frame_spectra(centered(audio, size, hop), size, hop))
-            found[..., 2 * round(cutoff * (size // 2 + 1)) :] = 0
-            return found
-
-        parts = [spectrum(stem) for stem in stems[audible]]
-        frames = stems.shape[-1] // hop
-        empty = stems.new_zeros(channels, bands.number, frames)
-        # the STFT is linear
-        mixture = torch.stack(parts).sum(dim=0) if parts else None
-        if compression >= 0 and mixture is not None:
-            mixture = spectrum(through_mp3(stems.sum(dim=0), self.config.sample_rate, compression))
-
-        def products(one: Tensor, other: Tensor) -> Tensor:
-            return torch.stack([bands.to_bands(a * b).T for a, b in zip(one, other, strict=True)])
-
-        powers, crosses = [], []
-        remaining = iter(parts)
-        for is_audible in audible.tolist():
-            part = next(remaining) if is_audible else None
-            powers.append(empty if part is None else products(part, part))
-            crosses.append(empty if part is None or mixture is None else products(part, mixture))
-        power = empty if mixture is None else products(mixture, mixture)
-        channel_cross = empty[0] if mixture is None else products(mixture[:1], mixture[-1:])[0]
-        return MasksBatch(power, channel_cross, torch.stack(powers), torch.stack(crosses))
+#: weights of the terms, whose units are shares of the mixture's amplitude, dB, nats and nats,
+#: and of recordings without stems the first two of these
+WEIGHTS = {"amplitude": 1.0, "ratio": 0.1, "entropy": 0.3, "activity": 0.2, "remix": 1.0}
 
 
 class MasksTask(Task):
-    """Training of the mask U-Net."""
+    """Training of the mask U-Net.
+
+    Attributes:
+        teacher: separates recordings without stems, if there are any.
+    """
 
     kind = "masks"
+    takes_recordings = True
+    teacher: MaskUNet | None = None
     starts_from = ("spectrogram",)
     train_config = TrainConfig(steps=20_000, batch_size=8, optimizer="muon", learning_rate=3e-3)
     augmentation = Augmentation(random_mixing=0.8, stem_dropout=0.3, mashup=0.4, incoherent=0.4)
@@ -163,6 +70,31 @@ class MasksTask(Task):
             return None
         return _take_layers(model, init)
 
+    def start(
+        self,
+        setup: RunSetup,
+        init: Checkpoint | None,
+        excerpts: InterleavedDataset,
+        builder: BatchBuilder,
+    ) -> None:
+        """Open the teacher, where there are recordings without stems: the one that a run begins as.
+
+        Raises:
+            UsageError: there are, and the run begins with random masks.
+            CheckpointError: the teacher's copy cannot be written, or read again.
+        """
+        found = [source for source in setup.sources if source.has_excerpts("train")]
+        unknown = [source for source in found if source.knows_stems and not source.stems]
+        if not unknown:
+            return
+        if not setup.options.resume and (init is None or init.kind != self.kind):
+            raise UsageError(
+                f"{unknown[0].where}: recordings without stems are learned from with the help of "
+                "masks that know some already: name them with --init"
+            )
+        device = next(self.model.parameters()).device
+        self.teacher = open_teacher(setup, init, self.kind, device)
+
     def batches(self, seed: int) -> BandSums:
         """The batch builder."""
         return BandSums(self.model.config, seed)
@@ -172,15 +104,39 @@ class MasksTask(Task):
         return (part for part in self.model.modules() if isinstance(part, TransformerLayer))
 
     def loss(self, batch: MasksBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of a batch and its terms: ``amplitude``, ``ratio`` and ``activity``."""
-        shares, activity = self.model(batch.mixture_power, batch.channel_cross)
-        with torch.autocast(shares.device.type, enabled=False):
-            sums = (batch.mixture_power, batch.stem_power, batch.cross_power)
-            terms = mask_loss(shares, *sums)
-            plays = active(batch.mixture_power, batch.stem_power[:, :-1])
-            terms["activity"] = F.binary_cross_entropy_with_logits(activity.float(), plays.float())
+        """The loss of a batch and its terms: those of stems, and ``remix`` where none are known."""
+        terms = self._stem_terms(batch.sums) if len(batch.sums.mixture_power) else {}
+        # a single recording has nothing to be shuffled with
+        if self.teacher is not None and len(batch.gram) > 1:
+            terms["remix"] = self._remix(batch.gram)
+        if not terms:
+            # every step has a gradient
+            terms["remix"] = 0 * torch.stack([p.sum() for p in self.model.parameters()]).sum()
         loss = torch.stack([WEIGHTS[name] * value for name, value in terms.items()]).sum()
         return loss, {name: value.detach() for name, value in terms.items()}
+
+    def _stem_terms(self, sums: StemSums) -> dict[str, Tensor]:
+        """The terms of excerpts whose stems are known."""
+        shares, activity = self.model(sums.mixture_power, sums.channel_cross)
+        with torch.autocast(shares.device.type, enabled=False):
+            terms = mask_loss(shares, sums.mixture_power, sums.stem_power, sums.cross_power)
+            plays = active(sums.mixture_power, sums.stem_power[:, :-1])
+            terms["activity"] = F.binary_cross_entropy_with_logits(activity.float(), plays.float())
+        return terms
+
+    def _remix(self, gram: Tensor) -> Tensor:
+        """The term of recordings without stems."""
+        assert self.teacher is not None
+        rows, channels = torch.arange(len(gram), device=gram.device), gram.shape[1]
+        power = torch.stack([gram[rows, c, rows, c] for c in range(channels)], dim=1)
+        cross = gram[rows, 0, rows, channels - 1]
+        offsets = len(gram) * torch.rand(len(self.model.config.stems) + 1, device=gram.device)
+        with torch.no_grad():
+            shares, activity = self.teacher(power, cross)
+            made = remix(shares, gram, shuffle(activity, offsets.long()))
+        found = self.model(made.power, made.cross).shares
+        with torch.autocast(found.device.type, enabled=False):
+            return remix_loss(found, made, gram)
 
 
 def _take_layers(model: MaskUNet, init: Checkpoint) -> str:

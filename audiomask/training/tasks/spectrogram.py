@@ -28,17 +28,15 @@ from audiomask.networks.spectrogram.features import mfcc
 from audiomask.networks.spectrogram.losses import cluster_loss, continuation_loss, magnitude_loss
 from audiomask.networks.spectrogram.model import SpectrogramModel
 from audiomask.networks.stems import STEMS
-from audiomask.runtime import distributed
 from audiomask.training.batches import BatchSource, batch_source, to_device
 from audiomask.training.config import TrainConfig
 from audiomask.training.masked_windows import WINDOWS, SpectrogramBatch, Windows
 from audiomask.training.run_setup import RunSetup
 from audiomask.training.task import Task
+from audiomask.training.teacher import open_teacher
 
 #: excerpts that clusters are found in
 EXAMPLES = 64
-#: folder, below the run's, of the checkpoint whose layer is predicted
-TEACHER = "teacher"
 #: heads and clusters, which a run may have without the checkpoint that it starts from
 _HEADS = (
     *("magnitudes.", "clusters.", "continuation.", "adversary."),
@@ -106,6 +104,7 @@ class SpectrogramTask(Task):
             CheckpointError: the copy of that checkpoint cannot be written, or read again.
         """
         config, resume = self.model.config, setup.options.resume
+        device = next(self.model.parameters()).device
         if setup.options.vqvae is not None and config.targets != "vqvae":
             raise UsageError("--vqvae is whose codes are predicted: add --set targets=vqvae")
         if config.targets == "layer":
@@ -113,10 +112,11 @@ class SpectrogramTask(Task):
                 raise ConfigError(
                     "targets is layer; name the checkpoint whose layer it is with --init"
                 )
-            self.teacher = self._open_teacher(setup, init)
+            self.teacher = open_teacher(setup, init, self.kind, device)
         if config.targets == "vqvae":
             place = setup.options.vqvae or bundled_folder() / "vqvae"
-            vqvae = self._open_teacher(setup, None if resume else load_checkpoint(place, "vqvae"))
+            named = None if resume else load_checkpoint(place, "vqvae")
+            vqvae = open_teacher(setup, named, "vqvae", device)
             _check_codes(config, vqvae.config)
             assert isinstance(builder, Windows)
             builder.vqvae = vqvae
@@ -148,23 +148,6 @@ class SpectrogramTask(Task):
             save_checkpoint(
                 place, self.kind, found.preset, found.config, model.state_dict(), found.notes
             )
-
-    def _open_teacher(self, setup: RunSetup, found: Checkpoint | None) -> Any:
-        """The model of a checkpoint, of which a new run's folder gets a copy.
-
-        Args:
-            setup: of the run.
-            found: the checkpoint; None in a run that is resumed, which reads its copy.
-        """
-        folder = setup.options.out / TEACHER
-        if found is not None:
-            with distributed.main_process_first():
-                if distributed.rank() == 0:
-                    kind, preset = found.kind, found.preset
-                    save_checkpoint(folder, kind, preset, found.config, found.tensors)
-        kind = "vqvae" if self.model.config.targets == "vqvae" else self.kind
-        teacher = restore(load_checkpoint(folder, kind))
-        return teacher.to(next(self.model.parameters()).device).eval()
 
     def batches(self, seed: int) -> Windows:
         """The batch builder."""

@@ -2,122 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from toy_songs import FRAMES, HOP, Songs, batch_of, excerpts, learn, masks_task
+from toy_songs import FRAMES, HOP, batch_of, excerpts, learn, masks_task
 
-from audiomask.audio.spectra import band_weights, stft
 from audiomask.checkpoint import load_checkpoint, restore
 from audiomask.errors import UsageError
 from audiomask.networks.layers.transformer import TransformerLayer
 from audiomask.networks.masks.losses import active, mask_loss
-from audiomask.separation.band_power import BandPower
 from audiomask.training.tasks import masks as module
-from audiomask.training.tasks.masks import BandSums, MasksTask
-
-# Batches
-
-
-@pytest.mark.parametrize("channels", [1, 2])
-def test_band_sums_are_those_of_the_spectra(channels: int) -> None:
-    mixture, stems, _ = Songs(channels)[3]
-    power, between, stem_power, cross = BandSums(masks_task().model.config).band_sums(stems)
-    weights = band_weights(129, 4_000.0, 12, 4_000.0)
-    x, s = stft(mixture, 256, HOP), stft(stems, 256, HOP)
-    assert torch.allclose(power, weights.T @ x.abs().square(), atol=1e-5)
-    assert torch.allclose(stem_power, weights.T @ s.abs().square(), atol=1e-5)
-    assert torch.allclose(cross, weights.T @ (s * x.conj()).real, atol=1e-5)
-    assert torch.allclose(between, weights.T @ (x[0] * x[-1].conj()).real, atol=1e-5)
-    # each song is the sum of its stems: so are the cross-powers
-    assert torch.allclose(cross.sum(dim=0), power, atol=1e-4)
-    assert power.shape == (channels, 12, FRAMES)
-    assert between.shape == (12, FRAMES)
-    assert stem_power.shape == cross.shape == (3, channels, 12, FRAMES)
-
-
-def test_silent_stems_and_silent_songs_have_no_power() -> None:
-    sums, stems = BandSums(masks_task().model.config), Songs(2)[3].stems
-    stems[0] = 0
-    found = sums.band_sums(stems)
-    assert not found.stem_power[[0, 2]].any()
-    assert not found.cross_power[[0, 2]].any()
-    assert torch.allclose(found.stem_power[1], found.mixture_power, atol=1e-5)
-    for part in sums.band_sums(torch.zeros_like(stems)):
-        assert not part.any()
-
-
-def test_swapped_channels_have_swapped_sums() -> None:
-    sums, stems = BandSums(masks_task().model.config), Songs(2)[3].stems
-    plain, swapped = sums.band_sums(stems), sums.band_sums(stems.flip(1))
-    assert torch.equal(swapped.mixture_power, plain.mixture_power.flip(0))
-    assert torch.equal(swapped.channel_cross, plain.channel_cross)
-    assert torch.equal(swapped.stem_power, plain.stem_power.flip(1))
-    assert torch.equal(swapped.cross_power, plain.cross_power.flip(1))
-
-
-def test_training_hears_what_separation_hears() -> None:
-    config = masks_task().model.config
-    mixture, stems, _ = Songs(2)[3]
-    batch = BandSums(config).band_sums(stems)
-    heard = BandPower(config.sample_rate, 12, 256, HOP, torch.device("cpu")).stereo(mixture)
-    assert torch.allclose(batch.mixture_power, heard[0], atol=1e-4)
-    assert torch.allclose(batch.channel_cross, heard[1], atol=1e-4)
-
-
-@pytest.mark.parametrize("channels", [1, 2])
-def test_a_batch_is_of_each_song_by_itself(channels: int) -> None:
-    task = masks_task(audio_channels=channels)
-    batch, songs = batch_of(task, 0, 5), excerpts(0, 5, channels)
-    assert batch.mixture_power.shape == (5, channels, 12, FRAMES)
-    assert batch.channel_cross.shape == (5, 12, FRAMES)
-    assert batch.stem_power.shape == batch.cross_power.shape == (5, 3, channels, 12, FRAMES)
-    sums = BandSums(task.model.config)
-    for index in range(5):
-        alone = sums.band_sums(songs.stems[index], *sums.sample(index).tolist())
-        assert all(torch.equal(part[index], own) for part, own in zip(batch, alone, strict=True))
-
-
-def test_some_excerpts_lose_their_highest_frequencies() -> None:
-    sums = BandSums(masks_task().model.config, seed=3)
-    sampled = torch.stack([sums.sample(index) for index in range(400)])
-    assert torch.equal(sampled[7], sums.sample(7))
-    assert not torch.equal(
-        sampled, torch.stack([BandSums(sums.config, 4).sample(n) for n in range(400)])
-    )
-    cut = sampled[:, 0][sampled[:, 0] < 1]
-    assert len(cut) == pytest.approx(400 * module.LOWPASSED, abs=30)
-    assert module.CUTOFFS[0] <= cut.min() < cut.max() <= module.CUTOFFS[1]
-    noise = 0.1 * torch.randn(2, 2, FRAMES * HOP)
-    whole, low = sums.band_sums(noise), sums.band_sums(noise, 0.5)
-    edge = 8  # of twelve mel-spaced bands up to 4 kHz, those from here on lie above 2 kHz
-    for full, kept in zip(whole, low, strict=True):
-        assert not kept[..., edge + 1 :, :].any()
-        assert torch.equal(kept[..., : edge - 1, :], full[..., : edge - 1, :])
-
-
-def test_some_mixtures_go_through_mp3() -> None:
-    config = dataclasses.replace(masks_task().model.config, sample_rate=44_100)
-    sums = BandSums(config, seed=3)
-    cutoff, compression = torch.stack([sums.sample(index) for index in range(2000)]).unbind(dim=1)
-    coded = compression >= 0
-    assert int(coded.sum()) == pytest.approx(2000 * 0.8 * module.MP3_PROB, abs=45)
-    assert (compression[~coded] == -1).all()
-    assert (cutoff[coded] == 1).all()
-    assert float(compression.max()) <= module.STRONGEST
-    assert float(compression[coded].min()) < 0.2
-    assert (BandSums(masks_task().model.config, seed=3).sample(5)[1] == -1).all()
-    # most of it below the frequencies that codecs remove
-    stems = torch.nn.functional.avg_pool1d(torch.randn(2, 2, FRAMES * HOP), 9, 1, 4)
-    plain, lossy = sums.band_sums(stems), sums.band_sums(stems, 1.0, 0.2)
-    # the stems are those of before, the mixture is not quite their sum
-    assert torch.equal(plain.stem_power, lossy.stem_power)
-    share = lossy.cross_power.sum() / plain.cross_power.sum()
-    assert 0.9 < float(share) < 1.02
-    assert not torch.allclose(plain.mixture_power, lossy.mixture_power, rtol=1e-3)
+from audiomask.training.tasks.masks import MasksTask
 
 
 def test_an_excerpt_is_a_window_of_the_model() -> None:
@@ -143,7 +41,7 @@ def test_it_keeps_no_tokens() -> None:
 def test_the_loss_is_the_weighted_sum_and_trains_every_part() -> None:
     task = masks_task()
     loss, terms = task.loss(batch_of(task, 0, 4))
-    assert terms.keys() == module.WEIGHTS.keys() == {"amplitude", "ratio", "entropy", "activity"}
+    assert terms.keys() == {"amplitude", "ratio", "entropy", "activity"}
     assert not any(value.requires_grad for value in terms.values())
     expected = float(sum(module.WEIGHTS[name] * value for name, value in terms.items()))
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-5)
@@ -158,7 +56,8 @@ def test_the_loss_is_the_weighted_sum_and_trains_every_part() -> None:
 def test_the_loss_is_that_of_the_shares_of_every_stem_and_the_rest() -> None:
     task = masks_task()
     task.model.eval()
-    batch = batch_of(task, 0, 4)
+    whole = batch_of(task, 0, 4)
+    batch = whole.sums
     batch.stem_power[0, 0] = 0  # a stem that does not play
     shares, activity = task.model(batch.mixture_power, batch.channel_cross)
     assert shares.shape[1] == batch.stem_power.shape[1] == 3
@@ -167,7 +66,7 @@ def test_the_loss_is_that_of_the_shares_of_every_stem_and_the_rest() -> None:
     expected["activity"] = -torch.where(plays, activity, -activity).sigmoid().log().mean()
     assert plays.any()
     assert not plays.all()
-    terms = task.loss(batch)[1]
+    terms = task.loss(whole)[1]
     assert terms.keys() == expected.keys()
     for name, value in expected.items():
         assert float(terms[name]) == pytest.approx(float(value), rel=1e-4)
@@ -195,6 +94,40 @@ def test_its_repeated_parts_are_the_transformers_layers() -> None:
     assert all(isinstance(block, TransformerLayer) for block in blocks)
 
 
+# Recordings without stems
+
+
+def without_stems(number: int, known: int = 0) -> Any:
+    """A batch of songs, of which only the first ``known`` have stems."""
+    songs = excerpts(0, number, 2)
+    songs = songs._replace(has_stems=torch.arange(number) < known)
+    work = masks_task().batches(0)
+    return work(songs, torch.stack([work.sample(index) for index in range(number)]))
+
+
+def test_recordings_are_learned_from_with_a_teacher() -> None:
+    task = masks_task()
+    task.teacher = masks_task().model.eval()
+    terms = task.loss(without_stems(5, 2))[1]
+    assert terms.keys() == module.WEIGHTS.keys()
+    alone, of_recordings = task.loss(without_stems(3))
+    assert of_recordings.keys() == {"remix"}
+    torch.autograd.backward(alone)
+    trained = [p for p in task.model.parameters() if p.grad is not None and p.grad.any()]
+    assert len(trained) > len(list(task.model.parameters())) / 2
+    assert all(parameter.grad is None for parameter in task.teacher.parameters())
+
+
+def test_a_recording_alone_teaches_nothing_and_breaks_nothing() -> None:
+    task = masks_task()
+    task.teacher = masks_task().model.eval()
+    loss, terms = task.loss(without_stems(1))
+    assert float(loss.detach()) == 0
+    assert terms.keys() == {"remix"}
+    torch.autograd.backward(loss)
+    assert all(not parameter.grad.any() for parameter in task.model.parameters())
+
+
 # Learning
 
 
@@ -204,7 +137,7 @@ def test_it_gives_each_stem_its_bands() -> None:
     task = masks_task(dim=16, heads=2)
     with torch.enable_grad():
         learn(task, 120, 8e-3)
-    batch = batch_of(task, 5_000, 64)  # songs that it never saw
+    batch = batch_of(task, 5_000, 64).sums  # songs that it never saw
     shares, activity = task.model(batch.mixture_power, batch.channel_cross)
     # of each band's energy, most is given to the stem whose it is
     for stem in range(2):
@@ -230,7 +163,7 @@ def test_the_checkpoint_makes_the_same_model_and_requires_nothing(tmp_path: Path
     assert (found.notes, found.requires) == ({"step": 3}, {})
     again = restore(found).eval()
     assert again.config == task.model.config
-    batch = batch_of(task, 0, 1)
+    batch = batch_of(task, 0, 1).sums
     with torch.no_grad():
         found_masks = again(batch.mixture_power, batch.channel_cross)
         expected = task.model.eval()(batch.mixture_power, batch.channel_cross)
