@@ -18,6 +18,7 @@ from audiomask.kinds import Kind
 from audiomask.training.batches import BatchSource
 from audiomask.training.config import TrainConfig
 from audiomask.training.run_setup import RunSetup
+from audiomask.training.token_cache import TokenEncoder
 
 
 class Required(NamedTuple):
@@ -151,10 +152,11 @@ class Task(ABC):
         """
         return
 
-    def cached(
-        self, builder: BatchBuilder, setup: RunSetup, excerpts: InterleavedDataset
-    ) -> BatchSource:
-        """Batches of ``keep_tokens`` items that are made once and kept on disk.
+    def token_encoder(self, seed: int) -> TokenEncoder:
+        """How excerpts become tokens that are kept on disk (``--keep-tokens``).
+
+        Args:
+            seed: as of ``batches``.
 
         Raises:
             UsageError: this kind does not support it.
