@@ -91,6 +91,7 @@ def train_kind(name: str, options: TrainOptions) -> int:
             task_class.needs_stems,
             task_class.channels(config),
             task_class.takes_recordings,
+            task_class.elsewhere(config),
         )
         excerpts = setup.open("train")
         if options.dry_run:

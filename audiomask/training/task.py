@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from audiomask.checkpoint import Checkpoint, load_weights, save_checkpoint
 from audiomask.data.augmentation import Augmentation
+from audiomask.data.excerpt import Elsewhere
 from audiomask.data.interleave import BatchBuilder, InterleavedDataset
 from audiomask.errors import UsageError
 from audiomask.kinds import Kind
@@ -92,6 +93,11 @@ class Task(ABC):
     @abstractmethod
     def samples(cls, config: Any) -> int:
         """Length in samples of the excerpts that a model of a configuration is trained on."""
+
+    @classmethod
+    def elsewhere(cls, config: Any) -> Elsewhere | None:
+        """A second passage of the same recording that excerpts end with; None for none."""
+        return None
 
     @classmethod
     def channels(cls, config: Any) -> int:
