@@ -135,9 +135,8 @@ def _check(kind: Kind, options: TrainOptions, given: Mapping[str, Any]) -> None:
             f"{', '.join(kind.presets)} (kinds that have it: {owners})"
         )
     if options.keep_tokens is not None and not kind.requires:
-        raise UsageError(
-            f"{name('keep_tokens')} is for kinds that learn tokens, such as 'train mlm'"
-        )
+        owners = " and ".join(f"'train {other.name}'" for other in KINDS.values() if other.requires)
+        raise UsageError(f"{name('keep_tokens')} is for kinds that learn tokens: {owners}")
     if options.keep_tokens is not None and options.cache is None:
         raise UsageError(f"{name('keep_tokens')} needs a folder to keep them in: add --cache DIR")
     if options.resume and options.init is not None:

@@ -12,6 +12,21 @@ from torch import Tensor
 UNORDERED = 1 << 29
 
 
+class Elsewhere(NamedTuple):
+    """A second passage of the same recording, at the end of an excerpt.
+
+    Bands go on in place of it, as they are no part of a recording.
+
+    Attributes:
+        samples: its length, which counts in that of the excerpt.
+        distance: least number of samples between it and the first passage, which it precedes or
+            follows. It is silence where a recording is too short for that.
+    """
+
+    samples: int
+    distance: int
+
+
 class Excerpt(NamedTuple):
     """A passage of a song, or a batch of them with a further first dimension.
 

@@ -16,12 +16,11 @@ from torch import Tensor
 from audiomask.data.augmentation import NONE, Augmentation
 from audiomask.data.effects import apply_effects, sample_effects
 from audiomask.data.effects.space import pan_gains, reverb_tail
-from audiomask.data.excerpt import Excerpt, rms, sample_rms_db, scale_to_rms
+from audiomask.data.excerpt import Elsewhere, Excerpt, rms, sample_rms_db, scale_to_rms
 from audiomask.data.mastering import master, sample_master
-from audiomask.data.time_stretch import change_pitch_and_tempo, samples_needed
+from audiomask.data.passages import Passage, sample_passage
+from audiomask.data.time_stretch import change_pitch_and_tempo
 
-#: probability that a change of pitch is varispeed, which takes far less time
-_VARISPEED_PROB = 0.5
 #: mixing matrix: for every channel of an excerpt, factors of a recording's left and right
 _Matrix = tuple[tuple[float, float], ...]
 
@@ -57,22 +56,6 @@ class _SongFiles(Protocol[_Kept]):
         """Its duration."""
 
 
-class _Passage(NamedTuple):
-    """A passage of a song, and its change of pitch and tempo.
-
-    Attributes:
-        start: its first sample.
-        samples: to be read.
-        pitch: in semitones up.
-        tempo: as a factor.
-    """
-
-    start: int
-    samples: int
-    pitch: float
-    tempo: float
-
-
 class _StemExcerpt(NamedTuple, Generic[_File]):
     """A stem of an excerpt, before it is read.
 
@@ -85,7 +68,7 @@ class _StemExcerpt(NamedTuple, Generic[_File]):
 
     slot: int
     files: tuple[_File, ...]
-    passage: _Passage
+    passage: Passage
     matrix: _Matrix = _MONO
 
 
@@ -100,6 +83,7 @@ class Mixer(Generic[_File]):
             for an unreadable file.
         sample_rate: of the excerpts, in Hz.
         channels: of the excerpts, 1 or 2.
+        elsewhere: a second passage at their end; None for none.
     """
 
     def __init__(
@@ -110,8 +94,11 @@ class Mixer(Generic[_File]):
         read: Callable[[_File, int, int], Tensor | None],
         sample_rate: int,
         channels: int = 1,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
-        self.stems, self.samples = tuple(stems), samples
+        self.stems, self.samples, self.elsewhere = tuple(stems), samples, elsewhere
+        # lengths of an excerpt's passages
+        self.lengths = [samples] if elsewhere is None else [samples - elsewhere[0], elsewhere[0]]
         self.augmentation, self.read_file = augmentation, read
         self.sample_rate, self.channels = sample_rate, channels
 
@@ -179,24 +166,12 @@ class Mixer(Generic[_File]):
 
     def passage(
         self, song: _SongFiles[_File], stretched: bool, rng: np.random.Generator
-    ) -> _Passage:
-        """A random passage of a song; from its beginning if the song is too short.
-
-        Args:
-            song: the song.
-            stretched: whether pitch and tempo change.
-            rng: random numbers.
-        """
-        settings = self.augmentation
-        pitch, tempo = 0.0, 1.0
-        if stretched:
-            pitch = float(rng.uniform(-settings.pitch, settings.pitch))
-            tempo = 1 + float(rng.uniform(-settings.tempo, settings.tempo))
-            if rng.random() < _VARISPEED_PROB:
-                tempo = 2 ** (pitch / 12)
-        samples = samples_needed(self.samples, pitch, tempo)
-        room = max(round(song.seconds * self.sample_rate) - samples, 0)
-        return _Passage(int(rng.integers(room + 1)), samples, pitch, tempo)
+    ) -> Passage:
+        """A random passage of a song; ``stretched``: whether pitch and tempo change."""
+        total = round(song.seconds * self.sample_rate)
+        return sample_passage(
+            total, self.lengths[0], self.elsewhere, self.augmentation, stretched, rng
+        )
 
     def _sample_matrix(self, rng: np.random.Generator) -> _Matrix:
         """A random mixing matrix, the same for all stems so that they sum to the mixture."""
@@ -233,16 +208,20 @@ class Mixer(Generic[_File]):
         lines = []
         # all channels of all stems of a passage are stretched together
         for passage, group in groupby(parts, lambda part: part.passage):
-            found = []
-            for part in group:
-                line = self._read_line(part)
-                if line is None:
+            members = list(group)
+            made = torch.zeros(len(members), self.channels, self.samples)
+            begin = 0
+            for place, length in zip(passage.parts(self.elsewhere), self.lengths, strict=False):
+                found = [self._read_line(part._replace(passage=place)) for part in members]
+                known = [line for line in found if line is not None]
+                if len(known) < len(found):
                     return None
-                found.append(line)
-            stretched = change_pitch_and_tempo(
-                torch.cat(found), passage.pitch, passage.tempo, self.samples
-            )
-            lines.append(stretched.view(len(found), self.channels, -1))
+                stretched = change_pitch_and_tempo(
+                    torch.cat(known), place.pitch, place.tempo, length
+                )
+                made[..., begin : begin + length] = stretched.view(len(known), self.channels, -1)
+                begin += length
+            lines.append(made)
         return torch.cat(lines)
 
     def _read_line(self, part: _StemExcerpt[_File]) -> Tensor | None:
@@ -269,7 +248,7 @@ class Mixer(Generic[_File]):
         if self.augmentation.effects_prob > 0:
             names = [(*self.stems, "other")[part.slot] for part in parts]
             prob = self.augmentation.effects_prob
-            lines = _vary_timbre(lines, names, prob, rng, self.sample_rate)
+            lines = _vary_timbre(lines, names, prob, rng, self.sample_rate, self.lengths)
         stems = torch.zeros(1, len(self.stems) + 1, self.channels, self.samples)
         stems[0, [part.slot for part in parts]] = lines
         if self.augmentation == NONE:
@@ -297,6 +276,7 @@ def _vary_timbre(
     prob: float,
     rng: np.random.Generator,
     sample_rate: int,
+    lengths: Sequence[int],
 ) -> Tensor:
     """Lines [L, C, T] with random effects, each at its former level.
 
@@ -306,6 +286,7 @@ def _vary_timbre(
         prob: probability that a line gets effects.
         rng: random numbers.
         sample_rate: in Hz.
+        lengths: of the passages in T; none of them rings on into the next.
     """
     reverb_time = float(rng.uniform(0.15, 1.2))
     effects = sample_effects(names, rng, reverb_time, sample_rate, prob)
@@ -316,6 +297,7 @@ def _vary_timbre(
             gain=torch.ones(len(lines), 2),
             reverb=torch.cat([effects.reverb, torch.from_numpy(other)[None, None]], dim=1),
         )
-    varied = apply_effects(lines, effects)
+    passages = torch.split(lines, list(lengths), dim=-1)
+    varied = torch.cat([apply_effects(passage, effects) for passage in passages], dim=-1)
     before, after = rms(lines)[:, None, None], rms(varied)[:, None, None]
     return varied * torch.where(after > 1e-6, before / after.clamp_min(1e-12), 1)

@@ -14,7 +14,7 @@ from audiomask.data.bands.dataset import BandDataset
 from audiomask.data.bands.fonts import render_fonts
 from audiomask.data.bands.notes import NoteBank
 from audiomask.data.bands.render_plan import RenderPlan
-from audiomask.data.excerpt import Excerpt
+from audiomask.data.excerpt import Elsewhere, Excerpt
 from audiomask.data.interleave import InterleavedDataset
 from audiomask.data.sources import ExcerptConfig, Source
 from audiomask.errors import DataError
@@ -33,6 +33,7 @@ def open_data(
     need_stems: bool = False,
     recordings: bool = False,
     channels: int = 1,
+    elsewhere: Elsewhere | None = None,
 ) -> InterleavedDataset:
     """The excerpts of one split of all sources.
 
@@ -52,6 +53,8 @@ def open_data(
         need_stems: refuse sources that do not separate the stems.
         recordings: with ``need_stems``: allow recordings beside songs with stems or a note bank.
         channels: of the excerpts, 1 or 2.
+        elsewhere: a second passage of the same recording at their end, within ``samples``; None
+            for none.
 
     Raises:
         DataError: the split is empty, or lacks what is needed.
@@ -71,7 +74,9 @@ def open_data(
         )
     with_songs = [source for source in sources if source.has_excerpts(split)]
     every = len(datasets) + len(with_songs)
-    config = ExcerptConfig(stems, samples, seed, chosen, sample_rate, cache, every, channels)
+    config = ExcerptConfig(
+        stems, samples, seed, chosen, sample_rate, cache, every, channels, elsewhere
+    )
     datasets += [source.open(split, config) for source in with_songs]
     if not datasets:
         names = ", ".join(source.where for source in sources)

@@ -66,6 +66,7 @@ class RecordedSource(Source):
             config.augmentation,
             config.sample_rate,
             config.channels,
+            config.elsewhere,
         )
 
     def as_test(self, split: str | None) -> Self:

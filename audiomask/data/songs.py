@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from audiomask.data import DEFAULT_SAMPLE_RATE
 from audiomask.data.augmentation import Augmentation
-from audiomask.data.excerpt import Excerpt
+from audiomask.data.excerpt import Elsewhere, Excerpt
 from audiomask.data.mixing import Mixer
 from audiomask.data.reading import Reader
 from audiomask.data.tracks import Track
@@ -57,6 +57,7 @@ class TrackDataset(Dataset[Excerpt]):
         augmentation: of the excerpts; with ``NONE`` they also keep their level.
         sample_rate: of the excerpts, in Hz.
         channels: of the excerpts, 1 or 2.
+        elsewhere: a second passage at their end; None for none.
 
     Raises:
         DataError: all durations are 0; when reading, no track can be read.
@@ -71,6 +72,7 @@ class TrackDataset(Dataset[Excerpt]):
         augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
         sample_rate: int = DEFAULT_SAMPLE_RATE,
         channels: int = 1,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self.seed = seed
         self.sampler = DurationWeightedSampler(tracks)
@@ -78,7 +80,9 @@ class TrackDataset(Dataset[Excerpt]):
         files += [track.mixture for track in tracks if track.mixture and not track.stems]
         self.folder = os.path.commonpath([file.parent for file in files])
         read = Reader(files, sample_rate).read
-        self.mixer: Mixer[Path] = Mixer(stems, samples, augmentation, read, sample_rate, channels)
+        self.mixer: Mixer[Path] = Mixer(
+            stems, samples, augmentation, read, sample_rate, channels, elsewhere
+        )
         # the tracks with files for each place, for random mixing
         slots = range(len(stems) + 1)
         owners = [[track for track in tracks if self.mixer.files(track, slot)] for slot in slots]

@@ -17,7 +17,7 @@ from typing import NamedTuple, Self
 from torch.utils.data import Dataset
 
 from audiomask.data.augmentation import Augmentation
-from audiomask.data.excerpt import Excerpt
+from audiomask.data.excerpt import Elsewhere, Excerpt
 from audiomask.data.tracks import Track
 from audiomask.errors import DataError, why
 
@@ -35,6 +35,7 @@ class ExcerptConfig:
         cache: folder for streamed shards.
         every: number of data sets that share the indices; this one gets every ``every``-th.
         channels: of the excerpts, 1 or 2.
+        elsewhere: a second passage at their end; None for none.
     """
 
     stems: Sequence[str]
@@ -45,6 +46,7 @@ class ExcerptConfig:
     cache: Path | None = None
     every: int = 1
     channels: int = 1
+    elsewhere: Elsewhere | None = None
 
 
 class BandMaterial(NamedTuple):

@@ -9,7 +9,8 @@
 - Continuation: pairs of half windows, the second matched to the first in level and tone. Of each
   true pair there are two false ones: the second half of another song, and another passage of the
   same song. The measure is the area under the ROC curve, beside that of the cosine similarity of
-  the halves' mean spectra.
+  the halves' mean spectra. A third kind stands by itself: the true second half, moved in time so
+  that the metre does not go on.
 
 With a note bank, also what can be read from the hidden layer linearly (``evaluation.probes``), and
 whether tokens and features are nearer between sounds that are alike (``evaluation.abx``).
@@ -36,7 +37,8 @@ from audiomask.evaluation.ranking import auc
 from audiomask.evaluation.report import Report, Table, summarize
 from audiomask.evaluation.songs import Song
 from audiomask.evaluation.token_filling import TokenFilling
-from audiomask.networks.spectrogram.continuation import join, middle, pair_inputs
+from audiomask.networks.spectrogram.beats import off_beat
+from audiomask.networks.spectrogram.continuation import join, margin, middle, pair_inputs
 from audiomask.networks.spectrogram.features import BandSpectrum, compress, reference
 from audiomask.networks.spectrogram.interpolation import interpolate
 
@@ -45,21 +47,30 @@ _WINDOWS, _BATCH = 16, 8
 #: lowest level that counts, in dB of the loudest band
 _FLOOR_DB = -80.0
 _MODEL, _LINEAR, _HELD, _TOKENS = "model", "interpolated", "last frame held", "tokens"
-_OTHER, _SAME = "another song", "the same song"
+_OTHER, _SAME, _MOVED = "another song", "the same song", "the same song, off the beat"
 
 
 class _Window(NamedTuple):
-    """A window of a song: audio [window * hop] and power [window, bands]."""
+    """A window of a song.
+
+    Attributes:
+        audio: [window * hop].
+        power: [window, bands].
+        moved: power of its second half, moved off the beat, [window / 2, bands]; None where the
+            song has no room for that.
+    """
 
     audio: Tensor
     power: Tensor
+    moved: Tensor | None
 
 
 class _Halves(NamedTuple):
-    """The two halves of a window, power [window / 2, bands] each."""
+    """The halves of a window, power [window / 2, bands] each; ``moved`` as of the window."""
 
     first: Tensor
     second: Tensor
+    moved: Tensor | None = None
 
 
 class SpectrogramEvaluator(Evaluator):
@@ -89,6 +100,8 @@ class SpectrogramEvaluator(Evaluator):
         self.config = self.model.config
         self.spectrum = BandSpectrum(self.config)
         self.draw = torch.Generator().manual_seed(seed)
+        # of its own, so that spans are the same whatever is moved
+        self.draw_moves = torch.Generator().manual_seed(seed)
         fits = self.model.magnitudes is not None and TokenFilling.fits(engine, self.config)
         self.tokens = TokenFilling(engine, self.config) if fits else None
         self.systems = (_MODEL, _LINEAR, _HELD, *([_TOKENS] if fits else []))
@@ -114,7 +127,9 @@ class SpectrogramEvaluator(Evaluator):
             for length in self.spans:
                 self.rows.append({"song": song.name, "span": length} | self.fill(windows, length))
         half = self.config.window // 2
-        self.halves[song.name] = [_Halves(power[:half], power[half:]) for _, power in windows]
+        self.halves[song.name] = [
+            _Halves(power[:half], power[half:], moved) for _, power, moved in windows
+        ]
         return None
 
     def windows(self, song: Song) -> list[_Window]:
@@ -124,8 +139,31 @@ class SpectrogramEvaluator(Evaluator):
         source = ResampledSource(MemorySource(mono, song.sample_rate), rate)
         number = min(source.frames // (size * hop), _WINDOWS)
         step = source.frames // max(number, 1)
-        parts = [source.read(n * step, n * step + size * hop)[0] for n in range(number)]
-        return [_Window(part, self.spectrum(part)) for part in parts if level(part) >= SILENCE]
+        found = []
+        for start in (n * step for n in range(number)):
+            audio = source.read(start, start + size * hop)[0]
+            if level(audio) >= SILENCE:
+                power = self.spectrum(audio)
+                found.append(_Window(audio, power, self.moved(source, start, power)))
+        return found
+
+    def moved(self, source: ResampledSource, start: int, power: Tensor) -> Tensor | None:
+        """The second half of a window, moved off the beat, as it is heard there.
+
+        Args:
+            source: the song.
+            start: first sample of the window.
+            power: of the window, [window, bands].
+        """
+        if self.model.continuation is None:
+            return None
+        hop, half, beside = self.config.hop_length, len(power) // 2, margin(self.config)
+        room = (source.frames - start) // hop - len(power)
+        move = off_beat(power, self.config, beside - half, room, self.draw_moves)
+        if move is None:
+            return None
+        first = start + (half + move - beside) * hop
+        return self.spectrum(source.read(first, first + (beside + half) * hop)[0])[beside:]
 
     @torch.no_grad()
     def fill(self, windows: list[_Window], length: int) -> dict[str, float]:
@@ -221,7 +259,7 @@ class SpectrogramEvaluator(Evaluator):
         ]
 
     def continuations(self) -> dict[str, dict[str, Any]]:
-        """Areas under the ROC curve, for false halves of other songs and of the same song."""
+        """Areas under the ROC curve by where false halves are from; "both": other and same song."""
         songs = list(self.halves.values())
         true = self._scores([pair for windows in songs for pair in windows])
         false = {
@@ -240,8 +278,16 @@ class SpectrogramEvaluator(Evaluator):
         }
         found: dict[str, dict[str, Any]] = {}
         scores = {name: self._scores(pairs) for name, pairs in false.items()}
-        everything = {key: [x for s in scores.values() for x in s[key]] for key in true}
-        for name, negative in (scores | {"both": everything}).items():
+        scores["both"] = {key: [x for s in scores.values() for x in s[key]] for key in true}
+        scores[_MOVED] = self._scores(
+            [
+                _Halves(window.first, window.moved)
+                for windows in songs
+                for window in windows
+                if window.moved is not None
+            ]
+        )
+        for name, negative in scores.items():
             areas = {key: auc(true[key], negative[key]) for key in true}
             found[name] = {"pairs": len(negative["model"]), **areas}
         return found
@@ -251,7 +297,8 @@ class SpectrogramEvaluator(Evaluator):
         span = middle(self.config)
         found: dict[str, list[float]] = {"model": [], "cosine": []}
         for start in range(0, len(pairs), _BATCH):
-            power = torch.stack([join(*pair) for pair in pairs[start : start + _BATCH]])
+            some = pairs[start : start + _BATCH]
+            power = torch.stack([join(pair.first, pair.second) for pair in some])
             features = pair_inputs(power, self.config)
             first = features[:, : span.start].mean(dim=1)
             second = features[:, span.stop :].mean(dim=1)

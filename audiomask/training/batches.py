@@ -90,11 +90,13 @@ def batch_source(
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
-    """A tensor, or a nested (named) tuple or list of tensors, on the device."""
+    """A tensor, or a nested (named) tuple, list or dict of tensors, on the device."""
     if batch is None:
         return None
     if isinstance(batch, Tensor):
         return batch.to(device, non_blocking=True)
+    if isinstance(batch, dict):
+        return {name: to_device(part, device) for name, part in batch.items()}
     if hasattr(batch, "_fields"):
         return type(batch)(*(to_device(part, device) for part in batch))
     return type(batch)(to_device(part, device) for part in batch)

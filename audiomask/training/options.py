@@ -165,7 +165,7 @@ class TrainOptions:
         int | None,
         _data(
             "--keep-tokens",
-            "Train the mlm on N excerpts, coded once, kept in --cache.",
+            "Train mlm or lm on N excerpts, coded once, kept in --cache.",
             "N",
             1,
             recorded=True,

@@ -35,6 +35,7 @@ from audiomask.training.run_setup import RunSetup, precision_of, prepare, survey
 from audiomask.training.settings import resolve
 from audiomask.training.state import seconds_spent
 from audiomask.training.task import Required, Task
+from audiomask.training.token_cache import open_cache
 
 
 def train_kind(name: str, options: TrainOptions) -> int:
@@ -90,6 +91,7 @@ def train_kind(name: str, options: TrainOptions) -> int:
             task_class.needs_stems,
             task_class.channels(config),
             task_class.takes_recordings,
+            task_class.elsewhere(config),
         )
         excerpts = setup.open("train")
         if options.dry_run:
@@ -101,7 +103,9 @@ def train_kind(name: str, options: TrainOptions) -> int:
         if options.keep_tokens is None:
             source = batch_source(excerpts, builder, device)
         else:
-            source = task.cached(builder, setup, excerpts)
+            prints = {other: found.fingerprint for other, found in required.items()}
+            encoder = task.token_encoder(options.seed)
+            source = open_cache(setup, prints, encoder, excerpts)
         origin = {f"{other}_fingerprint": found.fingerprint for other, found in required.items()}
         return _carry_out(
             setup, name, task, source, setup.validation(builder), config, preset, origin

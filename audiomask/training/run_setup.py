@@ -9,6 +9,7 @@ import torch
 from rich.console import Console
 
 from audiomask.data.augmentation import NONE, Augmentation
+from audiomask.data.excerpt import Elsewhere
 from audiomask.data.interleave import BatchBuilder, InterleavedDataset
 from audiomask.data.layouts import recognize
 from audiomask.data.open import open_data
@@ -38,6 +39,7 @@ class RunSetup:
         need_stems: whether sources that do not separate the stems are refused.
         channels: of the excerpts.
         recordings: whether recordings are allowed beside others nonetheless.
+        elsewhere: a second passage at the end of excerpts; None for none.
     """
 
     options: TrainOptions
@@ -51,6 +53,7 @@ class RunSetup:
     need_stems: bool
     channels: int = 1
     recordings: bool = False
+    elsewhere: Elsewhere | None = None
 
     def open(self, split: str) -> InterleavedDataset:
         """The excerpts of a split, with augmentation if it is the train split.
@@ -72,6 +75,7 @@ class RunSetup:
                 need_stems=self.need_stems,
                 channels=self.channels,
                 recordings=self.recordings,
+                elsewhere=self.elsewhere,
             )
 
     def validation(self, builder: BatchBuilder) -> BatchSource | None:

@@ -12,12 +12,14 @@ from torch import Tensor, nn
 
 from audiomask.checkpoint import Checkpoint, load_weights, save_checkpoint
 from audiomask.data.augmentation import Augmentation
+from audiomask.data.excerpt import Elsewhere
 from audiomask.data.interleave import BatchBuilder, InterleavedDataset
 from audiomask.errors import UsageError
 from audiomask.kinds import Kind
 from audiomask.training.batches import BatchSource
 from audiomask.training.config import TrainConfig
 from audiomask.training.run_setup import RunSetup
+from audiomask.training.token_cache import TokenEncoder
 
 
 class Required(NamedTuple):
@@ -93,6 +95,11 @@ class Task(ABC):
         """Length in samples of the excerpts that a model of a configuration is trained on."""
 
     @classmethod
+    def elsewhere(cls, config: Any) -> Elsewhere | None:
+        """A second passage of the same recording that excerpts end with; None for none."""
+        return None
+
+    @classmethod
     def channels(cls, config: Any) -> int:
         """How many channels those excerpts have."""
         return 1
@@ -151,10 +158,11 @@ class Task(ABC):
         """
         return
 
-    def cached(
-        self, builder: BatchBuilder, setup: RunSetup, excerpts: InterleavedDataset
-    ) -> BatchSource:
-        """Batches of ``keep_tokens`` items that are made once and kept on disk.
+    def token_encoder(self, seed: int) -> TokenEncoder:
+        """How excerpts become tokens that are kept on disk (``--keep-tokens``).
+
+        Args:
+            seed: as of ``batches``.
 
         Raises:
             UsageError: this kind does not support it.

@@ -134,7 +134,7 @@ def test_a_finished_checkpoint_is_not_trained_over(invoke, runs, folders):
     assert len(runs) == 1
 
 
-def test_kept_tokens_need_a_place_and_an_mlm(invoke, runs, folders):
+def test_kept_tokens_need_a_place_and_a_kind_that_learns_tokens(invoke, runs, folders):
     done = invoke("train", "mlm", "--data", "d", "--out", "run", "--keep-tokens", 5)
     assert done.status == 2
     assert "--cache" in done.error_line()
@@ -142,8 +142,12 @@ def test_kept_tokens_need_a_place_and_an_mlm(invoke, runs, folders):
     for kind in ("vqvae", "masks"):
         done = invoke("train", kind, "--data", "d", "--out", "run", *more)
         assert done.status == 2
-        assert "train mlm" in done.error_line()
+        assert "learn tokens: 'train mlm' and 'train lm'" in done.error_line()
     assert not runs
+    for kind in (("mlm",), ("lm", "--stage", "acoustic")):
+        done = invoke("train", *kind, "--data", "d", "--out", "run", *more)
+        assert done.status == 0
+        assert runs.pop()[1].keep_tokens == 5
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,7 +9,7 @@ from tiny_spectrogram import SMALL
 
 from audiomask.data.excerpt import Excerpt
 from audiomask.networks.spectrogram import PRESETS, SpectrogramConfig
-from audiomask.training.masked_windows import WINDOWS
+from audiomask.training.tasks.spectrogram import SpectrogramTask
 
 HOP, WINDOW = SMALL["hop_length"], SMALL["window"]
 
@@ -19,9 +19,12 @@ def config_of(preset: str = "default", **settings: Any) -> SpectrogramConfig:
 
 
 def songs(number: int, seed: int = 0) -> Excerpt:
-    """Excerpts that get louder and softer in turns of six frames, each in two bands of its own."""
+    """Excerpts that get louder and softer in turns of six frames, each in two bands of its own.
+
+    Their far passage goes on as they do.
+    """
     draw = torch.Generator().manual_seed(seed)
-    samples = WINDOWS * WINDOW * HOP
+    samples = SpectrogramTask.samples(config_of())
     time = torch.arange(samples) / 8_000
     mixtures = []
     for pitch in torch.rand(number, 2, generator=draw) * 2_500 + 200:

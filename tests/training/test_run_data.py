@@ -63,7 +63,7 @@ def test_tokens_are_kept_and_trained_on(
     assert len(list(tokens.glob("*.safetensors"))) == 3
     # a second run pays for the encoder no more, and ends with the same weights
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("tasks.mlm", "token_cache"):
+        for module in ("tasks.mlm", "stem_tokens"):
             patch.setattr(f"audiomask.training.{module}.encode", lambda *_: pytest.fail("again"))
         second = options("b", keep_tokens=3, **more)
         train_kind("mlm", second)

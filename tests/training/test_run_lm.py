@@ -1,7 +1,9 @@
 """Whole runs of the language model: every stage, resumption, and what it must fit."""
 
+import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from audiomask.engine import Engine
 from audiomask.errors import AudiomaskError, CheckpointError, UsageError
 from audiomask.training.options import TrainOptions
 from audiomask.training.run import train_kind
+from audiomask.training.tasks.lm import TokenWindows
 
 REQUIRED = {
     "semantic": ("spectrogram",),
@@ -59,6 +62,55 @@ def test_every_stage_is_trained_resumed_and_loaded(
     # what it requires is looked for beside it
     whole.out.rename(clustered / f"lm-{stage}")
     assert Engine(clustered, "cpu").load(f"lm-{stage}").config == model.config
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_tokens_are_kept_and_trained_on(
+    stage: str, stage_options: Run, clustered: Path, tmp_path: Path
+) -> None:
+    more = {"cache": tmp_path / "cache", "keep_tokens": 3, "steps": 3}
+    first = stage_options(stage, "a", **more)
+    assert train_kind("lm", first) == 3
+    (tokens,) = (tmp_path / "cache").glob("tokens-*")
+    manifest = json.loads((tokens / "manifest.json").read_text())
+    for kind in ("vqvae", "spectrogram"):
+        named = kind in REQUIRED[stage]
+        expected = load_checkpoint(clustered / kind).fingerprint if named else None
+        assert manifest.get(kind) == expected
+    assert len(list(tokens.glob("*.safetensors"))) == 3
+    # a second run needs no tokenizer any more, and ends with the same weights
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TokenWindows, "encode", lambda *_: pytest.fail("coded again"))
+        second = stage_options(stage, "b", **more)
+        train_kind("lm", second)
+    states = [load_file(run.out / "state.safetensors") for run in (first, second)]
+    assert all(torch.equal(states[1][name], value) for name, value in states[0].items())
+
+
+def test_tokens_of_another_tokenizer_or_data_are_kept_apart(
+    stage_options: Run, clustered: Path, bank: Path, tmp_path: Path
+) -> None:
+    more = {"cache": tmp_path / "cache", "keep_tokens": 2, "steps": 1}
+
+    def folders_after(run: TrainOptions) -> int:
+        train_kind("lm", run)
+        return len(list((tmp_path / "cache").glob("tokens-*")))
+
+    run = stage_options("coarse", "a", **more)
+    assert folders_after(run) == 1
+    assert folders_after(stage_options("acoustic", "b", **more)) == 2
+    # neither the model's size nor the windows cut from the tokens make them others
+    smaller = STAGES["coarse"] | {"dim": "4", "window": "16"}
+    assert folders_after(stage_options("coarse", "c", overrides=smaller, **more)) == 2
+    other = load_checkpoint(clustered / "spectrogram")
+    other.tensors["linear_in.bias"] += 1
+    folder = tmp_path / "other"
+    save_checkpoint(folder, other.kind, other.preset, other.config, other.tensors)
+    assert folders_after(stage_options("coarse", "d", spectrogram=folder, **more)) == 3
+    assert folders_after(stage_options("coarse", "e", seed=1, **more)) == 4
+    copy = shutil.copytree(bank, tmp_path / "bank", copy_function=shutil.copyfile)
+    run = stage_options("coarse", "f", **more)
+    assert folders_after(replace(run, data=(copy,))) == 5
 
 
 def test_stages_lie_side_by_side(stage_options: Run, clustered: Path) -> None:

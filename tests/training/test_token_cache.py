@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from audiomask.data.excerpt import Excerpt
@@ -14,6 +15,7 @@ from audiomask.data.interleave import InterleavedDataset
 from audiomask.errors import DataError
 from audiomask.networks.mlm import build_mlm
 from audiomask.training import token_cache as module
+from audiomask.training.stem_tokens import StemTokenEncoder
 from audiomask.training.tasks.mlm import BatchEncoder
 from audiomask.training.token_cache import TokenCache
 
@@ -42,13 +44,13 @@ class Means(nn.Module):
         return (audio.unfold(-1, HOP, HOP).mean(dim=-1) * 100).long()[:, None]
 
 
-def encoder(bands: int = 8, seed: int = 0) -> BatchEncoder:
+def encoder(bands: int = 8, seed: int = 0) -> StemTokenEncoder:
     settings: dict[str, Any] = {"levels": 1, "codebook_size": 256, "code_dim": 4, "hop_length": HOP}
     settings["sample_rate"] = 8_000
     settings |= {"stems": ["low", "high"], "dim": 8, "heads": 2, "layers": 1, "window": FRAMES}
     settings |= {"bands": bands, "band_stft": 128}
     model = build_mlm("default", settings)
-    return BatchEncoder(model.config, Means(), seed)  # type: ignore[arg-type]
+    return StemTokenEncoder(BatchEncoder(model.config, Means(), seed))  # type: ignore[arg-type]
 
 
 def cache(folder: Path, items: int = 5, vqvae: str = "a", **more: Any) -> TokenCache:
@@ -60,14 +62,14 @@ def fill(kept: TokenCache, songs: Songs) -> list[int]:
 
 
 def test_kept_excerpts_are_those_that_would_be_made(tmp_path: Path) -> None:
-    kept, songs = cache(tmp_path), Songs()
+    kept, songs, builder = cache(tmp_path), Songs(), encoder().encoder
     assert fill(kept, songs) == [0, 5]
     assert set(songs.made.values()) == {1}
     for index in range(12):
         found = kept[index]
         number = int(module.order(0, index // 5, 5)[index % 5])
         excerpt = Excerpt(*(part[None] for part in songs[number]))
-        made = kept.encoder(excerpt, kept.encoder.sample(index)[None])
+        made = builder(excerpt, builder.sample(index)[None])
         for name in ("mixture", "stem", "stem_index"):
             assert torch.equal(getattr(found, name), getattr(made, name)[0])
         power = made.mixture_power[0]
@@ -90,7 +92,7 @@ def test_every_pass_has_every_excerpt_in_another_order_and_other_stems(tmp_path:
 def test_nothing_is_coded_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     songs = Songs()
     fill(cache(tmp_path), songs)
-    monkeypatch.setattr(Means, "encode", lambda self, audio: pytest.fail("coded again"))
+    monkeypatch.setattr(Means, "encode", lambda *_: pytest.fail("coded again"))
     again = cache(tmp_path)
     assert fill(again, songs) == [5]
     again[3]
@@ -133,6 +135,14 @@ def test_a_damaged_excerpt_is_named(tmp_path: Path) -> None:
     fill(kept, Songs())
     kept.file(0).write_bytes(kept.file(0).read_bytes()[:100])
     with pytest.raises(DataError, match=r"000000\.safetensors: not a readable excerpt"):
+        kept[0]
+
+
+def test_what_an_excerpt_lacks_is_told(tmp_path: Path) -> None:
+    kept = cache(tmp_path, items=1)
+    fill(kept, Songs())
+    save_file({"mixture": torch.zeros(1, FRAMES)}, kept.file(0))
+    with pytest.raises(DataError, match=r"not a readable excerpt \('drafts'\); delete it"):
         kept[0]
 
 

@@ -23,7 +23,7 @@ from torch.utils.data import Dataset
 
 from audiomask.data import DEFAULT_SAMPLE_RATE
 from audiomask.data.augmentation import Augmentation
-from audiomask.data.excerpt import UNORDERED, Excerpt
+from audiomask.data.excerpt import UNORDERED, Elsewhere, Excerpt
 from audiomask.data.mixing import Mixer
 from audiomask.data.shards.address import Shards
 from audiomask.data.shards.manifest import Member, Segment
@@ -87,6 +87,7 @@ class ShardDataset(Dataset[Excerpt]):
         augmentation: of the excerpts; with ``NONE`` they keep their level as well.
         sample_rate: of the excerpts, in Hz.
         channels: of the excerpts, 1 or 2.
+        elsewhere: a second passage of the same segment at their end; None for none.
         cache: folder of streamed shards, for all processes of a machine; a temporary one of this
             process by default.
         every: number of data sets that share the indices; this one gets every ``every``-th.
@@ -106,6 +107,7 @@ class ShardDataset(Dataset[Excerpt]):
         augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
         sample_rate: int = DEFAULT_SAMPLE_RATE,
         channels: int = 1,
+        elsewhere: Elsewhere | None = None,
         *,
         cache: Path | None = None,
         every: int = 1,
@@ -116,20 +118,23 @@ class ShardDataset(Dataset[Excerpt]):
         self.segments = [segment for shard in self.shards for segment in shard.segments]
         if not self.segments:
             raise DataError(f"{shards.address.text}: nothing in the split '{split}'")
+        length = samples - (0 if elsewhere is None else elsewhere.samples)
         seconds = np.array([segment.seconds for segment in self.segments])
-        if np.median(seconds) < samples / sample_rate:
+        if np.median(seconds) < length / sample_rate:
             raise DataError(
                 f"{shards.address.text}: its segments last {np.median(seconds):.1f} s, less than "
-                f"an excerpt of {samples / sample_rate:.1f} s; pack the songs in longer ones"
+                f"an excerpt of {length / sample_rate:.1f} s; pack the songs in longer ones"
             )
-        self.visits = np.maximum(seconds * sample_rate // samples, 1).astype(np.int64)
+        self.visits = np.maximum(seconds * sample_rate // length, 1).astype(np.int64)
         self.items = int(self.visits.sum())
         self.owner = np.repeat(
             np.arange(len(self.shards)), [len(shard.segments) for shard in self.shards]
         )
         self.store = _store_of(shards, split, cache, window + _SPARE)
         read = MemberReader(self.store, shards.address, sample_rate).read
-        self.mixer: Mixer[Member] = Mixer(stems, samples, augmentation, read, sample_rate, channels)
+        self.mixer: Mixer[Member] = Mixer(
+            stems, samples, augmentation, read, sample_rate, channels, elsewhere
+        )
         self.owners = [self.find_owners(slot) for slot in range(len(stems) + 1)]
         self.orders: dict[int, _Order] = {}
 

@@ -60,6 +60,7 @@ class ShardSource(Source):
             config.augmentation,
             config.sample_rate,
             config.channels,
+            config.elsewhere,
             cache=config.cache,
             every=config.every,
         )

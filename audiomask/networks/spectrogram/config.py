@@ -19,6 +19,7 @@ _MOST = {
     "cluster_weight": 1e3,
     "continuation_weight": 1e3,
     "adversary_weight": 1e3,
+    "far_distance": 600.0,
 }
 
 
@@ -59,6 +60,10 @@ class SpectrogramConfig:
         continuation_prob: share of windows whose second half may be another passage; 0 for no
             such head.
         other_song: share of these passages that are from other songs; others are from the same.
+        far_passage: share of the same song's that are from anywhere in it.
+        far_distance: least time between them and the excerpt, in seconds.
+        beat_shift: share of the same song's that are the continuation, moved by up to four beats
+            and a part of a beat. The rest of the same song's is from a window beside the pair's.
         separator: frames of alternating ones and zeros between the halves.
         blank: frames on either side of it that are hidden.
         continuation_weight: of the cross-entropy of "is the continuation".
@@ -97,7 +102,10 @@ class SpectrogramConfig:
     semantic_clusters: int = 512
     cluster_weight: float = 0.1
     continuation_prob: float = 0.5
-    other_song: float = 0.5
+    other_song: float = 0.3
+    far_passage: float = 0.5
+    far_distance: float = 5.0
+    beat_shift: float = 0.3
     separator: int = 8
     blank: int = 8
     continuation_weight: float = 0.3
@@ -155,6 +163,10 @@ class SpectrogramConfig:
 
     def _check_objective(self) -> None:
         """Raise ConfigError for an objective that cannot be."""
+        if self.far_passage + self.beat_shift > 1.0001:
+            raise ConfigError(
+                f"beat_shift is {self.beat_shift}; with far_passage it must be 1 at most"
+            )
         if self.head == "share":
             # a share of zeros is zero, and one of other frames is at most these
             for name, wanted in (("mask_value", "ones"), ("replacement", "noise")):

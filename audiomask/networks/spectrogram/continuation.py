@@ -51,6 +51,14 @@ def _smooth(spectrum: Tensor) -> Tensor:
     return F.avg_pool1d(spectrum[None], 2 * half + 1, 1, half, count_include_pad=False)[0]
 
 
+def margin(config: SpectrogramConfig) -> int:
+    """Frames beside a passage that its spectrum's windows reach into.
+
+    Without them an end of a passage shows where it was cut.
+    """
+    return -(-config.stft_size // (2 * config.hop_length))
+
+
 def middle(config: SpectrogramConfig) -> slice:
     """The frames in the middle of a window of halves that are separator or hidden."""
     reach = config.separator // 2 + config.blank

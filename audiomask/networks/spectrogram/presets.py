@@ -28,7 +28,8 @@ _MOCKINGJAY: dict[str, Any] = {
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     # the frame transformer's BERT for track separation: long groups of ones, whether the second
-    # half is the continuation (two thirds of the others from another song), and clusters
+    # half is the continuation (two thirds of the others from another song, the rest from anywhere
+    # in the same one), and clusters
     "frame-transformer": {
         "window": 1024,
         "kernel": 0,
@@ -37,6 +38,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "shortest_span": 16,
         "continuation_prob": 1.0,
         "other_song": 0.67,
+        "far_passage": 1.0,
+        "beat_shift": 0.0,
         "separator": 16,
         "blank": 16,
     },

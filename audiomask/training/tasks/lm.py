@@ -23,6 +23,7 @@ from audiomask.networks.stems import STEMS
 from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.training.config import TrainConfig
 from audiomask.training.task import Required, Task
+from audiomask.training.token_cache import TokenEncoder
 
 #: frames that are encoded beside windows, as tokens near the ends of an excerpt are others than
 #: those within a recording
@@ -55,27 +56,55 @@ def _windows(config: LMConfig) -> int:
     return 1 if config.stage == "semantic" else max(FRAMES // config.window, 1)
 
 
-class _TokenWindows:
-    """Makes windows of tokens of excerpts.
+class _Tokens(NamedTuple):
+    """All tokens of excerpts that a stage needs; of no rows where it needs none.
+
+    Attributes:
+        codes: acoustic tokens, int [B, levels, F].
+        semantic: semantic tokens, int [B, 1, N].
+    """
+
+    codes: Tensor
+    semantic: Tensor
+
+
+class TokenWindows:
+    """Makes windows of tokens of excerpts; as a :class:`TokenEncoder` it lets them be kept.
 
     Args:
         config: of the stage to be trained.
         vqvae, spectrogram: whose tokens are learned, on the device of the excerpts; None where the
             stage reads none of them.
+        seed: decides the order of kept excerpts.
     """
 
     def __init__(
-        self, config: LMConfig, vqvae: AnyVQVAE | None, spectrogram: SpectrogramModel | None
+        self,
+        config: LMConfig,
+        vqvae: AnyVQVAE | None,
+        spectrogram: SpectrogramModel | None,
+        seed: int,
     ) -> None:
         self.config, self.vqvae, self.spectrogram = config, vqvae, spectrogram
+        self.seed = seed
+
+    @property
+    def _levels(self) -> int:
+        """The acoustic levels that the stage needs: none of the later ones but for the fine."""
+        config = self.config
+        return config.levels if config.stage == "fine" else config.coarse_levels
 
     def sample(self, index: int) -> Tensor:
         """Nothing is random: the index."""
         return torch.tensor(index)
 
-    @torch.no_grad()
     def __call__(self, excerpts: Excerpt, sampled: Tensor) -> LMBatch:
         """The windows of excerpts [B, …], one after the other."""
+        return self.finish(self._tokens(excerpts))
+
+    @torch.no_grad()
+    def _tokens(self, excerpts: Excerpt) -> _Tokens:
+        """The tokens of excerpts [B, …], without those beside the windows."""
         config, beside = self.config, _margin(self.config)
         audio = excerpts.mixture.mean(dim=1)
         steps = _windows(config) * config.window
@@ -83,13 +112,33 @@ class _TokenWindows:
         with torch.autocast(audio.device.type, enabled=False):
             codes = semantic = torch.zeros(len(audio), 0, steps, dtype=torch.int64)
             if self.vqvae is not None:
-                codes = self.vqvae.encode(audio, config.levels)[..., beside:][..., :steps].long()
+                codes = self.vqvae.encode(audio, self._levels)[..., beside:][..., :steps].long()
             if self.spectrogram is not None:
                 found = [_semantic_codes(self.spectrogram, one, config) for one in audio]
                 semantic = torch.stack(found)[..., beside // config.condition_step :]
                 semantic = semantic[..., : steps // config.condition_step]
-        tokens, condition = split(config, codes, semantic.to(audio.device))
-        number = _windows(config)
+        return _Tokens(codes, semantic.to(audio.device))
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the tokens of an excerpt, for JSON: levels, and steps in and beside it."""
+        config = self.config
+        steps = _windows(config) * config.window
+        levels = 0 if self.vqvae is None else self._levels
+        return {"levels": levels, "steps": steps, "beside": _margin(config)}
+
+    def encode(self, excerpts: Excerpt, numbers: Tensor) -> dict[str, Tensor]:
+        """The tokens of excerpts [B, …], int32."""
+        tokens = self._tokens(excerpts)
+        return {name: part.to(torch.int32) for name, part in tokens._asdict().items()}
+
+    def item(self, kept: Mapping[str, Tensor], index: int) -> _Tokens:
+        """The tokens of an excerpt, the same each time."""
+        return _Tokens(kept["codes"].long(), kept["semantic"].long())
+
+    def finish(self, batch: _Tokens) -> LMBatch:
+        """The windows of excerpts' tokens, one after the other."""
+        tokens, condition = split(self.config, *batch)
+        number = _windows(self.config)
         return LMBatch(_cut(tokens, number), _cut(condition, number))
 
 
@@ -157,10 +206,15 @@ class LMTask(Task):
         """All stems of the data."""
         return tuple(sorted(known)) or STEMS
 
-    def batches(self, seed: int) -> _TokenWindows:
+    def batches(self, seed: int) -> TokenWindows:
         """The batch builder."""
         models = {kind: found.model for kind, found in self.required.items()}
-        return _TokenWindows(self.model.config, models.get("vqvae"), models.get("spectrogram"))
+        vqvae, spectrogram = models.get("vqvae"), models.get("spectrogram")
+        return TokenWindows(self.model.config, vqvae, spectrogram, seed)
+
+    def token_encoder(self, seed: int) -> TokenEncoder:
+        """The batch builder, which keeps what the stage needs of excerpts."""
+        return self.batches(seed)
 
     def repeated_blocks(self) -> Iterator[nn.Module]:
         """The layers of the transformer, of the condition and of the levels' networks."""

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from audiomask.audio.spectra import band_weights, stft, to_bands
 from audiomask.data.excerpt import Excerpt, generator
-from audiomask.data.interleave import BatchBuilder, InterleavedDataset
-from audiomask.errors import ConfigError, UsageError
+from audiomask.errors import ConfigError
 from audiomask.kinds import Kind
 from audiomask.networks.layers.band_features import band_features
 from audiomask.networks.layers.transformer import TransformerLayer
@@ -24,11 +23,10 @@ from audiomask.networks.mlm.masking import bert_mask, mixed_mask, random_mask
 from audiomask.networks.mlm.separation import separation_ids, stem_codes
 from audiomask.networks.vqvae import AnyVQVAE
 from audiomask.runtime import distributed
-from audiomask.training.batches import BatchSource
 from audiomask.training.config import TrainConfig
 from audiomask.training.drafts import rough_estimates
-from audiomask.training.run_setup import RunSetup
 from audiomask.training.task import Required, Task
+from audiomask.training.token_cache import TokenEncoder
 
 #: weights of the loss's terms, in nats a token
 WEIGHTS = {"plain": 0.15, "stem": 0.1}
@@ -43,7 +41,7 @@ class MLMBatch(NamedTuple):
 
     Attributes:
         mixture: codes [B, levels, F].
-        stem: codes of one of its stems [K, levels, F]; a token cache keeps those of all [B, …].
+        stem: codes of one of its stems [K, levels, F]; [B, …] of a token cache.
         stem_index: which stem that is [K].
         mixture_power: Σ|X|² of the K mixtures in every band [K, bands, F']; empty if the model
             reads no bands.
@@ -183,21 +181,11 @@ class MLMTask(Task):
         """Tokens of excerpts."""
         return BatchEncoder(self.model.config, self.vqvae, seed)
 
-    def cached(
-        self, builder: BatchBuilder, setup: RunSetup, excerpts: InterleavedDataset
-    ) -> BatchSource:
-        """Batches of excerpts whose tokens are kept on disk; missing ones are encoded first.
+    def token_encoder(self, seed: int) -> TokenEncoder:
+        """Tokens of mixtures and of all their stems."""
+        from audiomask.training.stem_tokens import StemTokenEncoder
 
-        Raises:
-            UsageError: there is no folder to keep them in.
-            DataError: the folder cannot be used.
-        """
-        from audiomask.training.token_cache import open_cache
-
-        assert isinstance(builder, BatchEncoder)
-        if setup.options.cache is None:
-            raise UsageError("--keep-tokens needs a folder to keep them in: add --cache DIR")
-        return open_cache(setup, self.required["vqvae"].fingerprint, builder, excerpts)
+        return StemTokenEncoder(self.batches(seed))
 
     def repeated_blocks(self) -> Iterator[nn.Module]:
         """The transformer's layers."""

@@ -20,6 +20,7 @@ from audiomask.checkpoint import (
     save_checkpoint,
 )
 from audiomask.data.augmentation import Augmentation
+from audiomask.data.excerpt import Elsewhere
 from audiomask.data.interleave import BatchBuilder, InterleavedDataset
 from audiomask.errors import ConfigError, UsageError
 from audiomask.networks.layers.transformer import TransformerLayer
@@ -30,7 +31,12 @@ from audiomask.networks.spectrogram.model import SpectrogramModel
 from audiomask.networks.stems import STEMS
 from audiomask.training.batches import BatchSource, batch_source, to_device
 from audiomask.training.config import TrainConfig
-from audiomask.training.masked_windows import WINDOWS, SpectrogramBatch, Windows
+from audiomask.training.masked_windows import (
+    SpectrogramBatch,
+    Windows,
+    far_frames,
+    first_frames,
+)
 from audiomask.training.run_setup import RunSetup
 from audiomask.training.task import Task
 from audiomask.training.teacher import open_teacher
@@ -62,9 +68,18 @@ class SpectrogramTask(Task):
 
     @classmethod
     def samples(cls, config: Any) -> int:
-        """The samples of an excerpt's windows."""
-        length: int = WINDOWS * config.window * config.hop_length
-        return length
+        """The samples of an excerpt's windows and, where there is one, of its far passage."""
+        far = cls.elsewhere(config)
+        length: int = first_frames(config) * config.hop_length
+        return length + (0 if far is None else far.samples)
+
+    @classmethod
+    def elsewhere(cls, config: Any) -> Elsewhere | None:
+        """The far passage, if some pairs have one."""
+        if not (config.continuation_prob and config.other_song < 1 and config.far_passage):
+            return None
+        distance = round(config.far_distance * config.sample_rate)
+        return Elsewhere(far_frames(config) * config.hop_length, distance)
 
     @classmethod
     def stems(cls, config: Any, known: Iterable[str]) -> tuple[str, ...]:
@@ -128,7 +143,7 @@ class SpectrogramTask(Task):
         clusters.find(torch.cat(found))
 
     def _examples(self, source: BatchSource) -> Iterator[Tensor]:
-        """The first excerpts' windows, true magnitudes [WINDOWS, F, bands]."""
+        """The first excerpts' windows, true magnitudes [N, F, bands], N windows."""
         device = next(self.model.parameters()).device
         for number in range(EXAMPLES):
             batch = to_device(source.collate([source.data[number]]), device)

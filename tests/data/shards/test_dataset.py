@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from audiomask.data.augmentation import NONE, Augmentation
-from audiomask.data.excerpt import UNORDERED, Excerpt
+from audiomask.data.excerpt import UNORDERED, Elsewhere, Excerpt
 from audiomask.data.interleave import InterleavedDataset
 from audiomask.data.layouts import recognize
 from audiomask.data.open import open_data
@@ -253,6 +253,17 @@ def test_recordings_have_no_stems(songs: Path, tmp_path: Path) -> None:
         assert torch.equal(item.mixture, item.stems[-1])
     with pytest.raises(DataError, match="recordings alone"):
         open_data([recognize(tmp_path / "out")], STEMS, SAMPLES, 0, need_stems=True)
+
+
+def test_a_passage_elsewhere_is_of_the_same_segment(packed: Path) -> None:
+    plain = opened(packed, samples=6_000)
+    data = opened(packed, samples=8_000, elsewhere=Elsewhere(2_000, 1_000))
+    # it takes none of the items: a segment has as many as first passages fit into it
+    assert torch.equal(torch.from_numpy(data.visits), torch.from_numpy(plain.visits))
+    for index in range(6):
+        item = data[index]
+        assert torch.equal(item.stems[..., :6_000], plain[index].stems)
+        assert item.stems[..., 6_000:].any()
 
 
 def test_what_cannot_be_trained_on_is_refused(packed: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_lm import settings
+from torch.utils.data import default_collate
 
 from audiomask.audio.source import MemorySource
 from audiomask.data.excerpt import Excerpt
@@ -71,6 +72,45 @@ def test_tokens_are_those_of_the_recording(
         assert torch.equal(batch.tokens[row], want)
         if len(given):
             assert torch.equal(batch.condition[row], given)
+
+
+@pytest.mark.parametrize("stage", ["semantic", "coarse", "fine", "acoustic"])
+def test_what_is_kept_of_excerpts_makes_the_same_batch(
+    stage: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FRAMES", 64)
+    task = task_of(engine, stage)
+    audio = sound(task.samples(task.model.config))
+    excerpts = Excerpt(audio, torch.zeros(2, 1, *audio.shape[1:]), torch.zeros(2).bool())
+    encoder = task.token_encoder(0)
+    kept = encoder.encode(excerpts, torch.arange(2))
+    # no more levels than the stage needs, each once, though its windows lie beside each other
+    steps, tokens = (32, 32) if stage == "semantic" else (64, 16)
+    levels = {"semantic": 0, "coarse": 1, "fine": 2, "acoustic": 1}[stage]
+    semantic = (1, tokens) if stage in ("semantic", "coarse") else (0, 64)
+    assert kept["codes"].shape == (2, levels, steps)
+    assert kept["semantic"].shape == (2, *semantic)
+    assert {part.dtype for part in kept.values()} == {torch.int32}
+    items = [
+        encoder.item({name: part[row] for name, part in kept.items()}, row) for row in range(2)
+    ]
+    found = encoder.finish(default_collate(items))
+    for part, expected in zip(found, batch_of(task, audio), strict=True):
+        assert part.dtype == torch.int64
+        assert torch.equal(part, expected)
+
+
+def test_settings_that_decide_tokens_are_told(engine: Engine) -> None:
+    def told(stage: str, **more: object) -> dict[str, object]:
+        return task_of(engine, stage, **more).token_encoder(0).settings()
+
+    assert told("semantic") == {"levels": 0, "steps": 32, "beside": 0}
+    assert told("coarse") == {"levels": 1, "steps": 576, "beside": 24}
+    assert told("fine") == {"levels": 2, "steps": 576, "beside": 24}
+    assert told("coarse", coarse_levels=2)["levels"] == 2
+    # windows of another length may be cut from the same tokens
+    assert told("acoustic", window=64) == told("acoustic", window=32)
+    assert told("acoustic", window=640)["steps"] == 640
 
 
 def test_the_loss_is_of_all_tokens_and_its_terms_of_each_level(engine: Engine) -> None:

@@ -33,9 +33,21 @@ def batch_of(task: SpectrogramTask, number: int, seed: int = 0) -> SpectrogramBa
     return work(songs(number, seed), sampled)
 
 
-def test_an_excerpt_is_two_windows_of_any_sound() -> None:
+def test_an_excerpt_is_two_windows_and_half_a_window_from_far_away() -> None:
+    # the spectrum's window reaches a frame beyond its own
+    config = config_of(far_distance=2.5)
+    far = SpectrogramTask.elsewhere(config)
+    assert far == ((WINDOW // 2 + 2) * HOP, 20_000)
+    assert SpectrogramTask.samples(config) == (2 * WINDOW + 1) * HOP + far.samples
+    without = ({"far_passage": 0.0}, {"other_song": 1.0}, {"continuation_prob": 0.0})
+    for settings in without:
+        config = config_of(**settings)
+        assert SpectrogramTask.elsewhere(config) is None
+        assert SpectrogramTask.samples(config) == (2 * WINDOW + 1) * HOP
+
+
+def test_it_learns_of_any_sound() -> None:
     config = config_of()
-    assert SpectrogramTask.samples(config) == 2 * WINDOW * HOP
     assert SpectrogramTask.stems(config, {"flute", "bass"}) == ("bass", "flute")
     assert len(SpectrogramTask.stems(config, ())) > 1
     assert not SpectrogramTask.needs_stems
