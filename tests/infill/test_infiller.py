@@ -44,6 +44,16 @@ def as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, name, lambda samples, *_, **__: samples)
 
 
+def test_a_gap_without_a_passage_and_with_too_little_beside_it(
+    vqvae: AnyVQVAE, mlm: MaskedLM
+) -> None:
+    gap = Gap(0, 1921)  # a sample longer than linear prediction's, and 79 are known
+    maker = infiller(vqvae, mlm, method=InfillMethod.passage)
+    (filling,) = fill(maker, 0.1 * noise(1, 2000), [gap], 16_000)
+    assert filling.method == InfillMethod.ar
+    assert filling.samples.isfinite().all()
+
+
 @pytest.mark.slow
 @settings(max_examples=25)
 @given(
@@ -84,15 +94,18 @@ def test_fillings_keep_to_the_gaps_and_their_crossfades(
                 assert filling.stop <= other.start or filling.start >= other.stop
         assert filling.samples.shape == (1, filling.stop - filling.start)
         assert filling.samples.isfinite().all()
+        within = AR_SECONDS * rate < gap.length <= SPECTROGRAM_SECONDS[1] * rate
         if method == InfillMethod.passage:
-            assert filling.method in (InfillMethod.passage, AR_AND_TOKENS, InfillMethod.tokens)
+            # where there is none, what "auto" has for that length
+            instead = (InfillMethod.spectrogram, InfillMethod.ar) if within else ()
+            tokens = (AR_AND_TOKENS, InfillMethod.tokens)
+            assert filling.method in (InfillMethod.passage, *tokens, *instead)
         elif method == InfillMethod.spectrogram:  # which may know too little to hear anything
             assert filling.method in (InfillMethod.spectrogram, InfillMethod.ar)
         elif method != InfillMethod.auto:
             assert filling.method == method
         else:
             heard = AR_AND_TOKENS if temperature_now else InfillMethod.spectrogram
-            within = AR_SECONDS * rate < gap.length <= SPECTROGRAM_SECONDS[1] * rate
             longer = (heard, InfillMethod.ar) if within else (AR_AND_TOKENS,)
             assert filling.method in (
                 (InfillMethod.ar,) if gap.length <= AR_SECONDS * rate else longer

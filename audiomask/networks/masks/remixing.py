@@ -20,10 +20,10 @@ from torch import Tensor
 from audiomask.networks.masks.losses import amplitude_term, ratio_term
 
 #: probabilities of activity, meant over a window, below and above which a teacher is sure
-SURE = (0.1, 0.9)
+_SURE = (0.1, 0.9)
 
 
-class Remix(NamedTuple):
+class _Remix(NamedTuple):
     """New mixtures of a teacher's stems.
 
     Attributes:
@@ -50,12 +50,12 @@ def shuffle(activity: Tensor, offsets: Tensor) -> Tensor:
     """
     number = len(activity)
     likely = activity.float().sigmoid().mean(dim=2)
-    sure = ((likely < SURE[0]) | (likely > SURE[1])).all(dim=0)
+    sure = ((likely < _SURE[0]) | (likely > _SURE[1])).all(dim=0)
     moves = torch.cat([sure, sure.new_ones(1)]) * offsets
     return (torch.arange(number, device=moves.device) + moves[:, None]) % number
 
 
-def remix(shares: Tensor, gram: Tensor, sources: Tensor) -> Remix:
+def remix(shares: Tensor, gram: Tensor, sources: Tensor) -> _Remix:
     """Mixtures of a teacher's stems.
 
     Args:
@@ -70,10 +70,10 @@ def remix(shares: Tensor, gram: Tensor, sources: Tensor) -> Remix:
         weights[rows, origin] += shares[origin, stem]
     powers = [_product(weights[:, :, c], weights[:, :, c], gram, c, c) for c in range(channels)]
     cross = _product(weights[:, :, 0], weights[:, :, -1], gram, 0, channels - 1)
-    return Remix(sources, weights, torch.stack(powers, dim=1).clamp_min(0), cross)
+    return _Remix(sources, weights, torch.stack(powers, dim=1).clamp_min(0), cross)
 
 
-def remix_loss(shares: Tensor, made: Remix, gram: Tensor) -> Tensor:
+def remix_loss(shares: Tensor, made: _Remix, gram: Tensor) -> Tensor:
     """How far the student's stems, brought back, are from the mixtures that there were.
 
     The same terms as for a known stem, of amplitudes and of the distortion ratio, with the whole

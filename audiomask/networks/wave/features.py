@@ -146,7 +146,7 @@ class Reach(NamedTuple):
         return cls(lines, refined, whole(refined + config.refine_span + config.refine_order))
 
 
-class Predictions(NamedTuple):
+class _Predictions(NamedTuple):
     """Predictions of runs, and of ``Reach`` samples before them, at the end of which a run is.
 
     Attributes:
@@ -160,7 +160,7 @@ class Predictions(NamedTuple):
     far: list[Tensor]
 
 
-def predict(samples: Tensor, starts: Tensor, length: int, config: WaveConfig) -> Predictions:
+def predict(samples: Tensor, starts: Tensor, length: int, config: WaveConfig) -> _Predictions:
     """The predictions of runs of samples.
 
     A prediction depends on the samples before its block alone, and blocks are those of the patches,
@@ -195,7 +195,7 @@ def predict(samples: Tensor, starts: Tensor, length: int, config: WaveConfig) ->
     own = gather(padded, starts, reach.refined, length).flatten(0, 1)
     every = [*refined, *(far[:, reach.far - reach.refined :] for far in alone)]
     combined = _combine(own, torch.stack(every, dim=-1), reach, config)
-    return Predictions(combined, refined, alone)
+    return _Predictions(combined, refined, alone)
 
 
 def _by_blocks(
