@@ -19,7 +19,7 @@ LOWPASSED, CUTOFFS = 0.2, (0.45, 0.9)
 MP3_PROB = 0.15
 
 
-class StemSums(NamedTuple):
+class _StemSums(NamedTuple):
     """Powers and cross-spectra of mixtures and stems, summed over bands.
 
     Attributes:
@@ -44,7 +44,7 @@ class MasksBatch(NamedTuple):
             [U, C, U, C, bands, F].
     """
 
-    sums: StemSums
+    sums: _StemSums
     gram: Tensor
 
 
@@ -53,7 +53,7 @@ class BandSums:
 
     Args:
         config: of the model to be trained.
-        seed: with an item's index, decides its cutoff.
+        seed: with an item's index, decides what lossy codecs do to it.
     """
 
     def __init__(self, config: MasksConfig, seed: int = 0) -> None:
@@ -67,7 +67,7 @@ class BandSums:
         """What lossy codecs do to an excerpt: its lowpass's cutoff and its compression, [2].
 
         The cutoff is a share of the Nyquist frequency, 1 for none. The compression is that of
-        ``through_mp3``, -1 for none.
+        ``through_mp3``, -1 for none, as always at sample rates that MP3 does not have.
         """
         chance, position = torch.rand(2, generator=generator(self.seed, index))
         low, high = CUTOFFS
@@ -84,9 +84,9 @@ class BandSums:
         sums = [self.band_sums(stems, *lossy) for stems, lossy in pairs]
         if not sums:
             empty = self.band_sums(torch.zeros_like(excerpts.stems[0]))
-            sums_of_all = StemSums(*(part[None][:0] for part in empty))
+            sums_of_all = _StemSums(*(part[None][:0] for part in empty))
         else:
-            sums_of_all = StemSums(*map(torch.stack, zip(*sums, strict=True)))
+            sums_of_all = _StemSums(*map(torch.stack, zip(*sums, strict=True)))
         return MasksBatch(sums_of_all, self.gram(excerpts.mixture[~known]))
 
     def _bands(self, device: torch.device) -> Bands:
@@ -118,7 +118,7 @@ class BandSums:
                 found[k, m] = found[m, k] = bands.to_bands(one * other).T
         return found.view(number, channels, number, channels, bands.number, frames)
 
-    def band_sums(self, stems: Tensor, cutoff: float = 1.0, compression: float = -1.0) -> StemSums:
+    def band_sums(self, stems: Tensor, cutoff: float = 1.0, compression: float = -1.0) -> _StemSums:
         """The sums of one excerpt, without a batch dimension.
 
         Args:
@@ -149,4 +149,4 @@ class BandSums:
             crosses.append(empty if part is None or mixture is None else products(part, mixture))
         power = empty if mixture is None else products(mixture, mixture)
         channel_cross = empty[0] if mixture is None else products(mixture[:1], mixture[-1:])[0]
-        return StemSums(power, channel_cross, torch.stack(powers), torch.stack(crosses))
+        return _StemSums(power, channel_cross, torch.stack(powers), torch.stack(crosses))

@@ -23,7 +23,7 @@ from audiomask.networks.masks.losses import amplitude_term, ratio_term
 _SURE = (0.1, 0.9)
 
 
-class _Remix(NamedTuple):
+class Remix(NamedTuple):
     """New mixtures of a teacher's stems.
 
     Attributes:
@@ -37,6 +37,13 @@ class _Remix(NamedTuple):
     weights: Tensor
     power: Tensor
     cross: Tensor
+
+
+def own_sums(gram: Tensor) -> tuple[Tensor, Tensor]:
+    """The power of mixtures [U, C, bands, F], and Σ Re(L R*) of their channels [U, bands, F]."""
+    rows, channels = torch.arange(len(gram), device=gram.device), gram.shape[1]
+    power = torch.stack([gram[rows, c, rows, c] for c in range(channels)], dim=1)
+    return power, gram[rows, 0, rows, channels - 1]
 
 
 def shuffle(activity: Tensor, offsets: Tensor) -> Tensor:
@@ -55,7 +62,7 @@ def shuffle(activity: Tensor, offsets: Tensor) -> Tensor:
     return (torch.arange(number, device=moves.device) + moves[:, None]) % number
 
 
-def remix(shares: Tensor, gram: Tensor, sources: Tensor) -> _Remix:
+def remix(shares: Tensor, gram: Tensor, sources: Tensor) -> Remix:
     """Mixtures of a teacher's stems.
 
     Args:
@@ -70,10 +77,10 @@ def remix(shares: Tensor, gram: Tensor, sources: Tensor) -> _Remix:
         weights[rows, origin] += shares[origin, stem]
     powers = [_product(weights[:, :, c], weights[:, :, c], gram, c, c) for c in range(channels)]
     cross = _product(weights[:, :, 0], weights[:, :, -1], gram, 0, channels - 1)
-    return _Remix(sources, weights, torch.stack(powers, dim=1).clamp_min(0), cross)
+    return Remix(sources, weights, torch.stack(powers, dim=1).clamp_min(0), cross)
 
 
-def remix_loss(shares: Tensor, made: _Remix, gram: Tensor) -> Tensor:
+def remix_loss(shares: Tensor, made: Remix, gram: Tensor) -> Tensor:
     """How far the student's stems, brought back, are from the mixtures that there were.
 
     The same terms as for a known stem, of amplitudes and of the distortion ratio, with the whole
@@ -85,7 +92,6 @@ def remix_loss(shares: Tensor, made: _Remix, gram: Tensor) -> Tensor:
         gram: of the mixtures that there were.
     """
     number, _, channels = shares.shape[:3]
-    rows = torch.arange(number, device=shares.device)
     # how much of every mixture is in each that is put together again
     found = shares.new_zeros(made.weights.shape)
     for stem, origin in enumerate(made.sources):
@@ -94,7 +100,7 @@ def remix_loss(shares: Tensor, made: _Remix, gram: Tensor) -> Tensor:
     missing = torch.eye(number, device=shares.device)[..., None, None, None] - found
     errors = [_product(missing[:, :, c], missing[:, :, c], gram, c, c) for c in range(channels)]
     error = torch.stack(errors, dim=1)[:, None].clamp_min(0)
-    power = torch.stack([gram[rows, c, rows, c] for c in range(channels)], dim=1)
+    power, _ = own_sums(gram)
     amplitude = amplitude_term(error, power)
     return (amplitude + 0.1 * ratio_term(error, power[:, None], power)).mean()
 

@@ -48,7 +48,9 @@ class Predictor(NamedTuple):
         power = spectrum.real.square() + spectrum.imag.square()
         lags = torch.fft.irfft(power, size)[..., : self.order + 1].double()
         lags[..., 0] = lags[..., 0] * (1 + _NOISE) + _FLOOR * self.window
-        return levinson(lags).float()
+        weights = levinson(lags).float()
+        # rounded lags of pure tones may belong to no signal: such a predictor predicts nothing
+        return torch.where(weights.isfinite().all(dim=-1, keepdim=True), weights, 0)
 
     def predict(self, samples: Tensor, starts: Tensor, length: int) -> Tensor:
         """Predictions [B, N, length] of the samples of blocks, each given all before it.

@@ -15,10 +15,10 @@ from audiomask.data.interleave import BatchBuilder, InterleavedDataset
 from audiomask.errors import CheckpointError, UsageError
 from audiomask.networks.layers.transformer import TransformerLayer
 from audiomask.networks.masks.losses import active, mask_loss
-from audiomask.networks.masks.remixing import remix, remix_loss, shuffle
+from audiomask.networks.masks.remixing import Remix, own_sums, remix, remix_loss, shuffle
 from audiomask.networks.masks.unet import MaskUNet
 from audiomask.networks.spectrogram.model import SpectrogramModel
-from audiomask.training.band_sums import BandSums, MasksBatch, StemSums
+from audiomask.training.band_sums import BandSums, MasksBatch
 from audiomask.training.config import TrainConfig
 from audiomask.training.run_setup import RunSetup
 from audiomask.training.task import Task
@@ -83,7 +83,8 @@ class MasksTask(Task):
             UsageError: there are, and the run begins with random masks.
             CheckpointError: the teacher's copy cannot be written, or read again.
         """
-        found = [source for source in setup.sources if source.has_excerpts("train")]
+        splits = ("train", "validation")
+        found = [s for s in setup.sources if any(s.has_excerpts(split) for split in splits)]
         unknown = [source for source in found if source.knows_stems and not source.stems]
         if not unknown:
             return
@@ -104,39 +105,42 @@ class MasksTask(Task):
         return (part for part in self.model.modules() if isinstance(part, TransformerLayer))
 
     def loss(self, batch: MasksBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss of a batch and its terms: those of stems, and ``remix`` where none are known."""
-        terms = self._stem_terms(batch.sums) if len(batch.sums.mixture_power) else {}
-        # a single recording has nothing to be shuffled with
-        if self.teacher is not None and len(batch.gram) > 1:
-            terms["remix"] = self._remix(batch.gram)
-        if not terms:
-            # every step has a gradient
-            terms["remix"] = 0 * torch.stack([p.sum() for p in self.model.parameters()]).sum()
+        """The loss of a batch and its terms: those of stems, and ``remix`` of recordings without.
+
+        Both go through the model together, so that all processes run it equally often: their
+        normalizations wait for each other.
+        """
+        sums, gram = batch
+        power, cross, made = sums.mixture_power, sums.channel_cross, None
+        if len(gram):
+            made = self._shuffled(gram)
+            power, cross = torch.cat([power, made.power]), torch.cat([cross, made.cross])
+        shares, activity = self.model(power, cross)
+        known = len(sums.mixture_power)
+        terms: dict[str, Tensor] = {}
+        with torch.autocast(shares.device.type, enabled=False):
+            if known:
+                told = (sums.mixture_power, sums.stem_power, sums.cross_power)
+                terms = mask_loss(shares[:known], *told)
+                plays = active(sums.mixture_power, sums.stem_power[:, :-1])
+                terms["activity"] = F.binary_cross_entropy_with_logits(
+                    activity[:known].float(), plays.float()
+                )
+            if made is not None:
+                # every step has a gradient of every parameter
+                unused = 0 * activity.float().mean()
+                terms["remix"] = remix_loss(shares[known:], made, gram) + unused
         loss = torch.stack([WEIGHTS[name] * value for name, value in terms.items()]).sum()
         return loss, {name: value.detach() for name, value in terms.items()}
 
-    def _stem_terms(self, sums: StemSums) -> dict[str, Tensor]:
-        """The terms of excerpts whose stems are known."""
-        shares, activity = self.model(sums.mixture_power, sums.channel_cross)
-        with torch.autocast(shares.device.type, enabled=False):
-            terms = mask_loss(shares, sums.mixture_power, sums.stem_power, sums.cross_power)
-            plays = active(sums.mixture_power, sums.stem_power[:, :-1])
-            terms["activity"] = F.binary_cross_entropy_with_logits(activity.float(), plays.float())
-        return terms
-
-    def _remix(self, gram: Tensor) -> Tensor:
-        """The term of recordings without stems."""
+    @torch.no_grad()
+    def _shuffled(self, gram: Tensor) -> Remix:
+        """New mixtures of the teacher's stems of recordings."""
         assert self.teacher is not None
-        rows, channels = torch.arange(len(gram), device=gram.device), gram.shape[1]
-        power = torch.stack([gram[rows, c, rows, c] for c in range(channels)], dim=1)
-        cross = gram[rows, 0, rows, channels - 1]
+        power, cross = own_sums(gram)
+        shares, activity = self.teacher(power, cross)
         offsets = len(gram) * torch.rand(len(self.model.config.stems) + 1, device=gram.device)
-        with torch.no_grad():
-            shares, activity = self.teacher(power, cross)
-            made = remix(shares, gram, shuffle(activity, offsets.long()))
-        found = self.model(made.power, made.cross).shares
-        with torch.autocast(found.device.type, enabled=False):
-            return remix_loss(found, made, gram)
+        return remix(shares, gram, shuffle(activity, offsets.long()))
 
 
 def _take_layers(model: MaskUNet, init: Checkpoint) -> str:

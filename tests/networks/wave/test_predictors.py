@@ -88,3 +88,14 @@ def test_silence_is_predicted_as_silence() -> None:
     predictor = Predictor(8, 256)
     found = predictor.predict(torch.zeros(1, 1_000), torch.tensor([[512]]), 64)
     assert torch.equal(found, torch.zeros(1, 1, 64))
+
+
+@pytest.mark.parametrize("order", [32, 256])
+def test_what_never_changes_and_pure_tones_are_predicted(order: int) -> None:
+    time = torch.arange(20_000) / 16_000
+    tone = 0.7 * torch.sin(2 * torch.pi * 20 * time)
+    alternating = 0.5 * torch.cos(16_000 * torch.pi * time)
+    samples = torch.stack([torch.full_like(time, 0.5), tone, alternating, time / 2])
+    starts = torch.full((4, 1), 19_000)
+    found = Predictor(order, 64 * order).predict(samples, starts, 64)[:, 0]
+    assert torch.allclose(found, samples[:, 19_000:19_064], atol=0.02)
